@@ -1,0 +1,52 @@
+# Every target makes .venv itself when it is missing. HOST, PORT and all SCORING_* settings
+# come from the environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+export HOST PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-slow lint format demo bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch on its own and first: where pip is offered a CPU build (2.13.0+cpu, by PIP_FIND_LINKS or
+# PIP_EXTRA_INDEX_URL) it takes that, instead of gigabytes of GPU libraries; on a GPU host the
+# ordinary wheel.
+
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet 'torch==2.13.*'
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.serve
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+serve: $(VENV)/.serve  ## the service on HOST:PORT with the shipped checkpoints
+	$(BIN)/python -m service
+
+test: $(VENV)/.test  ## all tests but the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test  ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,90 @@
+"""
+The card: everything that must be known of a checkpoint to use it, and to trust it.
+
+Strict both ways: an unknown or missing field is an error, no default fills one in.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+
+from model_store.network import NetworkSpec
+from model_store.spec import ClipSpec
+
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"
+
+
+def _clip_spec(value: Any) -> ClipSpec:
+    return value if isinstance(value, ClipSpec) else ClipSpec.from_json(value)
+
+
+def _network_spec(value: Any) -> NetworkSpec:
+    return value if isinstance(value, NetworkSpec) else NetworkSpec.from_json(value)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataCard(_Strict):
+    """What the checkpoint was trained on."""
+
+    trained_on: Literal["simulated", "judged"]
+    description: str
+    licence: str
+    judged_mean: float
+    """Mean judged score of the training split, points: what "always the mean" answers."""
+    judged_deviation: float = Field(ge=0)
+    """Standard deviation of the same, points."""
+
+
+class TrainingCard(_Strict):
+    """How it was trained, so that someone else can do it again."""
+
+    commands: list[str]
+    seed: int
+    hours: float = Field(ge=0)
+    machine: str
+    options: dict[str, Any]
+
+
+class Card(_Strict):
+    name: str = Field(pattern=NAME_PATTERN)
+    version: int = Field(ge=1)
+    created: datetime
+    spec: Annotated[
+        ClipSpec, PlainValidator(_clip_spec), PlainSerializer(ClipSpec.to_json, return_type=dict)
+    ]
+    network: Annotated[
+        NetworkSpec,
+        PlainValidator(_network_spec),
+        PlainSerializer(NetworkSpec.to_json, return_type=dict),
+    ]
+    stage_of_fragment: list[str | None]
+    """For each fragment the stage that holds most of its frames over the training clips."""
+    data: DataCard
+    training: TrainingCard
+    splits: dict[str, int]
+    """Clips a split: train, validation, calibration, test."""
+    metrics: dict[str, Any]
+    """What `python -m training evaluate` measured, and on what."""
+    calibration: dict[str, Any] | None
+    """What the interval and familiarity need; None for a checkpoint that was not calibrated."""
+    versions: dict[str, str]
+    """Libraries that made it: torch, av, FFmpeg, …"""
+
+    @property
+    def action(self) -> str:
+        return self.spec.action
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Card":
+        if len(self.stage_of_fragment) != self.spec.fragments:
+            raise ValueError(
+                f"stage_of_fragment names {len(self.stage_of_fragment)} fragments,"
+                f" the clip has {self.spec.fragments}"
+            )
+        if unknown := set(self.stage_of_fragment) - {*self.spec.stages, None}:
+            raise ValueError(f"stage_of_fragment has unknown stages {sorted(map(str, unknown))}")
+        return self

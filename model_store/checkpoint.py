@@ -1,0 +1,244 @@
+"""
+One checkpoint: a folder that holds a network and what makes it usable.
+
+    weights.safetensors   matrices and convolutions as float16 or float32, the rest as float32
+    card.json             see `card.py`
+    README.md             the card for people
+    golden.mp4, .json     a small clip and the answer it must give
+    MANIFEST.sha256       hashes of all of these; `sha256sum -c` reads it
+
+The rule: a folder is either whole and verified or an error with a name. It is written beside its
+place and renamed into it; loading checks every hash, every key, every shape and every value.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from model_store.card import Card
+from model_store.errors import (
+    CheckpointCorrupt,
+    CheckpointExists,
+    CheckpointIncompatible,
+    CheckpointNotFound,
+    SpecError,
+)
+from model_store.network import FragmentNetwork
+from model_store.spec import ClipSpec
+
+WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
+GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
+FILES = (WEIGHTS, CARD, README, GOLDEN_CLIP, GOLDEN_ANSWER)
+GOLDEN_TOLERANCE = 0.25  # points; what half precision may differ from float32
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The answer that the golden clip must give, from the float32 reference engine."""
+
+    score: float
+    contributions: tuple[float, ...]
+    tolerance: float
+
+    @classmethod
+    def from_json(cls, text: str) -> "Golden":
+        try:
+            values = json.loads(text)
+            return cls(
+                float(values["score"]),
+                tuple(map(float, values["contributions"])),
+                float(values["tolerance"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointIncompatible(
+                f"{GOLDEN_ANSWER} needs score, contributions and tolerance as numbers"
+            ) from error
+
+    def to_json(self) -> str:
+        values = {
+            "score": self.score,
+            "contributions": list(self.contributions),
+            "tolerance": self.tolerance,
+        }
+        return json.dumps(values, indent=2) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A verified checkpoint. `network` is in evaluation mode, float32, on the CPU."""
+
+    path: Path
+    sha256: str
+    """Hash of MANIFEST.sha256, hence of everything in the folder."""
+    card: Card
+    network: FragmentNetwork
+    golden: Golden
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def version(self) -> int:
+        return self.card.version
+
+    @property
+    def spec(self) -> ClipSpec:
+        return self.card.spec
+
+    @property
+    def golden_clip(self) -> Path:
+        return self.path / GOLDEN_CLIP
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Raises CheckpointNotFound, CheckpointCorrupt (a hash does not match) or
+    CheckpointIncompatible (the content does not fit this code or itself).
+    """
+    contents = verified_files(folder)
+    card = parse_card(contents[CARD])
+    return Checkpoint(
+        path=folder,
+        sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+        card=card,
+        network=network_from(contents[WEIGHTS], card),
+        golden=Golden.from_json(contents[GOLDEN_ANSWER].decode()),
+    )
+
+
+def save_checkpoint(
+    folder: Path,
+    card: Card,
+    network: FragmentNetwork,
+    *,
+    golden_clip: bytes,
+    readme: str,
+    half: bool = True,
+) -> Path:
+    """Write a checkpoint; `half` stores matrices and convolutions as float16.
+
+    The golden answer is computed here, from the weights as stored. Raises CheckpointExists if
+    the folder is there; a folder half written is never seen under its name.
+    """
+    from model_store.clip import load_clip
+    from model_store.engines import make_engine
+
+    if folder.exists():
+        raise CheckpointExists(f"{card.name}@{card.version} is already published")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        contents = {
+            WEIGHTS: save_tensors(stored_weights(network, half)),
+            CARD: (card.model_dump_json(indent=2) + "\n").encode(),
+            README: readme.encode(),
+            GOLDEN_CLIP: golden_clip,
+        }
+        stored = network_from(contents[WEIGHTS], card)
+        clip = load_clip(golden_clip, card.spec)
+        answer = make_engine(stored, name="torch").score(clip[None]).contributions
+        golden = Golden(
+            float(answer.score[0]), tuple(map(float, answer.contribution[0])), GOLDEN_TOLERANCE
+        )
+        contents[GOLDEN_ANSWER] = golden.to_json().encode()
+        contents[MANIFEST] = "".join(
+            f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in FILES
+        ).encode()
+        for name, content in contents.items():
+            write_durably(partial / name, content)
+        partial.chmod(0o755)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return folder
+
+
+def verified_files(folder: Path) -> dict[str, bytes]:
+    """The files of a checkpoint by name, each checked against the manifest."""
+    if not folder.is_dir():
+        raise CheckpointNotFound(f"no checkpoint {folder.parent.name}@{folder.name}")
+    try:
+        lines = (folder / MANIFEST).read_text().splitlines()
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise CheckpointCorrupt(f"{folder.name}: {MANIFEST} is missing or not text") from error
+    listed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    if sorted(listed) != sorted(FILES) or len(lines) != len(FILES):
+        raise CheckpointCorrupt(f"{MANIFEST} lists {sorted(listed)}, need {sorted(FILES)}")
+    if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *FILES}:
+        raise CheckpointCorrupt(f"files that {MANIFEST} does not list: {sorted(unlisted)}")
+    contents = {}
+    for name in FILES:
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except FileNotFoundError as error:
+            raise CheckpointCorrupt(f"{name} is missing") from error
+        if hashlib.sha256(contents[name]).hexdigest() != listed[name]:
+            raise CheckpointCorrupt(f"{name} differs from {MANIFEST}")
+    return contents
+
+
+def parse_card(content: bytes) -> Card:
+    try:
+        return Card.model_validate_json(content)
+    except (ValidationError, SpecError) as error:
+        raise CheckpointIncompatible(f"{CARD}: {error}") from error
+
+
+def stored_weights(network: FragmentNetwork, half: bool) -> dict[str, Tensor]:
+    def stored(tensor: Tensor) -> Tensor:
+        return tensor.half() if half and tensor.ndim >= 2 else tensor
+
+    return {
+        name: stored(tensor.detach().cpu()).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+
+
+def network_from(content: bytes, card: Card) -> FragmentNetwork:
+    """The network of a card with these weights, strictly: every key, shape and value."""
+    try:
+        weights = load_tensors(content)
+    except SafetensorError as error:
+        raise CheckpointIncompatible(f"{WEIGHTS} is not a safetensors file") from error
+    with torch.device("meta"):
+        network = FragmentNetwork(card.network, card.spec)
+    needed: dict[str, Any] = network.state_dict()
+    if missing := needed.keys() - weights.keys():
+        raise CheckpointIncompatible(f"{WEIGHTS} lacks {sorted(missing)[:3]} and perhaps more")
+    if unknown := weights.keys() - needed.keys():
+        raise CheckpointIncompatible(f"{WEIGHTS} has unknown {sorted(unknown)[:3]}")
+    for name, tensor in weights.items():
+        if tensor.shape != needed[name].shape:
+            raise CheckpointIncompatible(
+                f"{name} is {tuple(tensor.shape)}, need {tuple(needed[name].shape)}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointIncompatible(f"{name} has values that are not finite")
+        weights[name] = tensor.to(needed[name].dtype)
+    network.load_state_dict(weights, strict=True, assign=True)
+    if not math.isclose(float(network.mean.flatten()[0]), card.spec.mean[0], abs_tol=1e-3):
+        raise CheckpointIncompatible(f"{WEIGHTS} and {CARD} disagree on the mean")
+    return network.eval()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

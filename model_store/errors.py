@@ -1,0 +1,81 @@
+"""
+Everything that can go wrong below the service, by name.
+
+    ModelStoreError
+    ├── ClipError                 the caller's clip
+    │   ├── NotAVideo             no container or codec that we decode
+    │   ├── ClipTooLarge          more pixels, frames or seconds than allowed
+    │   └── UnusableClip          decodes, but cannot be scored: no video stream, a still, too short
+    ├── RequestError              the caller's parameters do not fit the checkpoint
+    │   ├── InvalidDifficulty     not a finite number above 0, or missing where one is needed
+    │   └── InvalidTrim           start_s, end_s that leave nothing of the clip
+    ├── SpecError                 a ClipSpec or NetworkSpec that contradicts itself
+    ├── CheckpointError           a checkpoint that must not be used
+    │   ├── CheckpointNotFound    no such name or version in the store
+    │   ├── CheckpointExists      a published version is never overwritten
+    │   ├── CheckpointCorrupt     a file is missing, added, or differs from MANIFEST.sha256
+    │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
+    └── EngineError               an engine cannot run here, or failed
+
+Texts say what was found and what was needed; they may be shown to a caller.
+"""
+
+
+class ModelStoreError(Exception):
+    """Base of all errors of this package."""
+
+
+class ClipError(ModelStoreError):
+    pass
+
+
+class NotAVideo(ClipError):
+    pass
+
+
+class ClipTooLarge(ClipError):
+    pass
+
+
+class UnusableClip(ClipError):
+    pass
+
+
+class RequestError(ModelStoreError):
+    pass
+
+
+class InvalidDifficulty(RequestError):
+    pass
+
+
+class InvalidTrim(RequestError):
+    pass
+
+
+class SpecError(ModelStoreError, ValueError):
+    pass
+
+
+class CheckpointError(ModelStoreError):
+    pass
+
+
+class CheckpointNotFound(CheckpointError):
+    pass
+
+
+class CheckpointExists(CheckpointError):
+    pass
+
+
+class CheckpointCorrupt(CheckpointError):
+    pass
+
+
+class CheckpointIncompatible(CheckpointError):
+    pass
+
+
+class EngineError(ModelStoreError):
+    pass

@@ -1,0 +1,268 @@
+"""
+The network: one C3D extractor a fragment, features joined along time, a small head.   [Li18 §3]
+
+Normalisation happens inside, from buffers, so nobody can forget it: the input is uint8.
+
+Shapes: B clips, K fragments, L frames a fragment, H W pixels, C channels (3 in, D in features).
+
+[Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
+[Tran15] D. Tran et al. Learning Spatiotemporal Features with 3D Convolutional Networks. ICCV 2015.
+"""
+
+import dataclasses
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from model_store.errors import SpecError
+from model_store.spec import ClipSpec
+
+Normalisation = Literal["none", "batch"]
+Target = Literal["final", "execution"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """Everything that fixes the network's shape besides the clip."""
+
+    width: float
+    """Factor on every channel count of C3D; 1.0 is the paper."""
+    normalisation: Normalisation
+    """none, as in the paper, or batch, folded into the convolutions for inference."""
+    head_channels: tuple[int, int]
+    """Channels of the head's two convolutions."""
+    head_hidden: tuple[int, int]
+    """Units of the head's two fully connected layers."""
+    dropout: float
+    """Share dropped in the head. [Li18] says 0.8; the other reading, keep 0.8, is 0.2 here."""
+    fragments_used: tuple[int, ...] | None
+    """Fragments with an extractor, ascending; None for all. The others are never looked at."""
+    target: Target
+    """What the output means: the announced score, or the execution before difficulty."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 4:
+            raise SpecError(f"network width is {self.width}, need 0…4")
+        if self.normalisation not in ("none", "batch"):
+            raise SpecError(f"normalisation is {self.normalisation!r}, need none or batch")
+        if self.target not in ("final", "execution"):
+            raise SpecError(f"target is {self.target!r}, need final or execution")
+        if not 0 <= self.dropout < 1:
+            raise SpecError(f"dropout is {self.dropout}, need 0 to below 1")
+        if any(size < 1 for size in self.head_channels + self.head_hidden):
+            raise SpecError(f"head sizes {self.head_channels}, {self.head_hidden}, need 1 or more")
+        used = self.fragments_used
+        if used is not None and (not used or used != tuple(sorted(set(used))) or used[0] < 0):
+            raise SpecError(f"fragments_used is {used}, need ascending indices from 0")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
+        """Strict: a missing or unknown field is a SpecError, nothing is filled in."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if values.keys() != names:
+            raise SpecError(f"network spec has fields {sorted(values)}, need {sorted(names)}")
+        try:
+            fields: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+            }
+            return cls(**fields)
+        except TypeError as error:
+            raise SpecError(f"network spec: {error}") from error
+
+
+PAPER = NetworkSpec(
+    width=1.0,
+    normalisation="none",
+    head_channels=(512, 512),
+    head_hidden=(4096, 4096),
+    dropout=0.8,
+    fragments_used=None,
+    target="final",
+)
+COMPACT = NetworkSpec(
+    width=1 / 8,
+    normalisation="batch",
+    head_channels=(32, 32),
+    head_hidden=(64, 64),
+    dropout=0.2,
+    fragments_used=None,
+    target="final",
+)
+PRESETS = {"paper": PAPER, "compact": COMPACT}
+
+
+class C3DExtractor(nn.Module):
+    """The first 13 layers of C3D, conv1a…pool5.   [Tran15; Li18 Fig. 1]
+
+    (B, 3, L, H, W) float -> (B, D, ⌊L/16⌋, H', W'), D = 512 · width. 3×16×112×112 gives
+    512×1×4×4. Where a pool follows, it comes before the ReLU: max and ReLU commute, so the
+    values are the paper's and the ReLU sees an eighth of them.
+    """
+
+    LAYERS = (  # name, channels at width 1, pool after it: (kernel = stride, padding)
+        ("conv1a", 64, ((1, 2, 2), 0)),
+        ("conv2a", 128, ((2, 2, 2), 0)),
+        ("conv3a", 256, None),
+        ("conv3b", 256, ((2, 2, 2), 0)),
+        ("conv4a", 512, None),
+        ("conv4b", 512, ((2, 2, 2), 0)),
+        ("conv5a", 512, None),
+        ("conv5b", 512, ((2, 2, 2), (0, 1, 1))),
+    )
+
+    def __init__(self, width: float = 1.0, normalisation: Normalisation = "none") -> None:
+        super().__init__()
+        self.channels = scaled(512, width)
+        incoming = 3
+        for name, full, _ in self.LAYERS:
+            conv = nn.Conv3d(incoming, incoming := scaled(full, width), 3, padding=1)
+            self.add_module(name, conv)
+            self.add_module(f"{name}_norm", norm_layer(normalisation, incoming))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, _, pool in self.LAYERS:
+            x = self.get_submodule(f"{name}_norm")(self.get_submodule(name)(x))
+            if pool is not None:
+                x = F.max_pool3d(x, pool[0], pool[0], pool[1])
+            x = F.relu(x)
+        return x
+
+
+class Head(nn.Module):
+    """Two convolutions with pooling, two fully connected layers, one output.   [Li18 §3, Fig. 1]
+
+    (B, D, T', H', W') -> (B,), T' = K·⌊L/16⌋. `baseline` is a buffer added to the output, in
+    points: training sets it to the mean judged score, so that the network learns deviations.
+    """
+
+    baseline: Tensor
+
+    def __init__(self, network: NetworkSpec, feature_shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        channels, *extent = feature_shape
+        first, second = network.head_channels
+        for _ in range(2):
+            extent = [(size - 1) // 2 + 1 for size in extent]  # kernel 3, stride 2, padding 1
+        flat = second * extent[0] * extent[1] * extent[2]
+        self.conv1 = nn.Conv3d(channels, first, 3, padding=1)
+        self.conv1_norm = norm_layer(network.normalisation, first)
+        self.conv2 = nn.Conv3d(first, second, 3, padding=1)
+        self.conv2_norm = norm_layer(network.normalisation, second)
+        self.fc1 = nn.Linear(flat, network.head_hidden[0])
+        self.fc2 = nn.Linear(network.head_hidden[0], network.head_hidden[1])
+        self.out = nn.Linear(network.head_hidden[1], 1)
+        self.dropout = nn.Dropout(network.dropout)
+        self.register_buffer("baseline", torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = F.relu(F.max_pool3d(self.conv1_norm(self.conv1(features)), 3, 2, 1))
+        return self.after_first_pool(x)
+
+    def after_first_pool(self, x: Tensor) -> Tensor:
+        """The rest of the head, from the first pool's output on: (B, …) -> (B,)."""
+        x = F.relu(F.max_pool3d(self.conv2_norm(self.conv2(x)), 3, 2, 1))
+        return self.after_second_pool(x.flatten(1))
+
+    def after_second_pool(self, x: Tensor) -> Tensor:
+        """The fully connected layers: (B, flat) -> (B,)."""
+        x = self.dropout(F.relu(self.fc1(x)))
+        x = self.dropout(F.relu(self.fc2(x)))
+        score: Tensor = self.out(x).squeeze(1) + self.baseline
+        return score
+
+
+class FragmentNetwork(nn.Module):
+    """K extractors with weights of their own, and the head.   [Li18 §3, Fig. 1]
+
+    Fragments (B, K, L, H, W, 3) uint8 -> scores (B,) in points. The same clip gives the same
+    score alone and in any batch once the module is in evaluation mode.
+    """
+
+    mean: Tensor
+
+    def __init__(self, network: NetworkSpec, clip: ClipSpec) -> None:
+        super().__init__()
+        self.network_spec, self.clip_spec = network, clip
+        self.used = network.fragments_used or tuple(range(clip.fragments))
+        if self.used[-1] >= clip.fragments:
+            raise SpecError(f"fragments_used {self.used}, the clip has {clip.fragments} fragments")
+        self.extractors = nn.ModuleList(
+            C3DExtractor(network.width, network.normalisation) for _ in self.used
+        )
+        self.head = Head(network, self.feature_shape)
+        self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1, 1))
+        self.apply(initialise)
+
+    @property
+    def fragment_feature_shape(self) -> tuple[int, int, int, int]:
+        """(D, T', H', W') of one fragment's features; 512×1×4×4 for 16 frames of 112×112."""
+        time = self.clip_spec.fragment_length // 16
+        height, width = (size // 16 // 2 + 1 for size in self.clip_spec.crop)  # pool5 pads by 1
+        return scaled(512, self.network_spec.width), time, height, width
+
+    @property
+    def feature_shape(self) -> tuple[int, int, int, int]:
+        """(D, K·T', H', W') of the whole clip's features."""
+        channels, time, height, width = self.fragment_feature_shape
+        return channels, len(self.used) * time, height, width
+
+    def extract(self, index: int, fragments: Tensor) -> Tensor:
+        """Features of one fragment of every clip: (B, L, H, W, 3) uint8 -> (B, D, T', H', W').
+
+        `index` counts the extractors, 0…len(used) − 1.
+        """
+        x = fragments.permute(0, 4, 1, 2, 3).to(self.mean.dtype) - self.mean  # (B, 3, L, H, W)
+        features: Tensor = self.extractors[index](x)
+        return features
+
+    def features(self, fragments: Tensor) -> Tensor:
+        """(B, K, L, H, W, 3) uint8 -> (B, D, K·T', H', W'), joined along time."""
+        return torch.cat([self.extract(i, fragments[:, k]) for i, k in enumerate(self.used)], dim=2)
+
+    def forward(self, fragments: Tensor) -> Tensor:
+        score: Tensor = self.head(self.features(fragments))
+        return score
+
+    def folded(self) -> "FragmentNetwork":
+        """A copy in evaluation mode with batch normalisation folded into the convolutions."""
+        spec = dataclasses.replace(self.network_spec, normalisation="none")
+        weights: dict[str, Tensor] = {}
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv3d):
+                norm = self.get_submodule(f"{name}_norm")
+                if isinstance(norm, nn.BatchNorm3d):
+                    module = fuse_conv_bn_eval(deepcopy(module).eval(), deepcopy(norm).eval())
+            if isinstance(module, (nn.Conv3d, nn.Linear)):
+                weights |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
+        weights |= {name: buffer for name, buffer in self.named_buffers() if "_norm" not in name}
+        folded = FragmentNetwork(spec, self.clip_spec)
+        folded.load_state_dict(weights)
+        return folded.eval()
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels at a width factor, at least 1."""
+    return max(1, round(channels * width))
+
+
+def norm_layer(normalisation: Normalisation, channels: int) -> nn.Module:
+    return nn.BatchNorm3d(channels) if normalisation == "batch" else nn.Identity()
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation; conv1a, whose input is 0–255 and not of unit variance, made for it."""
+    if isinstance(module, (nn.Conv3d, nn.Linear)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    if isinstance(module, C3DExtractor):
+        with torch.no_grad():
+            module.get_parameter("conv1a.weight").mul_(1 / 64)  # pixels spread by about 64

@@ -1,0 +1,111 @@
+"""
+The store: a folder of checkpoints, `<name>/<version>/`, and which version a name means.
+
+    store/diving/1/…      never changed once published
+    store/diving/current  the version that "diving" means; replaced by an atomic rename
+"""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from model_store.card import NAME_PATTERN, Card
+from model_store.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_durably
+from model_store.errors import CheckpointCorrupt, CheckpointNotFound
+from model_store.network import FragmentNetwork
+
+SHIPPED = Path(__file__).parent / "checkpoints"
+CURRENT = "current"
+
+
+class Store:
+    """Checkpoints below `root`; by default SCORING_STORE, or else the shipped ones."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root or os.environ.get("SCORING_STORE") or SHIPPED)
+
+    def names(self) -> list[str]:
+        """Names with at least one version, sorted."""
+        if not self.root.is_dir():
+            return []
+        names = (path.name for path in self.root.iterdir() if re.match(NAME_PATTERN, path.name))
+        return sorted(name for name in names if self.versions(name))
+
+    def versions(self, name: str) -> list[int]:
+        """Published versions of a name, ascending; empty for an unknown name."""
+        folder = self.root / self._checked(name)
+        if not folder.is_dir():
+            return []
+        return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdecimal())
+
+    def current(self, name: str) -> int:
+        """The version that the bare name means."""
+        versions = self.versions(name)
+        if not versions:
+            raise CheckpointNotFound(f"no checkpoint {name!r}; there are {self.names()}")
+        try:
+            version = int((self.root / name / CURRENT).read_text())
+        except (FileNotFoundError, ValueError) as error:
+            raise CheckpointCorrupt(f"{name}/{CURRENT} is missing or not a version") from error
+        if version not in versions:
+            raise CheckpointCorrupt(f"{name}/{CURRENT} says {version}, there are {versions}")
+        return version
+
+    def resolve(self, reference: str) -> tuple[str, int]:
+        """ "diving" or "diving@1" -> (name, version).   Raises CheckpointNotFound."""
+        name, at, version = reference.partition("@")
+        if not at:
+            return name, self.current(name)
+        if not version.isdecimal() or int(version) not in self.versions(name):
+            raise CheckpointNotFound(
+                f"no checkpoint {reference!r}; versions of {name!r}: {self.versions(name)}"
+            )
+        return name, int(version)
+
+    def path(self, reference: str) -> Path:
+        name, version = self.resolve(reference)
+        return self.root / name / str(version)
+
+    def load(self, reference: str) -> Checkpoint:
+        """Load and verify "diving" (its current version) or "diving@1"."""
+        checkpoint = load_checkpoint(self.path(reference))
+        name, version = self.resolve(reference)
+        if (checkpoint.name, checkpoint.version) != (name, version):
+            raise CheckpointCorrupt(
+                f"the folder {name}/{version} holds {checkpoint.name}@{checkpoint.version}"
+            )
+        return checkpoint
+
+    def next_version(self, name: str) -> int:
+        return max(self.versions(name), default=0) + 1
+
+    def publish(
+        self,
+        card: Card,
+        network: FragmentNetwork,
+        *,
+        golden_clip: bytes,
+        readme: str,
+        half: bool = True,
+    ) -> Checkpoint:
+        """Write `card.version` of `card.name`, load it back, then make it the current one."""
+        folder = self.root / card.name / str(card.version)
+        save_checkpoint(folder, card, network, golden_clip=golden_clip, readme=readme, half=half)
+        checkpoint = load_checkpoint(folder)
+        self.make_current(card.name, card.version)
+        return checkpoint
+
+    def make_current(self, name: str, version: int) -> None:
+        """Let the bare name mean this version: an upgrade, or a roll-back."""
+        self.resolve(f"{name}@{version}")
+        descriptor, partial = tempfile.mkstemp(prefix=f".{CURRENT}-", dir=self.root / name)
+        os.close(descriptor)
+        write_durably(Path(partial), f"{version}\n".encode())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(self.root / name / CURRENT)
+
+    def _checked(self, name: str) -> str:
+        if not re.match(NAME_PATTERN, name):
+            raise CheckpointNotFound(f"{name!r} is not a checkpoint name (a-z, 0-9 and -)")
+        return name

@@ -1,0 +1,162 @@
+import json
+import shutil
+import subprocess
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from model_store import checkpoint as files
+from model_store.checkpoint import load_checkpoint, save_checkpoint
+from model_store.errors import (
+    CheckpointCorrupt,
+    CheckpointExists,
+    CheckpointIncompatible,
+    CheckpointNotFound,
+)
+from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
+from tests.clips import clip_bytes
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    from model_store.store import Store
+
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store)
+    return store.path("diving@1")
+
+
+@pytest.fixture
+def folder(published, tmp_path):
+    """A copy that the test may damage."""
+    return shutil.copytree(published, tmp_path / "1")
+
+
+def reseal(folder):
+    """Make the manifest true again, as an attacker or a careless editor would."""
+    lines = subprocess.run(
+        ["sha256sum", *files.FILES], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+    (folder / files.MANIFEST).write_text(lines)
+
+
+def test_what_is_loaded_is_what_was_saved(published):
+    loaded = load_checkpoint(published)
+    network = tiny_network(tiny_spec())
+    for name, tensor in loaded.network.state_dict().items():
+        saved = network.state_dict()[name]
+        expected = saved.half().float() if saved.ndim >= 2 else saved
+        assert torch.equal(tensor, expected), name
+        assert tensor.dtype == saved.dtype
+    assert loaded.card == tiny_card(tiny_spec())
+    assert not loaded.network.training
+
+
+def test_the_manifest_is_one_that_sha256sum_reads(published):
+    subprocess.run(["sha256sum", "--check", "--strict", files.MANIFEST], cwd=published, check=True)
+
+
+@pytest.mark.parametrize("name", files.FILES)
+def test_one_flipped_bit_in_any_file_is_found(folder, name):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(CheckpointCorrupt, match=name):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", [*files.FILES, files.MANIFEST])
+def test_a_missing_file_is_found(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(CheckpointCorrupt, match=name):
+        load_checkpoint(folder)
+
+
+def test_a_file_that_the_manifest_does_not_list_is_found(folder):
+    (folder / "weights.bin").write_bytes(b"")
+    with pytest.raises(CheckpointCorrupt, match=r"weights\.bin"):
+        load_checkpoint(folder)
+
+
+def test_no_such_checkpoint(tmp_path):
+    with pytest.raises(CheckpointNotFound):
+        load_checkpoint(tmp_path / "diving" / "3")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("head.out.weight"), "lacks"),
+        (lambda w: w.update(extra=torch.zeros(1)), "unknown"),
+        (lambda w: w.update({"head.out.bias": torch.zeros(2)}), r"is \(2,\), need \(1,\)"),
+        (lambda w: w.update({"head.out.bias": torch.tensor([float("nan")])}), "not finite"),
+        (lambda w: w.update({"head.baseline": torch.tensor(float("inf"))}), "not finite"),
+        (lambda w: w.update(mean=torch.zeros(3, 1, 1, 1)), "mean"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(folder, change, message):
+    weights = load_file(folder / files.WEIGHTS)
+    change(weights)
+    save_file(weights, folder / files.WEIGHTS)
+    reseal(folder)
+    with pytest.raises(CheckpointIncompatible, match=message):
+        load_checkpoint(folder)
+
+
+def test_weights_that_are_not_safetensors_are_refused(folder):
+    torch.save({"head.out.bias": torch.zeros(1)}, folder / files.WEIGHTS)
+    reseal(folder)
+    with pytest.raises(CheckpointIncompatible, match="safetensors"):
+        load_checkpoint(folder)
+
+
+def card_keys(values, prefix=()):
+    for key, value in values.items():
+        yield (*prefix, key)
+        if isinstance(value, dict) and key in ("data", "training", "spec", "network"):
+            yield from card_keys(value, (*prefix, key))
+
+
+def test_a_card_must_have_every_field_and_no_other(folder):
+    original = json.loads((folder / files.CARD).read_text())
+    paths = [p for p in card_keys(original) if p[:2] != ("training", "options")]
+    assert len(paths) > 30
+    for path in paths:
+        for name, change in (("missing", "pop"), ("unknown", "add")):
+            card = json.loads(json.dumps(original))
+            place = card
+            for key in path[:-1]:
+                place = place[key]
+            if change == "pop":
+                place.pop(path[-1])
+            else:
+                place["unheard_of"] = 1
+            with pytest.raises(CheckpointIncompatible):
+                pytest.fail(f"{path} {name}: {files.parse_card(json.dumps(card).encode())}")
+
+
+def test_saving_never_overwrites_and_leaves_nothing_half_written(published, tmp_path):
+    spec = tiny_spec()
+    arguments = {"golden_clip": clip_bytes(frames=40, height=48, width=64), "readme": "x"}
+    with pytest.raises(CheckpointExists):
+        save_checkpoint(published, tiny_card(spec), tiny_network(spec), **arguments)
+    with pytest.raises(Exception, match="video"):
+        save_checkpoint(
+            tmp_path / "diving" / "1",
+            tiny_card(spec),
+            tiny_network(spec),
+            **arguments | {"golden_clip": b"not a video"},
+        )
+    assert list((tmp_path / "diving").iterdir()) == []
+
+
+def test_float32_weights_are_kept_to_the_bit(tmp_path):
+    spec = tiny_spec("vault")
+    network = tiny_network(spec)
+    clip = clip_bytes(frames=100, height=48, width=64)
+    saved = save_checkpoint(
+        tmp_path / "1", tiny_card(spec, TINY), network, golden_clip=clip, readme="", half=False
+    )
+    loaded = load_checkpoint(saved).network.state_dict()
+    assert all(torch.equal(tensor, loaded[k]) for k, tensor in network.state_dict().items())

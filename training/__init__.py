@@ -1,0 +1,1 @@
+"""Offline: simulate, train, evaluate, calibrate and publish checkpoints."""
