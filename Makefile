@@ -9,7 +9,7 @@ PORT ?= 8000
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow lint format demo bench clean
+.PHONY: help serve test test-slow demo lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -38,6 +38,12 @@ test: $(VENV)/.test  ## all tests but the slow ones
 
 test-slow: $(VENV)/.test  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a server
+	$(BIN)/python -m training simulate --action diving --clips 1 --seed 7 --out data/demo/diving
+	$(BIN)/python -m training simulate --action vault --clips 1 --seed 7 --out data/demo/vault
+	$(BIN)/python -m model_store score data/demo/diving/clips/00000.mp4
+	$(BIN)/python -m model_store score data/demo/vault/clips/00000.mp4 --action vault
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .

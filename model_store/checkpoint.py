@@ -1,7 +1,8 @@
 """
 One checkpoint: a folder that holds a network and what makes it usable.
 
-    weights.safetensors   matrices and convolutions as float16 or float32, the rest as float32
+    weights.safetensors   matrices and convolutions as float16 or float32, the rest as float32;
+                          and the arrays of `confidence.py`, if it was calibrated
     card.json             see `card.py`
     README.md             the card for people
     golden.mp4, .json     a small clip and the answer it must give
@@ -19,7 +20,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -29,6 +29,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from model_store.card import Card
+from model_store.clip import load_clip
+from model_store.confidence import PREFIX, Confidence
+from model_store.engines import make_engine
 from model_store.errors import (
     CheckpointCorrupt,
     CheckpointExists,
@@ -85,6 +88,8 @@ class Checkpoint:
     """Hash of MANIFEST.sha256, hence of everything in the folder."""
     card: Card
     network: FragmentNetwork
+    confidence: Confidence | None
+    """None for a checkpoint that was not calibrated."""
     golden: Golden
 
     @property
@@ -112,11 +117,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     contents = verified_files(folder)
     card = parse_card(contents[CARD])
+    network, confidence = parse_weights(contents[WEIGHTS], card)
     return Checkpoint(
         path=folder,
         sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
         card=card,
-        network=network_from(contents[WEIGHTS], card),
+        network=network,
+        confidence=confidence,
         golden=Golden.from_json(contents[GOLDEN_ANSWER].decode()),
     )
 
@@ -128,28 +135,29 @@ def save_checkpoint(
     *,
     golden_clip: bytes,
     readme: str,
+    confidence: Confidence | None = None,
     half: bool = True,
 ) -> Path:
-    """Write a checkpoint; `half` stores matrices and convolutions as float16.
+    """Write a checkpoint; `half` stores the network's matrices and convolutions as float16.
+
+    `confidence` overrides what the card says of the calibration.
 
     The golden answer is computed here, from the weights as stored. Raises CheckpointExists if
     the folder is there; a folder half written is never seen under its name.
     """
-    from model_store.clip import load_clip
-    from model_store.engines import make_engine
-
     if folder.exists():
         raise CheckpointExists(f"{card.name}@{card.version} is already published")
+    card = card.model_copy(update={"calibration": confidence and confidence.numbers()})
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         contents = {
-            WEIGHTS: save_tensors(stored_weights(network, half)),
+            WEIGHTS: save_tensors(stored_weights(network, confidence, half)),
             CARD: (card.model_dump_json(indent=2) + "\n").encode(),
             README: readme.encode(),
             GOLDEN_CLIP: golden_clip,
         }
-        stored = network_from(contents[WEIGHTS], card)
+        stored, _ = parse_weights(contents[WEIGHTS], card)
         clip = load_clip(golden_clip, card.spec)
         answer = make_engine(stored, name="torch").score(clip[None]).contributions
         golden = Golden(
@@ -177,7 +185,7 @@ def verified_files(folder: Path) -> dict[str, bytes]:
         lines = (folder / MANIFEST).read_text().splitlines()
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise CheckpointCorrupt(f"{folder.name}: {MANIFEST} is missing or not text") from error
-    listed = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if sorted(listed) != sorted(FILES) or len(lines) != len(FILES):
         raise CheckpointCorrupt(f"{MANIFEST} lists {sorted(listed)}, need {sorted(FILES)}")
     if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *FILES}:
@@ -200,25 +208,44 @@ def parse_card(content: bytes) -> Card:
         raise CheckpointIncompatible(f"{CARD}: {error}") from error
 
 
-def stored_weights(network: FragmentNetwork, half: bool) -> dict[str, Tensor]:
+def stored_weights(
+    network: FragmentNetwork, confidence: Confidence | None, half: bool
+) -> dict[str, Tensor]:
     def stored(tensor: Tensor) -> Tensor:
         return tensor.half() if half and tensor.ndim >= 2 else tensor
 
-    return {
+    weights = {
         name: stored(tensor.detach().cpu()).contiguous()
         for name, tensor in network.state_dict().items()
     }
+    arrays = confidence.arrays() if confidence else {}
+    return weights | {PREFIX + name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def network_from(content: bytes, card: Card) -> FragmentNetwork:
+def parse_weights(content: bytes, card: Card) -> tuple[FragmentNetwork, Confidence | None]:
     """The network of a card with these weights, strictly: every key, shape and value."""
     try:
         weights = load_tensors(content)
     except SafetensorError as error:
         raise CheckpointIncompatible(f"{WEIGHTS} is not a safetensors file") from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointIncompatible(f"{name} has values that are not finite")
+    arrays = {
+        name.removeprefix(PREFIX): weights.pop(name).numpy()
+        for name in list(weights)
+        if name.startswith(PREFIX)
+    }
+    if arrays and card.calibration is None:
+        raise CheckpointIncompatible(f"{WEIGHTS} has {sorted(arrays)}, the card no calibration")
+    confidence = Confidence.from_parts(card.calibration, arrays) if card.calibration else None
+    return network_from(weights, card), confidence
+
+
+def network_from(weights: dict[str, Tensor], card: Card) -> FragmentNetwork:
     with torch.device("meta"):
         network = FragmentNetwork(card.network, card.spec)
-    needed: dict[str, Any] = network.state_dict()
+    needed: dict[str, Tensor] = network.state_dict()
     if missing := needed.keys() - weights.keys():
         raise CheckpointIncompatible(f"{WEIGHTS} lacks {sorted(missing)[:3]} and perhaps more")
     if unknown := weights.keys() - needed.keys():
@@ -228,8 +255,6 @@ def network_from(content: bytes, card: Card) -> FragmentNetwork:
             raise CheckpointIncompatible(
                 f"{name} is {tuple(tensor.shape)}, need {tuple(needed[name].shape)}"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CheckpointIncompatible(f"{name} has values that are not finite")
         weights[name] = tensor.to(needed[name].dtype)
     network.load_state_dict(weights, strict=True, assign=True)
     if not math.isclose(float(network.mean.flatten()[0]), card.spec.mean[0], abs_tol=1e-3):

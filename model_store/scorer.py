@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
 from model_store.clip import blank_fragments, load_clip
+from model_store.confidence import Trust, pool
 from model_store.engines import EngineName, make_engine
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
 from model_store.network import Target
@@ -37,6 +38,8 @@ class Score:
     without: tuple[float, ...]
     """The score when all but fragment i are shown."""
     blank: tuple[bool, ...]
+    trust: Trust | None = None
+    """None when the checkpoint was not calibrated."""
     difficulty: float | None = None
     execution: float | None = None
 
@@ -65,6 +68,7 @@ class Score:
             contribution=tuple(value * factor for value in self.contribution),
             alone=tuple(value * factor + term for value in self.alone),
             without=tuple(value * factor + term for value in self.without),
+            trust=self.trust and self.trust.scaled(factor, term),
             difficulty=difficulty,
             execution=self.score,
         )
@@ -112,7 +116,9 @@ class Scorer:
             if clip.shape != shape or clip.dtype != np.uint8:
                 raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
         batch = np.stack(clips)  # (B, T, H, W, 3)
-        answer = self.engine.score(batch).contributions
+        confidence = self.checkpoint.confidence
+        output = self.engine.score(batch)
+        answer, pooled = output.contributions, pool(output.features)
         return [
             Score(
                 score=float(answer.score[i]),
@@ -121,6 +127,7 @@ class Scorer:
                 alone=tuple(map(float, answer.alone[i])),
                 without=tuple(map(float, answer.without[i])),
                 blank=tuple(map(bool, blank)),
+                trust=confidence.trust(pooled[i], float(answer.score[i])) if confidence else None,
             )
             for i, blank in enumerate(blank_fragments(batch, self.spec))
         ]

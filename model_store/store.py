@@ -12,6 +12,7 @@ from pathlib import Path
 
 from model_store.card import NAME_PATTERN, Card
 from model_store.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_durably
+from model_store.confidence import Confidence
 from model_store.errors import CheckpointCorrupt, CheckpointNotFound
 from model_store.network import FragmentNetwork
 
@@ -87,11 +88,20 @@ class Store:
         *,
         golden_clip: bytes,
         readme: str,
+        confidence: Confidence | None = None,
         half: bool = True,
     ) -> Checkpoint:
         """Write `card.version` of `card.name`, load it back, then make it the current one."""
         folder = self.root / card.name / str(card.version)
-        save_checkpoint(folder, card, network, golden_clip=golden_clip, readme=readme, half=half)
+        save_checkpoint(
+            folder,
+            card,
+            network,
+            golden_clip=golden_clip,
+            readme=readme,
+            confidence=confidence,
+            half=half,
+        )
         checkpoint = load_checkpoint(folder)
         self.make_current(card.name, card.version)
         return checkpoint

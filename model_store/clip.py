@@ -1,0 +1,230 @@
+"""
+The clip contract: from the bytes of any video to the tensor that a network sees.
+
+The rule: training and serving get their pixels from here and from nowhere else. A clip is read
+(`read_clip`), trimmed or padded to T frames (`prepare`) and cut into fragments by index (`cut`);
+pixels stay uint8 all the way. The same bytes give the same pixels, by path, in memory or from
+an open file.
+
+Shapes: B clips, K fragments, L frames a fragment, T frames a clip, T' frames before padding,
+H W pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.container import ClipLimits, Source, open_bytes, sha256_of
+from model_store.errors import InvalidTrim, UnusableClip
+from model_store.footage import Footage, FootageReader, Window
+from model_store.spec import ClipSpec
+
+__all__ = [
+    "ClipInfo",
+    "ClipLimits",
+    "ClipWarning",
+    "DecodedClip",
+    "PreparedClip",
+    "Source",
+    "blank_fragments",
+    "cut",
+    "decode",
+    "load_clip",
+    "prepare",
+    "prepare_clip",
+    "read_clip",
+]
+
+
+class ClipWarning(StrEnum):
+    """What a judge should know about a clip that could be read all the same."""
+
+    TRIMMED = "trimmed"  # longer than T frames, the first ones were left out
+    PADDED = "padded"  # shorter than T frames, blank ones were added
+    TRUNCATED = "truncated"  # the file ends before the video that it announces
+    DECODE_ERRORS = "decode_errors"  # some frames were damaged
+    TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
+    SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
+    INTERLACED = "interlaced"  # fields are not separated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipInfo:
+    """The file that a clip came from."""
+
+    sha256: str
+    """Of all its bytes."""
+    decoded_frames: int
+    """Frames that its video shows, counted."""
+    fps: float
+    """Mean frames a second, measured; 0 for a single frame."""
+    width: int
+    height: int
+    """Pixels as shown, after rotation."""
+    codec: str
+    duration_s: float
+    """Of the video, measured."""
+    errors: int
+    """Frames that were damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedClip:
+    """The frames of a file that a spec asks for, before padding."""
+
+    frames: NDArray[np.uint8]
+    """(T', H, W, 3), L ≤ T' ≤ T"""
+    times: NDArray[np.float64]
+    """(T',) seconds at which a player of the file shows each frame; repeated frames repeat it."""
+    info: ClipInfo
+    warnings: tuple[ClipWarning, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedClip:
+    """What the network sees, and where it came from."""
+
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3)"""
+    times: NDArray[np.float64]
+    """(T,) as in DecodedClip; NaN for padding."""
+    info: ClipInfo
+    warnings: tuple[ClipWarning, ...]
+
+
+def read_clip(
+    source: Source,
+    spec: ClipSpec,
+    *,
+    limits: ClipLimits = ClipLimits(),  # noqa: B008 it is frozen
+    start_s: float | None = None,
+    end_s: float | None = None,
+    threads: int = 1,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> DecodedClip:
+    """The part of a video between `start_s` and `end_s`, at the spec's frame rate and size.
+
+    Of a longer part the last T frames are kept, and only they are scaled. Output k shows the frame
+    nearest to k / fps (see `timeline`). `threads` are FFmpeg's; the pixels do not depend on them.
+    `on_frame` hears (frames decoded, frames to decode) and begins anew where a damaged file has to
+    be decoded again; what it raises stops the reading.
+
+    Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames), InvalidTrim.
+    """
+    reader = FootageReader(
+        spec=spec,
+        limits=limits,
+        window=Window(start_s, end_s),
+        threads=threads,
+        on_packet=on_frame,
+    )
+    with open_bytes(source) as file:
+        digest = sha256_of(file)
+        footage = reader.read(file)
+    return DecodedClip(
+        frames=footage.frames,
+        times=footage.times,
+        info=ClipInfo(
+            sha256=digest,
+            decoded_frames=len(footage.timeline.stamps),
+            fps=footage.timeline.fps,
+            width=footage.size[1],
+            height=footage.size[0],
+            codec=footage.codec,
+            duration_s=float(footage.timeline.duration),
+            errors=footage.errors,
+        ),
+        warnings=_warnings(footage),
+    )
+
+
+def prepare_clip(decoded: DecodedClip, spec: ClipSpec) -> PreparedClip:
+    """Trim or pad a clip that was read with the same spec."""
+    short = spec.frames - len(decoded.frames)
+    padding = np.full(max(0, short), np.nan)
+    times = decoded.times[-spec.frames :]
+    ordered = (padding, times) if spec.pad == "start" else (times, padding)
+    added = (ClipWarning.PADDED,) if short > 0 else (ClipWarning.TRIMMED,) if short < 0 else ()
+    return PreparedClip(
+        frames=prepare(decoded.frames, spec),
+        times=np.concatenate(ordered),
+        info=decoded.info,
+        warnings=tuple(dict.fromkeys((*decoded.warnings, *added))),
+    )
+
+
+def decode(source: Source, spec: ClipSpec) -> NDArray[np.uint8]:
+    """A video to its frames, (T', H, W, 3).   Raises what `read_clip` raises."""
+    return read_clip(source, spec).frames
+
+
+def prepare(frames: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
+    """(T', H, W, 3) -> (T, H, W, 3): the last T frames, or all and blank ones at `spec.pad`.
+
+    Raises UnusableClip for frames of another shape or type.
+    """
+    shape = (*spec.crop, 3)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape:
+        raise UnusableClip(f"frames are {frames.shape} {frames.dtype}, need (T', *{shape}) uint8")
+    short = spec.frames - len(frames)
+    if short <= 0:
+        return frames[-spec.frames :]
+    clip = np.zeros((spec.frames, *shape), np.uint8)
+    shown = clip[short:] if spec.pad == "start" else clip[:-short]
+    shown[:] = frames
+    return clip
+
+
+def load_clip(source: Source, spec: ClipSpec) -> NDArray[np.uint8]:
+    """A video to the network's input, (T, H, W, 3).   Raises what `read_clip` raises."""
+    return prepare(decode(source, spec), spec)
+
+
+class _Array(Protocol):
+    """What NumPy arrays and torch tensors have in common here."""
+
+    @property
+    def shape(self) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+Clips = TypeVar("Clips", bound=_Array)
+
+
+def cut(clips: Clips, spec: ClipSpec, start: int | None = None) -> Clips:
+    """(B, T, H, W, 3) -> (B, K, L, H, W, 3), a view; `start` is 0…T − K·L, by default the spec's.
+
+    Raises UnusableClip for clips of another length, InvalidTrim for another start.
+    """
+    start = spec.start if start is None else start
+    batch, frames, *picture = clips.shape
+    if frames != spec.frames:
+        raise UnusableClip(f"clips of {frames} frames, need {spec.frames}")
+    if not 0 <= start <= spec.slack:
+        raise InvalidTrim(f"start is {start}, need 0…{spec.slack}")
+    shown = clips[:, start : start + spec.fragments * spec.fragment_length]
+    fragments: Clips = shown.reshape(batch, spec.fragments, spec.fragment_length, *picture)
+    return fragments
+
+
+def blank_fragments(clips: Clips, spec: ClipSpec, start: int | None = None) -> Clips:
+    """(B, T, H, W, 3) uint8 -> (B, K) bool: fragments whose pixels are all 0."""
+    fragments: Any = cut(clips, spec, start)
+    blank: Clips = ~(fragments.reshape(*fragments.shape[:2], -1) != 0).any(-1)
+    return blank
+
+
+def _warnings(footage: Footage) -> tuple[ClipWarning, ...]:
+    found = {
+        ClipWarning.TRIMMED: footage.trimmed,
+        ClipWarning.TRUNCATED: footage.truncated,
+        ClipWarning.DECODE_ERRORS: footage.errors > 0,
+        ClipWarning.TIMES_ASSUMED: footage.timeline.counted,
+        ClipWarning.SIZE_CHANGES: footage.size_changes,
+        ClipWarning.INTERLACED: footage.interlaced,
+    }
+    return tuple(warning for warning, present in found.items() if present)

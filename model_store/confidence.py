@@ -1,0 +1,199 @@
+"""
+How far to trust a score: an interval, and whether the clip is of the kind the network knows.
+
+The interval is split-conformal with normalised residuals: score ± quantile · spread(clip), where
+the spread is predicted from the clip's features and the quantile comes from calibration clips that
+were used for nothing else. Its promise: over clips like the calibration clips, the judged score
+lies inside for a share `coverage` of them, whatever the network does.   [Lei18, §5.2]
+
+Familiarity is the Mahalanobis distance of the clip's pooled features to those of the training
+clips; beyond the calibration clips' 99th percentile a clip is unfamiliar.   [Lee18]
+
+Shapes: B clips, P = K · D pooled features.
+
+[Lei18] J. Lei et al. Distribution-Free Predictive Inference for Regression. JASA 2018.
+[Lee18] K. Lee et al. A Simple Unified Framework for Detecting Out-of-Distribution Samples and
+        Adversarial Attacks. NeurIPS 2018.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.clip import ClipWarning
+from model_store.errors import CheckpointIncompatible
+
+Floats = NDArray[np.float32]
+
+PREFIX = "confidence."  # of the arrays' names in weights.safetensors
+
+
+class ReviewReason(StrEnum):
+    """Why a person should look before using the score."""
+
+    UNFAMILIAR = "unfamiliar_clip"  # not of the kind the network was trained on
+    WIDE_INTERVAL = "wide_interval"  # wider than the card's limit
+    MOSTLY_BLANK = "mostly_blank"  # half of the fragments or more: the clip is short, or dark
+    TRIMMED = "trimmed"  # longer than the network looks; its beginning was left out
+    DECODE_ERRORS = "decode_errors"  # damaged or cut off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Where the judged score is expected, points, for a share `coverage` of such clips."""
+
+    low: float
+    high: float
+    coverage: float
+
+    def scaled(self, factor: float, term: float) -> "Interval":
+        return dataclasses.replace(
+            self, low=self.low * factor + term, high=self.high * factor + term
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """The statistics of one checkpoint. Arrays live beside its weights, numbers on its card."""
+
+    coverage: float
+    """Share of judged scores inside the interval, 0…1."""
+    quantile: float
+    """Of |residual| / spread over the calibration clips."""
+    width_limit: float
+    """Points; a wider interval needs review."""
+    distance_limit: float
+    """99th percentile of `distance` over the calibration clips."""
+    spread_range: tuple[float, float]
+    """Points; the predicted spread is kept inside, as seen over the calibration clips."""
+    mean: Floats
+    """(P,) mean pooled feature of the training clips."""
+    whitening: Floats
+    """(R, P): whitened features have unit covariance over the training clips."""
+    spread_weights: Floats
+    """(3 + M,): log spread = weights · (1, score, distance, first M whitened features)."""
+
+    def whitened(self, pooled: Floats) -> Floats:
+        """(B, P) -> (B, R)"""
+        whitened: Floats = (pooled - self.mean) @ self.whitening.T
+        return whitened
+
+    def distance(self, pooled: Floats) -> Floats:
+        """(B, P) -> (B,): root mean square of the whitened features, about 1 for training clips."""
+        distance: Floats = np.sqrt(np.mean(self.whitened(pooled) ** 2, axis=1, dtype=np.float32))
+        return distance
+
+    def spread(self, pooled: Floats, scores: Floats) -> Floats:
+        """(B, P), (B,) points -> (B,) points: the predicted size of the residual."""
+        log_spread = spread_inputs(self, pooled, scores) @ self.spread_weights
+        low, high = np.log(self.spread_range)
+        return np.exp(np.clip(log_spread, low, high)).astype(np.float32)
+
+    def interval(self, pooled: Floats, score: float) -> Interval:
+        """(P,) -> the interval around the score, points."""
+        spread = self.spread(pooled[None], np.array([score], np.float32))[0]
+        half = float(self.quantile * spread)
+        return Interval(low=score - half, high=score + half, coverage=self.coverage)
+
+    def trust(self, pooled: Floats, score: float) -> "Trust":
+        """(P,) and the score in points, to what may be said of it."""
+        interval = self.interval(pooled, score)
+        return Trust(
+            interval=interval,
+            wide=interval.high - interval.low > self.width_limit,
+            unfamiliar=bool(self.distance(pooled[None])[0] > self.distance_limit),
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """What goes on the card."""
+        return {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if not isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+
+    def arrays(self) -> dict[str, Floats]:
+        """What goes into weights.safetensors."""
+        return {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+
+    @classmethod
+    def from_parts(cls, numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Confidence":
+        """The inverse of `numbers` and `arrays`.   Raises CheckpointIncompatible."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if names != numbers.keys() | arrays.keys():
+            raise CheckpointIncompatible(
+                f"calibration has {sorted(numbers.keys() | arrays.keys())}, need {sorted(names)}"
+            )
+        low, high = numbers["spread_range"]
+        fields: dict[str, Any] = numbers | {"spread_range": (low, high)} | arrays
+        built = cls(**fields)
+        size = built.mean.shape[0]
+        if built.whitening.shape[1] != size or not 0 < low <= high or not 0 < built.coverage < 1:
+            raise CheckpointIncompatible("the calibration contradicts itself")
+        return built
+
+
+def spread_inputs(confidence: Confidence, pooled: Floats, scores: Floats) -> Floats:
+    """(B, P), (B,) -> (B, 3 + M), M from the number of spread weights."""
+    extra = len(confidence.spread_weights) - 3
+    columns = [
+        np.ones(len(scores), np.float32),
+        scores,
+        confidence.distance(pooled),
+        *confidence.whitened(pooled)[:, :extra].T,
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def pool(features: Floats) -> Floats:
+    """Mean over time and pixels: (B, K, D, T', H', W') -> (B, K · D)."""
+    pooled: Floats = features.mean(axis=(3, 4, 5)).reshape(len(features), -1)
+    return pooled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How far to trust one score."""
+
+    interval: Interval
+    wide: bool
+    """The interval is wider than the card's limit."""
+    unfamiliar: bool
+    """The clip is not of the kind that the network was trained on."""
+
+    def scaled(self, factor: float, term: float) -> "Trust":
+        return dataclasses.replace(self, interval=self.interval.scaled(factor, term))
+
+
+def review_reasons(
+    trust: Trust, *, blank: Collection[bool], warnings: Collection[ClipWarning]
+) -> tuple[ReviewReason, ...]:
+    """Everything that should make a person look, in a fixed order."""
+    damaged = {ClipWarning.DECODE_ERRORS, ClipWarning.TRUNCATED}
+    holds = {
+        ReviewReason.UNFAMILIAR: trust.unfamiliar,
+        ReviewReason.WIDE_INTERVAL: trust.wide,
+        ReviewReason.MOSTLY_BLANK: 2 * sum(blank) >= len(blank),
+        ReviewReason.TRIMMED: ClipWarning.TRIMMED in warnings,
+        ReviewReason.DECODE_ERRORS: not damaged.isdisjoint(warnings),
+    }
+    return tuple(reason for reason, applies in holds.items() if applies)
+
+
+def conformal_quantile(ratios: Floats, coverage: float) -> float:
+    """The ⌈(n + 1) · coverage⌉-th smallest of n normalised residuals.   [Lei18, alg. 2]"""
+    rank = math.ceil((len(ratios) + 1) * coverage)
+    if rank > len(ratios):
+        need = math.ceil(round(coverage / (1 - coverage), 6))
+        raise ValueError(f"{len(ratios)} calibration clips, need at least {need}")
+    return float(np.sort(ratios)[rank - 1])

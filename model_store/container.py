@@ -1,0 +1,261 @@
+"""
+Opens video files that strangers made.
+
+The rule: FFmpeg sees bytes and never a name, may open nothing else, and meets only the few
+containers and codecs listed here, also while it probes. Every limit is enforced on what was
+read, not on what the file claims. Decoders have had memory errors before and will have them
+again: where clips come from outside, run this in a process that may die.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import BinaryIO, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from model_store.errors import ClipTooLarge, NotAVideo, UnusableClip
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic in its stubs only
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+
+CONTAINERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts")
+CODECS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
+
+_STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
+_BUFFER = 1 << 20  # bytes a read
+_TIMEOUT = 30.0  # seconds to open; bytes never keep FFmpeg waiting, a trick to make it wait might
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLimits:
+    """What a clip may cost. Beyond it: ClipTooLarge, or UnusableClip for the error share."""
+
+    max_width: int = 4096
+    max_height: int = 4096
+    max_pixels: int = 8_294_400
+    """A picture: 3840 × 2160."""
+    min_side: int = 16
+    """Pixels; UnusableClip below."""
+    max_frames: int = 5400
+    max_seconds: float = 300.0
+    max_decoded_pixels: int = 5400 * 1920 * 1080
+    """All pictures of the clip together."""
+    max_bytes: int = 1 << 28
+    """Of compressed video, which is held in memory while it is decoded."""
+    max_streams: int = 16
+    max_error_share: float = 0.5
+    """Of the pictures that do not decode."""
+
+    def check_picture(self, width: int, height: int) -> None:
+        if width > self.max_width or height > self.max_height or width * height > self.max_pixels:
+            raise ClipTooLarge(
+                f"pictures of {width}×{height}, allowed are {self.max_width}×{self.max_height}"
+                f" and {self.max_pixels} pixels"
+            )
+        if min(width, height) < self.min_side:
+            raise UnusableClip(
+                f"pictures of {width}×{height}, need at least {self.min_side} pixels a side"
+            )
+
+    def check_frames(self, frames: int) -> None:
+        if frames > self.max_frames:
+            raise ClipTooLarge(f"more than {self.max_frames} frames")
+
+    def check_decoded_pixels(self, pixels: int) -> None:
+        if pixels > self.max_decoded_pixels:
+            raise ClipTooLarge(f"more than {self.max_decoded_pixels} pixels in all frames together")
+
+    def check_seconds(self, seconds: Fraction) -> None:
+        if seconds > self.max_seconds:
+            raise ClipTooLarge(f"{float(seconds):.1f} s, allowed are {self.max_seconds:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """An open container and the one stream of it that matters."""
+
+    container: InputContainer
+    stream: VideoStream
+    context: VideoCodecContext
+
+    @property
+    def unit(self) -> Fraction | None:
+        """Seconds a step of the stream's timestamps."""
+        return self.stream.time_base
+
+    @property
+    def rate(self) -> Fraction | None:
+        """The frame rate that the file claims."""
+        return self.stream.guessed_rate or self.stream.average_rate
+
+    @property
+    def announced(self) -> float:
+        """Seconds of video that the file claims to have; 0 if it does not say."""
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        return (self.container.duration or 0) / av.time_base
+
+    @property
+    def start(self) -> Fraction | None:
+        """Where a player's clock begins, on the stream's clock: sound may begin before pictures."""
+        start: int | None = self.container.start_time
+        return None if start is None else Fraction(start, av.time_base)
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """The compressed pictures of a stream, in decoding order."""
+
+    packets: list[VideoPacket]
+    damaged: bool
+    """Reading ended with an error and not with the end of the file."""
+
+    @property
+    def stamps(self) -> Sequence[int | None]:
+        """Timestamps of the frames that are shown, in order, then those that are not known."""
+        shown = [packet for packet in self.packets if not packet.is_discard]
+        known = sorted(packet.pts for packet in shown if packet.pts is not None)
+        return known + [None] * (len(shown) - len(known))
+
+    def stamps_hold(self, video: Video) -> bool:
+        """Whether the packets' timestamps can be those of the frames.
+
+        AVI knows no presentation times. FFmpeg then counts packets as they are stored, which is
+        wrong for a codec that stores frames in another order than it shows them.
+        """
+        stored = [packet.pts for packet in self.packets if packet.pts is not None]
+        if len(stored) < len(self.packets):
+            return False
+        return not video.context.has_b_frames or any(b < a for a, b in pairwise(stored))
+
+
+@contextmanager
+def open_bytes(source: Source) -> Iterator[BinaryIO]:
+    """A seekable file for any source, at its beginning.   Raises NotAVideo if it cannot be read."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    elif isinstance(source, (str, os.PathLike)):
+        try:
+            file = open(source, "rb", buffering=0)  # noqa: SIM115 the caller's errors are not ours
+        except (OSError, ValueError) as error:
+            raise NotAVideo("the file cannot be opened") from error
+        with file:
+            yield file
+    elif source.seekable():
+        source.seek(0)
+        yield source
+    else:
+        yield io.BytesIO(source.read())
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Hash of the whole file, which is left at its beginning. An empty one is NotAVideo."""
+    digest = hashlib.sha256()
+    size = 0
+    file.seek(0)
+    while chunk := file.read(_BUFFER):
+        digest.update(chunk)
+        size += len(chunk)
+    if not size:
+        raise NotAVideo("0 bytes, need a video file")
+    file.seek(0)
+    return digest.hexdigest()
+
+
+@contextmanager
+def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Iterator[Video]:
+    """The main video stream of a file, checked against all that can be known before decoding.
+
+    Raises NotAVideo, UnusableClip, ClipTooLarge.
+    """
+    file.seek(0)
+    decoder_options = {"max_pixels": str(2 * limits.max_pixels)}  # it counts the padding, too
+    try:
+        container = av.open(
+            _Nameless(file),
+            mode="r",
+            options=decoder_options
+            | {
+                "protocol_whitelist": "",
+                "format_whitelist": ",".join(CONTAINERS),
+                "codec_whitelist": ",".join(CODECS),  # else probing decodes with any codec
+            },
+            metadata_errors="replace",
+            buffer_size=_BUFFER,
+            timeout=(_TIMEOUT, None),
+        )
+    except (av.FFmpegError, UnicodeError, OSError) as error:
+        raise NotAVideo(f"not a video file of a kind that we read ({_list(CONTAINERS)})") from error
+    with container:
+        if len(container.streams) > limits.max_streams:
+            raise ClipTooLarge(
+                f"{len(container.streams)} streams, allowed are {limits.max_streams}"
+            )
+        stream = _main_stream(container)
+        context = stream.codec_context
+        if context.name not in CODECS:
+            raise NotAVideo(f"codec {context.name}, need one of {_list(CODECS)}")
+        if context.width or context.height:
+            limits.check_picture(context.width, context.height)
+        context.options = decoder_options  # those of the container do not reach this context
+        context.thread_count = threads
+        context.thread_type = "AUTO" if threads != 1 else "NONE"
+        for other in container.streams:
+            other.discard = Discard.default if other.index == stream.index else Discard.all
+        yield Video(container, stream, context)
+
+
+def read_packets(video: Video, limits: ClipLimits) -> Packets:
+    """All packets of the video stream.   Raises ClipTooLarge as soon as a limit is passed."""
+    packets: list[VideoPacket] = []
+    size = 0
+    damaged = False
+    try:
+        for packet in video.container.demux(video.stream):
+            if not packet.size:  # the last one, which flushes, and empty ones of AVI
+                continue
+            packets.append(packet)
+            size += packet.size
+            limits.check_frames(len(packets))
+            if size > limits.max_bytes:
+                raise ClipTooLarge(f"more than {limits.max_bytes} bytes of video")
+    except (av.FFmpegError, OSError, IndexError):  # IndexError: a stream that appears later
+        damaged = True
+    return Packets(packets, damaged)
+
+
+def _main_stream(container: InputContainer) -> VideoStream:
+    usable = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & _STILLS
+    ]
+    if not usable:
+        raise UnusableClip("no video stream, need one")
+    best = container.streams.best("video")
+    for stream in usable:
+        if best is not None and stream.index == best.index:
+            return stream
+    return max(usable, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
+
+
+class _Nameless:
+    """All that FFmpeg needs of a file. It would take a name for a hint, or open what it names."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell

@@ -1,0 +1,140 @@
+"""The checkpoints that the service has loaded, verified, and is ready to score with."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_store.checkpoint import Checkpoint
+from model_store.errors import CheckpointNotFound
+from model_store.scorer import Scorer
+from model_store.store import Store
+from service.batcher import Batcher
+from service.schemas import CheckpointDetail, CheckpointSummary, CheckpointUsed
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedCheckpoint:
+    checkpoint: Checkpoint
+    scorer: Scorer
+    current: bool
+    """Whether the bare name meant this version when it was loaded."""
+    golden_error: float
+    """Points that the golden clip was off."""
+
+    @property
+    def name(self) -> str:
+        return self.checkpoint.name
+
+    @property
+    def reference(self) -> str:
+        return f"{self.checkpoint.name}@{self.checkpoint.version}"
+
+    def used(self) -> CheckpointUsed:
+        return CheckpointUsed(
+            name=self.checkpoint.name,
+            version=self.checkpoint.version,
+            sha256=self.checkpoint.sha256,
+            trained_on=self.checkpoint.card.data.trained_on,
+            engine=self.scorer.engine.name,
+        )
+
+    def summary(self) -> CheckpointSummary:
+        return CheckpointSummary(**self._summary())
+
+    def detail(self) -> CheckpointDetail:
+        card = self.checkpoint.card
+        return CheckpointDetail(
+            **self._summary(),
+            description=card.data.description,
+            licence=card.data.licence,
+            metrics=card.metrics,
+            splits=card.splits,
+            judged_mean=card.data.judged_mean,
+            judged_deviation=card.data.judged_deviation,
+            training=card.training.model_dump(),
+            calibrated=card.calibration is not None,
+            spec=card.spec.to_json(),
+            network=card.network.to_json(),
+            versions=card.versions,
+            golden_error=self.golden_error,
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        card, spec = self.checkpoint.card, self.checkpoint.spec
+        return {
+            **self.used().model_dump(),
+            "current": self.current,
+            "action": card.action,
+            "created": card.created,
+            "target": card.network.target,
+            "difficulty_rule": spec.difficulty_rule,
+            "score_range": spec.score_range,
+            "seconds": float(spec.frames / spec.fps),
+            "stages": list(spec.stages),
+            "stage_of_fragment": card.stage_of_fragment,
+        }
+
+
+class LoadedCheckpoints:
+    """By name, which means the current version, and by name@version."""
+
+    def __init__(self) -> None:
+        self._by_reference: dict[str, LoadedCheckpoint] = {}
+
+    def add(self, loaded: LoadedCheckpoint) -> None:
+        self._by_reference[loaded.reference] = loaded
+        if loaded.current or loaded.name not in self._by_reference:
+            self._by_reference[loaded.name] = loaded
+
+    def get(self, reference: str) -> LoadedCheckpoint:
+        """Raises CheckpointNotFound."""
+        if (loaded := self._by_reference.get(reference)) is None:
+            raise CheckpointNotFound(f"unknown; loaded are {', '.join(sorted(self.references()))}")
+        return loaded
+
+    def references(self) -> list[str]:
+        return [loaded.reference for loaded in self.all()]
+
+    def all(self) -> list[LoadedCheckpoint]:
+        unique = {loaded.reference: loaded for loaded in self._by_reference.values()}
+        return [unique[reference] for reference in sorted(unique)]
+
+
+async def load(
+    reference: str, store: Store, settings: Settings, batcher: Batcher
+) -> LoadedCheckpoint:
+    """Verify, convert for the engine, warm up, and score the golden clip.
+
+    The engine is made and used on the inference thread. Raises the errors of `model_store`.
+    """
+    checkpoint = await asyncio.to_thread(store.load, reference)
+
+    async def on_engine_thread(function: Callable[[], Any]) -> Any:
+        return await asyncio.wrap_future(batcher.call(function))
+
+    scorer: Scorer = await on_engine_thread(
+        lambda: Scorer(
+            checkpoint, settings.engine, cache=settings.cache, threads=settings.engine_threads
+        )
+    )
+    spec = checkpoint.spec
+    blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
+    for clips in (1, settings.batch_clips):
+        await on_engine_thread(lambda clips=clips: scorer.score([blank] * clips))  # type: ignore[misc]
+    golden_error: float = await on_engine_thread(scorer.check_golden)
+    log.info(
+        "loaded %s@%d on %s, golden clip off by %.4f points",
+        checkpoint.name,
+        checkpoint.version,
+        scorer.engine.name,
+        golden_error,
+    )
+    current = checkpoint.version == await asyncio.to_thread(store.current, checkpoint.name)
+    return LoadedCheckpoint(checkpoint, scorer, current, golden_error)

@@ -1,0 +1,98 @@
+"""
+What can go wrong in the service itself, by name; `problems.py` gives each its HTTP status.
+
+    ServiceError
+    ├── MalformedUpload       the body is not multipart/form-data, or not well formed
+    ├── EmptyFile
+    ├── Unauthorised          an API key is required; missing or wrong
+    ├── BodyTooLarge          more bytes than allowed, counted as they arrive
+    ├── BodyTimeout           the body did not arrive in time, or too slowly
+    ├── NoRoom                no disk space or memory budget left for the upload
+    ├── InvalidParameter      parameters that contradict one another
+    ├── DecoderFailed         the decoder crashed on the clip
+    ├── DecoderTimeout        the decoder took too long over the clip
+    ├── QueueFull             too much work already; knows when to come back
+    ├── ClientGone            the client hung up; nobody reads the answer
+    ├── DeadlinePassed
+    └── Unavailable
+        ├── NotReady          checkpoints are still being loaded
+        ├── Draining          the service is going down
+        ├── EngineDead        the inference thread is gone
+        └── DecoderUnavailable  no decode worker can be started
+
+Texts may be shown to the caller.
+"""
+
+
+class ServiceError(Exception):
+    pass
+
+
+class MalformedUpload(ServiceError):
+    pass
+
+
+class EmptyFile(ServiceError):
+    pass
+
+
+class Unauthorised(ServiceError):
+    pass
+
+
+class BodyTooLarge(ServiceError):
+    pass
+
+
+class BodyTimeout(ServiceError):
+    pass
+
+
+class NoRoom(ServiceError):
+    pass
+
+
+class InvalidParameter(ServiceError):
+    pass
+
+
+class DecoderFailed(ServiceError):
+    pass
+
+
+class DecoderTimeout(ServiceError):
+    pass
+
+
+class QueueFull(ServiceError):
+    def __init__(self, text: str, *, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class ClientGone(ServiceError):
+    pass
+
+
+class DeadlinePassed(ServiceError):
+    pass
+
+
+class Unavailable(ServiceError):
+    pass
+
+
+class NotReady(Unavailable):
+    pass
+
+
+class Draining(Unavailable):
+    pass
+
+
+class EngineDead(Unavailable):
+    pass
+
+
+class DecoderUnavailable(Unavailable):
+    pass

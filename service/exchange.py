@@ -1,0 +1,127 @@
+"""
+One HTTP exchange: its id, its time, its line in the log, and an answer whatever happens.
+
+The rule: every request gets exactly one answer with its request id, and an answer that comes
+before the client has sent everything is one that the client can still read. Pure ASGI.
+"""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.logs import request_id
+from service.metrics import Metrics, outcome_of
+from service.problems import answer_problem
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 5.0  # how long the rest of a refused body is read and thrown away
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class ExchangeMiddleware:
+    """The outermost. Leaves `began`, on the monotonic clock, in the request's state."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, counted_path: str) -> None:
+        """`score_requests_total` and its kin count the POSTs to `counted_path`."""
+        self.app = app
+        self._metrics = metrics
+        self._counted_path = counted_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        token = request_id.set(exchange.id)
+        counted = scope["method"] == "POST" and scope["path"] == self._counted_path
+        if counted:
+            self._metrics.inflight_requests.inc()
+        try:
+            await exchange.run(self.app)
+        finally:
+            seconds = time.monotonic() - exchange.began
+            if counted:
+                self._metrics.inflight_requests.dec()
+                self._metrics.requests.labels(outcome_of(exchange.status)).inc()
+                self._metrics.request_seconds.observe(seconds)
+                if exchange.problem is not None:
+                    self._metrics.rejected.labels(exchange.problem).inc()
+            log.info("request", extra=exchange.summary() | {"ms": round(1e3 * seconds, 1)})
+            request_id.reset(token)
+
+
+class _Exchange:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        self.id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        self.began = time.monotonic()
+        self.status = 499  # until there is an answer
+        self._answering = False
+        self._all_received = (
+            headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        )
+        self._scope, self._receive, self._send = scope, receive, send
+        self._state = scope.setdefault("state", {})
+        self._state["began"] = self.began
+
+    @property
+    def problem(self) -> str | None:
+        """Slug of the problem that was the answer."""
+        slug: str | None = self._state.get("problem")
+        return slug
+
+    def summary(self) -> dict[str, object]:
+        """For the log. The route's template, since a path may hold anything."""
+        route = self._scope.get("route")
+        return {
+            "method": self._scope["method"] if route is not None else "-",
+            "route": getattr(route, "path", "-"),
+            "status": self.status,
+            "problem": self.problem,
+        }
+
+    async def run(self, app: ASGIApp) -> None:
+        try:
+            await app(self._scope, self.receive, self.send)
+        except Exception as error:  # the last place where it can still become an answer
+            if self._answering:
+                raise
+            response = await answer_problem(Request(self._scope), error)
+            await response(self._scope, self.receive, self.send)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._all_received = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._answering = True
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.id
+            if not self._all_received:
+                headers["Connection"] = "close"
+        elif not self._all_received and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        """Most clients read the answer only when they have sent all: let them come to that."""
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while not self._all_received:
+                    await self.receive()
+        except TimeoutError:
+            pass

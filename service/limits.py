@@ -1,0 +1,125 @@
+"""
+What a request must pass before and while its body is read: key, admission, size, time.
+
+The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
+it; and no more bytes than allowed are ever accepted. Pure ASGI, so nothing is buffered here.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import BodyTimeout, BodyTooLarge, NoRoom, Unauthorised
+from service.metrics import Metrics
+from service.settings import Settings
+
+GRACE_S = 10.0  # before the slowest allowed rate counts
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json", "/metrics"})
+
+
+class LimitsMiddleware:
+    """ASGI middleware. What it refuses it raises, as a ServiceError."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        admit: Callable[[], None],
+        admitted_path: str,
+    ) -> None:
+        """`admit` raises for a request to `admitted_path` that is pointless now."""
+        self.app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._admit = admit
+        self._admitted_path = admitted_path
+        self._held = 0  # bytes of all bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        self._check_key(scope["path"], headers)
+        if scope["method"] == "POST" and scope["path"] == self._admitted_path:
+            self._admit()
+        body = _Body(began=time.monotonic())
+        self._check_size(_announced(headers))
+        try:
+            await self.app(scope, lambda: self._receive(body, receive), send)
+        finally:
+            self._hold(-body.size)
+
+    async def _receive(self, body: "_Body", receive: Receive) -> Message:
+        if body.complete:
+            return await receive()
+        try:
+            async with asyncio.timeout(self._time_left(body)):
+                message = await receive()
+        except TimeoutError as error:
+            raise BodyTimeout(f"{body.size} bytes after {body.age:.0f} s is too slow") from error
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            body.size += size
+            self._hold(size)
+            self._check_size(body.size)
+            if self._held > self._settings.max_inflight_bytes:
+                raise NoRoom("too many uploads at once")
+            body.complete = not message.get("more_body", False)
+        return message
+
+    def _time_left(self, body: "_Body") -> float:
+        until = self._settings.body_timeout_s
+        if self._settings.body_bytes_per_s > 0:
+            until = min(until, GRACE_S + body.size / self._settings.body_bytes_per_s)
+        return until - body.age
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._metrics.inflight_bytes.set(self._held)
+
+    def _check_size(self, size: int) -> None:
+        limit = self._settings.max_upload_bytes
+        if size > limit:
+            raise BodyTooLarge(f"more than {limit} bytes")
+
+    def _check_key(self, path: str, headers: Headers) -> None:
+        keys = self._settings.api_keys
+        is_open = path in OPEN_PATHS and not (
+            path == "/metrics" and self._settings.metrics_need_key
+        )
+        if keys and not is_open and not _matches(headers.get("authorization", ""), keys):
+            raise Unauthorised("send Authorization: Bearer and a key")
+
+
+@dataclass(slots=True)
+class _Body:
+    began: float
+    size: int = 0
+    complete: bool = False
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.began
+
+
+def _announced(headers: Headers) -> int:
+    length = headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
+
+
+def _matches(authorization: str, keys: tuple[SecretStr, ...]) -> bool:
+    """In constant time: every key is compared, whichever is right."""
+    scheme, _, given = authorization.partition(" ")
+    found = False
+    for key in keys:
+        found |= secrets.compare_digest(given.strip().encode(), key.get_secret_value().encode())
+    return found and scheme.lower() == "bearer"

@@ -1,0 +1,101 @@
+"""
+What Prometheus reads: one registry for each application, base units, few labels.
+
+The rule: no label holds anything that a client sent.
+"""
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_POINTS = (0, 2, 4, 6, 8, 10, 11, 12, 13, 14, 15, 16, 18, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110)
+
+_OUTCOMES = {
+    408: "timeout",
+    413: "too_large",
+    415: "unsupported",
+    429: "overloaded",
+    499: "cancelled",
+    504: "timeout",
+    507: "too_large",
+}
+
+
+def outcome_of(status: int) -> str:
+    """The label that a status counts under in `score_requests_total`."""
+    if status in _OUTCOMES:
+        return _OUTCOMES[status]
+    if status < 400:
+        return "ok"
+    return "invalid" if status < 500 else "error"
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=buckets, registry=registry)
+
+        self.requests = counter("score_requests_total", "Requests to score, by outcome", "outcome")
+        self.rejected = counter("score_rejected_total", "Requests refused, by problem", "reason")
+        self.dropped = counter("score_dropped_total", "Requests whose client left", "stage")
+        self.decode_failures = counter(
+            "score_decode_failures_total", "Clips that did not decode, by problem", "reason"
+        )
+        self.batches = counter("score_batches_total", "Batches scored")
+        self.fragments = counter("score_fragments_total", "Fragments scored")
+        self.batch_splits = counter("score_batch_splits_total", "Batches halved after an error")
+        self.oom_splits = counter("score_oom_splits_total", "Of these, for lack of device memory")
+        self.request_seconds = histogram(
+            "score_request_seconds", "From the head of a request to its answer", _SECONDS
+        )
+        self.stage_seconds = histogram(
+            "score_stage_seconds", "Time in each stage of a request", _SECONDS, "stage"
+        )
+        self.batch_clips = histogram("score_batch_clips", "Clips a batch", (1, 2, 4, 8, 16, 32, 64))
+        self.batch_fragments = histogram(
+            "score_batch_fragments", "Fragments a batch", (6, 9, 18, 36, 72, 144, 288, 576)
+        )
+        self.output = histogram("score_output", "Scores given, points", _POINTS, "checkpoint")
+        self.queue_fragments = gauge("score_queue_fragments", "Fragments admitted, not answered")
+        self.queue_clips = gauge("score_queue_clips", "Clips admitted and not yet answered")
+        self.inflight_requests = gauge("score_inflight_requests", "Requests to score in flight")
+        self.inflight_bytes = gauge("score_inflight_bytes", "Bytes of request bodies held")
+        self.decode_workers = gauge("score_decode_workers", "Decode processes alive")
+        self.ready = gauge("score_ready", "1 if ready to score")
+        self.model_info = gauge(
+            "score_model_info", "Checkpoints loaded", "name", "version", "sha256", "engine"
+        )
+        Info("score_build", "What is running", registry=registry).info(
+            {"version": version("fragment-scorer"), "python": platform.python_version()}
+        )
+
+    def watch_device_memory(self, read: Callable[[], tuple[int, int]]) -> None:
+        """Report a GPU's memory; `read` gives free and total bytes."""
+        memory = Gauge(
+            "score_gpu_memory_bytes", "Memory of the GPU", ["kind"], registry=self.registry
+        )
+        memory.labels("free").set_function(lambda: read()[0])
+        memory.labels("total").set_function(lambda: read()[1])

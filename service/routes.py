@@ -1,0 +1,180 @@
+"""The HTTP interface. Thin: what a route does is one call, what can go wrong is an exception."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from service.errors import ClientGone, EmptyFile, EngineDead, MalformedUpload
+from service.schemas import (
+    REFERENCE,
+    CheckpointDetail,
+    CheckpointList,
+    Health,
+    ProblemAnswer,
+    ScoreAnswer,
+    ScoreForm,
+)
+from service.scoring import ScoringService
+
+T = TypeVar("T")
+
+SCORE_PATH = "/score"
+MAX_FIELD = 4096  # bytes of a form field that is not the file
+
+_WHEN = {
+    400: "Malformed multipart, or an empty file",
+    401: "An API key is needed, or is wrong",
+    404: "No such checkpoint",
+    408: "The body did not arrive in time",
+    413: "Too many bytes, pixels, frames or seconds",
+    415: "Not a video of a kind that is decoded here",
+    422: "Parameters that cannot be used, or a clip that cannot be scored",
+    429: "Too much work is waiting; `Retry-After` says when to come back",
+    500: "Our fault; quote the request id",
+    503: "Not ready yet, or going down",
+    504: "The answer was not ready in time",
+    507: "No room for the upload",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ProblemAnswer, "description": _WHEN[status]} for status in statuses}
+
+
+def service_of(request: Request) -> ScoringService:
+    service: ScoringService = request.app.state.service
+    return service
+
+
+def require_multipart(request: Request) -> None:
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise MalformedUpload("the body must be multipart/form-data with a file named clip")
+
+
+Service = Annotated[ScoringService, Depends(service_of)]
+Reference = Annotated[
+    str, Path(pattern=REFERENCE, description="`diving`, or `diving@1` for one version.")
+]
+router = APIRouter()
+
+
+@router.post(
+    SCORE_PATH,
+    operation_id="score",
+    summary="Score a clip",
+    tags=["scoring"],
+    response_model_exclude_unset=True,
+    responses=problems(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504, 507),
+    dependencies=[Depends(require_multipart)],
+    form_limits={"max_files": 1, "max_fields": 16, "max_part_size": MAX_FIELD},
+)
+async def score(
+    request: Request,
+    response: Response,
+    service: Service,
+    form: Annotated[ScoreForm, Form(media_type="multipart/form-data")],
+) -> ScoreAnswer:
+    """The predicted score of a routine, and what each part of it contributed, in points."""
+    if not form.clip.size:
+        raise EmptyFile("0 bytes, need a video file")
+    chosen = service.choose(form.action, form.checkpoint)
+    answer = await unless_gone(
+        request,
+        service.score(
+            form.clip.file,
+            chosen,
+            began=request.state.began,
+            difficulty=form.difficulty,
+            start_s=form.start_s,
+            end_s=form.end_s,
+            pictures=form.include == "frames",
+        ),
+    )
+    response.headers["Server-Timing"] = ", ".join(
+        f"{name};dur={milliseconds:.1f}" for name, milliseconds in answer.timings_ms
+    )
+    return answer
+
+
+@router.get(
+    "/checkpoints",
+    operation_id="list_checkpoints",
+    summary="What is loaded",
+    tags=["checkpoints"],
+    responses=problems(401, 500),
+)
+async def list_checkpoints(service: Service) -> CheckpointList:
+    return CheckpointList(
+        default=service.settings.default_checkpoint,
+        checkpoints=[loaded.summary() for loaded in service.checkpoints.all()],
+    )
+
+
+@router.get(
+    "/checkpoints/{name}",
+    operation_id="show_checkpoint",
+    summary="The card of a checkpoint",
+    tags=["checkpoints"],
+    responses=problems(401, 404, 422, 500),
+)
+async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail:
+    return service.checkpoints.get(name).detail()
+
+
+@router.get(
+    "/livez",
+    operation_id="livez",
+    summary="Whether the process should be left running",
+    tags=["operation"],
+    responses=problems(503),
+)
+async def livez(service: Service) -> Health:
+    if not service.alive:
+        raise EngineDead("the service must be restarted")
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Whether to send requests here",
+    tags=["operation"],
+    responses=problems(503),
+)
+async def readyz(service: Service) -> Health:
+    service.require_ready()
+    return Health(status="ready")
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="For Prometheus",
+    tags=["operation"],
+    response_class=Response,
+    responses=problems(401, 500) | {200: {"content": {"text/plain": {}}}},
+)
+async def metrics(service: Service) -> Response:
+    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the client hangs up.   Raises ClientGone."""
+
+    async def hang_up() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.create_task(work), asyncio.create_task(hang_up())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)

@@ -1,0 +1,207 @@
+"""What goes over the wire: the form of `POST /score` and the answers. Names here are a contract."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from model_store.clip import ClipWarning
+from model_store.network import Target
+from model_store.spec import DifficultyRule
+
+REFERENCE = r"^[A-Za-z0-9_.-]{1,64}(@[0-9]{1,9})?$"
+
+
+class ScoreWarning(StrEnum):
+    """What a judge should know about the score itself."""
+
+    ABOVE_RANGE = "score_above_range"  # above what the action nominally allows
+    BELOW_RANGE = "score_below_range"
+
+
+class ScoreForm(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    clip: UploadFile = Field(description="The video: mp4, mov, mkv, webm, avi or ts.")
+    action: str | None = Field(
+        None, pattern=REFERENCE, description="`diving` or `vault`; the service has a default."
+    )
+    checkpoint: str | None = Field(
+        None, pattern=REFERENCE, description="`name@version`, instead of `action`."
+    )
+    difficulty: float | None = Field(
+        None, gt=0, description="As declared. Splits the execution off the score."
+    )
+    start_s: float | None = Field(
+        None, ge=0, description="Where the routine begins, seconds of the file."
+    )
+    end_s: float | None = Field(None, gt=0, description="Where it ends, seconds of the file.")
+    include: Literal["frames"] | None = Field(
+        None, description="`frames`: also one JPEG a fragment, as scored."
+    )
+
+
+class FragmentAnswer(BaseModel):
+    index: int = Field(description="From 0, in order of time.")
+    stage: str | None = Field(description="Part of the routine that it mostly shows.")
+    start_s: float | None = Field(description="Seconds of the file; null for a blank one.")
+    end_s: float | None
+    blank: bool = Field(description="Nothing to see: the clip is shorter than what is scored.")
+    contribution: float = Field(description="Points that seeing it added. Exactly 0 if blank.")
+    alone: float = Field(description="The score when only this fragment is shown.")
+    without: float = Field(description="The score when all but this one are shown.")
+    jpeg: str | None = Field(
+        None, description="Its middle frame as scored, base64; with `include=frames` only."
+    )
+
+
+class CheckpointUsed(BaseModel):
+    name: str
+    version: int
+    sha256: str = Field(description="Of the checkpoint's manifest, hence of all of it.")
+    trained_on: Literal["simulated", "judged"]
+    engine: str
+
+
+class ClipAnswer(BaseModel):
+    sha256: str
+    frames: int = Field(description="That were scored, after resampling, without padding.")
+    decoded_frames: int = Field(description="That the video shows.")
+    fps: float
+    width: int
+    height: int
+    codec: str
+
+
+class Timings(BaseModel):
+    """Milliseconds. `total` begins with the request's head, so it holds the upload too."""
+
+    decode: float
+    queue: float
+    inference: float
+    total: float
+
+
+class ScoreAnswer(BaseModel):
+    """`baseline` + the sum of all `contribution` = `score`, in points."""
+
+    request_id: str
+    action: str
+    score: float = Field(description="Predicted, as it would be announced.")
+    difficulty: float | None
+    execution: float | None = Field(description="From score and difficulty; null without one.")
+    baseline: float = Field(description="The score when nothing is shown.")
+    fragments: list[FragmentAnswer]
+    warnings: list[ClipWarning | ScoreWarning]
+    checkpoint: CheckpointUsed
+    clip: ClipAnswer
+    timings_ms: Timings
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": "5f0c7d9ab1c34b7e9b1f0a4d2c6e8f10",
+                    "action": "diving",
+                    "score": 84.15,
+                    "difficulty": 3.3,
+                    "execution": 25.5,
+                    "baseline": 61.0,
+                    "fragments": [
+                        {
+                            "index": 0,
+                            "stage": "start",
+                            "start_s": 0.0,
+                            "end_s": 0.533,
+                            "blank": False,
+                            "contribution": 23.15,
+                            "alone": 84.15,
+                            "without": 61.0,
+                        }
+                    ],
+                    "warnings": [],
+                    "checkpoint": {
+                        "name": "diving",
+                        "version": 1,
+                        "sha256": "9f86d081884c7d659a2feaa0c55ad015…",
+                        "trained_on": "simulated",
+                        "engine": "openvino",
+                    },
+                    "clip": {
+                        "sha256": "2c26b46b68ffc68ff99b453c1d304134…",
+                        "frames": 151,
+                        "decoded_frames": 151,
+                        "fps": 30.0,
+                        "width": 320,
+                        "height": 240,
+                        "codec": "h264",
+                    },
+                    "timings_ms": {"decode": 61.2, "queue": 0.4, "inference": 92.7, "total": 158.9},
+                }
+            ]
+        }
+    )
+
+
+class CheckpointSummary(BaseModel):
+    name: str
+    version: int
+    current: bool = Field(description="Whether the bare name means this version.")
+    action: str
+    trained_on: Literal["simulated", "judged"]
+    sha256: str
+    engine: str
+    created: datetime
+    target: Target = Field(description="`execution` needs a difficulty with each request.")
+    difficulty_rule: DifficultyRule
+    score_range: tuple[float, float] = Field(description="Nominal, points. Scores may leave it.")
+    seconds: float = Field(description="Length of the clip that is scored.")
+    stages: list[str]
+    stage_of_fragment: list[str | None]
+
+
+class CheckpointDetail(CheckpointSummary):
+    """The card: where the checkpoint comes from and how far to trust it."""
+
+    description: str
+    licence: str
+    metrics: dict[str, Any]
+    splits: dict[str, int]
+    judged_mean: float
+    judged_deviation: float
+    training: dict[str, Any]
+    calibrated: bool
+    spec: dict[str, Any]
+    network: dict[str, Any]
+    versions: dict[str, str]
+    golden_error: float = Field(
+        description="Points that the golden clip was off when this service started."
+    )
+
+
+class CheckpointList(BaseModel):
+    default: str = Field(description="What a request that names none gets.")
+    checkpoints: list[CheckpointSummary]
+
+
+class Health(BaseModel):
+    status: Literal["ok", "ready"]
+
+
+class WrongParameter(BaseModel):
+    name: str
+    reason: str
+
+
+class ProblemAnswer(BaseModel):
+    """RFC 9457, `application/problem+json`."""
+
+    type: str = Field(description="Never changes its meaning: /problems/…")
+    title: str
+    status: int
+    detail: str | None
+    request_id: str | None
+    errors: list[WrongParameter] | None = Field(None, description="For /problems/invalid-parameter")
+    retry_after_s: int | None = Field(None, description="For /problems/queue-full")

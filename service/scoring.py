@@ -1,0 +1,285 @@
+"""
+The service's heart: from an upload to an answer, through decoding, queue and engine.
+
+The rule: what is taken on the way (a place in the queue, a worker, a position in a batch) is
+given back on every way out, above all when the client leaves or the deadline passes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from model_store.clip import ClipWarning, PreparedClip
+from model_store.errors import CheckpointNotFound, InvalidDifficulty
+from model_store.footage import Window
+from model_store.scorer import Score
+from model_store.spec import ClipSpec
+from model_store.store import Store
+from service.admission import Admission
+from service.batcher import Batcher
+from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints, load
+from service.decoding import DecodedUpload, DecodeJob, DecodePool
+from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParameter, NotReady
+from service.logs import request_id
+from service.metrics import Metrics
+from service.problems import problem_of
+from service.schemas import ClipAnswer, FragmentAnswer, ScoreAnswer, ScoreWarning, Timings
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+class ScoringService:
+    """Everything that lives as long as the application does."""
+
+    def __init__(
+        self, settings: Settings, store: Store, on_failure: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_failure` hears, on the event loop, that the process should be ended."""
+        self.settings = settings
+        self.store = store
+        self.metrics = Metrics()
+        self.admission = Admission(settings.queue_fragments, self.metrics)
+        self.checkpoints = LoadedCheckpoints()
+        self.phase = Phase.STARTING
+        self._on_failure = on_failure
+        self._batcher = Batcher(
+            max_clips=settings.batch_clips,
+            metrics=self.metrics,
+            on_done=self.admission.done,
+            on_death=self._engine_died,
+        )
+        self._pool = DecodePool(
+            workers=settings.decode_workers,
+            timeout_s=settings.decode_timeout_s,
+            cpu_s=settings.decode_cpu_s,
+            memory_bytes=settings.decode_memory_bytes,
+            clips_per_worker=settings.decode_clips_per_worker,
+        )
+        self.metrics.decode_workers.set_function(lambda: len(self._pool.pids))
+        self.metrics.ready.set_function(lambda: self.phase is Phase.READY)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Loads in the background; on the way out everything is stopped and waited for."""
+        self._loop = asyncio.get_running_loop()
+        self._batcher.start()
+        loading = asyncio.create_task(self._load())
+        try:
+            yield
+        finally:
+            self.drain()
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await asyncio.to_thread(self._batcher.stop)
+            await self._pool.stop()
+
+    def drain(self) -> None:
+        """Not ready from now on; what is in flight is finished."""
+        if self.phase is not Phase.FAILED:
+            self.phase = Phase.DRAINING
+
+    @property
+    def alive(self) -> bool:
+        return self.phase is not Phase.FAILED and self._batcher.alive and self._pool.healthy
+
+    def require_ready(self) -> None:
+        """Raises NotReady, Draining or EngineDead."""
+        if not self.alive:
+            raise EngineDead("the service must be restarted")
+        if self.phase is Phase.STARTING:
+            raise NotReady("checkpoints are being loaded")
+        if self.phase is Phase.DRAINING:
+            raise Draining("the service is going down")
+
+    def require_room(self) -> None:
+        """Whether a new request has a chance at all; asked before its body is read."""
+        self.require_ready()
+        self.admission.require_room()
+
+    def choose(self, action: str | None, checkpoint: str | None) -> LoadedCheckpoint:
+        """Raises CheckpointNotFound, InvalidParameter."""
+        if checkpoint is None:
+            return self.checkpoints.get(action or self.settings.default_checkpoint)
+        chosen = self.checkpoints.get(checkpoint)
+        if action not in (None, chosen.name, chosen.checkpoint.card.action):
+            raise InvalidParameter(f"the checkpoint is one for {chosen.checkpoint.card.action}")
+        return chosen
+
+    async def score(
+        self,
+        upload: BinaryIO,
+        chosen: LoadedCheckpoint,
+        *,
+        began: float,
+        difficulty: float | None = None,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        pictures: bool = False,
+    ) -> ScoreAnswer:
+        """Score one uploaded file. `began` is the request's, on the monotonic clock.
+
+        Raises the errors of `model_store` and `service.errors`. Cancel it when the client leaves.
+        """
+        card, spec = chosen.checkpoint.card, chosen.checkpoint.spec
+        Window(start_s, end_s)  # what is wrong with it need not wait for a decoder
+        if difficulty is None and card.network.target == "execution":
+            raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
+        job = DecodeJob(
+            spec=spec,
+            limits=self.settings.clip_limits,
+            start_s=start_s,
+            end_s=end_s,
+            pictures=pictures,
+        )
+        stage, entered = "decode", time.monotonic()
+        self.metrics.stage_seconds.labels("upload").observe(entered - began)
+        try:
+            with self.admission.place(spec.fragments):
+                async with asyncio.timeout(self.settings.deadline_s):
+                    decoded = await self._decode(upload, job)
+                    stage, wait = "queue", time.monotonic() - entered - decoded.seconds
+                    scored = await asyncio.wrap_future(
+                        self._batcher.submit(chosen.scorer, decoded.clip.frames, spec.fragments)
+                    )
+        except TimeoutError as error:
+            raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
+        except asyncio.CancelledError:
+            self.metrics.dropped.labels(stage).inc()
+            raise
+        wait += scored.queue_s
+        for name, seconds in (
+            ("decode", decoded.seconds),
+            ("queue", wait),
+            ("inference", scored.inference_s),
+        ):
+            self.metrics.stage_seconds.labels(name).observe(seconds)
+        score = scored.score.with_difficulty(difficulty, spec.difficulty_rule, card.network.target)
+        self.metrics.output.labels(chosen.reference).observe(score.score)
+        info = decoded.clip.info
+        return ScoreAnswer(
+            request_id=request_id.get() or "",
+            action=card.action,
+            score=score.score,
+            difficulty=score.difficulty,
+            execution=score.execution,
+            baseline=score.baseline,
+            fragments=fragment_answers(score, decoded, chosen),
+            warnings=[*decoded.clip.warnings, *score_warnings(score.score, spec)],
+            checkpoint=chosen.used(),
+            clip=ClipAnswer(
+                sha256=info.sha256,
+                frames=int(np.count_nonzero(~np.isnan(decoded.clip.times))),
+                decoded_frames=info.decoded_frames,
+                fps=info.fps,
+                width=info.width,
+                height=info.height,
+                codec=info.codec,
+            ),
+            timings_ms=Timings(
+                decode=1e3 * decoded.seconds,
+                queue=1e3 * wait,
+                inference=1e3 * scored.inference_s,
+                total=1e3 * (time.monotonic() - began),
+            ),
+        )
+
+    async def _decode(self, upload: BinaryIO, job: DecodeJob) -> DecodedUpload:
+        descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now
+        try:
+            return await self._pool.decode(descriptor, job)
+        except Exception as error:
+            self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
+            raise
+
+    async def _load(self) -> None:
+        try:
+            await self._pool.start()
+            references = self.settings.checkpoints or self.store.names()
+            if not references:
+                raise CheckpointNotFound(f"no checkpoints in {self.store.root}")
+            for reference in references:
+                loaded = await load(reference, self.store, self.settings, self._batcher)
+                self.checkpoints.add(loaded)
+                used = loaded.used()
+                self.metrics.model_info.labels(
+                    used.name, str(used.version), used.sha256, used.engine
+                ).set(1)
+                if used.engine == "cuda":
+                    self._watch_device()
+        except Exception:  # whatever it is, a service that cannot score must not look alive
+            log.critical("the service cannot start", exc_info=True)
+            self._fail()
+            return
+        if self.phase is Phase.STARTING:
+            self.phase = Phase.READY
+            log.info("ready", extra={"checkpoints": self.checkpoints.references()})
+
+    def _watch_device(self) -> None:
+        with contextlib.suppress(ValueError):  # another checkpoint has seen to it
+            self.metrics.watch_device_memory(torch.cuda.mem_get_info)
+
+    def _engine_died(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._fail)
+
+    def _fail(self) -> None:
+        self.phase = Phase.FAILED
+        self._on_failure()
+
+
+def fragment_answers(
+    score: Score, decoded: DecodedUpload, chosen: LoadedCheckpoint
+) -> list[FragmentAnswer]:
+    card, spec = chosen.checkpoint.card, chosen.checkpoint.spec
+    answers = []
+    for index in range(spec.fragments):
+        blank = score.blank[index]
+        start_s, end_s = (None, None) if blank else fragment_span(decoded.clip, spec, index)
+        answers.append(
+            FragmentAnswer(
+                index=index,
+                stage=card.stage_of_fragment[index],
+                start_s=start_s,
+                end_s=end_s,
+                blank=blank,
+                contribution=score.contribution[index],
+                alone=score.alone[index],
+                without=score.without[index],
+                **({} if decoded.pictures is None else {"jpeg": decoded.pictures[index]}),
+            )
+        )
+    return answers
+
+
+def fragment_span(
+    clip: PreparedClip, spec: ClipSpec, index: int
+) -> tuple[float | None, float | None]:
+    """Seconds of the file from a fragment's first frame to the end of its last; no padding."""
+    times = [clip.times[frame] for frame in spec.fragment_frames(index)]
+    seen = [float(time) for time in times if not math.isnan(time)]
+    return (seen[0], seen[-1] + float(1 / spec.fps)) if seen else (None, None)
+
+
+def score_warnings(score: float, spec: ClipSpec) -> list[ClipWarning | ScoreWarning]:
+    low, high = spec.score_range
+    if score < low:
+        return [ScoreWarning.BELOW_RANGE]
+    return [ScoreWarning.ABOVE_RANGE] if score > high else []

@@ -1,0 +1,91 @@
+"""
+Everything an operator can set: environment variables that begin with SCORING_.
+
+The rule: no other module reads the environment. HOST and PORT are read by `__main__`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from model_store.container import ClipLimits
+from model_store.engines import EngineName
+from service.cpus import usable_cpus
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+_LIMITS = ClipLimits()
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True, extra="forbid")
+
+    store: Path | None = None
+    """Folder of checkpoints; the shipped ones if not set."""
+    checkpoints: Annotated[tuple[str, ...], NoDecode] = ()
+    """References to load, such as "diving,vault@1"; the current version of every name if empty."""
+    default_checkpoint: str = "diving"
+    """What a request without `action` and `checkpoint` gets."""
+    engine: EngineName = "auto"
+    engine_threads: Count | None = None
+    """CPU threads of the engine; its own choice if not set."""
+    cache: Path | None = None
+    """Folder for converted networks; conversion takes seconds a checkpoint without one."""
+
+    max_upload_bytes: Count = 100_000_000
+    """Of the whole request body; counted while it arrives."""
+    max_inflight_bytes: Count = 2_000_000_000
+    """Of all request bodies that are held at once."""
+    body_timeout_s: Seconds = 120.0
+    """For the whole request body to arrive."""
+    body_bytes_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4096.0
+    """Slowest upload that is waited for, after the first ten seconds."""
+    deadline_s: Seconds = 60.0
+    """From the last byte of the request to its answer."""
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Accepted as `Authorization: Bearer …`, separated by commas; anybody may ask if empty."""
+    metrics_need_key: bool = False
+
+    decode_workers: Count = Field(default_factory=usable_cpus)
+    """Processes; by default as many as there are usable CPUs."""
+    decode_timeout_s: Seconds = 20.0
+    """Wall clock a clip; then its worker is killed."""
+    decode_cpu_s: Count = 20
+    """Processor time a clip."""
+    decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 2 << 30
+    """Address space of a worker."""
+    decode_clips_per_worker: Count = 500
+    """After so many a worker is replaced by a fresh one."""
+    max_clip_pixels: Count = _LIMITS.max_pixels
+    """A picture of the clip."""
+    max_clip_frames: Count = _LIMITS.max_frames
+    max_clip_seconds: Seconds = _LIMITS.max_seconds
+
+    queue_fragments: Count = 576
+    """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
+    batch_clips: Count = 8
+    """Largest batch."""
+
+    drain_s: Seconds = 30.0
+    """After SIGTERM, for requests in flight to be answered."""
+    drain_delay_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """After SIGTERM, how long the port stays open while /readyz already says no."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("checkpoints", "api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def clip_limits(self) -> ClipLimits:
+        return ClipLimits(
+            max_pixels=self.max_clip_pixels,
+            max_frames=self.max_clip_frames,
+            max_seconds=self.max_clip_seconds,
+        )

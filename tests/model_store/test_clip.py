@@ -1,0 +1,336 @@
+import dataclasses
+import hashlib
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from model_store.clip import (
+    ClipLimits,
+    ClipWarning,
+    blank_fragments,
+    cut,
+    decode,
+    load_clip,
+    prepare,
+    prepare_clip,
+    read_clip,
+)
+from model_store.errors import ClipTooLarge, InvalidTrim, UnusableClip
+from model_store.spec import SPECS, ClipSpec
+from tests.clips import clip_bytes, clip_of, lossless, moving_square, numbered, numbers
+
+RATES = [24, 25, Fraction(30000, 1001), 30, 50, 60, 120]
+
+
+def resampled(count: int, fps: Fraction, spec: ClipSpec) -> list[int]:
+    """Which of `count` frames a clip shows: of those that are due, the one nearest in time."""
+    outputs = int(count / fps * spec.fps + Fraction(1, 2))
+    shown = []
+    for instant in (k / spec.fps for k in range(outputs)):
+        due = (i for i in range(count) if i / fps <= instant + 1 / (2 * spec.fps))
+        shown.append(min(due, key=lambda i: (abs(i / fps - instant), i)))
+    return shown[-spec.frames :]
+
+
+def test_a_clip_of_the_right_length_comes_back_bit_for_bit(small: ClipSpec) -> None:
+    clip = moving_square(151, 32, 32)
+    decoded = read_clip(lossless(clip), small)
+    np.testing.assert_array_equal(decoded.frames, clip)
+    np.testing.assert_allclose(decoded.times, np.arange(151) / 30, atol=1e-9)
+    assert decoded.warnings == ()
+    assert load_clip(lossless(clip), small) is not None
+
+
+def test_info(small: ClipSpec) -> None:
+    data = clip_bytes(frames=60, height=48, width=64, fps=25)
+    info = read_clip(data, small).info
+    assert info.sha256 == hashlib.sha256(data).hexdigest()
+    assert (info.decoded_frames, info.width, info.height, info.codec) == (60, 64, 48, "h264")
+    assert info.fps == pytest.approx(25)
+    assert info.duration_s == pytest.approx(60 / 25)
+    assert info.errors == 0
+
+
+def test_every_source_gives_the_same_bits(tmp_path: Path, small: ClipSpec) -> None:
+    data = clip_bytes(frames=40, height=48, width=64)
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    piped = io.BufferedReader(_Pipe(data))
+    with path.open("rb") as file, SpooledTemporaryFile(max_size=100) as spooled:
+        spooled.write(data)  # as an upload: rolled over to a named file
+        file.read(1000)  # wherever it stands, it is read from its beginning
+        clips = [
+            read_clip(source, small)
+            for source in (data, path, str(path), io.BytesIO(data), file, spooled, piped)
+        ]
+    for clip in clips[1:]:
+        np.testing.assert_array_equal(clip.frames, clips[0].frames)
+        np.testing.assert_array_equal(clip.times, clips[0].times)
+        assert clip.info == clips[0].info
+
+
+@pytest.mark.parametrize("fps", RATES, ids=str)
+def test_time_is_resampled(fps: Fraction, small: ClipSpec) -> None:
+    count = int(5.2 * fps)  # longer than the 151 frames of the spec
+    decoded = read_clip(lossless(numbered(count), fps=fps), small)
+    assert numbers(decoded.frames) == resampled(count, Fraction(fps), small)
+    np.testing.assert_allclose(
+        decoded.times, np.array(numbers(decoded.frames)) / float(fps), atol=1e-4
+    )
+    assert decoded.warnings == (ClipWarning.TRIMMED,)
+
+
+@pytest.mark.parametrize("container", ["mov", "matroska", "mpegts"])
+def test_containers_agree(container: str, small: ClipSpec) -> None:
+    decoded = read_clip(lossless(numbered(70), fps=60, container=container), small)
+    assert numbers(decoded.frames) == list(range(0, 70, 2))
+    np.testing.assert_allclose(decoded.times, np.arange(35) / 30, atol=0.0011)
+
+
+def test_variable_rate_means_the_same_as_thirty(small: ClipSpec) -> None:
+    # A phone that drops frames: of 151 instants, those divisible by 3 have no frame of their own.
+    kept = [i for i in range(151) if i % 3 or i == 0]
+    decoded = read_clip(
+        lossless([numbered(1, first=i)[0] for i in kept], pts=kept, container="matroska"), small
+    )
+    assert numbers(decoded.frames) == [i if i in kept else i - 1 for i in range(150)]
+
+
+def test_skating_takes_every_fifth_frame() -> None:
+    spec = SPECS["skating"].with_size((32, 32), (32, 32))
+    decoded = read_clip(lossless(numbered(600), fps=24), spec)
+    assert numbers(decoded.frames) == list(range(0, 600, 5))
+
+
+def test_fewer_frames_than_a_fragment(small: ClipSpec) -> None:
+    with pytest.raises(UnusableClip, match=r"^5 frames, need at least 16$"):
+        decode(lossless(numbered(5)), small)
+    with pytest.raises(UnusableClip, match=r"^15 frames, need at least 16$"):
+        decode(lossless(numbered(30), fps=60), small)
+    assert len(decode(lossless(numbered(16)), small)) == 16
+
+
+def test_a_long_clip_keeps_its_end(small: ClipSpec) -> None:
+    decoded = read_clip(lossless(numbered(400)), small)
+    assert numbers(decoded.frames) == list(range(249, 400))
+    assert decoded.times[0] == pytest.approx(249 / 30)
+    assert decoded.info.decoded_frames == 400
+    assert decoded.warnings == (ClipWarning.TRIMMED,)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "expected"),
+    [
+        (None, 2.0, range(60)),
+        (1.0, 2.0, range(30, 60)),
+        (0.99, 1.99, range(30, 60)),
+        (8.0, None, range(240, 400)),
+        (8.0, 1000.0, range(240, 400)),
+        (0, 400 / 30, range(400)),
+    ],
+)
+def test_a_part_of_a_clip(
+    start_s: float | None, end_s: float | None, expected: range, small: ClipSpec
+) -> None:
+    decoded = read_clip(lossless(numbered(400)), small, start_s=start_s, end_s=end_s)
+    assert numbers(decoded.frames) == list(expected)[-151:]
+    assert (ClipWarning.TRIMMED in decoded.warnings) == (len(expected) > 151)
+
+
+def test_a_part_is_measured_on_the_clock_of_its_times(small: ClipSpec) -> None:
+    data = lossless(numbered(200, 32, 32), fps=25)
+    whole = read_clip(data, small)
+    start = float(whole.times[70])
+    part = read_clip(data, small, start_s=start - 1e-6)
+    assert part.times[0] == pytest.approx(start)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s"),
+    [(-1, None), (float("nan"), None), (None, float("inf")), (2.0, 1.0), (1.0, 1.0), (100.0, None),
+     (None, 0.0), (1.0, 1.1)],
+)  # fmt: skip
+def test_parts_that_leave_nothing(
+    start_s: float | None, end_s: float | None, small: ClipSpec
+) -> None:
+    with pytest.raises(InvalidTrim, match="need"):
+        read_clip(lossless(numbered(90)), small, start_s=start_s, end_s=end_s)
+
+
+@pytest.mark.parametrize("pad", ["end", "start"])
+def test_a_short_clip_is_padded_with_blank_frames(pad: Any, small: ClipSpec) -> None:
+    spec = dataclasses.replace(small, pad=pad)
+    clip = prepare_clip(read_clip(lossless(numbered(50)), spec), spec)
+    blank = [-1] * 101
+    expected = [*range(50), *blank] if pad == "end" else [*blank, *range(50)]
+    assert numbers(clip.frames) == expected
+    assert [not np.isnan(time) for time in clip.times] == [number >= 0 for number in expected]
+    assert clip.warnings == (ClipWarning.PADDED,)
+    np.testing.assert_array_equal(clip.frames, load_clip(lossless(numbered(50)), spec))
+
+
+@pytest.mark.parametrize("pad", ["end", "start"])
+@pytest.mark.parametrize("count", [0, 1, 150, 151, 152, 400])
+def test_prepare(count: int, pad: Any, small: ClipSpec) -> None:
+    spec = dataclasses.replace(small, pad=pad)
+    shown = list(range(count))[-151:]
+    blank = [-1] * (151 - len(shown))
+    expected = blank + shown if pad == "start" else shown + blank
+    assert numbers(prepare(numbered(count), spec)) == expected
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [np.zeros((151, 32, 31, 3), np.uint8), np.zeros((151, 32, 32, 3), np.float32),
+     np.zeros((32, 32, 3), np.uint8)],
+)  # fmt: skip
+def test_prepare_refuses_other_shapes(frames: Any, small: ClipSpec) -> None:
+    with pytest.raises(UnusableClip, match="need"):
+        prepare(frames, small)
+
+
+@pytest.mark.parametrize("action", SPECS)
+@pytest.mark.parametrize("of", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_fragments_are_cut_by_index_and_share_memory(action: str, of: Callable[..., Any]) -> None:
+    spec = SPECS[action].with_size((8, 8), (8, 8))
+    batch = np.stack([numbered(spec.frames, 8, 8), numbered(spec.frames, 8, 8, first=1000)])
+    clips = of(batch)
+    for start in {None, 0, spec.slack}:
+        fragments = cut(clips, spec, start)
+        assert tuple(fragments.shape) == (2, spec.fragments, spec.fragment_length, 8, 8, 3)
+        assert np.shares_memory(np.asarray(fragments), np.asarray(clips))
+        begin = spec.start if start is None else start
+        for clip, first in enumerate((0, 1000)):
+            for k in range(spec.fragments):
+                expected = [
+                    first + begin + k * spec.fragment_length + i
+                    for i in range(spec.fragment_length)
+                ]
+                assert numbers(np.asarray(fragments[clip, k])) == expected
+
+
+def test_fragments_of_the_spec_start_where_the_spec_says(small: ClipSpec) -> None:
+    spec = dataclasses.replace(small, start=7)
+    [fragments] = cut(numbered(151)[None], spec)
+    for index in range(spec.fragments):
+        assert numbers(fragments[index]) == list(spec.fragment_frames(index))
+
+
+def test_cut_refuses_what_does_not_fit(small: ClipSpec) -> None:
+    with pytest.raises(UnusableClip, match="150 frames, need 151"):
+        cut(np.zeros((1, 150, 32, 32, 3), np.uint8), small)
+    for start in (-1, 8):
+        with pytest.raises(InvalidTrim, match="need 0…7"):
+            cut(np.zeros((1, 151, 32, 32, 3), np.uint8), small, start)
+
+
+@pytest.mark.parametrize("of", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_blank_fragments(of: Callable[..., Any], small: ClipSpec) -> None:
+    clips = np.zeros((2, 151, 32, 32, 3), np.uint8)
+    clips[0, 0, 0, 0, 0] = 1  # the first pixel of fragment 0
+    clips[0, 47, 31, 31, 2] = 128  # the last pixel of fragment 2
+    clips[1, 144:] = 255  # behind the last fragment
+    blank = blank_fragments(of(clips), small)
+    assert np.asarray(blank).dtype == bool
+    assert np.asarray(blank).tolist() == [
+        [False, True, False] + [True] * 6,
+        [True] * 9,
+    ]
+    assert not np.asarray(blank_fragments(of(clips), small, start=7))[1, 8]
+
+
+def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
+    heard: list[tuple[int, int]] = []
+    read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: heard.append(progress))
+    assert heard == [(done, 40) for done in range(1, 41)]
+
+    class Cancelled(Exception):
+        pass
+
+    def cancel(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_clip(lossless(numbered(40)), small, on_frame=cancel)
+
+
+def test_threads_of_ours_and_of_ffmpeg_change_nothing(small: ClipSpec) -> None:
+    clips = [clip_bytes(frames=60, height=48, width=64, seed=seed) for seed in range(4)] * 3
+    expected = [decode(clip, small) for clip in clips]
+    with ThreadPoolExecutor(4) as pool:
+        for frames, alone in zip(
+            pool.map(lambda c: decode(c, small), clips), expected, strict=True
+        ):
+            np.testing.assert_array_equal(frames, alone)
+    several = read_clip(clips[0], small, threads=3)
+    np.testing.assert_array_equal(several.frames, expected[0])
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (ClipLimits(max_frames=59), "more than 59 frames"),
+        (ClipLimits(max_seconds=1.9), r"2\.0 s, allowed are 1\.9 s"),
+        (ClipLimits(max_pixels=1000), "32×32.* 1000 pixels"),
+        (ClipLimits(max_width=31), "32×32"),
+        (ClipLimits(max_height=31), "32×32"),
+        (ClipLimits(max_decoded_pixels=59 * 1024), "more than 60416 pixels in all"),
+        (ClipLimits(max_bytes=3000), "more than 3000 bytes of video"),
+        (ClipLimits(max_streams=1), "2 streams, allowed are 1"),
+    ],
+)  # fmt: skip
+def test_limits(limits: ClipLimits, message: str, small: ClipSpec) -> None:
+    data = clip_of(
+        np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8), audio=True
+    )
+    with pytest.raises(ClipTooLarge, match=message):
+        read_clip(data, small, limits=limits)
+    exact = ClipLimits(
+        max_frames=60,
+        max_seconds=2.0,
+        max_pixels=32 * 32,
+        max_width=32,
+        max_height=32,
+        max_streams=2,
+        max_decoded_pixels=60 * 1024,
+    )
+    assert len(read_clip(data, small, limits=exact).frames) == 60
+
+
+def test_the_smallest_picture(small: ClipSpec) -> None:
+    with pytest.raises(UnusableClip, match="8×24, need at least 16 pixels"):
+        decode(lossless(np.full((20, 24, 8, 3), 9, np.uint8)), small)
+
+
+def test_ffmpeg_is_not_older_than_its_security_fixes() -> None:
+    version = tuple(int(part) for part in av.ffmpeg_version_info.split("-")[0].split("."))
+    assert version >= (8, 1, 2)
+
+
+def test_reading_clips_needs_no_torch() -> None:
+    code = "import sys, model_store.clip; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class _Pipe(io.RawIOBase):
+    """A stream that cannot seek."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._data.readinto(buffer)

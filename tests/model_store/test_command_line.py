@@ -1,0 +1,97 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from model_store.__main__ import app
+from model_store.store import Store
+from tests.checkpoints import tiny_store
+from tests.clips import clip_bytes
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tiny_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def run(store, monkeypatch):
+    monkeypatch.setenv("SCORING_STORE", str(store.root))
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def dive(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "dive.mp4"
+    path.write_bytes(clip_bytes(frames=151, height=48, width=64))
+    return path
+
+
+def test_list_shows_every_version(run):
+    result = run("list")
+    assert result.exit_code == 0
+    assert "diving@1" in result.output
+    assert "vault@1" in result.output
+
+
+def test_show_prints_the_card(run, store):
+    card = json.loads(run("show", "diving").output)
+    assert card == json.loads(store.load("diving").card.model_dump_json())
+
+
+def test_score_as_json_adds_up(run, dive):
+    result = run("score", dive, "--engine", "torch", "--difficulty", "3.2", "--json")
+    answer = json.loads(result.stdout)
+    contributions = [fragment["contribution"] for fragment in answer["fragments"]]
+    assert answer["baseline"] + sum(contributions) == pytest.approx(answer["score"], abs=1e-3)
+    assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
+
+
+def test_score_as_a_table(run, dive):
+    result = run("score", dive, "--engine", "torch")
+    assert result.exit_code == 0
+    assert "trained on simulated clips" in result.output
+
+
+def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"not a video")
+    result = run("score", tmp_path / "bad.mp4", dive, "--engine", "torch", "--json")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert result.exit_code == 1
+    assert "error" in first
+    assert "score" in second
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--action", "rowing"), ("--difficulty", "-1"), ("--checkpoint", "diving@7")]
+)
+def test_a_bad_command_is_refused(run, dive, arguments):
+    result = run("score", dive, *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error:")
+
+
+def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):
+    store = tiny_store(tmp_path)
+    monkeypatch.setenv("SCORING_STORE", str(tmp_path))
+    assert run("verify", "--engine", "torch").exit_code == 0
+    with (store.path("vault@1") / "weights.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    result = run("verify", "--engine", "torch")
+    assert result.exit_code == 1
+    assert "weights.safetensors differs" in result.output
+    assert run("list").exit_code == 1
+
+
+def test_use_rolls_back(run, tmp_path, monkeypatch):
+    from tests.checkpoints import publish_tiny
+
+    store = Store(tmp_path)
+    publish_tiny(store)
+    publish_tiny(store, seed=1)
+    monkeypatch.setenv("SCORING_STORE", str(tmp_path))
+    assert run("use", "diving@1").exit_code == 0
+    assert store.current("diving") == 1
+    assert run("use", "diving@9").exit_code == 1

@@ -1,0 +1,123 @@
+"""The service for tests: in this process, or as the real command in its own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from model_store.store import Store
+from service.app import create_app
+from service.scoring import ScoringService
+from service.settings import Settings
+
+QUICK: dict[str, Any] = {
+    "engine": "torch",
+    "engine_threads": 1,
+    "decode_workers": 2,
+    "batch_clips": 4,
+}
+
+
+@dataclass(frozen=True)
+class App:
+    app: FastAPI
+    client: httpx.AsyncClient
+
+    @property
+    def service(self) -> ScoringService:
+        service: ScoringService = self.app.state.service
+        return service
+
+    async def score(self, clip: bytes, **fields: str) -> httpx.Response:
+        return await self.client.post("/score", files={"clip": clip}, data=fields)
+
+
+@asynccontextmanager
+async def running_app(store: Store, *, ready: bool = True, **settings: Any) -> AsyncIterator[App]:
+    """The application with its lifespan, without a network."""
+    app = create_app(Settings(**QUICK | settings), store)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60) as client,
+    ):
+        running = App(app, client)
+        while ready and (await client.get("/readyz")).status_code != 200:
+            assert running.service.alive
+            await asyncio.sleep(0.02)
+        yield running
+
+
+@dataclass
+class LiveServer:
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60)
+
+    def score(self, clip: bytes, **fields: str) -> httpx.Response:
+        return httpx.post(f"{self.url}/score", files={"clip": clip}, data=fields, timeout=60)
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@contextmanager
+def live_server(
+    store: Path, folder: Path, *, ready: bool = True, **settings: Any
+) -> Iterator[LiveServer]:
+    """`python -m service` on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {f"SCORING_{name.upper()}": str(value) for name, value in settings.items()}
+    quick = {f"SCORING_{name.upper()}": str(value) for name, value in QUICK.items()}
+    environment = os.environ | quick | variables | {"PORT": str(port), "SCORING_STORE": str(store)}
+    log = folder / "service.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service"], env=environment, stderr=output, cwd=folder
+        )
+    server = LiveServer(process, port, log)
+    try:
+        if ready:
+            wait_until_ready(server)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(server: LiveServer, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, server.log.read_text()
+        try:
+            if httpx.get(f"{server.url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise TimeoutError(server.log.read_text())

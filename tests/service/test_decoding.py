@@ -1,0 +1,248 @@
+"""The real pool with real processes."""
+
+import asyncio
+import base64
+import dataclasses
+import io
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from model_store.clip import ClipLimits, load_clip
+from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
+from model_store.spec import DIVING
+from service.decoding import DecodedUpload, DecodeJob, DecodePool
+from service.errors import DecoderFailed, DecoderTimeout
+from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
+
+pytestmark = pytest.mark.anyio
+
+SPEC = DIVING.with_size((32, 32), (32, 32))
+LARGE = clip_bytes(frames=151, height=480, width=640)  # takes a while to decode
+JOB = DecodeJob(spec=SPEC, limits=ClipLimits())
+OPTIONS: dict[str, Any] = {
+    "workers": 1,
+    "timeout_s": 20.0,
+    "cpu_s": 20,
+    "memory_bytes": 1 << 30,
+    "clips_per_worker": 100,
+}
+
+
+@asynccontextmanager
+async def pool(**options: Any) -> AsyncIterator[DecodePool]:
+    pool = DecodePool(**OPTIONS | options)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        pids = pool.pids
+        await pool.stop()
+        assert not any(map(exists, pids))
+
+
+async def decode(pool: DecodePool, content: bytes, job: DecodeJob = JOB) -> DecodedUpload:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return await pool.decode(file.fileno(), job)
+
+
+async def stopped_worker(pool: DecodePool) -> "asyncio.Task[DecodedUpload]":
+    """A decoding whose process stands still in the middle of it."""
+    before = [worker.clips for worker in pool._workers]
+    task = asyncio.create_task(decode(pool, LARGE))
+    while (now := [worker.clips for worker in pool._workers]) == before:
+        await asyncio.sleep(0)
+    [busy] = [w for w, a, b in zip(pool._workers, before, now, strict=True) if a != b]
+    assert busy.pid is not None
+    os.kill(busy.pid, signal.SIGSTOP)
+    return task
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_same_pixels_as_in_this_process() -> None:
+    content = clip_bytes(frames=140)
+    async with pool() as decoders:
+        decoded = await decode(decoders, content)
+    np.testing.assert_array_equal(decoded.clip.frames, load_clip(content, SPEC))
+    assert decoded.clip.info.decoded_frames == 140
+    assert np.isnan(decoded.clip.times).sum() == 11
+    assert decoded.pictures is None
+
+
+async def test_pictures_are_what_the_network_sees() -> None:
+    content = clip_of(moving_square(60, 64, 64), options={"qp": "0"})
+    job = dataclasses.replace(JOB, pictures=True)
+    async with pool() as decoders:
+        decoded = await decode(decoders, content, job)
+    assert decoded.pictures is not None
+    assert [picture is None for picture in decoded.pictures] == [False] * 4 + [True] * 5
+    jpeg = base64.b64decode(decoded.pictures[0] or "")
+    with av.open(io.BytesIO(jpeg)) as file:
+        [picture] = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    seen = decoded.clip.frames[8]
+    assert np.abs(picture.astype(int) - seen).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (os.urandom(5000), NotAVideo),
+        (still_png(), NotAVideo),
+        (clip_bytes()[: len(clip_bytes()) // 2], NotAVideo),
+        (audio_only(), UnusableClip),
+        (clip_bytes(frames=5), UnusableClip),
+    ],
+    ids=["random", "png", "half", "audio", "short"],
+)
+async def test_errors_cross_the_process_border(content: bytes, error: type[Exception]) -> None:
+    async with pool() as decoders:
+        pids = decoders.pids
+        with pytest.raises(error):
+            await decode(decoders, content)
+        assert decoders.pids == pids  # a bad clip is no reason for a new process
+
+
+async def test_limits_and_trim_reach_the_worker() -> None:
+    async with pool() as decoders:
+        with pytest.raises(ClipTooLarge):
+            limits = ClipLimits(max_frames=100)
+            await decode(decoders, clip_bytes(), dataclasses.replace(JOB, limits=limits))
+        with pytest.raises(InvalidTrim):
+            await decode(decoders, clip_bytes(), dataclasses.replace(JOB, start_s=60.0))
+
+
+async def test_a_killed_worker_costs_only_its_own_clip() -> None:
+    async with pool() as decoders:
+        task = await stopped_worker(decoders)
+        os.kill(decoders.pids[0], signal.SIGKILL)
+        with pytest.raises(DecoderFailed, match="SIGKILL"):
+            await task
+        await decode(decoders, clip_bytes())
+
+
+async def test_an_idle_worker_that_died_is_nobodys_fault() -> None:
+    async with pool() as decoders:
+        for _ in range(3):
+            os.kill(decoders.pids[0], signal.SIGKILL)
+            await decode(decoders, clip_bytes())
+
+
+async def test_a_hung_worker_is_killed_and_replaced() -> None:
+    async with pool(timeout_s=1.0) as decoders:
+        [pid] = decoders.pids
+        task = await stopped_worker(decoders)
+        with pytest.raises(DecoderTimeout):
+            await task
+        await decode(decoders, clip_bytes())
+        assert not exists(pid)
+
+
+async def test_a_hung_worker_delays_nobody_else() -> None:
+    async with pool(workers=2, timeout_s=3.0) as decoders:
+        task = await stopped_worker(decoders)
+        while not task.done():
+            async with asyncio.timeout(1.0):
+                await decode(decoders, clip_bytes())
+        with pytest.raises(DecoderTimeout):
+            await task
+
+
+async def test_cancelling_kills_the_decoding() -> None:
+    async with pool() as decoders:
+        [pid] = decoders.pids
+        task = await stopped_worker(decoders)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await decode(decoders, clip_bytes())
+        assert not exists(pid)
+
+
+async def test_cancelling_while_waiting_for_a_worker_leaves_the_pool_whole() -> None:
+    async with pool(timeout_s=1.0) as decoders:
+        running = await stopped_worker(decoders)
+        waiting = asyncio.create_task(decode(decoders, clip_bytes()))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(DecoderTimeout):
+            await running
+        await decode(decoders, clip_bytes())
+
+
+async def test_workers_are_replaced_after_their_share() -> None:
+    async with pool(clips_per_worker=2) as decoders:
+        pids = []
+        for _ in range(5):
+            pids.append(decoders.pids[0])
+            await decode(decoders, clip_bytes())
+    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+
+
+async def test_too_little_memory_is_the_clips_problem() -> None:
+    """A picture that is allowed, but that the worker has no room for."""
+    big = clip_of(np.zeros((20, 2160, 3840, 3), np.uint8), options={"preset": "ultrafast"})
+    async with pool(memory_bytes=300 << 20) as decoders:
+        with pytest.raises((ClipTooLarge, UnusableClip, NotAVideo, DecoderFailed)):
+            await decode(decoders, big)
+        await decode(decoders, clip_bytes())
+
+
+async def test_processor_time_is_limited() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 720, 1280, 3), dtype=np.uint8)
+    costly = clip_of(noise, options={"preset": "veryfast", "qp": "8"})  # seconds to decode
+    async with pool(cpu_s=0) as decoders:  # the system counts whole seconds: up to one
+        with pytest.raises(DecoderFailed, match="SIGXCPU"):
+            await decode(decoders, costly)
+        await decode(decoders, clip_bytes())
+
+
+async def test_a_worker_has_no_secrets_no_torch_and_few_rights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCORING_API_KEYS", "a-secret")
+    async with pool() as decoders:
+        await decode(decoders, clip_bytes())
+        process = Path(f"/proc/{decoders.pids[0]}")
+        assert b"a-secret" not in (process / "environ").read_bytes()
+        assert "libtorch" not in (process / "maps").read_text()
+        assert "NoNewPrivs:\t1" in (process / "status").read_text()
+        assert (process / "cwd").resolve() == Path("/")
+        assert len(list((process / "fd").iterdir())) <= 4  # standard streams and the socket
+        limits = {
+            line[:26].strip(): line[26:].split()[0]
+            for line in (process / "limits").read_text().splitlines()
+        }
+        assert limits["Max file size"] == "0"
+        assert limits["Max core file size"] == "0"
+        assert int(limits["Max address space"]) == 1 << 30
+        assert int(limits["Max open files"]) <= 64
+
+
+async def test_nothing_leaks() -> None:
+    async with pool(timeout_s=0.5) as decoders:
+        await decode(decoders, clip_bytes())
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await decode(decoders, clip_bytes())
+            with pytest.raises(NotAVideo):
+                await decode(decoders, b"nothing")
+            task = await stopped_worker(decoders)
+            with pytest.raises(DecoderTimeout):
+                await task
+        await decode(decoders, clip_bytes())
+        assert len(os.listdir("/proc/self/fd")) == before

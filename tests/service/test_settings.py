@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.cpus import usable_cpus
+from service.settings import Settings
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORING_CHECKPOINTS", "diving, vault@2,")
+    monkeypatch.setenv("SCORING_API_KEYS", "one,two")
+    monkeypatch.setenv("SCORING_MAX_CLIP_SECONDS", "12.5")
+    settings = Settings()
+    assert settings.checkpoints == ("diving", "vault@2")
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert settings.clip_limits.max_seconds == 12.5
+    assert "one" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BATCH_CLIPS", "0"),
+        ("DEADLINE_S", "nan"),
+        ("DEADLINE_S", "-1"),
+        ("ENGINE", "abacus"),
+        ("QUEUE_FRAGMENTS", "many"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"SCORING_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "service/README.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`SCORING_{name.upper()}`" in readme
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_a_container_has_the_cpus_of_its_quota(
+    tmp_path: Path, files: dict[str, str], cpus: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    without_quota = usable_cpus(tmp_path / "nothing")
+    assert usable_cpus(tmp_path) == (without_quota if cpus is None else cpus)

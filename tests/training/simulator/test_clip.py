@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from training.simulator.clip import simulate_clip
+from training.simulator.faults import FAULTS, Fault
+from training.simulator.plan import draw_plan
+
+EVERY_FAULT = [(action, fault) for action, faults in FAULTS.items() for fault in faults]
+
+
+def shown(action: str, fault: Fault, seed: int) -> int:
+    """The first index of a seed whose routine can show the fault."""
+    return next(
+        i for i in range(99) if draw_plan(action, seed, i).routine.position in fault.positions
+    )
+
+
+@pytest.mark.parametrize(("action", "fault"), EVERY_FAULT, ids=lambda v: getattr(v, "kind", v))
+def test_a_fault_changes_no_pixel_outside_its_stage(action, fault):
+    index = shown(action, fault, seed=6)
+    none = dict.fromkeys((fault.kind, *fault.rivals), 0.0)
+    clean = simulate_clip(action, 6, index, faults=none)
+    faulty = simulate_clip(action, 6, index, faults=none | {fault.kind: 0.7})
+    stage = clean.plan.stage_range(fault.stage)
+    differs = (clean.frames != faulty.frames).any(axis=(1, 2, 3))
+    assert not differs[: stage.start].any()
+    assert not differs[stage.stop :].any()
+    assert differs[stage.start : stage.stop].mean() > 0.6
+    # a fault must be seen: a good part of the athlete moves
+    change = np.abs(clean.frames.astype(np.int16) - faulty.frames).max(axis=-1)[differs]
+    assert (change > 25).mean() > 0.004
+
+
+@pytest.mark.parametrize("action", ["diving", "vault"])
+def test_the_same_seed_gives_the_same_clip(action):
+    first, second = simulate_clip(action, 8, 3), simulate_clip(action, 8, 3)
+    np.testing.assert_array_equal(first.frames, second.frames)
+    np.testing.assert_array_equal(first.state, second.state)
+    other = simulate_clip(action, 8, 4)
+    assert other.frames.shape != first.frames.shape or (other.frames != first.frames).any()
+
+
+@pytest.mark.parametrize("camera", ["stands", "follows", "cuts"])
+def test_an_overridden_camera_leaves_the_routine_alone(camera):
+    drawn, fixed = simulate_clip("diving", 8, 5), simulate_clip("diving", 8, 5, camera=camera)
+    assert fixed.plan == drawn.plan
+    assert fixed.looks.camera == camera
+    assert fixed.looks.skin == drawn.looks.skin
+
+
+@pytest.mark.parametrize("action", ["diving", "vault"])
+def test_the_athlete_is_large_enough_and_stays_in_the_middle(action):
+    shares, middle, areas = [], [], []
+    for index in range(8):
+        clip = simulate_clip(action, 9, index)
+        assert clip.frames.shape == (clip.plan.frames, 240, 320, 3)
+        seen = clip.athlete_share > 0.002
+        shares.append(seen.mean())
+        areas.append(clip.athlete_share[seen].mean())
+        hips = clip.joints[:, 11][~np.isnan(clip.joints[:, 11, 0])]
+        middle.append((np.abs(hips - 0.5) < (1 / 3, 4 / 9)).all(axis=1).mean())
+    assert min(areas) > 0.02
+    assert max(areas) < 0.10
+    assert 0.035 < np.mean(areas) < 0.075
+    assert min(shares) > 0.6
+    assert min(middle) > 0.85  # what a square crop of the picture still shows
+
+
+def test_tracks_tell_what_is_to_be_seen():
+    clip = simulate_clip("diving", 9, 0, faults={"bent_knees": 0, "splash": 0.8}, code="407B")
+    bent = simulate_clip("diving", 9, 0, faults={"bent_knees": 1, "splash": 0.8}, code="407B")
+    assert clip.joints.shape == (clip.plan.frames, 17, 2)
+    assert clip.state.shape == (clip.plan.frames, len(clip.state_names))
+    inside = clip.joints[~np.isnan(clip.joints)]
+    assert inside.min() >= 0
+    assert inside.max() <= 1
+    middle = clip.plan.stage_range("flight")[len(clip.plan.stage_range("flight")) // 2]
+    knee = clip.state_names.index("knee_flexion")
+    assert bent.state[middle, knee] - clip.state[middle, knee] == pytest.approx(104 / 150, abs=0.01)
+    assert bent.state[middle, clip.state_names.index("fault_bent_knees")] == 1
+    splash = clip.plan.stage_range("splash")
+    under = clip.state[splash.start + 2]
+    assert np.isnan(under[knee])
+    assert under[clip.state_names.index("fault_splash")] == pytest.approx(0.8)
+    values = clip.state[~np.isnan(clip.state)]
+    assert np.abs(values).max() < 1.6
+
+
+def test_a_mirrored_clip_swaps_left_and_right():
+    clips = (simulate_clip("vault", 9, i) for i in range(20))
+    clip = next(c for c in clips if c.looks.mirrored)
+    run = clip.plan.stage_range("start")
+    hip = clip.joints[run, 11:13, 0].mean(axis=1)
+    speed = clip.state[run, clip.state_names.index("tilt_sin")]
+    assert speed.mean() < 0  # leans to the left, the way it runs
+    assert np.isfinite(hip).all()

@@ -1,0 +1,117 @@
+import csv
+import hashlib
+import json
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from training.simulator.command import simulate
+from training.simulator.dataset import draw_pair, write_dataset
+from training.simulator.faults import fault
+from training.simulator.plan import draw_plan
+
+
+def digest(folder) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def rows(annotations) -> list[dict[str, str]]:
+    with annotations.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def vaults(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "vault"
+    write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=1)
+    return folder
+
+
+def test_the_folder_is_what_it_says(vaults):
+    table = rows(vaults / "annotations.csv")
+    assert [row["clip"] for row in table] == [f"clips/0000{i}.mp4" for i in range(3)]
+    assert [row["split"] for row in table] == ["train", "train", "test"]
+    assert [row["index"] for row in table] == ["40", "41", "42"]
+    for row in table:
+        plan = draw_plan("vault", 5, int(row["index"]))
+        assert float(row["score"]) == pytest.approx(
+            float(row["difficulty"]) + float(row["execution"]), abs=1e-3
+        )
+        assert float(row["score"]) == plan.score
+        assert row["stage_starts"].split()[0] == "0"
+        lost = sum(float(row[f"deduction_{stage}"]) for stage in plan.deductions)
+        assert lost == pytest.approx(plan.perfect_score - plan.true_score, abs=1e-3)
+
+
+def test_clips_are_what_cameras_make(vaults):
+    for row in rows(vaults / "annotations.csv"):
+        with av.open(str(vaults / row["clip"])) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.name == "h264"
+            assert (stream.width, stream.height, stream.pix_fmt) == (320, 240, "yuv420p")
+            assert stream.average_rate == 30
+            frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+        track = np.load(vaults / row["clip"].replace("clips", "tracks").replace("mp4", "npz"))
+        assert len(frames) == int(row["frames"]) == len(track["joints"]) == len(track["state"])
+        assert track["state"].shape[1] == len(track["state_names"])
+        assert np.std(frames[0]) > 10
+
+
+def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults, tmp_path):
+    folder = tmp_path / "again"
+    write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=1)
+    whole = digest(folder)
+    assert whole == digest(vaults)
+    (folder / "annotations.csv").unlink()
+    (folder / "clips/00001.mp4").unlink()
+    write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=2)
+    assert digest(folder) == whole
+
+
+def test_a_folder_of_something_else_is_refused(vaults, tmp_path):
+    with pytest.raises(FileExistsError, match=r"'seed': 5.*'seed': 6"):
+        write_dataset("vault", 3, 6, vaults, first=40, test_share=0.34)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="something else"):
+        write_dataset("vault", 1, 0, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_pairs_differ_in_one_fault(tmp_path):
+    table = rows(write_dataset("vault", 2, 7, tmp_path / "pairs", pairs=True, workers=1))
+    assert len(table) == 4
+    for clean, faulty in zip(table[::2], table[1::2], strict=True):
+        assert (clean["role"], faulty["role"]) == ("clean", "faulty")
+        assert clean["pair"] == faulty["pair"]
+        assert clean["stage"] == fault("vault", clean["fault"]).stage
+        kinds = [name for name in clean if name.startswith("fault_")]
+        differ = [name for name in kinds if clean[name] != faulty[name]]
+        assert differ == [f"fault_{clean['fault']}"]
+        assert float(clean["true_score"]) > float(faulty["true_score"])
+
+
+def test_pairs_cover_every_kind():
+    drawn = {draw_pair("diving", 0, i)[0] for i in range(200)}
+    assert len(drawn) == 9
+
+
+def test_the_command_makes_sheet_and_folder(tmp_path):
+    import typer
+
+    app = typer.Typer()
+    app.command()(simulate)
+    sheet, out = tmp_path / "sheet.png", tmp_path / "set"
+    arguments = ["--action", "vault", "--clips", "1", "--sheet", str(sheet), "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "simulation.json").read_text())["clips"] == 1
+    assert CliRunner().invoke(app, []).exit_code == 2
+    again = CliRunner().invoke(app, ["--action", "diving", "--clips", "1", "--out", str(out)])
+    assert again.exit_code == 2

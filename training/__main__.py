@@ -1,0 +1,20 @@
+"""`python -m training simulate | pretrain | train | evaluate | publish`: making checkpoints."""
+
+import typer
+
+from training.commands.pretrain import pretrain
+from training.commands.train import train
+from training.simulator.command import simulate
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Simulate, train, evaluate and publish checkpoints.\n\n"
+    "Exit codes: 0 all well, 2 what was asked for cannot be done.",
+)
+for command in (simulate, pretrain, train):
+    app.command()(command)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m training")

@@ -1,0 +1,135 @@
+"""
+From cached clips to what a training step eats, with every random choice a function of
+(seed, epoch, clip): a run that is resumed draws exactly what the uninterrupted one would have.
+
+Shapes: B clips, K fragments, L frames a fragment, H W pixels.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_store.clip import blank_fragments, cut, prepare
+from model_store.spec import ClipSpec
+from training.augment import Augmentation, Look
+from training.cache import ClipCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """The random choices for one clip."""
+
+    start: int
+    """Frame of the prepared clip at which the fragments begin."""
+    look: Look | None
+    hidden: tuple[int, ...]
+    """Fragments that are blanked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """What may differ from epoch to epoch; `none` is the service path."""
+
+    shift: bool
+    """Start shift, 0…spec.max_start.   [Li18 §4.2]"""
+    blanking: float
+    """Probability that some fragments of a clip are blanked; how many is uniform in 1…K."""
+    augmentation: Augmentation
+
+    def draw(self, spec: ClipSpec, seed: int, stream: tuple[int, ...], clip: int) -> Draw:
+        """For one clip; `stream` tells epochs and the like apart."""
+        random = np.random.default_rng([seed, *stream, clip])
+        start = int(random.integers(spec.max_start + 1)) if self.shift else spec.start
+        look = self.augmentation.draw(random, spec.crop)
+        hidden: tuple[int, ...] = ()
+        if random.random() < self.blanking:
+            count = int(random.integers(1, spec.fragments + 1))
+            hidden = tuple(map(int, random.permutation(spec.fragments)[:count]))
+        return Draw(start=start, look=look, hidden=hidden)
+
+
+NO_VARIATION = Variation(shift=False, blanking=0.0, augmentation=Augmentation())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    clips: NDArray[np.int64]
+    """(B,) indices into the cache."""
+    draws: tuple[Draw, ...]
+    fragments: Tensor
+    """(B, K, L, H, W, 3) uint8"""
+    shown: Tensor
+    """(B, K) bool: neither hidden nor blank by itself."""
+
+
+def make_batch(
+    cache: ClipCache, spec: ClipSpec, clips: NDArray[np.int64], draws: Sequence[Draw]
+) -> Batch:
+    """The clips as drawn. What is hidden keeps its pixels; `shown` says that it is not seen."""
+    shape = (len(clips), spec.fragments, spec.fragment_length, *spec.crop, 3)
+    fragments = np.empty(shape, np.uint8)
+    shown = np.empty(shape[:2], np.bool_)
+    for row, (clip, draw) in enumerate(zip(clips, draws, strict=True)):
+        frames = cache.decoded(int(clip))
+        if draw.look is not None:
+            frames = draw.look.apply(frames)
+        whole = prepare(frames, spec)[None]  # (1, T, H, W, 3)
+        fragments[row] = cut(whole, spec, draw.start)[0]
+        shown[row] = ~blank_fragments(whole, spec, draw.start)[0]
+        shown[row, list(draw.hidden)] = False
+    return Batch(
+        clips=clips,
+        draws=tuple(draws),
+        fragments=torch.from_numpy(fragments),
+        shown=torch.from_numpy(shown),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """The batches of one epoch in order, the next one made while this one is used."""
+
+    cache: ClipCache
+    spec: ClipSpec
+    clips: NDArray[np.int64]
+    size: int
+    variation: Variation = NO_VARIATION
+    seed: int = 0
+    epoch: int | None = None
+    """None keeps the order of `clips`."""
+    variant: int = 0
+    """Another set of draws for the same epoch."""
+
+    def __len__(self) -> int:
+        """In a shuffled epoch the clips that do not fill a batch are left out, unless none is."""
+        whole = len(self.clips) // self.size
+        return max(1, whole) if self.epoch is not None else -(-len(self.clips) // self.size)
+
+    def order(self) -> NDArray[np.int64]:
+        if self.epoch is None:
+            return self.clips
+        return np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
+
+    def batch(self, number: int) -> Batch:
+        clips = self.order()[number * self.size : (number + 1) * self.size]
+        stream = (self.epoch or 0, self.variant)
+        draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in clips]
+        return make_batch(self.cache, self.spec, clips, draws)
+
+    def begin_at(self, number: int) -> Iterator[Batch]:
+        """From batch `number` on."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.batch, number)
+            for following in range(number + 1, len(self) + 1):
+                batch = ahead.result()
+                if following < len(self):
+                    ahead = pool.submit(self.batch, following)
+                yield batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.begin_at(0)

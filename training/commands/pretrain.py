@@ -1,0 +1,78 @@
+"""`python -m training pretrain`"""
+
+from typing import Annotated
+
+import typer
+
+from training.commands.failures import told
+from training.commands.options import (
+    Action,
+    CacheOption,
+    CropOption,
+    DataOption,
+    OutOption,
+    PadOption,
+    Preset,
+    ResizeOption,
+    SaveEvery,
+    clip_spec,
+)
+
+
+def pretrain(
+    data: DataOption,
+    out: OutOption,
+    action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
+    preset: Annotated[Preset, typer.Option(help="Size of the network and its clips.")] = (
+        Preset.compact
+    ),
+    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 4000,
+    batch: Annotated[int, typer.Option(min=2, help="Fragments a batch.")] = 64,
+    rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, fragments and looks.")] = 0,
+    resize: ResizeOption = None,
+    crop: CropOption = None,
+    pad: PadOption = None,
+    cache: CacheOption = None,
+    save_every: SaveEvery = 60.0,
+) -> None:
+    """Teach one extractor what a fragment of a simulated clip shows.
+
+    Targets are the simulator's joints and body state, stages and deductions. The extractor is
+    saved as OUT/extractor.safetensors, for `train --extractor`.
+
+    Example: python -m training pretrain --data data/diving --out runs/diving-extractor
+    """
+    with told():
+        from training.display import bar
+        from training.material import open_material
+        from training.memory import keep_freed_memory
+        from training.pretrain import PretrainSpec
+        from training.pretrain import pretrain as run
+        from training.run_folder import RunFolder
+        from training.runspec import PRESETS, preset_clip
+
+        keep_freed_memory()
+        spec = PretrainSpec(
+            data=tuple(map(str, data)),
+            clip=clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None),
+            network=PRESETS[preset.value]["network"],
+            steps=steps,
+            batch=batch,
+            rate=rate,
+            seed=seed,
+        )
+        folder = RunFolder(out)
+        folder.open(spec.to_json())
+        with bar("clips") as shown:
+            material = open_material(
+                spec.data,
+                spec.clip,
+                validation=spec.validation,
+                seed=seed,
+                cache=cache,
+                progress=lambda done, total: shown.update(done, total, phase="decoding"),
+            )
+        with bar("steps") as shown:
+            path = run(spec, material, folder, shown, save_every=save_every)
+        typer.echo(f"extractor: {path}")

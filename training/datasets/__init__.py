@@ -1,0 +1,1 @@
+"""Adapters: judged clips as they are published, to one form."""

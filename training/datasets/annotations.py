@@ -1,0 +1,134 @@
+"""
+The plain data set: a folder with `annotations.csv` and the clips that it names.
+
+Columns `clip` (path below the folder), `split` (train or test), `score` (points) are needed;
+`difficulty`, `execution`, `stage_starts` ("0 31 42 88 97": first frame of each stage, in order)
+and `deduction_<stage>` (points) are read where they are; others are left alone. Tracks of a
+simulated clip lie at `tracks/NAME.npz` for `clips/NAME.mp4`.
+
+The rule: a bad file is one clear DataError, and nothing of it is used.
+"""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from training.errors import DataError
+
+ANNOTATIONS = "annotations.csv"
+NEEDED = ("clip", "split", "score")
+DEDUCTION = "deduction_"
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedClip:
+    """One row: a clip and what the judges made of it."""
+
+    path: Path
+    split: Split
+    score: float
+    difficulty: float | None
+    execution: float | None
+    stage_starts: tuple[int, ...] | None
+    deductions: dict[str, float]
+    """Points by stage; empty where the data set has none."""
+    columns: dict[str, str]
+    """The row as it was read."""
+
+    @property
+    def tracks(self) -> Path | None:
+        """The simulator's tracks of this clip, if there are any."""
+        path = self.path.parent.parent / "tracks" / f"{self.path.stem}.npz"
+        return path if path.is_file() else None
+
+
+def read_annotations(folder: Path, split: Split | None = None) -> list[JudgedClip]:
+    """The clips of one split, or all, in the order of the file.
+
+    Every row is checked, whatever its split. Raises DataError.
+    """
+    path = folder / ANNOTATIONS
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing; need columns {', '.join(NEEDED)}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}") from error
+    reader = csv.DictReader(text.splitlines())
+    header = reader.fieldnames or []
+    if missing := [name for name in NEEDED if name not in header]:
+        raise DataError(f"{path} has columns {list(header)}, lacks {missing}")
+    if len(set(header)) < len(header):
+        raise DataError(f"{path} names a column twice: {list(header)}")
+    clips: list[JudgedClip] = []
+    lines: dict[Path, int] = {}
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise DataError(f"{where}: need {len(header)} fields")
+        clip = _judged_clip(folder, row, where)
+        if clip.path in lines:
+            raise DataError(f"{where}: {row['clip']} again, first in line {lines[clip.path]}")
+        lines[clip.path] = reader.line_num
+        clips.append(clip)
+    if not clips:
+        raise DataError(f"{path} names no clips")
+    chosen = [clip for clip in clips if split in (None, clip.split)]
+    if not chosen:
+        raise DataError(f"{path} has no clip of the split {split!r}")
+    return chosen
+
+
+def _judged_clip(folder: Path, row: dict[str, str], where: str) -> JudgedClip:
+    name = row["clip"]
+    path = folder / name
+    if not name or not path.is_file():
+        raise DataError(f"{where}: clip {name!r} is not a file below {folder}")
+    if row["split"] not in get_args(Split):
+        raise DataError(f"{where}: split is {row['split']!r}, need train or test")
+    split: Split = "train" if row["split"] == "train" else "test"
+    return JudgedClip(
+        path=path,
+        split=split,
+        score=_number(row["score"], "score", where),
+        difficulty=_optional(row, "difficulty", where),
+        execution=_optional(row, "execution", where),
+        stage_starts=_starts(row.get("stage_starts", ""), where),
+        deductions={
+            column.removeprefix(DEDUCTION): _number(value, column, where)
+            for column, value in row.items()
+            if column.startswith(DEDUCTION)
+        },
+        columns=row,
+    )
+
+
+def _optional(row: dict[str, str], column: str, where: str) -> float | None:
+    value = row.get(column, "")
+    return _number(value, column, where) if value else None
+
+
+def _number(text: str, column: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise DataError(f"{where}: {column} is {text!r}, need a number") from error
+    if not math.isfinite(value) or value < 0:
+        raise DataError(f"{where}: {column} is {text}, need a finite number of at least 0")
+    return value
+
+
+def _starts(text: str, where: str) -> tuple[int, ...] | None:
+    if not text:
+        return None
+    try:
+        starts = tuple(map(int, text.split()))
+    except ValueError as error:
+        raise DataError(f"{where}: stage_starts is {text!r}, need whole numbers") from error
+    if list(starts) != sorted(starts) or starts[0] < 0:
+        raise DataError(f"{where}: stage_starts is {text!r}, need frames in order from 0")
+    return starts

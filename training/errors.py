@@ -1,0 +1,13 @@
+"""What a user of the commands did that cannot work: one message, exit code 2, no traceback."""
+
+
+class TrainingError(Exception):
+    """Text says what was found and what was needed."""
+
+
+class DataError(TrainingError):
+    """A data set that is missing, incomplete or contradicts itself."""
+
+
+class RunError(TrainingError):
+    """Options or a run folder that do not fit together."""

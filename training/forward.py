@@ -1,0 +1,121 @@
+"""
+The network's forward pass in training, on the device at hand.
+
+The rule: what a fragment that is not shown contributes is the extractor's answer to black
+frames, normalised with the running statistics, exactly as the service sees it; and black frames
+never enter a batch's statistics.
+
+Shapes: B clips, K fragments, D feature channels, T' H' W' extent of a fragment's features.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model_store.network import C3DExtractor, FragmentNetwork
+from training.fast_extractor import extract
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where training runs and in which precision the extractors compute."""
+
+    kind: str
+    """cpu or cuda"""
+    dtype: torch.dtype
+
+    @classmethod
+    def best(cls) -> "Device":
+        if torch.cuda.is_available():
+            return cls("cuda", torch.bfloat16)
+        half = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return cls("cpu", torch.bfloat16 if half else torch.float32)
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.kind == "cuda":
+            return torch.autocast("cuda", self.dtype)
+        return contextlib.nullcontext()  # `extract` works in `dtype`; the head is small
+
+
+def fragment_features(
+    extractor: C3DExtractor, fragments: Tensor, mean: Tensor, device: Device, *, frozen: bool
+) -> Tensor:
+    """(B, L, H, W, 3) uint8 -> (B, D, T', H', W'), float32 on a CPU."""
+    if device.kind == "cpu":
+        return extract(extractor, fragments, mean, frozen=frozen, dtype=device.dtype).float()
+    extractor.train(not frozen)
+    x = fragments.permute(0, 4, 1, 2, 3).to(mean.dtype) - mean
+    features: Tensor = extractor(x)
+    return features
+
+
+def features_by_fragment(
+    network: FragmentNetwork, fragments: Tensor, shown: Tensor, device: Device, *, frozen: bool
+) -> Tensor:
+    """(B, K, L, H, W, 3) uint8 and (B, K) bool -> (B, used K, D, T', H', W')."""
+    return torch.stack(
+        [
+            _shown_features(network, i, fragments[:, k], shown[:, k], device, frozen=frozen)
+            for i, k in enumerate(network.used)
+        ],
+        dim=1,
+    )
+
+
+def join(features: Tensor) -> Tensor:
+    """(B, K, D, T', H', W') -> (B, D, K·T', H', W'), what the head takes."""
+    return features.transpose(1, 2).flatten(2, 3)
+
+
+def blank_features(network: FragmentNetwork, device: Device) -> Tensor:
+    """(used K, D, T', H', W'): what each extractor makes of black frames."""
+    return torch.stack([_blank(network, i, device)[0] for i in range(len(network.used))])
+
+
+def _blank(network: FragmentNetwork, index: int, device: Device) -> Tensor:
+    spec = network.clip_spec
+    black = torch.zeros(1, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
+    black = black.to(network.mean.device)
+    return fragment_features(_extractor(network, index), black, network.mean, device, frozen=True)
+
+
+def _shown_features(
+    network: FragmentNetwork,
+    index: int,
+    fragments: Tensor,
+    shown: Tensor,
+    device: Device,
+    *,
+    frozen: bool,
+) -> Tensor:
+    rows = shown.nonzero().squeeze(1)
+    extractor = _extractor(network, index)
+    if len(rows) == len(shown):
+        return fragment_features(extractor, fragments, network.mean, device, frozen=frozen)
+    blank = _blank(network, index, device)
+    features = blank.expand(len(shown), *blank.shape[1:])
+    if len(rows) == 0:
+        return features
+    seen = fragment_features(extractor, fragments[rows], network.mean, device, frozen=frozen)
+    return features.index_copy(0, rows, seen.to(features.dtype))
+
+
+def _extractor(network: FragmentNetwork, index: int) -> C3DExtractor:
+    extractor = network.extractors[index]
+    assert isinstance(extractor, C3DExtractor)
+    return extractor
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the mode before comes back."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)

@@ -1,0 +1,107 @@
+"""
+The training objective: regress the judges' score and respect their ranking.   [Li18 eqs. 1–7]
+
+Shapes: B clips in a batch; predicted and judged are (B,), in points.
+
+[Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MARGIN = 2.0  # points; δ of eq. 2
+
+Alpha = float | Literal["balance"]
+
+
+def mse_loss(predicted: Tensor, judged: Tensor) -> Tensor:
+    """L1 = 1/(2n) Σ (s_i − g_i)²   [Li18 eq. 1]; s is `predicted`, g is `judged`."""
+    return 0.5 * F.mse_loss(predicted, judged)
+
+
+def ranking_loss(predicted: Tensor, judged: Tensor, margin: float = MARGIN) -> Tensor:
+    """L2 = Σ over i < j of ReLU(−(s_j − s_i)·sign(g_j − g_i) + δ)   [Li18 eq. 2]
+
+    Departure: pairs that the judges tied are left out, since for them the term is the constant
+    margin and pushes nothing.
+    """
+    hinge, order = _hinges(predicted, judged, margin)
+    return hinge[order != 0].sum()
+
+
+def balanced_alpha(predicted: Tensor, judged: Tensor, margin: float = MARGIN) -> Tensor:
+    """α = ‖∂L1/∂s‖₂ / ‖∂L2/∂s‖₂ over the batch, in closed form   [Li18 eqs. 4–7]
+
+        ∂L1/∂s_i = (s_i − g_i) / n
+        ∂L2/∂s_i = Σ over active pairs with i of  −sign(g_i − g_other)
+
+    A pair is active where its hinge is above 0. Eq. 5 as printed lacks the sign. Where no pair
+    is active L2 and its gradient are 0 and so is α. No gradient flows through it.
+    """
+    with torch.no_grad():
+        first = (predicted - judged) / len(judged)
+        hinge, order = _hinges(predicted, judged, margin)
+        pull = torch.where(hinge > 0, order, 0.0)  # (pairs,) of ∂L2/∂s_i; −pull of ∂L2/∂s_j
+        i, j = _pairs(len(judged), judged.device)
+        second = torch.zeros_like(first).index_add(0, i, pull).index_add(0, j, -pull)
+        size = second.norm()
+        # Sums of ±1 have norm 0 or at least 1. Pulls may cancel while L2 is not 0.
+        return torch.where(size > 0, first.norm() / size.clamp_min(1), torch.zeros_like(size))
+
+
+def weight_penalty(weights: Iterable[Tensor]) -> Tensor:
+    """‖w‖², the sum of the squares of all weights."""
+    return torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One evaluation of the objective; `total` carries the gradient."""
+
+    total: Tensor
+    regression: Tensor
+    ranking: Tensor
+    alpha: Tensor
+    penalty: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """L = L1 + α L2 + β‖w‖²   [Li18 eq. 3]; `regression` False leaves L1 out (Table 1)."""
+
+    alpha: Alpha
+    """A number, 0 for no ranking, or "balance"."""
+    beta: float
+    margin: float = MARGIN
+    regression: bool = True
+
+    def __call__(self, predicted: Tensor, judged: Tensor, weights: Iterable[Tensor]) -> Loss:
+        first = mse_loss(predicted, judged)
+        second = ranking_loss(predicted, judged, self.margin)
+        if self.alpha == "balance":
+            alpha = balanced_alpha(predicted, judged, self.margin)
+        else:
+            alpha = predicted.new_tensor(self.alpha)
+        penalty = weight_penalty(weights) if self.beta else predicted.new_zeros(())
+        total = alpha * second + self.beta * penalty
+        if self.regression:
+            total = total + first
+        return Loss(total, first, second, alpha, penalty)
+
+
+def _pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All i < j."""
+    i, j = torch.triu_indices(count, count, offset=1, device=device)
+    return i, j
+
+
+def _hinges(predicted: Tensor, judged: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """(pairs,) hinge and order; order is sign(g_j − g_i), 0 for a tie."""
+    i, j = _pairs(len(judged), judged.device)
+    order = torch.sign(judged[j] - judged[i])
+    return F.relu(margin - (predicted[j] - predicted[i]) * order), order

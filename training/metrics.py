@@ -1,0 +1,57 @@
+"""
+How well predictions agree with the judges. Each measure is (predicted, judged) -> float.
+
+Shapes: N clips; anything that NumPy can make a vector of floats from.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def spearman(predicted: ArrayLike, judged: ArrayLike) -> float:
+    """Rank correlation, −1…1; ties share their mean rank. 0 where one side is constant.
+
+    (A constant prediction ranks nothing, so it is worth what chance is worth.)
+    Raises ValueError for fewer than 2 clips, different lengths, or values that are not finite.
+    """
+    a, b = _vectors(predicted, judged, least=2)
+    a, b = ranks(a), ranks(b)
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale > 0 else 0.0
+
+
+def mean_distance(predicted: ArrayLike, judged: ArrayLike) -> float:
+    """Mean |s − g|, in points.   [Li18 "MED"]"""
+    a, b = _vectors(predicted, judged, least=1)
+    return float(np.abs(a - b).mean())
+
+
+def relative_l2(predicted: ArrayLike, judged: ArrayLike) -> float:
+    """mean(((s − g) / (g_max − g_min))²), usually quoted × 100. Not defined for a constant g."""
+    a, b = _vectors(predicted, judged, least=2)
+    span = float(np.ptp(b))
+    if span == 0:
+        raise ValueError("all judged scores are equal, need at least two different ones")
+    return float(np.square((a - b) / span).mean())
+
+
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) -> ranks 1…N, ties share their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)  # rank of the last of each group of equals
+    mean_rank: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    return mean_rank
+
+
+def _vectors(
+    predicted: ArrayLike, judged: ArrayLike, *, least: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b = np.asarray(predicted, np.float64), np.asarray(judged, np.float64)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"shapes {a.shape} and {b.shape}, need two vectors of one length")
+    if len(a) < least:
+        raise ValueError(f"{len(a)} clips, need at least {least}")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("scores that are not finite")
+    return a, b

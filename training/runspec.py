@@ -1,0 +1,158 @@
+"""
+All options of a training run, as they are kept in its folder and in the checkpoint's card.
+
+`PRESETS["paper"]` is [Li18] §4.2 to the letter; `compact` is how the shipped checkpoints are made.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from model_store.network import COMPACT, PAPER, NetworkSpec
+from model_store.spec import SPECS, ClipSpec
+from training.augment import Augmentation
+from training.errors import RunError
+from training.losses import MARGIN, Alpha, Objective
+
+Schedule = Literal["steps", "cosine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What fixes a run besides the bytes of its data."""
+
+    data: tuple[str, ...]
+    """Data set folders; their training splits are joined."""
+    clip: ClipSpec
+    network: NetworkSpec
+    extractor: str | None = None
+    """File of a pre-trained extractor that every fragment starts from."""
+    seed: int = 0
+    validation: float = 0.1
+    """Share of the training split that is kept for choosing the best weights."""
+
+    head_epochs: int = 0
+    """Epochs of the head alone, on features of frozen extractors, before all is trained."""
+    head_variants: int = 3
+    """Versions of each clip (start shift and look) that those features are computed for."""
+    head_batch: int = 64
+    head_rate: float = 1e-3
+    epochs: int
+    batch: int
+    extractor_rate: float
+    """Adam's learning rate for the extractors, and for the head:"""
+    rate: float
+    schedule: Schedule
+    decay: float = 0.45
+    """Factor on both rates every `decay_every` steps; cosine falls to 1 % instead."""
+    decay_every: int = 600
+    warmup: float = 0.05
+    """Share of the steps over which cosine rates rise from 0."""
+    max_gradient: float | None = None
+    """Norm that gradients are clipped to."""
+    frozen_norm: bool = False
+    """Keep the running statistics of batch normalisation as they are while all is trained."""
+
+    alpha: Alpha
+    """Weight of the ranking loss, or "balance"."""
+    beta: float
+    """Weight of ‖w‖². The paper does not print its value."""
+    margin: float = MARGIN
+    regression: bool = True
+    """False leaves L1 out: the ranking-only rows of Table 1."""
+    auxiliary: float = 0.0
+    """Weight of the loss of the throw-away heads, in units of the scores' variance / 2."""
+
+    shift: bool = True
+    blanking: float
+    """Probability that some fragments of a clip are blanked."""
+    flip: float = 0.0
+    colour: float = 0.0
+    zoom: float = 0.0
+
+    def __post_init__(self) -> None:
+        def require(holds: bool, need: str) -> None:
+            if not holds:
+                raise RunError(need)
+
+        require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
+        require(self.batch >= 2, f"batch is {self.batch}, need at least 2")
+        require(self.epochs + self.head_epochs >= 1, "no epochs, need at least 1")
+        require(min(self.epochs, self.head_epochs) >= 0, "epochs below 0")
+        require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
+        require(
+            self.alpha == "balance" or float(self.alpha) >= 0,
+            f"alpha is {self.alpha!r}, need a number of at least 0 or balance",
+        )
+        require(self.auxiliary >= 0, f"auxiliary is {self.auxiliary}, need at least 0")
+        try:
+            self.augmentation  # noqa: B018 it checks its own fields
+        except ValueError as error:
+            raise RunError(str(error)) from error
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(
+            alpha=self.alpha, beta=self.beta, margin=self.margin, regression=self.regression
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {
+            "data": list(self.data),
+            "clip": self.clip.to_json(),
+            "network": self.network.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RunSpec":
+        return cls(
+            **values
+            | {
+                "data": tuple(values["data"]),
+                "clip": ClipSpec.from_json(values["clip"]),
+                "network": NetworkSpec.from_json(values["network"]),
+            }
+        )
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "network": PAPER,
+        "epochs": 100,
+        "batch": 8,
+        "extractor_rate": 10e-4,
+        "rate": 10e-3,
+        "schedule": "steps",
+        "alpha": "balance",
+        "beta": 1e-4,
+        "blanking": 0.0,
+    },
+    "compact": {
+        "network": COMPACT,
+        "epochs": 12,
+        "batch": 32,
+        "extractor_rate": 5e-4,
+        "rate": 1e-3,
+        "schedule": "cosine",
+        "max_gradient": 100.0,
+        "alpha": 0.0,
+        "beta": 0.0,
+        "blanking": 0.5,
+        "flip": 0.5,
+        "colour": 0.2,
+        "zoom": 0.1,
+    },
+}
+SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "paper": ((128, 171), (112, 112)),
+    "compact": ((64, 64), (64, 64)),
+}
+
+
+def preset_clip(preset: str, action: str) -> ClipSpec:
+    return SPECS[action].with_size(*SIZES[preset])

@@ -1,0 +1,7 @@
+"""Simulated diving and vault: rendered clips of which every fault and its cost are known."""
+
+from training.simulator.clip import SimulatedClip, simulate_clip
+from training.simulator.dataset import write_dataset
+from training.simulator.plan import Plan, draw_plan
+
+__all__ = ["Plan", "SimulatedClip", "draw_plan", "simulate_clip", "write_dataset"]

@@ -1,0 +1,116 @@
+"""
+The camera: where the world lands in the picture, shot by shot.
+
+Cameras know the faultless path (`Motion.followed`) alone, so that no fault moves the picture.
+Screen axes: right and up in body heights before the zoom; pixels count right and down.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulator.body import Floats
+from training.simulator.looks import HEIGHT, WIDTH, Looks
+
+Offsets = NDArray[np.int64]
+
+LOWEST = 0.42  # height at which a camera that follows a dive stops, to show the splash
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    yaw: float
+    pitch: float
+    zoom: float
+
+    def project(self, points: Floats) -> Floats:
+        """(…, 3) world -> (…, 3): pixels right, pixels down, nearness to the camera."""
+        x, y, z = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
+        yaw, pitch = np.deg2rad(self.yaw), np.deg2rad(self.pitch)
+        right = x * np.cos(yaw) + z * np.sin(yaw)
+        near = -x * np.sin(yaw) + z * np.cos(yaw)
+        up = y * np.cos(pitch) - near * np.sin(pitch)
+        return np.stack(
+            (
+                self.zoom * right,
+                -self.zoom * up,
+                self.zoom * (y * np.sin(pitch) + near * np.cos(pitch)),
+            ),
+            axis=-1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    view: View
+    frames: range
+    corners: Offsets
+    """(len(frames), 2): the picture's left and top in pixels of the view."""
+
+    def bounds(self) -> tuple[int, int, int, int]:
+        """left, top, right, bottom of all that the shot shows."""
+        (left, top), (right, bottom) = self.corners.min(axis=0), self.corners.max(axis=0)
+        return int(left), int(top), int(right) + WIDTH, int(bottom) + HEIGHT
+
+
+def follow(view: View, path: Floats, frames: range, rng: np.random.Generator) -> Shot:
+    """A shot that keeps up with the path (T, 3), late and not quite steadily."""
+    target = view.project(path)[:, :2]
+    window = 9
+    padded = np.concatenate((np.repeat(target[:1], window, axis=0), target, target[-1:]))
+    kernel = np.ones(window) / window
+    late = np.stack([np.convolve(padded[:, i], kernel, mode="valid") for i in (0, 1)], axis=-1)
+    smooth = late[1 : len(target) + 1] * 0.3 + target * 0.7
+    t = np.arange(len(target))[:, None] / 30.0
+    wobble = 3.5 * np.sin(2 * np.pi * rng.uniform(0.2, 0.9, 2) * t + rng.uniform(0, 6.3, 2))
+    offset = rng.uniform((-12, -8), (12, 8))
+    centre = smooth + wobble + offset
+    return _shot(view, centre[frames.start : frames.stop], frames)
+
+
+def stand(view: View, place: Floats, frames: range) -> Shot:
+    """A shot that keeps `place` (3,) of the world in the middle."""
+    centre = np.tile(view.project(place)[:2], (len(frames), 1))
+    return _shot(view, centre, frames)
+
+
+def _shot(view: View, centre: Floats, frames: range) -> Shot:
+    corners = np.rint(centre - (WIDTH / 2, HEIGHT / 2)).astype(np.int64)
+    return Shot(view, frames, corners)
+
+
+def diving_shots(
+    looks: Looks, followed: Floats, starts: tuple[int, ...], rng: np.random.Generator
+) -> list[Shot]:
+    frames = len(followed)
+    side = View(looks.yaw, looks.pitch, looks.zoom)
+    path = followed.copy()
+    path[:, 1] = np.maximum(path[:, 1], LOWEST)
+    entry, splash = starts[3], starts[4]
+    if looks.camera == "stands":
+        upper = np.array([followed[0, 0] + 0.35, looks.platform + 0.5, 0.0])
+        cut = int(np.flatnonzero(followed[:, 1] < upper[1] - 0.5)[0])
+        return [stand(side, upper, range(cut)), follow(side, path, range(cut, frames), rng)]
+    if looks.camera == "follows":
+        return [follow(side, path, range(frames), rng)]
+    cut = int(rng.integers(entry + 3, entry + 8))
+    above = View(float(rng.uniform(-20, 20)), looks.overhead_pitch, looks.zoom * 0.95)
+    place = np.array([followed[splash, 0], 0.45, 0.0])
+    return [follow(side, path, range(cut), rng), stand(above, place, range(cut, frames))]
+
+
+def vault_shots(
+    looks: Looks, followed: Floats, starts: tuple[int, ...], rng: np.random.Generator
+) -> list[Shot]:
+    frames = len(followed)
+    view = View(looks.yaw, looks.pitch, looks.zoom)
+    if looks.camera == "follows":
+        return [follow(view, followed, range(frames), rng)]
+    first, second = starts[1], starts[3] + 1
+    table = followed[(starts[1] + starts[3]) // 2] * (1, 0, 1) + (0, 1.15, 0)
+    return [
+        follow(view, followed, range(first), rng),
+        stand(view, table, range(first, second)),
+        follow(view, followed, range(second, frames), rng),
+    ]

@@ -1,0 +1,70 @@
+"""`python -m training simulate`: make a data set folder of simulated clips, or look at some."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.simulator.dataset import OFFICIAL_TEST_SHARE, write_dataset
+
+
+class Action(StrEnum):
+    DIVING = "diving"
+    VAULT = "vault"
+
+
+def simulate(
+    action: Annotated[Action, typer.Option(help="What the athlete does.")] = Action.DIVING,
+    clips: Annotated[
+        int, typer.Option(min=1, help="How many clips; with --pairs, how many pairs.")
+    ] = 370,
+    seed: Annotated[int, typer.Option(min=0, help="Clips of different seeds never meet.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make; completed if it was interrupted.")
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, help="Index of the first clip.")] = 0,
+    pairs: Annotated[
+        bool,
+        typer.Option("--pairs", help="Render every clip twice, alike but for one fault."),
+    ] = False,
+    test_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the clips, the last ones, for testing.")
+    ] = OFFICIAL_TEST_SHARE,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that render; all cores if not given.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG to make: a contact sheet of the first clips.")
+    ] = None,
+) -> None:
+    """Render clips of a simulated athlete of which every fault and its cost are known.
+
+    OUT becomes a data set folder: annotations.csv, clips/NNNNN.mp4 (320×240, 30 fps) and
+    tracks/NNNNN.npz (joints and what is to be seen, per frame). The same seed gives the same
+    clips. With --sheet alone nothing but the contact sheet is made.
+
+    Example: python -m training simulate --action diving --clips 370 --seed 0 --out data/diving
+    """
+    if out is None and sheet is None:
+        raise typer.BadParameter("give --out FOLDER, --sheet FILE.png, or both")
+    if sheet is not None:
+        from training.simulator.sheet import write_sheet
+
+        write_sheet(sheet, action.value, seed, first=first, clips=clips, pairs=pairs)
+        typer.echo(f"contact sheet: {sheet}")
+    if out is not None:
+        try:
+            annotations = write_dataset(
+                action.value,
+                clips,
+                seed,
+                out,
+                first=first,
+                pairs=pairs,
+                test_share=test_share,
+                workers=workers,
+            )
+        except FileExistsError as error:
+            raise typer.BadParameter(str(error), param_hint="--out") from error
+        typer.echo(f"annotations: {annotations}")

@@ -1,0 +1,217 @@
+"""
+A data set folder of simulated clips: annotations.csv, clips/NNNNN.mp4, tracks/NNNNN.npz.
+
+Whatever can be drawn without rendering is, so an interrupted folder is completed by the same
+call: clips that are whole are kept, and annotations.csv appears last.
+"""
+
+import csv
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from training.simulator.clip import simulate_clip
+from training.simulator.faults import fault, possible
+from training.simulator.plan import Plan, draw_plan
+from training.simulator.seeds import stream
+from training.simulator.video import write_video
+
+VERSION = 1  # of the simulator; another one draws other clips from the same seed
+OFFICIAL_TEST_SHARE = 70 / 370  # of UNLV-Dive
+LEAST_PAIR_SEVERITY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One clip to be rendered: its number in the folder and what it overrides."""
+
+    number: int
+    action: str
+    seed: int
+    index: int
+    faults: dict[str, float]
+    pair: dict[str, str | int]
+    """pair, fault, stage, role; empty outside pairs."""
+
+    @property
+    def video(self) -> str:
+        return f"clips/{self.number:05d}.mp4"
+
+    @property
+    def track(self) -> str:
+        return f"tracks/{self.number:05d}.npz"
+
+
+def write_dataset(
+    action: str,
+    clips: int,
+    seed: int,
+    out: Path,
+    *,
+    first: int = 0,
+    pairs: bool = False,
+    test_share: float = OFFICIAL_TEST_SHARE,
+    workers: int | None = None,
+) -> Path:
+    """Render clips first…first + clips − 1 of `seed` into a folder -> its annotations.csv.
+
+    With `pairs` every clip is rendered twice, alike but for one fault in one stage. The last
+    clips, a share of `test_share`, are the test split. Raises FileExistsError for a folder that
+    holds something else.
+    """
+    if clips < 1:
+        raise ValueError(f"{clips} clips, need at least 1")
+    if not 0 <= test_share <= 1:
+        raise ValueError(f"test share {test_share}, need 0…1")
+    parameters = {
+        "simulator": VERSION,
+        "action": action,
+        "clips": clips,
+        "seed": seed,
+        "first": first,
+        "pairs": pairs,
+        "test_share": test_share,
+    }
+    _claim(out, parameters)
+    takes = list(_takes(action, clips, seed, first, pairs))
+    _render(takes, out, workers)
+    tests = round(clips * test_share)
+    rows = [
+        _row(take, "test" if take.index >= first + clips - tests else "train") for take in takes
+    ]
+    return _write_annotations(out, rows)
+
+
+def _claim(out: Path, parameters: dict[str, Any]) -> None:
+    """Make the folder, or make sure that it holds clips of the same parameters."""
+    record = out / "simulation.json"
+    if out.exists() and any(out.iterdir()):
+        found = json.loads(record.read_text()) if record.is_file() else None
+        if found != parameters:
+            holds = "something else" if found is None else f"clips of {found}"
+            raise FileExistsError(
+                f"{out} holds {holds}; need an empty folder, or one of {parameters}"
+            )
+    for folder in (out / "clips", out / "tracks"):
+        folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(parameters, indent=2) + "\n")
+
+
+def _takes(action: str, clips: int, seed: int, first: int, pairs: bool) -> Iterator[Take]:
+    for i, index in enumerate(range(first, first + clips)):
+        if not pairs:
+            yield Take(i, action, seed, index, {}, {})
+            continue
+        kind, clean, faulty = draw_pair(action, seed, index)
+        about: dict[str, str | int] = {
+            "pair": i,
+            "fault": kind,
+            "stage": fault(action, kind).stage,
+        }
+        yield Take(2 * i, action, seed, index, clean, about | {"role": "clean"})
+        yield Take(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"})
+
+
+def draw_pair(action: str, seed: int, index: int) -> tuple[str, dict[str, float], dict[str, float]]:
+    """A kind of fault that the routine can show, and the overrides without and with it."""
+    rng = stream(seed, index, "pair")
+    choices = possible(action, draw_plan(action, seed, index).routine.position)
+    kind = choices[rng.integers(len(choices))]
+    clean = dict.fromkeys((kind, *fault(action, kind).rivals), 0.0)
+    return kind, clean, clean | {kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
+
+
+def _render(takes: list[Take], out: Path, workers: int | None) -> None:
+    missing = [t for t in takes if not ((out / t.video).exists() and (out / t.track).exists())]
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        bar = progress.add_task("rendering", total=len(takes), completed=len(takes) - len(missing))
+        count = min(workers or os.cpu_count() or 1, max(len(missing), 1))
+        if count == 1:
+            for take in missing:
+                render(take, out)
+                progress.advance(bar)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(count, mp_context=context) as pool:
+            jobs = [pool.submit(render, take, out) for take in missing]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    progress.advance(bar)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def render(take: Take, out: Path) -> None:
+    """Write one clip and its track; each file appears only when it is whole."""
+    clip = simulate_clip(take.action, take.seed, take.index, faults=take.faults)
+    write_video(out / take.video, clip.frames, crf=clip.looks.crf)
+    track = out / take.track
+    partial = track.with_name(track.name + ".part")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file, joints=clip.joints, state=clip.state, state_names=np.array(clip.state_names)
+        )
+    os.replace(partial, track)
+
+
+def _row(take: Take, split: str) -> dict[str, Any]:
+    plan = draw_plan(take.action, take.seed, take.index, faults=take.faults)
+    return {"clip": take.video, "split": split} | describe(plan) | take.pair
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """A plan as columns of annotations.csv."""
+    routine = plan.routine
+    return {
+        "score": f"{plan.score:.3f}",
+        "difficulty": routine.difficulty,
+        "execution": f"{plan.execution:.3f}",
+        "marks": " ".join(f"{mark:.1f}" for mark in plan.marks),
+        "seed": plan.seed,
+        "index": plan.index,
+        "routine": routine.code,
+        "group": routine.group,
+        "position": routine.position,
+        "somersaults": routine.somersaults,
+        "twists": routine.twists,
+        "frames": plan.frames,
+        "stage_starts": " ".join(map(str, plan.stage_starts)),
+        "true_score": f"{plan.true_score:.4f}",
+        **{f"deduction_{stage}": f"{d:.4f}" for stage, d in plan.deductions.items()},
+        **{f"fault_{kind}": f"{s:.4f}" for kind, s in plan.severities.items()},
+    }
+
+
+def _write_annotations(out: Path, rows: list[dict[str, Any]]) -> Path:
+    target = out / "annotations.csv"
+    partial = out / "annotations.csv.part"
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, target)
+    return target

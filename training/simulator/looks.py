@@ -1,0 +1,116 @@
+"""
+How a clip looks: athlete, place, light, camera, recording. None of it depends on the score.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Colour = tuple[float, float, float]
+Camera = Literal["stands", "follows", "cuts"]
+
+WIDTH, HEIGHT, FPS = 320, 240, 30
+DARKEST, BRIGHTEST = 18, 237  # of clean pixels; leaves room for noise without clipping
+
+_SKINS: tuple[Colour, ...] = (
+    (236, 190, 158), (224, 172, 136), (205, 150, 112),
+    (178, 122, 86), (150, 100, 68), (122, 80, 56),
+)  # fmt: skip
+_HAIR: tuple[Colour, ...] = ((32, 26, 24), (60, 40, 26), (110, 76, 40), (190, 160, 100))
+_SUITS: tuple[Colour, ...] = (
+    (200, 28, 38), (44, 70, 200), (110, 200, 235), (240, 240, 240), (235, 125, 25),
+    (30, 150, 75), (150, 50, 160), (240, 205, 40), (225, 65, 135), (25, 165, 185),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    camera: Camera
+    zoom: float
+    """Pixels per body height."""
+    yaw: float
+    """Degrees; 0 looks across the travel, positive from behind the athlete."""
+    pitch: float
+    """Degrees that the camera looks down."""
+    overhead_pitch: float
+    mirrored: bool
+    platform: float
+    """Height in body heights."""
+    stoutness: float
+    skin: Colour
+    hair: Colour
+    suit: Colour
+    trim: Colour
+    """Front of the suit."""
+    legs_covered: bool
+    indoor: bool
+    gain: Colour
+    """Exposure times white balance."""
+    gamma: float
+    light: tuple[float, float]
+    noise: float
+    """Grey levels, standard deviation."""
+    pan_blur: float
+    overlay: bool
+    crf: int
+
+
+def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None = None) -> Looks:
+    """Looks of one clip; `camera` overrides the drawn one without changing anything else."""
+    diving = action == "diving"
+    drawn: Camera = (
+        ("stands", "follows", "cuts")[rng.choice(3, p=(0.2, 0.35, 0.45))]
+        if diving
+        else ("stands", "follows")[rng.choice(2, p=(0.3, 0.7))]
+    )
+    chosen = camera or drawn
+    stands = chosen == "stands"
+    scale, lift = rng.random(2)
+    exposure, balance = rng.uniform(0.86, 1.12), rng.normal(0, 0.035, size=3)
+    red, green, blue = (float(exposure * (1 + b)) for b in balance)
+    skin, hair = _SKINS[rng.integers(len(_SKINS))], _HAIR[rng.integers(len(_HAIR))]
+    suit, trim = (_SUITS[i] for i in rng.choice(len(_SUITS), size=2, replace=False))
+    behind = not diving and rng.random() < 0.35
+    yaw = rng.uniform(28, 48) if behind else rng.uniform(-16, 20)
+    return Looks(
+        camera=chosen,
+        zoom=100 + 12 * scale if stands else 126 + 34 * scale,
+        yaw=float(yaw),
+        pitch=float(rng.uniform(4, 12)),
+        overhead_pitch=float(rng.uniform(50, 66)),
+        mirrored=bool(rng.random() < 0.5),
+        platform=3.6 + 1.0 * lift,
+        stoutness=float(rng.uniform(1.15, 1.38)),
+        skin=skin,
+        hair=hair,
+        suit=suit,
+        trim=trim,
+        legs_covered=bool(rng.random() < (0.15 if diving else 0.35)),
+        indoor=bool(rng.random() < 0.7),
+        gain=(red, green, blue),
+        gamma=float(rng.uniform(0.85, 1.2)),
+        light=(float(rng.uniform(-0.7, 0.7)), float(rng.uniform(0.4, 1.0))),
+        noise=float(rng.uniform(1.0, 4.0)),
+        pan_blur=float(rng.uniform(0.2, 0.6)),
+        overlay=bool(rng.random() < 0.5),
+        crf=int(rng.integers(20, 30)),
+    )
+
+
+def graded(image: Pixels, looks: Looks) -> Pixels:
+    """Exposure, white balance and gamma; the result stays within DARKEST…BRIGHTEST."""
+    ramp = np.arange(256) / 255.0
+    channels = []
+    for channel, gain in enumerate(looks.gain):
+        table = np.clip(255 * (ramp * gain) ** looks.gamma, DARKEST, BRIGHTEST).astype(np.uint8)
+        channels.append(table[image[..., channel]])
+    return np.stack(channels, axis=-1)
+
+
+def graded_colour(colour: Colour, looks: Looks) -> Colour:
+    pixel = np.clip(np.array(colour), 0, 255).astype(np.uint8).reshape(1, 1, 3)
+    red, green, blue = (float(v) for v in graded(pixel, looks)[0, 0])
+    return red, green, blue

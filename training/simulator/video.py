@@ -1,0 +1,39 @@
+"""
+Frames to an H.264 mp4 of 320×240 at 30 fps, the same bytes every time.
+
+With x264's defaults the bytes depend on where buffers happen to lie in memory, even on one thread;
+`cpu-independent` takes only the routines that compute alike everywhere.
+"""
+
+import os
+from pathlib import Path
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from training.simulator.looks import FPS, Pixels
+
+
+def write_video(path: Path, frames: Pixels, *, crf: int = 23) -> None:
+    """(T, H, W, 3) RGB frames to `path`, which appears only when it is whole."""
+    partial = path.with_name(path.name + ".part")
+    height, width = frames.shape[1:3]
+    reformatter = VideoReformatter()
+    with av.open(str(partial), mode="w", format="mp4") as container:
+        stream = container.add_stream(
+            "libx264",
+            rate=FPS,
+            options={
+                "crf": str(crf),
+                "preset": "veryfast",
+                "x264-params": "threads=1:cpu-independent=1",
+            },
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for pixels in frames:
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture = reformatter.reformat(picture, format="yuv420p", threads=1)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    os.replace(partial, path)
