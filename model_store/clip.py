@@ -169,7 +169,8 @@ def prepare(frames: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     """
     shape = (*spec.crop, 3)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape:
-        raise UnusableClip(f"frames are {frames.shape} {frames.dtype}, need (T', *{shape}) uint8")
+        need = f"(T', {spec.height}, {spec.width}, 3) uint8"
+        raise UnusableClip(f"frames are {frames.shape} {frames.dtype}, need {need}")
     short = spec.frames - len(frames)
     if short <= 0:
         return frames[-spec.frames :]

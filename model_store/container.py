@@ -114,10 +114,11 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
-class Packets:
-    """The compressed pictures of a stream, in decoding order."""
+class Demuxed:
+    """The compressed pictures of a video."""
 
     packets: list[VideoPacket]
+    """In decoding order."""
     damaged: bool
     """Reading ended with an error and not with the end of the file."""
 
@@ -209,6 +210,8 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
         if context.width or context.height:
             limits.check_picture(context.width, context.height)
         context.options = decoder_options  # those of the container do not reach this context
+        if context.name == "mjpeg":  # else what is missing of a picture is old memory
+            context.options |= {"err_detect": "explode"}
         context.thread_count = threads
         context.thread_type = "AUTO" if threads != 1 else "NONE"
         for other in container.streams:
@@ -216,7 +219,7 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
         yield Video(container, stream, context)
 
 
-def read_packets(video: Video, limits: ClipLimits) -> Packets:
+def demux(video: Video, limits: ClipLimits) -> Demuxed:
     """All packets of the video stream.   Raises ClipTooLarge as soon as a limit is passed."""
     packets: list[VideoPacket] = []
     size = 0
@@ -232,7 +235,7 @@ def read_packets(video: Video, limits: ClipLimits) -> Packets:
                 raise ClipTooLarge(f"more than {limits.max_bytes} bytes of video")
     except (av.FFmpegError, OSError, IndexError):  # IndexError: a stream that appears later
         damaged = True
-    return Packets(packets, damaged)
+    return Demuxed(packets, damaged)
 
 
 def _main_stream(container: InputContainer) -> VideoStream:

@@ -98,6 +98,6 @@ def first_needed(
     for index, packet in enumerate(packets):
         if packet.pts is not None and packet.pts <= earliest and begins_anew(packet, context):
             first = index
-        if packet.pts in wanted:
-            break
+        if packet.pts in wanted or packet.has_sidedata("new_extradata"):
+            break  # what follows needs the parameters that came with this packet
     return first

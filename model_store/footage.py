@@ -1,17 +1,17 @@
 """
 Reads the part of a file that a spec asks for: which frames, decoded how, at what times.
 
-The rule: what comes back is what decoding everything would have given. Mostly the packets'
+The rule: of a sound file comes back what decoding everything would have given. Mostly the packets'
 timestamps tell beforehand which frames are needed, and decoding those is enough. Where they turn
 out to be wrong (frames missing, out of order, without times), all is decoded once to learn the
-true times, and again for the pictures.
+true times, and again for the pictures. Damage outside the part that is needed is not noticed.
 
 Shapes: T' frames of at most the spec's T, H W pixels.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.container import ClipLimits, Packets, Video, open_video, read_packets
+from model_store.container import ClipLimits, Demuxed, Video, demux, open_video
 from model_store.decoder import Decoder, Progress
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.pictures import Orientation, PictureScaler
@@ -87,116 +87,139 @@ class FootageReader:
         """Raises NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim."""
         stamps: Sequence[int | None] | None = None
         with open_video(file, self.limits, threads=self.threads) as video:
-            packets = read_packets(video, self.limits)
-            timeline = Timeline.of_stamps(packets.stamps, video.unit)
+            demuxed = demux(video, self.limits)
+            timeline = Timeline.of_stamps(demuxed.stamps, video.unit)
             if timeline is not None:
-                shots = self._shoot(video, packets, timeline, sparing=packets.stamps_hold(video))
+                part = self._part(video, timeline)
+                shots = self._shoot(video, demuxed, part, sparing=demuxed.stamps_hold(video))
                 if shots.complete:
-                    return shots.footage
+                    return _footage(video, demuxed, part, shots)
                 stamps = shots.stamps
         if stamps is None:
-            with open_video(file, self.limits, threads=self.threads) as video:
-                stamps = self._scan(video, packets)
+            stamps = self._scan(file, demuxed)
         if not stamps:
             raise UnusableClip(f"0 frames, need at least {self.spec.fragment_length}")
         with open_video(file, self.limits, threads=self.threads) as video:
             timeline = Timeline.of_stamps(stamps, video.unit)
             if timeline is None:
                 timeline = Timeline.of_count(len(stamps), video.rate or self.spec.fps)
-            shots = self._shoot(video, packets, timeline, sparing=False)
+            part = self._part(video, timeline)
+            shots = self._shoot(video, demuxed, part, sparing=False)
             if not shots.complete:
                 raise UnusableClip("frames that were there are gone when decoded again")
-            return shots.footage
+            return _footage(video, demuxed, part, shots)
 
-    def _shoot(
-        self, video: Video, packets: Packets, timeline: Timeline, *, sparing: bool
-    ) -> "_Shots":
-        """Decode and scale the frames that the spec asks for, as far as they come."""
+    def _part(self, video: Video, timeline: Timeline) -> "_Part":
+        """Which frames the spec and the window ask for."""
         self.limits.check_seconds(timeline.duration)
+        need = self.spec.fragment_length
+        shown = timeline.resample(self.spec.fps)
+        if len(shown) < need:
+            raise UnusableClip(f"{_frames(len(shown))}, need at least {need}")
         origin = _origin(video, timeline)
-        part = self._choose(timeline, origin)
-        chosen = part[-self.spec.frames :]  # (T',) indices into the timeline, never decreasing
-        places = _places(chosen, timeline)
-        frames = np.empty((len(chosen), *self.spec.crop, 3), np.uint8)
-        sizes: list[tuple[int, int]] = []
-        interlaced = False
+        inside = shown[self.window.outputs(origin, self.spec.fps)]
+        if len(inside) < need:
+            raise InvalidTrim(
+                f"start_s and end_s leave {_frames(len(inside))} of {len(shown)},"
+                f" need at least {need}"
+            )
+        kept = inside[-self.spec.frames :]
+        return _Part(timeline, origin, kept, trimmed=len(kept) < len(inside))
+
+    def _shoot(self, video: Video, demuxed: Demuxed, part: "_Part", *, sparing: bool) -> "_Shots":
+        """Decode and scale the frames of a part, as far as they come."""
+        places = part.places()
         decoder = Decoder(video, self.limits, self.on_packet)
         scale = PictureScaler(self.spec)
-        for frame in decoder.frames(packets.packets, frozenset(places) if sparing else None):
-            stamp = len(decoder.stamps) - 1 if timeline.counted else frame.pts
+        shots = _Shots(np.empty((len(part.shown), *self.spec.crop, 3), np.uint8))
+        for frame in decoder.frames(demuxed.packets, frozenset(places) if sparing else None):
+            stamp = len(decoder.stamps) - 1 if part.timeline.counted else frame.pts
             place = None if stamp is None else places.pop(stamp, None)
             if place is None:
                 continue
             orientation = Orientation.of_frame(frame)
-            frames[place] = scale(frame, orientation)
-            sizes.append(orientation.size(frame))
-            interlaced |= frame.interlaced_frame
+            shots.frames[place] = scale(frame, orientation)
+            shots.sizes.append(orientation.size(frame))
+            shots.interlaced |= frame.interlaced_frame
             if not places:
                 break
-        in_order = timeline.counted or Timeline.of_stamps(decoder.stamps, timeline.unit) is not None
-        footage = Footage(
-            frames=frames,
-            times=np.array([float(origin + timeline.seconds(index)) for index in chosen]),
-            timeline=timeline,
-            codec=video.context.codec.canonical_name,
-            size=sizes[0] if sizes else (0, 0),
-            errors=decoder.errors,
-            trimmed=len(part) > len(chosen),
-            truncated=packets.damaged
-            or (not timeline.counted and timeline.duration < _ANNOUNCED_SHARE * video.announced),
-            interlaced=interlaced,
-            size_changes=len(set(sizes)) > 1,
-        )
-        return _Shots(
-            footage=footage,
-            complete=not places and in_order,
-            stamps=decoder.stamps if decoder.finished else None,
-        )
+        in_order = Timeline.of_stamps(decoder.stamps, part.timeline.unit) is not None
+        shots.complete = not places and (in_order or part.timeline.counted)
+        shots.stamps = decoder.stamps if decoder.finished else None
+        shots.errors = decoder.errors
+        return shots
 
-    def _choose(self, timeline: Timeline, origin: Fraction) -> list[int]:
-        """Which frame each output shows, for all outputs in the window."""
-        need = self.spec.fragment_length
-        shown = timeline.resample(self.spec.fps)
-        if len(shown) < need:
-            raise UnusableClip(f"{len(shown)} frames, need at least {need}")
-        part = shown[self.window.outputs(origin, self.spec.fps)]
-        if len(part) < need:
-            raise InvalidTrim(
-                f"start_s and end_s leave {len(part)} of {len(shown)} frames, need at least {need}"
-            )
-        return part
-
-    def _scan(self, video: Video, packets: Packets) -> Sequence[int | None]:
-        """The timestamps of all frames that decode."""
-        decoder = Decoder(video, self.limits, self.on_packet)
-        for _ in decoder.frames(packets.packets):
-            pass
+    def _scan(self, file: BinaryIO, demuxed: Demuxed) -> Sequence[int | None]:
+        """The timestamps of all frames that decode, in the order in which they are shown."""
+        with open_video(file, self.limits, threads=self.threads) as video:
+            decoder = Decoder(video, self.limits, self.on_packet)
+            for _ in decoder.frames(demuxed.packets):
+                pass
         return decoder.stamps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shots:
-    """What one run of the decoder gave."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is to be shown of a video."""
 
-    footage: Footage
-    complete: bool
-    """Every frame that was chosen came, and all came in the order of their times."""
-    stamps: Sequence[int | None] | None
+    timeline: Timeline
+    origin: Fraction
+    """Seconds on a player's clock at which the first frame of the video is shown."""
+    shown: Sequence[int]
+    """(T',) which frame each output shows, never decreasing."""
+    trimmed: bool
+
+    def places(self) -> dict[int, slice]:
+        """Timestamp of each frame that is shown, to the outputs that show it."""
+        places = {}
+        for index, outputs in groupby(range(len(self.shown)), key=self.shown.__getitem__):
+            run = list(outputs)
+            places[self.timeline.stamps[index]] = slice(run[0], run[-1] + 1)
+        return places
+
+    def times(self) -> NDArray[np.float64]:
+        """(T',) seconds on a player's clock."""
+        seconds = (self.origin + self.timeline.seconds(index) for index in self.shown)
+        return np.fromiter(map(float, seconds), np.float64, len(self.shown))
+
+
+@dataclass(slots=True)
+class _Shots:
+    """What one run of the decoder gave of a part."""
+
+    frames: NDArray[np.uint8]
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    interlaced: bool = False
+    errors: int = 0
+    complete: bool = False
+    """Every frame that was wanted came, and all came in the order of their times."""
+    stamps: Sequence[int | None] | None = None
     """Of all frames of the video, where all were decoded."""
 
 
+def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Footage:
+    timeline = part.timeline
+    ends_early = timeline.duration < _ANNOUNCED_SHARE * video.announced
+    return Footage(
+        frames=shots.frames,
+        times=part.times(),
+        timeline=timeline,
+        codec=video.context.codec.canonical_name,
+        size=shots.sizes[0],
+        errors=shots.errors,
+        trimmed=part.trimmed,
+        truncated=demuxed.damaged or (ends_early and not timeline.counted),
+        interlaced=shots.interlaced,
+        size_changes=len(set(shots.sizes)) > 1,
+    )
+
+
 def _origin(video: Video, timeline: Timeline) -> Fraction:
-    """Seconds on a player's clock at which the first frame is shown."""
     if timeline.counted or video.start is None:
         return Fraction(0)
     origin = timeline.stamps[0] * timeline.unit - video.start
     return origin if 0 <= origin <= _LATEST_ORIGIN else Fraction(0)
 
 
-def _places(chosen: Sequence[int], timeline: Timeline) -> dict[int, slice]:
-    """Timestamp of each frame that is shown, to the outputs that show it."""
-    places = {}
-    for index, outputs in groupby(range(len(chosen)), key=chosen.__getitem__):
-        run = list(outputs)
-        places[timeline.stamps[index]] = slice(run[0], run[-1] + 1)
-    return places
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"

@@ -10,14 +10,13 @@ Shapes: B clips, K fragments, L frames a fragment, H W pixels, C channels (3 in,
 """
 
 import dataclasses
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from model_store.errors import SpecError
 from model_store.spec import ClipSpec
@@ -164,16 +163,8 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         x = F.relu(F.max_pool3d(self.conv1_norm(self.conv1(features)), 3, 2, 1))
-        return self.after_first_pool(x)
-
-    def after_first_pool(self, x: Tensor) -> Tensor:
-        """The rest of the head, from the first pool's output on: (B, …) -> (B,)."""
         x = F.relu(F.max_pool3d(self.conv2_norm(self.conv2(x)), 3, 2, 1))
-        return self.after_second_pool(x.flatten(1))
-
-    def after_second_pool(self, x: Tensor) -> Tensor:
-        """The fully connected layers: (B, flat) -> (B,)."""
-        x = self.dropout(F.relu(self.fc1(x)))
+        x = self.dropout(F.relu(self.fc1(x.flatten(1))))
         x = self.dropout(F.relu(self.fc2(x)))
         score: Tensor = self.out(x).squeeze(1) + self.baseline
         return score
@@ -227,6 +218,12 @@ class FragmentNetwork(nn.Module):
         """(B, K, L, H, W, 3) uint8 -> (B, D, K·T', H', W'), joined along time."""
         return torch.cat([self.extract(i, fragments[:, k]) for i, k in enumerate(self.used)], dim=2)
 
+    def blank_features(self) -> Tensor:
+        """What each extractor makes of a black fragment: (K, D, T', H', W'), K = len(used)."""
+        length, picture = self.clip_spec.fragment_length, self.clip_spec.crop
+        black = torch.zeros(1, length, *picture, 3, dtype=torch.uint8, device=self.mean.device)
+        return torch.cat([self.extract(i, black) for i in range(len(self.used))])
+
     def forward(self, fragments: Tensor) -> Tensor:
         score: Tensor = self.head(self.features(fragments))
         return score
@@ -234,18 +231,25 @@ class FragmentNetwork(nn.Module):
     def folded(self) -> "FragmentNetwork":
         """A copy in evaluation mode with batch normalisation folded into the convolutions."""
         spec = dataclasses.replace(self.network_spec, normalisation="none")
-        weights: dict[str, Tensor] = {}
+        weights = {
+            name: value.clone() for name, value in self.state_dict().items() if "_norm." not in name
+        }
         for name, module in self.named_modules():
-            if isinstance(module, nn.Conv3d):
-                norm = self.get_submodule(f"{name}_norm")
-                if isinstance(norm, nn.BatchNorm3d):
-                    module = fuse_conv_bn_eval(deepcopy(module).eval(), deepcopy(norm).eval())
-            if isinstance(module, (nn.Conv3d, nn.Linear)):
-                weights |= {f"{name}.{k}": v for k, v in module.state_dict().items()}
-        weights |= {name: buffer for name, buffer in self.named_buffers() if "_norm" not in name}
-        folded = FragmentNetwork(spec, self.clip_spec)
-        folded.load_state_dict(weights)
-        return folded.eval()
+            if isinstance(module, nn.BatchNorm3d):
+                conv, norm = name.removesuffix("_norm"), module.state_dict()
+                weights[f"{conv}.weight"], weights[f"{conv}.bias"] = fuse_conv_bn_weights(
+                    weights[f"{conv}.weight"],
+                    weights[f"{conv}.bias"],
+                    norm["running_mean"],
+                    norm["running_var"],
+                    module.eps,
+                    norm["weight"],
+                    norm["bias"],
+                )
+        with torch.device("meta"):  # random weights would be drawn in vain, and change the seed
+            folded = FragmentNetwork(spec, self.clip_spec)
+        folded.load_state_dict(weights, assign=True)
+        return folded.eval().requires_grad_(False)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -259,7 +263,7 @@ def norm_layer(normalisation: Normalisation, channels: int) -> nn.Module:
 
 def initialise(module: nn.Module) -> None:
     """He initialisation; conv1a, whose input is 0–255 and not of unit variance, made for it."""
-    if isinstance(module, (nn.Conv3d, nn.Linear)):
+    if isinstance(module, (nn.Conv3d, nn.Linear)) and not module.weight.is_meta:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -76,10 +76,15 @@ class _Slot(Generic[T]):
         self._content: T | None = None
         self._closed = False
 
-    def put(self, content: T) -> bool:
-        """Wait for room; False if the slot was closed instead."""
+    def wait_for_room(self) -> bool:
+        """False if the slot was closed instead."""
         with self._changed:
             self._changed.wait_for(lambda: self._content is None or self._closed)
+            return not self._closed
+
+    def put(self, content: T) -> bool:
+        """By the one thread that waited for room; False if the slot was closed since."""
+        with self._changed:
             if self._closed:
                 return False
             self._content = content
@@ -184,7 +189,7 @@ class Batcher:
                     future.set_exception(reason)
 
     def _batch(self) -> None:
-        while (work := self._next()) is not None:
+        while self._staged.wait_for_room() and (work := self._next()) is not None:
             if not self._staged.put(work):
                 for future in _futures(work):
                     if future.set_running_or_notify_cancel():
@@ -237,17 +242,20 @@ class Batcher:
         if not items:
             return
         clips = batch.clips if all(here) else batch.clips[here]
-        try:
-            self._score(items, clips)
-        finally:
-            for item in items:
-                if not item.future.done():
-                    item.future.set_exception(EngineDead("the engine has failed"))
         fragments = sum(item.fragments for item in items)
         self._metrics.batches.inc()
         self._metrics.batch_clips.observe(len(items))
         self._metrics.batch_fragments.observe(fragments)
         self._metrics.fragments.inc(fragments)
+        try:
+            self._score(items, clips)
+        except BaseException:
+            self._dead = True  # before anybody hears of it
+            raise
+        finally:
+            for item in items:
+                if not item.future.done():
+                    item.future.set_exception(EngineDead("the engine has failed"))
         self._on_done(fragments)
 
     def _score(self, items: list[_Item], clips: Clip) -> None:

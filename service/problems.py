@@ -8,6 +8,7 @@ there as our own fault, becomes a 500 that says nothing but the request id.
 import errno
 import logging
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -123,7 +124,10 @@ def problem_of(error: Exception) -> Problem:
         headers = dict(error.headers or {})
         if kind := _HTTP.get(error.status_code):
             return Problem(kind, error.detail if kind is MALFORMED else None, headers)
-        return Problem(Kind(error.status_code, "http", error.detail), headers=headers)
+        if error.status_code >= 500:
+            return Problem(INTERNAL)
+        status = HTTPStatus(error.status_code)
+        return Problem(Kind(status, f"http-{status}", status.phrase), headers=headers)
     if isinstance(error, OSError) and error.errno in _FULL:
         return Problem(KINDS[errors.NoRoom])
     if isinstance(error, OSError) and error.errno in _EXHAUSTED:

@@ -194,10 +194,10 @@ class ScoringService:
                 codec=info.codec,
             ),
             timings_ms=Timings(
-                decode=1e3 * decoded.seconds,
-                queue=1e3 * wait,
-                inference=1e3 * scored.inference_s,
-                total=1e3 * (time.monotonic() - began),
+                decode=milliseconds(decoded.seconds),
+                queue=milliseconds(wait),
+                inference=milliseconds(scored.inference_s),
+                total=milliseconds(time.monotonic() - began),
             ),
         )
 
@@ -283,3 +283,7 @@ def score_warnings(score: float, spec: ClipSpec) -> list[ClipWarning | ScoreWarn
     if score < low:
         return [ScoreWarning.BELOW_RANGE]
     return [ScoreWarning.ABOVE_RANGE] if score > high else []
+
+
+def milliseconds(seconds: float) -> float:
+    return round(1e3 * seconds, 2)

@@ -2,7 +2,9 @@
 
 import typer
 
+from training.commands.evaluate import evaluate
 from training.commands.pretrain import pretrain
+from training.commands.publish import publish
 from training.commands.train import train
 from training.simulator.command import simulate
 
@@ -12,7 +14,7 @@ app = typer.Typer(
     help="Simulate, train, evaluate and publish checkpoints.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, pretrain, train):
+for command in (simulate, pretrain, train, evaluate, publish):
     app.command()(command)
 
 

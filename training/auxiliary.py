@@ -32,7 +32,9 @@ class TargetScale(nn.Module):
         self.register_buffer("deviation", deviation)
 
     @classmethod
-    def measure(cls, targets: FragmentTargets, clips: NDArray[np.int64], seed: int) -> "TargetScale":
+    def measure(
+        cls, targets: FragmentTargets, clips: NDArray[np.int64], seed: int
+    ) -> "TargetScale":
         """From random fragments of these clips."""
         random = np.random.default_rng([seed, SAMPLED])
         rows = []
@@ -53,25 +55,18 @@ class TargetScale(nn.Module):
         return scaled
 
 
-def masked_loss(
-    predicted: Tensor, targets: Tensor, groups: dict[str, slice]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean over the groups of the smooth L1 over known targets: (B, J), (B, J) -> total, parts."""
+def masked_loss(predicted: Tensor, targets: Tensor, groups: dict[str, slice]) -> Tensor:
+    """Mean over the groups of the smooth L1 over known targets: (B, J), (B, J) -> ()."""
     known = ~torch.isnan(targets)
     each = F.smooth_l1_loss(predicted, targets.nan_to_num(), reduction="none") * known
-    parts = {
-        name: each[:, group].sum() / known[:, group].sum().clamp_min(1)
-        for name, group in groups.items()
-    }
-    return torch.stack(list(parts.values())).mean(), parts
+    parts = [each[:, group].sum() / known[:, group].sum().clamp_min(1) for group in groups.values()]
+    return torch.stack(parts).mean()
 
 
 class AuxiliaryHeads(nn.Module):
     """One linear head for each extractor: (B, K, D, T', H', W') -> (B, K, J)."""
 
-    def __init__(
-        self, fragments: int, feature_shape: tuple[int, ...], scale: TargetScale
-    ) -> None:
+    def __init__(self, fragments: int, feature_shape: tuple[int, ...], scale: TargetScale) -> None:
         super().__init__()
         flat, targets = math.prod(feature_shape), len(scale.mean)
         self.scale = scale

@@ -98,7 +98,7 @@ def _build(
     lengths = _map(place / LENGTHS, (len(sources),), np.int64)
     done = _map(place / DONE, (len(sources),), np.bool_)
     _map(partial, shape, np.uint8)
-    missing = np.flatnonzero(~done).tolist()
+    missing = np.flatnonzero(np.logical_not(done)).tolist()
     if progress is not None:
         progress(len(sources) - len(missing), len(sources))
     for count, (index, length) in enumerate(_decoded(sources, missing, spec, partial, workers), 1):
@@ -110,7 +110,9 @@ def _build(
     partial.rename(place / FRAMES)
 
 
-def _map(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
+def _map(
+    path: Path, shape: tuple[int, ...], kind: type[np.generic]
+) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
     """The array at path, made and filled with zeros where it is missing."""
     if path.exists():
         return open_memmap(path, mode="r+")

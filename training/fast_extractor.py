@@ -53,13 +53,12 @@ def extract(
 def centred(fragments: Tensor, mean: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, L, H, W, 3) uint8 -> the same minus the mean, in `dtype`."""
     lines = fragments.to(dtype).flatten(3)  # (B, L, H, W·3)
-    return (lines - per_line(mean, fragments)).view(fragments.shape)
+    return (lines - per_line(mean.flatten(), fragments.shape[3], dtype)).view(fragments.shape)
 
 
-def per_line(channels: Tensor, rows: Tensor) -> Tensor:
-    """(C,) -> (W·C,) in the precision of rows: elementwise work on whole lines is vectorised."""
-    dtype = rows.dtype if rows.is_floating_point() else torch.float32
-    return channels.flatten().to(dtype).repeat(rows.shape[3])
+def per_line(channels: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """(C,) -> (W·C,): elementwise work on whole lines is vectorised."""
+    return channels.to(dtype).repeat(width)
 
 
 def convolve(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -98,17 +97,21 @@ def batch_normalised(rows: Tensor, conv: nn.Conv3d, norm: nn.BatchNorm3d, pool: 
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked += 1
     deviation = torch.sqrt(variance + norm.eps)
-    result: Tensor = _NormPool.apply(x, norm.weight * sign, norm.bias, mean, deviation, pool)
+    gain = norm.weight * sign
+    result: Tensor = _NormPool.apply(  # type: ignore[no-untyped-call]
+        x, gain, norm.bias, mean, deviation, pool
+    )
     return F.relu(result)
 
 
 def statistics(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and (biased) variance of every channel: (…, C) -> (C,), (C,)."""
-    flat = rows.reshape(-1, rows.shape[-1])
+    channels = rows.shape[-1]
+    lines = rows.reshape(-1, rows.shape[-2] * channels)
+    sums = (lines.new_ones(1, len(lines)) @ lines).to(exact(rows)).view(-1, channels).sum(0)
+    flat = rows.reshape(-1, channels)
     size = STATISTICS_CHUNK if len(flat) % STATISTICS_CHUNK == 0 else len(flat)
-    chunks = flat.view(-1, size, flat.shape[1])
-    ones = torch.ones(len(chunks), 1, size, dtype=flat.dtype)
-    sums = torch.bmm(ones, chunks).to(exact(rows)).sum((0, 1))
+    chunks = flat.view(-1, size, channels)
     squares = torch.bmm(chunks.transpose(1, 2), chunks).to(exact(rows)).sum(0).diagonal()
     mean = sums / len(flat)
     return mean, (squares / len(flat) - mean * mean).clamp_min(0)
@@ -124,7 +127,7 @@ def max_pool(rows: Tensor, pool: Pool) -> Tensor:
     if pool is None:
         return rows
     if (axes := halved_axes(rows, pool)) is not None:
-        result: Tensor = _HalvingMax.apply(rows, axes)
+        result: Tensor = _HalvingMax.apply(rows, axes)  # type: ignore[no-untyped-call]
         return result
     kernel, padding = pool
     x = rows.permute(0, 4, 1, 2, 3)
@@ -142,7 +145,7 @@ def halved_axes(rows: Tensor, pool: tuple[Any, Any]) -> tuple[int, ...] | None:
 
 def pairs(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Views of the even and of the odd positions along an axis."""
-    split = x.unflatten(axis, (-1, 2))
+    split = torch.unflatten(x, axis, (-1, 2))
     return split.select(axis + 1, 0), split.select(axis + 1, 1)
 
 
@@ -156,12 +159,12 @@ def halving_max(x: Tensor, axes: tuple[int, ...]) -> list[Tensor]:
 
 def spread_back(gradient: Tensor, levels: list[Tensor], axes: tuple[int, ...]) -> Tensor:
     """The gradient of the pooled tensor, moved to where the maxima came from."""
-    zero = gradient.new_zeros(())
     for level, axis in zip(levels[-2::-1], axes[::-1], strict=True):
         even, odd = pairs(level, axis)
         spread = torch.empty_like(level)
         to_even, to_odd = pairs(spread, axis)
-        to_even.copy_(torch.where(even >= odd, gradient, zero))
+        torch.ge(even, odd, out=to_odd)  # 1 or 0 in the working precision
+        torch.mul(gradient, to_odd, out=to_even)
         torch.sub(gradient, to_even, out=to_odd)
         gradient = spread
     return gradient
@@ -176,7 +179,7 @@ class _HalvingMax(torch.autograd.Function):
         return levels[-1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return spread_back(gradient, [*ctx.saved_tensors, gradient], ctx.axes), None
 
 
@@ -213,14 +216,14 @@ class _NormPool(torch.autograd.Function):
         z = levels[-1]
         scale = gain / deviation
         lines = torch.addcmul(
-            per_line(shift - mean * scale, z), z.flatten(3), per_line(scale, z)
+            per_line(shift - mean * scale, z.shape[3], z.dtype),
+            z.flatten(3),
+            per_line(scale, z.shape[3], z.dtype),
         )
         return lines.view(z.shape)
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         gain, mean, deviation, where, *levels = ctx.saved_tensors
         x, z = levels[0], levels[-1]
         gradient = gradient.contiguous()
@@ -230,7 +233,7 @@ class _NormPool(torch.autograd.Function):
         scale = gain / deviation
         slope = -scale * total_normalised / (count * deviation)
         offset = -scale * total / count - slope * mean
-        scaled = (gradient.flatten(3) * per_line(scale, z)).view(z.shape)
+        scaled = (gradient.flatten(3) * per_line(scale, z.shape[3], z.dtype)).view(z.shape)
         if ctx.axes is not None:
             dx = spread_back(scaled, levels, ctx.axes)
         else:
@@ -250,7 +253,9 @@ class _NormPool(torch.autograd.Function):
         if dx is gradient or dx is scaled:
             dx = dx.clone()
         lines = dx.view(*x.shape[:3], -1)
-        lines.addcmul_(x.flatten(3), per_line(slope, x)).add_(per_line(offset, x))
+        lines.addcmul_(x.flatten(3), per_line(slope, x.shape[3], x.dtype)).add_(
+            per_line(offset, x.shape[3], x.dtype)
+        )
         return dx, total_normalised, total, None, None, None
 
 

@@ -31,7 +31,7 @@ class Device:
     def best(cls) -> "Device":
         if torch.cuda.is_available():
             return cls("cuda", torch.bfloat16)
-        half = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        half = torch.ops.mkldnn._is_mkldnn_bf16_supported()
         return cls("cpu", torch.bfloat16 if half else torch.float32)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:

@@ -50,7 +50,8 @@ def balanced_alpha(predicted: Tensor, judged: Tensor, margin: float = MARGIN) ->
         i, j = _pairs(len(judged), judged.device)
         second = torch.zeros_like(first).index_add(0, i, pull).index_add(0, j, -pull)
         size = second.norm()
-        # Sums of ±1 have norm 0 or at least 1. Pulls may cancel while L2 is not 0.
+        # Where any pair is active, its clip that the judges put last is only ever pulled down, and
+        # by at least 1: the norm is 0 or at least 1.
         return torch.where(size > 0, first.norm() / size.clamp_min(1), torch.zeros_like(size))
 
 

@@ -71,9 +71,7 @@ def open_material(
         cache or Path(folders[0]) / CACHE,
         progress=progress,
     )
-    return Material(
-        spec, clips, decoded, judged, np.sort(order[count:]), np.sort(order[:count])
-    )
+    return Material(spec, clips, decoded, judged, np.sort(order[count:]), np.sort(order[:count]))
 
 
 def judged_value(clip: JudgedClip, target: Target) -> float:

@@ -125,9 +125,7 @@ class WholePhase:
             {"params": list(network.head.parameters()), "base": run.rate},
         ]
         if trainee.auxiliary is not None:
-            self.groups.append(
-                {"params": list(trainee.auxiliary.parameters()), "base": run.rate}
-            )
+            self.groups.append({"params": list(trainee.auxiliary.parameters()), "base": run.rate})
 
     def _epoch(self, epoch: int) -> Batches:
         run = self.trainee.run
@@ -175,9 +173,7 @@ class WholePhase:
                 row = targets.at(int(clip), begin, draw.look) if shown[k] else None
                 rows.append(np.full(targets.size, np.nan, np.float32) if row is None else row)
         wanted = torch.from_numpy(np.stack(rows)).to(features.device)  # (B·K, J)
-        loss, _ = masked_loss(
-            heads(features).flatten(0, 1), heads.scale(wanted), targets.groups
-        )
+        loss = masked_loss(heads(features).flatten(0, 1), heads.scale(wanted), targets.groups)
         return self.trainee.run.auxiliary * 0.5 * material.deviation**2 * loss
 
     def validate(self) -> NDArray[np.float32]:
@@ -210,8 +206,14 @@ class HeadPhase:
             self._blank = blank_features(trainee.network, trainee.device)
             self._features = torch.stack(
                 [
-                    self._compute(trainee.material.training, f"features {v + 1}/{run.head_variants}",
-                        variation=variation, seed=run.seed, epoch=None, variant=v)
+                    self._compute(
+                        trainee.material.training,
+                        f"features {v + 1}/{run.head_variants}",
+                        variation=variation,
+                        seed=run.seed,
+                        epoch=None,
+                        variant=v,
+                    )
                     for v in range(run.head_variants)
                 ]
             )  # (V, N, K, D, T', H', W')
@@ -234,9 +236,13 @@ class HeadPhase:
 
     def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
         run, material = self.trainee.run, self.trainee.material
-        variation = Variation(shift=False, blanking=run.blanking, augmentation=NO_VARIATION.augmentation)
+        variation = Variation(
+            shift=False, blanking=run.blanking, augmentation=NO_VARIATION.augmentation
+        )
         order = np.random.default_rng([run.seed, 1, epoch]).permutation(material.training)
-        variants = np.random.default_rng([run.seed, 2, epoch]).integers(run.head_variants, size=len(order))
+        variants = np.random.default_rng([run.seed, 2, epoch]).integers(
+            run.head_variants, size=len(order)
+        )
         for number in range(first, self.batches):
             part = slice(number * run.head_batch, (number + 1) * run.head_batch)
             clips = order[part]
@@ -252,14 +258,17 @@ class HeadPhase:
     def forward(self, inputs: HeadInputs) -> Outcome:
         self.trainee.network.head.train()
         predicted = self.trainee.score(inputs.features)
-        return Outcome(
-            predicted, self.trainee.judged(inputs.clips), predicted.new_zeros(())
-        )
+        return Outcome(predicted, self.trainee.judged(inputs.clips), predicted.new_zeros(()))
 
     def validate(self) -> NDArray[np.float32]:
         with evaluating(self.trainee.network):
             predicted: NDArray[np.float32] = (
-                torch.cat([self.trainee.score(part.float()) for part in self._validation.split(256)])
+                torch.cat(
+                    [
+                        self.trainee.score(part.float())
+                        for part in torch.split(self._validation, 256)
+                    ]
+                )
                 .cpu()
                 .numpy()
             )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from model_store.network import C3DExtractor, NetworkSpec, initialise
+from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
 from model_store.spec import ClipSpec
 from training.augment import Augmentation
 from training.auxiliary import TargetScale, masked_loss
@@ -30,10 +30,14 @@ from training.display import Bar
 from training.forward import Device, evaluating, fragment_features
 from training.material import Material
 from training.run_folder import RunFolder, StepLog, replace_file
+from training.schedule import cosine_factor
 
 HIDDEN = 256  # units of the throw-away head
 VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
+MAX_GRADIENT = 1.0
+LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
+EXTRACTOR = "extractor.safetensors"
 COLUMNS = ("loss", "rate")
 
 
@@ -73,20 +77,24 @@ class FragmentBatch:
     """(B, J), NaN where unknown"""
 
 
-class Pretrainer(nn.Module):
+class Pupil(nn.Module):
     """The extractor and the head that is thrown away."""
 
     mean: Tensor
 
-    def __init__(self, spec: PretrainSpec, features: int, scale: TargetScale) -> None:
+    def __init__(self, spec: PretrainSpec, scale: TargetScale) -> None:
         super().__init__()
-        self.extractor = C3DExtractor(spec.network.width, spec.network.normalisation)
-        self.extractor.apply(initialise)
+        whole = FragmentNetwork(dataclasses.replace(spec.network, fragments_used=(0,)), spec.clip)
+        extractor = whole.extractors[0]
+        assert isinstance(extractor, C3DExtractor)
+        self.extractor = extractor
         self.head = nn.Sequential(
-            nn.Linear(features, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(scale.mean))
+            nn.Linear(math.prod(whole.fragment_feature_shape), HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, len(scale.mean)),
         )
         self.scale = scale
-        self.register_buffer("mean", torch.tensor(spec.clip.mean).view(3, 1, 1, 1))
+        self.register_buffer("mean", whole.mean)
 
     def forward(self, fragments: Tensor, device: Device, *, frozen: bool) -> Tensor:
         with device.autocast():
@@ -97,90 +105,100 @@ class Pretrainer(nn.Module):
         return predicted.float()
 
 
-def pretrain(
-    spec: PretrainSpec,
-    material: Material,
-    folder: RunFolder,
-    bar: Bar,
-    *,
-    save_every: float = 60.0,
-) -> Path:
-    """Train, or go on, to the end; the extractor's file, below the run's folder."""
-    device, targets = Device.best(), material.targets
-    torch.manual_seed(spec.seed)
-    extent = (size // 16 // 2 + 1 for size in spec.clip.crop)  # pool5 pads by 1
-    shape = (spec.clip.fragment_length // 16, *extent)
-    scale = TargetScale.measure(targets, material.training, spec.seed)
-    extractor_channels = C3DExtractor(spec.network.width).channels
-    model = Pretrainer(spec, extractor_channels * math.prod(shape), scale).to(device.kind)
-    optimiser = torch.optim.Adam(model.parameters(), lr=spec.rate, fused=True)
-    step = 0
-    if (state := folder.load_state()) is not None:
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    held = validation_batches(spec, material)
-    log = StepLog(folder.path / "log.csv", COLUMNS, step)
-    saved = asked = time.monotonic()
+class Pretrainer:
+    def __init__(
+        self,
+        spec: PretrainSpec,
+        material: Material,
+        folder: RunFolder,
+        *,
+        save_every: float = 60.0,
+    ) -> None:
+        """Raises DataError when the clips have nothing to learn from."""
+        self.spec, self.material, self.folder, self.save_every = spec, material, folder, save_every
+        self.device = Device.best()
+        torch.manual_seed(spec.seed)
+        scale = TargetScale.measure(material.targets, material.training, spec.seed)
+        self.pupil = Pupil(spec, scale).to(self.device.kind)
+        self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
+        self.step, self.seconds = 0, 0.0
 
-    def save_state() -> None:
-        folder.save_state(
-            {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    def train(self, bar: Bar) -> Path:
+        """Run, or go on, to the end; the extractor's file, in the run's folder."""
+        if (state := self.folder.load_state()) is not None:
+            self.pupil.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        held = validation_batches(self.spec, self.material)
+        saved = asked = time.monotonic()
+        with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
+            for batch in random_batches(self.spec, self.material, self.step):
+                figures = self._update(batch)
+                self.step += 1
+                log.write(self.step, figures)
+                now = time.monotonic()
+                self.seconds += now - asked
+                speed = {"fragments_per_s": self.spec.batch / (now - asked)}
+                bar.update(self.step, self.spec.steps, phase="pretrain", figures=figures | speed)
+                done = self.step == self.spec.steps
+                if done or self.step % REPORT_EVERY == 0:
+                    validated = self.validate(held)
+                    told = "  ".join(f"{name} {value:.3f}" for name, value in validated.items())
+                    bar.say(f"step {self.step}: R² of {told}")
+                if done or now - saved >= self.save_every:
+                    self._save()
+                    saved = now
+                asked = time.monotonic()
+        weights = self.pupil.extractor.state_dict()
+        path = self.folder.path / EXTRACTOR
+        replace_file(path, save({n: t.detach().cpu().contiguous() for n, t in weights.items()}))
+        return path
+
+    def _update(self, batch: FragmentBatch) -> dict[str, float]:
+        spec = self.spec
+        rate = spec.rate * cosine_factor(self.step, spec.steps, warmup=spec.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.pupil.train()
+        predicted = self.pupil(batch.fragments.to(self.device.kind), self.device, frozen=False)
+        wanted = self.pupil.scale(batch.targets.to(self.device.kind))
+        loss = masked_loss(predicted, wanted, self.material.targets.groups)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.pupil.parameters(), MAX_GRADIENT)
+        self.optimiser.step()
+        return {"loss": loss.item(), "rate": rate}
+
+    def _save(self) -> None:
+        self.folder.save_state(
+            {
+                "model": self.pupil.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+            }
         )
 
-    for batch in random_batches(spec, material, step):
-        for group in optimiser.param_groups:
-            group["lr"] = spec.rate * one_cycle(step, spec.steps, spec.warmup)
-        model.train()
-        predicted = model(batch.fragments.to(device.kind), device, frozen=False)
-        wanted = model.scale(batch.targets.to(device.kind))
-        loss, parts = masked_loss(predicted, wanted, targets.groups)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        rate = optimiser.param_groups[0]["lr"]
-        log.write(step, {"loss": loss.item(), "rate": rate})
-        now = time.monotonic()
-        figures = {"loss": loss.item(), "rate": rate, "fragments_per_s": spec.batch / (now - asked)}
-        bar.update(step, spec.steps, phase="pretrain", figures=figures)
-        if step % REPORT_EVERY == 0 or step == spec.steps:
-            bar.say(f"step {step}: " + "  ".join(f"{k} {v:.4f}" for k, v in validate(model, held, targets.groups, device).items()))
-        if now - saved >= save_every or step == spec.steps:
-            save_state()
-            saved = time.monotonic()
-        asked = time.monotonic()
-    log.close()
-    weights = {n: t.detach().cpu().contiguous() for n, t in model.extractor.state_dict().items()}
-    path = folder.path / "extractor.safetensors"
-    replace_file(path, save(weights))
-    return path
-
-
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """A linear rise, then a cosine to 0."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def validate(
-    model: Pretrainer, held: list[FragmentBatch], groups: dict[str, slice], device: Device
-) -> dict[str, float]:
-    """R² of each group of targets on validation fragments: the mean over its known targets."""
-    with evaluating(model):
-        predicted = torch.cat([model(b.fragments.to(device.kind), device, frozen=True) for b in held])
-        wanted = model.scale(torch.cat([b.targets for b in held]).to(device.kind))
-    known = ~torch.isnan(wanted)
-    count = known.sum(0)
-    mean = wanted.nansum(0) / count.clamp_min(1)
-    error = torch.where(known, (predicted - wanted).square(), 0).sum(0)
-    spread = torch.where(known, (wanted - mean).square(), 0).sum(0)
-    enough = (count > 20) & (spread > 1e-3 * count)
-    score = torch.where(enough, 1 - error / spread.clamp_min(1e-6), torch.nan)
-    return {name: float(score[group].nanmean()) for name, group in groups.items()}
+    def validate(self, held: list[FragmentBatch]) -> dict[str, float]:
+        """R² of each group of targets on validation fragments: the mean over its targets."""
+        with evaluating(self.pupil):
+            predicted = torch.cat(
+                [
+                    self.pupil(batch.fragments.to(self.device.kind), self.device, frozen=True)
+                    for batch in held
+                ]
+            )
+        wanted = torch.cat([batch.targets for batch in held]).to(self.device.kind)
+        wanted = self.pupil.scale(wanted)
+        known = ~torch.isnan(wanted)
+        count = known.sum(0)
+        mean = wanted.nansum(0) / count.clamp_min(1)
+        error = torch.where(known, (predicted - wanted).square(), 0).sum(0)
+        spread = torch.where(known, (wanted - mean).square(), 0).sum(0)
+        enough = (count >= LEAST_KNOWN) & (spread > LEAST_VARIANCE * count)
+        share = torch.where(enough, 1 - error / spread.clamp_min(1e-6), torch.nan)
+        groups = self.material.targets.groups
+        return {name: float(share[group].nanmean()) for name, group in groups.items()}
 
 
 def random_batches(spec: PretrainSpec, material: Material, first: int) -> Iterator[FragmentBatch]:

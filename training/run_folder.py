@@ -105,10 +105,13 @@ class StepLog:
         self._writer = csv.writer(self._file, lineterminator="\n")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        self._writer.writerow([step, *(repr(values.get(c, "")) if c in values else "" for c in self._columns)])
+        self._writer.writerow([step, *(repr(values[column]) for column in self._columns)])
         self._file.flush()
 
-    def close(self) -> None:
+    def __enter__(self) -> "StepLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

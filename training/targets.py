@@ -92,12 +92,12 @@ class FragmentTargets:
     @property
     def size(self) -> int:
         """J"""
-        return max(group.stop for group in self.groups.values())
+        return int(max(group.stop for group in self.groups.values()))
 
     def first_frame(self, clip: int, prepared: int) -> int:
         """Frame of the prepared clip -> frame of the file; negative within padding at the start."""
         extra = int(self.lengths[clip]) - self.spec.frames
-        return prepared + extra if extra > 0 or self.spec.pad == "start" else prepared
+        return int(prepared + extra) if extra > 0 or self.spec.pad == "start" else prepared
 
     def at(self, clip: int, first: int, look: Look | None = None) -> Floats:
         """(J,) for the L frames from `first` on, counted in the file's frames; NaN if not known."""

@@ -29,6 +29,7 @@ from training.metrics import mean_distance, spearman
 from training.phases import HeadPhase, Phase, Trainee, WholePhase
 from training.run_folder import RunFolder, State, StepLog
 from training.runspec import RunSpec
+from training.schedule import cosine_factor, steps_factor
 
 COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "gradient",
@@ -59,7 +60,9 @@ class Trainer:
         self.run, self.folder, self.save_every = run, folder, save_every
         device = Device.best()
         network = new_network(run, material).to(device.kind)
-        self.trainee = Trainee(run, material, network, new_auxiliary(run, material, network), device)
+        self.trainee = Trainee(
+            run, material, network, new_auxiliary(run, material, network), device
+        )
         if self.trainee.auxiliary is not None:
             self.trainee.auxiliary.to(device.kind)
         self.position = Position()
@@ -72,11 +75,11 @@ class Trainer:
         state = self.folder.load_state()
         if state is not None:
             self._restore(state)
-        log = StepLog(self.folder.path / "log.csv", COLUMNS, self.position.step)
-        board = SummaryWriter(
-            str(self.folder.path / "tensorboard"), purge_step=self.position.step + 1
-        )
-        try:
+        done = self.position.step
+        with (
+            StepLog(self.folder.path / "log.csv", COLUMNS, done) as log,
+            SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=done + 1) as board,
+        ):
             for number, epochs in enumerate((self.run.head_epochs, self.run.epochs)):
                 if number == self.position.phase:
                     if self.position.epoch < epochs:
@@ -92,9 +95,6 @@ class Trainer:
                         self.position, phase=number + 1, epoch=0, batch=0
                     )
                     self._save(None)
-        finally:
-            log.close()
-            board.close()
         return self.folder.load_best()[1]
 
     def _run(
@@ -161,7 +161,7 @@ class Trainer:
         )
         total_loss = loss.total + outcome.auxiliary
         optimiser.zero_grad(set_to_none=True)
-        total_loss.backward()
+        total_loss.backward()  # type: ignore[no-untyped-call]
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.run.max_gradient or math.inf)
         optimiser.step()
@@ -179,8 +179,8 @@ class Trainer:
         }
         if not math.isfinite(figures["loss"]):
             raise RunError(
-                f"the loss is {figures['loss']} at step {self.position.step + 1}: lower the learning"
-                " rates, or clip gradients (--max-gradient)"
+                f"the loss is {figures['loss']} at step {self.position.step + 1}: lower the"
+                " learning rates, or clip gradients (--max-gradient)"
             )
         return figures
 
@@ -216,6 +216,7 @@ class Trainer:
                 "auxiliary": None if auxiliary is None else auxiliary.state_dict(),
                 "optimiser": None if optimiser is None else optimiser.state_dict(),
                 "position": dataclasses.asdict(self.position),
+                "seconds": self.position.seconds,
                 "best": self.best,
             }
         )
@@ -264,9 +265,5 @@ def new_auxiliary(
 def rate_factor(run: RunSpec, step: int, steps: int) -> float:
     """What both learning rates are multiplied by at a step of a phase."""
     if run.schedule == "steps":
-        return run.decay ** (step // run.decay_every)
-    rise = max(1, round(run.warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    progress = (step - rise) / max(1, steps - rise)
-    return COSINE_END + (1 - COSINE_END) * 0.5 * (1 + math.cos(math.pi * progress))
+        return steps_factor(step, run.decay, run.decay_every)
+    return cosine_factor(step, steps, warmup=run.warmup, end=COSINE_END)

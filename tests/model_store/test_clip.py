@@ -3,7 +3,6 @@ import hashlib
 import io
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -13,22 +12,18 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import torch
 
 from model_store.clip import (
     ClipLimits,
     ClipWarning,
-    blank_fragments,
-    cut,
     decode,
     load_clip,
-    prepare,
     prepare_clip,
     read_clip,
 )
 from model_store.errors import ClipTooLarge, InvalidTrim, UnusableClip
 from model_store.spec import SPECS, ClipSpec
-from tests.clips import clip_bytes, clip_of, lossless, moving_square, numbered, numbers
+from tests.clips import LOSSLESS, clip_bytes, clip_of, lossless, moving_square, numbered, numbers
 
 RATES = [24, 25, Fraction(30000, 1001), 30, 50, 60, 120]
 
@@ -180,76 +175,6 @@ def test_a_short_clip_is_padded_with_blank_frames(pad: Any, small: ClipSpec) -> 
     np.testing.assert_array_equal(clip.frames, load_clip(lossless(numbered(50)), spec))
 
 
-@pytest.mark.parametrize("pad", ["end", "start"])
-@pytest.mark.parametrize("count", [0, 1, 150, 151, 152, 400])
-def test_prepare(count: int, pad: Any, small: ClipSpec) -> None:
-    spec = dataclasses.replace(small, pad=pad)
-    shown = list(range(count))[-151:]
-    blank = [-1] * (151 - len(shown))
-    expected = blank + shown if pad == "start" else shown + blank
-    assert numbers(prepare(numbered(count), spec)) == expected
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [np.zeros((151, 32, 31, 3), np.uint8), np.zeros((151, 32, 32, 3), np.float32),
-     np.zeros((32, 32, 3), np.uint8)],
-)  # fmt: skip
-def test_prepare_refuses_other_shapes(frames: Any, small: ClipSpec) -> None:
-    with pytest.raises(UnusableClip, match="need"):
-        prepare(frames, small)
-
-
-@pytest.mark.parametrize("action", SPECS)
-@pytest.mark.parametrize("of", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
-def test_fragments_are_cut_by_index_and_share_memory(action: str, of: Callable[..., Any]) -> None:
-    spec = SPECS[action].with_size((8, 8), (8, 8))
-    batch = np.stack([numbered(spec.frames, 8, 8), numbered(spec.frames, 8, 8, first=1000)])
-    clips = of(batch)
-    for start in {None, 0, spec.slack}:
-        fragments = cut(clips, spec, start)
-        assert tuple(fragments.shape) == (2, spec.fragments, spec.fragment_length, 8, 8, 3)
-        assert np.shares_memory(np.asarray(fragments), np.asarray(clips))
-        begin = spec.start if start is None else start
-        for clip, first in enumerate((0, 1000)):
-            for k in range(spec.fragments):
-                expected = [
-                    first + begin + k * spec.fragment_length + i
-                    for i in range(spec.fragment_length)
-                ]
-                assert numbers(np.asarray(fragments[clip, k])) == expected
-
-
-def test_fragments_of_the_spec_start_where_the_spec_says(small: ClipSpec) -> None:
-    spec = dataclasses.replace(small, start=7)
-    [fragments] = cut(numbered(151)[None], spec)
-    for index in range(spec.fragments):
-        assert numbers(fragments[index]) == list(spec.fragment_frames(index))
-
-
-def test_cut_refuses_what_does_not_fit(small: ClipSpec) -> None:
-    with pytest.raises(UnusableClip, match="150 frames, need 151"):
-        cut(np.zeros((1, 150, 32, 32, 3), np.uint8), small)
-    for start in (-1, 8):
-        with pytest.raises(InvalidTrim, match="need 0…7"):
-            cut(np.zeros((1, 151, 32, 32, 3), np.uint8), small, start)
-
-
-@pytest.mark.parametrize("of", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
-def test_blank_fragments(of: Callable[..., Any], small: ClipSpec) -> None:
-    clips = np.zeros((2, 151, 32, 32, 3), np.uint8)
-    clips[0, 0, 0, 0, 0] = 1  # the first pixel of fragment 0
-    clips[0, 47, 31, 31, 2] = 128  # the last pixel of fragment 2
-    clips[1, 144:] = 255  # behind the last fragment
-    blank = blank_fragments(of(clips), small)
-    assert np.asarray(blank).dtype == bool
-    assert np.asarray(blank).tolist() == [
-        [False, True, False] + [True] * 6,
-        [True] * 9,
-    ]
-    assert not np.asarray(blank_fragments(of(clips), small, start=7))[1, 8]
-
-
 def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
     heard: list[tuple[int, int]] = []
     read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: heard.append(progress))
@@ -306,6 +231,12 @@ def test_limits(limits: ClipLimits, message: str, small: ClipSpec) -> None:
         max_decoded_pixels=60 * 1024,
     )
     assert len(read_clip(data, small, limits=exact).frames) == 60
+
+
+def test_limits_hold_for_the_file_and_not_for_the_part_that_is_asked_for(small: ClipSpec) -> None:
+    data = lossless(numbered(100), options=LOSSLESS["options"] | {"g": "10"})
+    with pytest.raises(ClipTooLarge, match="more than 99 frames"):
+        read_clip(data, small, limits=ClipLimits(max_frames=99), start_s=2.0)
 
 
 def test_the_smallest_picture(small: ClipSpec) -> None:

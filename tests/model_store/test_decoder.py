@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from av.packet import PacketSideData
 
 from model_store.clip import ClipLimits, decode, read_clip
-from model_store.container import open_bytes, open_video, read_packets
+from model_store.container import demux, open_bytes, open_video
 from model_store.decoder import Decoder
 from model_store.spec import ClipSpec
 from tests.clips import Frames, clip_of
 
 LIMITS = ClipLimits()
+NEW_EXTRADATA = 1  # AV_PKT_DATA_NEW_EXTRADATA
 
 
 def noisy(count: int) -> Frames:
@@ -60,7 +62,7 @@ def stream(request: pytest.FixtureRequest) -> bytes:
 
 def pictures(data: bytes, wanted: frozenset[int] | None) -> tuple[dict[int, Frames], Decoder]:
     with open_bytes(data) as file, open_video(file, LIMITS) as video:
-        packets = read_packets(video, LIMITS)
+        packets = demux(video, LIMITS)
         decoder = Decoder(video, LIMITS)
         frames = {
             int(frame.pts or 0): frame.to_ndarray(format="rgb24")
@@ -95,6 +97,17 @@ def test_clips_are_the_same_as_from_decoding_everything(stream: bytes, small: Cl
     np.testing.assert_array_equal(part.frames, everything[8:])
 
 
+@pytest.mark.parametrize("name", ["h264", "hevc", "mpeg4"])
+def test_a_container_may_call_everything_a_key_frame(name: str) -> None:
+    honest = clip_of(noisy(64), fps=60, **STREAMS[name])
+    assert honest.count(b"stss") == 1
+    lie = honest.replace(b"stss", b"free")  # without this list every frame is one
+    everything, _ = pictures(honest, None)
+    for stamp in sorted(everything)[5::7]:
+        some, _ = pictures(lie, frozenset([stamp]))
+        np.testing.assert_array_equal(some[stamp], everything[stamp])
+
+
 @pytest.mark.parametrize(
     ("name", "most"),
     [("h264", 50), ("h264 ts", 50), ("hevc", 50), ("mpeg4", 50),
@@ -115,6 +128,36 @@ def test_only_the_last_part_is_decoded_for_the_last_frames(name: str) -> None:
     last, decoder = pictures(data, frozenset(stamps[-2:]))
     assert len(last) <= 16
     assert not decoder.finished
+
+
+def test_new_parameters_midway_are_not_left_out() -> None:
+    """As in files that were joined: the second part comes with its own parameters."""
+    clips = [
+        clip_of(noisy(24), options={"x264-params": f"{X264}:cabac={cabac}"}) for cabac in (1, 0)
+    ]
+    packets = []
+    for index, data in enumerate(clips):
+        with open_bytes(data) as file, open_video(file, LIMITS) as video:
+            part = demux(video, LIMITS).packets
+            parameters = video.context.extradata or b""
+        if index:
+            side_data: Any = PacketSideData(NEW_EXTRADATA, len(parameters))  # type: ignore[call-arg]
+            memoryview(side_data)[:] = parameters
+            part[0].set_sidedata(side_data)
+        for packet in part:
+            packet.pts = (packet.pts or 0) + index * 10**6
+            packet.dts = None
+        packets += part
+    assert [packet.has_sidedata("new_extradata") for packet in packets].index(True) == 24
+
+    def last(wanted: frozenset[int] | None) -> Frames:
+        with open_bytes(clips[0]) as file, open_video(file, LIMITS) as video:
+            frames = list(Decoder(video, LIMITS).frames(packets, wanted))
+        assert len(frames) == 48 if wanted is None else len(frames) <= 24
+        return frames[-1].to_ndarray(format="rgb24")  # type: ignore[return-value]
+
+    stamps = max(packet.pts or 0 for packet in packets)
+    np.testing.assert_array_equal(last(frozenset([stamps])), last(None))
 
 
 def test_threads_of_the_decoder_change_nothing(small: ClipSpec) -> None:

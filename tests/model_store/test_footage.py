@@ -1,10 +1,8 @@
-"""Files that lie, end early, or are odd in other ways; each made here."""
+"""Files that lie or are odd in other ways; each made here."""
 
 import io
 import struct
-from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -12,13 +10,12 @@ import numpy as np
 import pytest
 
 from model_store.clip import ClipLimits, ClipWarning, decode, read_clip
-from model_store.errors import ClipError, ClipTooLarge, NotAVideo, UnusableClip
+from model_store.errors import ClipTooLarge, UnusableClip
 from model_store.spec import ClipSpec
-from tests.clips import write_clip, (
+from tests.clips import (
     LOSSLESS,
     Frames,
     audio_only,
-    clip_bytes,
     clip_of,
     lossless,
     numbered,
@@ -26,11 +23,14 @@ from tests.clips import write_clip, (
 )
 
 INTRA = LOSSLESS["options"] | {"g": "1"}
-REORDERED = {"qp": "0", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
+REORDERED = {"qp": "1", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
 
 
 def test_delayed_frames_are_flushed(small: ClipSpec) -> None:
     data = lossless(numbered(100), options=REORDERED)
+    with av.open(io.BytesIO(data)) as container:
+        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert stamps != sorted(stamps, key=lambda stamp: stamp or 0)
     assert numbers(decode(data, small)) == list(range(100))
 
 
@@ -39,7 +39,9 @@ def test_an_edit_list_hides_frames(small: ClipSpec) -> None:
     at = data.index(b"elst") + 12  # type, version and flags, count
     duration, media_time = struct.unpack_from(">ii", data, at)  # 1/1000 s, 1/15360 s
     struct.pack_into(">ii", data, at, duration * 40 // 60, media_time + 20 * 512)
-    decoded = read_clip(bytes(data), small)
+    done: list[int] = []
+    decoded = read_clip(bytes(data), small, on_frame=lambda packet, _: done.append(packet))
+    assert done == list(range(1, 61))  # decoded once
     assert numbers(decoded.frames) == list(range(20, 60))
     assert decoded.times[0] == 0
     assert decoded.info.decoded_frames == 40
@@ -93,36 +95,6 @@ def test_a_lossy_copy_shows_the_same_frames_at_the_same_times(small: ClipSpec) -
     assert exact.times.tolist() == sorted(exact.times)
 
 
-@pytest.mark.parametrize("broken", [[50], [0], [99], [10, 11, 12, 60]])
-def test_damaged_frames_are_left_out(broken: list[int], small: ClipSpec) -> None:
-    decoded = read_clip(damage(lossless(numbered(100), options=INTRA), broken), small)
-    whole = [i for i in range(100) if i not in broken]
-    first, last = whole[0], whole[-1]
-    expected = [max(i for i in whole if i <= max(k, first)) for k in range(first, last + 1)]
-    assert numbers(decoded.frames) == expected
-    assert decoded.info.decoded_frames == 100 - len(broken)
-    if broken != [99]:  # FFmpeg does not report the last one
-        assert decoded.info.errors == len(broken)
-        assert decoded.warnings == (ClipWarning.DECODE_ERRORS,)
-
-
-def test_damage_in_what_is_not_needed_does_not_matter(small: ClipSpec) -> None:
-    data = lossless(numbered(400), options=LOSSLESS["options"] | {"g": "25"})
-    damaged = damage(data, [3, 60])
-    decoded = read_clip(damaged, small)
-    assert numbers(decoded.frames) == list(range(249, 400))
-    assert decoded.info.errors == 0
-
-
-def test_damage_that_leaves_too_little(small: ClipSpec) -> None:
-    data = lossless(numbered(100), options=INTRA)
-    with pytest.raises(UnusableClip, match="of 100 frames are damaged, allowed are 50%"):
-        decode(damage(data, list(range(0, 100, 3)) + list(range(1, 100, 3))), small)
-    limits = ClipLimits(max_error_share=1.0)
-    with pytest.raises(UnusableClip, match="0 frames, need at least 16"):
-        read_clip(damage(data, range(100)), small, limits=limits)
-
-
 def test_the_main_stream_is_read_and_not_the_first(small: ClipSpec) -> None:
     assert numbers(decode(two_streams(), small)) == list(range(100, 140))
 
@@ -155,65 +127,10 @@ def test_a_size_that_changes_midway(small: ClipSpec) -> None:
         )
 
 
-def test_an_mp4_that_is_cut_off(small: ClipSpec) -> None:
-    data = clip_bytes(frames=100, height=48, width=64)
-    for share in (0.1, 0.5, 0.9):
-        with pytest.raises(NotAVideo):
-            decode(data[: int(share * len(data))], small)
-
-
-@pytest.mark.parametrize("container", ["mp4", "matroska", "webm", "avi"])
-def test_a_file_that_ends_early(container: str, tmp_path: Path, small: ClipSpec) -> None:
-    codec: dict[str, Any] = {"codec": "libvpx"} if container == "webm" else LOSSLESS
-    frames = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
-    index_first = {"movflags": "faststart"} if container == "mp4" else {}
-    path = tmp_path / "clip"
-    write_clip(path, frames, container=container, container_options=index_first, **codec)
-    data = path.read_bytes()
-    whole = read_clip(data, small)
-    assert whole.warnings == ()
-    half = read_clip(data[: len(data) // 2], small)
-    assert {ClipWarning.TRUNCATED, ClipWarning.DECODE_ERRORS} & set(half.warnings)
-    assert (ClipWarning.TRUNCATED in half.warnings) or container == "avi"
-    assert 30 < len(half.frames) < 70
-    np.testing.assert_array_equal(half.frames[:30], whole.frames[:30])
-
-
 def test_tags_that_are_not_utf8(small: ClipSpec) -> None:
     data = lossless(numbered(20), metadata={"title": "TITLETITLE"})
     assert data.count(b"TITLETITLE") == 1
     decode(data.replace(b"TITLETITLE", b"\xff\xfe\xfa\x80\xc0\xaf\xed\xa0\x80\xff"), small)
-
-
-@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi"])
-def test_no_damage_raises_anything_but_clip_errors(container: str, small: ClipSpec) -> None:
-    data = clip_of(numbered(40), container=container)
-    random = np.random.default_rng(0)
-    limits = ClipLimits(max_frames=200, max_pixels=10**6)
-    outcomes: list[Exception | None] = []
-    for _ in range(60):
-        mutant = bytearray(data)
-        for at in random.integers(0, len(data), random.integers(1, 40)):
-            mutant[at] = random.integers(256)
-        if random.random() < 0.3:
-            del mutant[int(random.integers(len(data))) :]
-        try:
-            read_clip(bytes(mutant), small, limits=limits)
-            outcomes.append(None)
-        except ClipError as error:
-            outcomes.append(error)
-    assert len({type(outcome) for outcome in outcomes}) >= 2
-    assert not any("Errno" in str(outcome) or "none>" in str(outcome) for outcome in outcomes)
-
-
-def damage(data: bytes, indexes: Sequence[int]) -> bytes:
-    """Overwrite the packets of some frames of an mp4."""
-    broken = bytearray(data)
-    with av.open(io.BytesIO(data)) as container:
-        for index, packet in enumerate(container.demux(video=0)):
-            if index in indexes and packet.pos is not None:
-                broken[packet.pos + 4 : packet.pos + packet.size] = b"\xff" * (packet.size - 4)
-    return bytes(broken)
 
 
 def two_streams() -> bytes:
@@ -224,6 +141,7 @@ def two_streams() -> bytes:
             output.add_stream("libx264rgb", rate=30, options=LOSSLESS["options"]) for _ in "12"
         ]
         for stream, side in zip(streams, (16, 32), strict=True):
+            stream.disposition = av.stream.Disposition.default if side == 32 else 0
             stream.width = stream.height = side
             stream.pix_fmt = "rgb24"
         for stream, clip in zip(

@@ -27,6 +27,13 @@ class Pad(StrEnum):
     end = "end"
 
 
+class Engine(StrEnum):
+    auto = "auto"
+    torch = "torch"
+    openvino = "openvino"
+    cuda = "cuda"
+
+
 DataOption = Annotated[
     list[Path],
     typer.Option("--data", help="Data set folder with annotations.csv; may be given again."),

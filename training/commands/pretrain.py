@@ -47,10 +47,10 @@ def pretrain(
         from training.display import bar
         from training.material import open_material
         from training.memory import keep_freed_memory
-        from training.pretrain import PretrainSpec
-        from training.pretrain import pretrain as run
+        from training.pretrain import Pretrainer, PretrainSpec
         from training.run_folder import RunFolder
         from training.runspec import PRESETS, preset_clip
+        from training.summary import remember_command
 
         keep_freed_memory()
         spec = PretrainSpec(
@@ -73,6 +73,7 @@ def pretrain(
                 cache=cache,
                 progress=lambda done, total: shown.update(done, total, phase="decoding"),
             )
+        remember_command(folder)
         with bar("steps") as shown:
-            path = run(spec, material, folder, shown, save_every=save_every)
+            path = Pretrainer(spec, material, folder, save_every=save_every).train(shown)
         typer.echo(f"extractor: {path}")

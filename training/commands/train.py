@@ -90,6 +90,7 @@ def train(
         from training.memory import keep_freed_memory
         from training.run_folder import RunFolder
         from training.runspec import PRESETS, RunSpec, preset_clip
+        from training.summary import remember, remember_command, summarise
         from training.trainer import Trainer
 
         keep_freed_memory()
@@ -141,6 +142,8 @@ def train(
                 cache=cache,
                 progress=lambda done, total: shown.update(done, total, phase="decoding"),
             )
+        remember_command(folder)
+        remember(folder, summarise(material, run.data))
         with bar("steps") as shown:
             best = Trainer(run, material, folder, save_every=save_every).train(shown)
         typer.echo(

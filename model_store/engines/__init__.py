@@ -1,0 +1,75 @@
+"""
+Engines: prepared clips in, features, scores and contributions out; one interface, three ways.
+
+    openvino   on the CPU, converted from the torch module: what a machine without a GPU serves with
+    cuda       torch on an NVIDIA GPU, half precision
+    torch      torch on the CPU, float32: the reference that the others are held against
+
+The rule: all agree. float32 engines within 0.01 points of the reference, half precision within
+0.25; a batch gives every clip what the clip gets alone, within the same. An engine belongs to one
+thread at a time, any one.
+"""
+
+import logging
+from pathlib import Path
+from typing import Literal, get_args
+
+from model_store.engines.engine import Engine, EngineOutput, Runtime
+from model_store.engines.parts import Parts
+from model_store.errors import EngineError
+from model_store.network import FragmentNetwork
+
+__all__ = ["Engine", "EngineName", "EngineOutput", "make_engine"]
+
+EngineName = Literal["auto", "torch", "openvino", "cuda"]
+AUTO = ("cuda", "openvino", "torch")  # the first that works
+
+log = logging.getLogger(__name__)
+
+
+def make_engine(
+    network: FragmentNetwork,
+    *,
+    name: EngineName = "auto",
+    cache: Path | None = None,
+    threads: int | None = None,
+) -> Engine:
+    """An engine that runs `network`, tried on a blank clip. "auto" takes the first that works.
+
+    `cache` is a folder for converted networks (openvino), by default SCORING_CACHE or the user's
+    cache folder. `threads` are CPU threads, by default as many as the library finds cores;
+    openvino keeps a pool of its own an engine, torch has one pool for the whole process.
+    Raises EngineError with the reason if it cannot run here.
+    """
+    if name not in get_args(EngineName):
+        raise EngineError(f"engine is {name!r}, need one of {get_args(EngineName)}")
+    parts = Parts.of(network)
+    if name != "auto":
+        return _working(name, parts, cache, threads)
+    for choice in AUTO[:-1]:
+        try:
+            return _working(choice, parts, cache, threads)
+        except EngineError as error:
+            log.info("engine %s is not used: %s", choice, error)
+    return _working(AUTO[-1], parts, cache, threads)
+
+
+def _working(name: str, parts: Parts, cache: Path | None, threads: int | None) -> Engine:
+    engine = Engine(parts, _runtime(name, parts, cache, threads))
+    engine.check()
+    return engine
+
+
+def _runtime(name: str, parts: Parts, cache: Path | None, threads: int | None) -> Runtime:
+    # Imported when asked for: OpenVINO takes a second to import, and may be missing.
+    if name == "openvino":
+        from model_store.engines.openvino_cpu import OpenVinoRuntime
+
+        return OpenVinoRuntime(parts, cache=cache, threads=threads)
+    if name == "cuda":
+        from model_store.engines.torch_cuda import CudaRuntime
+
+        return CudaRuntime(parts)
+    from model_store.engines.torch_cpu import TorchRuntime
+
+    return TorchRuntime(parts, threads=threads)

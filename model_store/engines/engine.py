@@ -1,0 +1,93 @@
+"""
+What every engine does around its runtime: check the clips, and make contributions of the scores.
+
+Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W'.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.clip import blank_fragments
+from model_store.contributions import Contributions, contributions
+from model_store.engines.parts import Parts
+from model_store.errors import EngineError
+
+Clips = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOutput:
+    features: Floats
+    """(B, K, D, T', H', W')"""
+    contributions: Contributions
+
+
+class Runtime(Protocol):
+    """The network on one library and device. Clips are (B, T, H, W, 3) uint8, contiguous."""
+
+    name: str
+    tolerance: float
+    """How far a score may be from the float32 reference, points."""
+
+    def values(self, clips: Clips) -> tuple[Floats, Floats]:
+        """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M)."""
+        ...
+
+    def scores(self, clips: Clips) -> Floats:
+        """(B,), everything shown."""
+        ...
+
+
+class Engine:
+    """Runs one network. Made by `make_engine`."""
+
+    def __init__(self, parts: Parts, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.spec = parts.network.clip_spec
+        self.used = parts.network.used
+        self.coalitions = parts.coalitions
+        self.baseline = parts.baseline
+
+    @property
+    def name(self) -> str:
+        return self.runtime.name
+
+    def score(self, clips: Clips) -> EngineOutput:
+        """Scores and contributions of prepared clips (B, T, H, W, 3) uint8. Raises EngineError."""
+        clips = self._checked(clips)
+        try:
+            features, values = self.runtime.values(clips)
+        except RuntimeError as error:
+            raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
+        blank: Any = blank_fragments(clips, self.spec)
+        answer = contributions(
+            values, self.coalitions, baseline=self.baseline, blank=blank, used=self.used
+        )
+        return EngineOutput(features, answer)
+
+    def predict(self, clips: Clips) -> Floats:
+        """Scores alone: (B, T, H, W, 3) uint8 -> (B,). Raises EngineError."""
+        clips = self._checked(clips)
+        try:
+            return self.runtime.scores(clips)
+        except RuntimeError as error:
+            raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
+
+    def check(self) -> None:
+        """Score a blank clip, whose score is known. Raises EngineError."""
+        blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
+        [score] = self.predict(blank)
+        if not abs(score - self.baseline) <= self.runtime.tolerance:
+            raise EngineError(
+                f"{self.name} gives a blank clip {score} points, the reference {self.baseline}"
+            )
+
+    def _checked(self, clips: Clips) -> Clips:
+        shape = (self.spec.frames, self.spec.height, self.spec.width, 3)
+        if clips.shape[1:] != shape or not len(clips) or clips.dtype != np.uint8:
+            raise EngineError(f"clips are {clips.shape} {clips.dtype}, need (B, *{shape}) uint8")
+        return np.ascontiguousarray(clips)

@@ -1,0 +1,152 @@
+"""
+OpenVINO on the CPU, in float32: each part of the network is converted from its torch module.
+
+Parts are compiled for one clip. A clip on its own gets all threads; of several clips each thread
+takes one, which needs no waiting for one another in every layer and is a fifth faster than a
+batch (tests/bench). OpenVINO has threads of its own and torch is not used after conversion, so
+the two pools never compete.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_store import coalitions, contributions, network
+from model_store.engines import converted, parts
+from model_store.engines.engine import Clips, Floats
+from model_store.engines.parts import Parts
+from model_store.errors import EngineError
+
+# Importing and converting report to Google Analytics wherever this package can be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+try:
+    import openvino as ov
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+except ImportError as error:
+    raise EngineError(f"OpenVINO cannot be imported: {error}") from error
+
+SOURCES = (__file__, parts.__file__, coalitions.__file__, contributions.__file__, network.__file__)
+VERSIONS = [torch.__version__, ov.__version__]
+
+COMMON = {
+    "INFERENCE_PRECISION_HINT": "f32",  # newer CPUs would get bf16
+    "ENABLE_CPU_PINNING": False,  # the cores are shared with decoding, and with other containers
+}
+
+
+class OpenVinoRuntime:
+    name = "openvino"
+    tolerance = 0.01
+
+    def __init__(self, parts: Parts, *, cache: Path | None, threads: int | None) -> None:
+        try:
+            models = load(parts, cache or converted.default_cache())
+            self._compile(models, threads)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
+        self.feature_shape = tuple(parts.coalition_head.blank.shape)
+        self.coalitions = len(parts.coalitions.shown)
+
+    def _compile(self, models: dict[str, Any], threads: int | None) -> None:
+        core = ov.Core()
+        alone = COMMON | {"NUM_STREAMS": 1}
+        if threads is not None:
+            alone |= {"INFERENCE_NUM_THREADS": threads}
+        requests = {}
+        for name, model in models.items():
+            compiled = core.compile_model(model, "CPU", alone)
+            requests[name] = compiled.create_infer_request()
+            self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
+        self.extraction = requests["extraction"]
+        self.plain_head = requests["plain_head"]
+        self.coalition_head = requests["coalition_head"]
+        self.queue = None
+        if self.threads > 1:
+            each = COMMON | {"NUM_STREAMS": self.threads, "INFERENCE_NUM_THREADS": self.threads}
+            compiled = core.compile_model(models["extraction"], "CPU", each)
+            self.queue = ov.AsyncInferQueue(compiled, self.threads)
+
+    def values(self, clips: Clips) -> tuple[Floats, Floats]:
+        features = self._features(clips)
+        values = np.empty((len(clips), self.coalitions), np.float32)
+        for index in range(len(clips)):
+            values[index] = infer(self.coalition_head, features[index : index + 1])
+        return features, values
+
+    def scores(self, clips: Clips) -> Floats:
+        features = self._features(clips)
+        scores = np.empty(len(clips), np.float32)
+        for index in range(len(clips)):
+            scores[index] = infer(self.plain_head, features[index : index + 1])
+        return scores
+
+    def _features(self, clips: Clips) -> Floats:
+        features = np.empty((len(clips), *self.feature_shape), np.float32)
+        side_by_side = 0
+        if self.queue is not None:  # all but one that would be left over for a single thread
+            side_by_side = len(clips) - (len(clips) % self.threads == 1)
+
+            def keep(request: Any, index: int) -> None:
+                features[index] = request.get_output_tensor().data[0]
+
+            self.queue.set_callback(keep)
+            for index in range(side_by_side):
+                self.queue.start_async([clips[index : index + 1]], index, share_inputs=True)
+            self.queue.wait_all()
+        for index in range(side_by_side, len(clips)):
+            features[index] = infer(self.extraction, clips[index : index + 1])
+        return features
+
+
+def infer(request: Any, clip: Clips | Floats) -> Floats:
+    """The output for one clip (1, …) -> (…); valid until the next call."""
+    request.infer([clip], share_inputs=True)
+    output: Floats = request.get_output_tensor().data[0]
+    return output
+
+
+def load(parts: Parts, cache: Path | None) -> dict[str, Any]:
+    """The converted parts by name, from the cache if there is one."""
+    if cache is not None:
+        key = converted.key_of(parts.network, sources=SOURCES, versions=VERSIONS)
+        folder = converted.entry(cache, key, lambda folder: write(convert(parts), folder))
+        if folder is not None:
+            core = ov.Core()
+            return {path.stem: core.read_model(path) for path in sorted(folder.glob("*.xml"))}
+    return convert(parts)
+
+
+def write(models: dict[str, Any], folder: Path) -> None:
+    for name, model in models.items():
+        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+
+
+def convert(parts: Parts) -> dict[str, Any]:
+    spec = parts.network.clip_spec
+    clip = torch.zeros(1, spec.frames, *spec.crop, 3, dtype=torch.uint8)
+    features = torch.zeros(1, *parts.coalition_head.blank.shape)
+    return {
+        "extraction": convert_module(parts.extraction, clip),
+        "plain_head": convert_module(parts.plain_head, features),
+        "coalition_head": convert_module(parts.coalition_head, features),
+    }
+
+
+def convert_module(module: nn.Module, example: Tensor) -> Any:
+    """An OpenVINO model for inputs of exactly this shape.
+
+    Not `openvino.convert_model`, which reports to Google Analytics and configures the root logger.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations between torch and OpenVINO
+        program = torch.export.export(module.eval(), (example,)).run_decompositions()
+        decoder = TorchFXPythonDecoder(program.module(), dynamic_shapes=False)
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        return frontend.convert(frontend.load(decoder))

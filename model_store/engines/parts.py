@@ -1,0 +1,69 @@
+"""
+The network in three parts, so that an engine can convert, time and run each on its own.
+
+Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W'.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model_store.coalitions import CoalitionHead
+from model_store.contributions import Coalitions
+from model_store.network import FragmentNetwork
+
+
+class Extraction(nn.Module):
+    """Prepared clips (B, T, H, W, 3) uint8 -> features (B, K, D, T', H', W')."""
+
+    mean: Tensor
+
+    def __init__(self, network: FragmentNetwork) -> None:
+        super().__init__()
+        self.extractors = network.extractors
+        self.register_buffer("mean", network.mean.flatten())
+        self.frames = [network.clip_spec.fragment_frames(index) for index in network.used]
+
+    def forward(self, clips: Tensor) -> Tensor:
+        features = []
+        for frames, extractor in zip(self.frames, self.extractors, strict=True):
+            # The mean first: the permuted pixels are then channels-last, as the kernels want them.
+            pixels = clips[:, frames.start : frames.stop].to(self.mean.dtype) - self.mean
+            pixels = pixels.permute(0, 4, 1, 2, 3)  # (B, 3, L, H, W)
+            features.append(extractor(pixels.to(extractor.get_parameter("conv1a.weight").dtype)))
+        return torch.stack(features, dim=1)
+
+
+class PlainHead(nn.Module):
+    """Features (B, K, D, T', H', W') -> scores (B,), everything shown."""
+
+    def __init__(self, network: FragmentNetwork) -> None:
+        super().__init__()
+        self.head = network.head
+
+    def forward(self, features: Tensor) -> Tensor:
+        score: Tensor = self.head(features.transpose(1, 2).flatten(2, 3))  # (B, D, K·T', H', W')
+        return score
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A network, folded and taken apart."""
+
+    network: FragmentNetwork
+    extraction: Extraction
+    plain_head: PlainHead
+    coalition_head: CoalitionHead
+    coalitions: Coalitions
+    baseline: float
+    """The score of the empty coalition, points."""
+
+    @classmethod
+    def of(cls, network: FragmentNetwork) -> "Parts":
+        folded = network.folded()
+        coalitions = Coalitions.of(len(folded.used))
+        head = CoalitionHead(folded, coalitions.shown)
+        with torch.inference_mode():
+            baseline = float(head(head.blank[None])[0, 0])
+        return cls(folded, Extraction(folded), PlainHead(folded), head, coalitions, baseline)

@@ -1,0 +1,36 @@
+"""The reference: torch on the CPU in float32."""
+
+import torch
+from torch import Tensor
+
+from model_store.engines.engine import Clips, Floats
+from model_store.engines.parts import Parts
+
+MAX_BATCH = 8  # clips at once; larger batches only cost memory
+
+
+class TorchRuntime:
+    """Threads are torch's, one pool for the whole process; `threads` sets its size for all."""
+
+    name = "torch"
+    tolerance = 0.01
+
+    def __init__(self, parts: Parts, *, threads: int | None) -> None:
+        self.parts = parts
+        if threads is not None:
+            torch.set_num_threads(threads)
+
+    @torch.inference_mode()
+    def values(self, clips: Clips) -> tuple[Floats, Floats]:
+        features = self._features(clips)
+        values = [self.parts.coalition_head(some) for some in torch.split(features, 1)]
+        return features.numpy(), torch.cat(values).numpy()
+
+    @torch.inference_mode()
+    def scores(self, clips: Clips) -> Floats:
+        scores: Floats = self.parts.plain_head(self._features(clips)).numpy()
+        return scores
+
+    def _features(self, clips: Clips) -> Tensor:
+        batches = torch.split(torch.from_numpy(clips), MAX_BATCH)
+        return torch.cat([self.parts.extraction(batch) for batch in batches])

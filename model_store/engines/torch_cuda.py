@@ -1,0 +1,132 @@
+"""
+torch on an NVIDIA GPU: extractors in half precision, channels-last, replayed as CUDA graphs.
+
+The head, a few percent of the work, keeps float32 numbers with TF32 products: contributions are
+differences of what it says. A graph is captured for a batch size when that is first needed; a
+batch that is smaller runs with whatever clips were in the others' place.
+
+Shapes: B clips, N ≥ B the batch size of a graph, T frames, M coalitions.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_store.engines.engine import Clips, Floats
+from model_store.engines.parts import Extraction, Parts
+from model_store.errors import EngineError
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+HALF = (torch.float16, torch.bfloat16)  # finer first; the other where its range is too small
+WARM_UPS = 3  # runs before a capture, in which cuDNN chooses its kernels
+
+
+class CudaRuntime:
+    name = "cuda"
+    tolerance = 0.25
+
+    def __init__(self, parts: Parts) -> None:
+        if not torch.cuda.is_available():
+            raise EngineError("there is no CUDA device, or this torch is built without CUDA")
+        spec = parts.network.clip_spec
+        self.clip_shape = (spec.frames, *spec.crop, 3)
+        self.device = torch.device("cuda", torch.cuda.current_device())
+        self.pool = torch.cuda.graph_pool_handle()
+        self.coalition_head = deepcopy(parts.coalition_head).to(self.device)
+        self.plain_head = deepcopy(parts.plain_head).to(self.device)
+        try:
+            self.extraction = self._in_half_precision(parts.extraction)
+        except RuntimeError as error:
+            raise EngineError(f"cuda failed: {error}") from error
+        self._graph = cache(self._capture)
+
+    def values(self, clips: Clips) -> tuple[Floats, Floats]:
+        features, values = self._run(self.coalition_head, clips)
+        return features, values
+
+    def scores(self, clips: Clips) -> Floats:
+        return self._run(self.plain_head, clips)[1]
+
+    def _run(self, head: nn.Module, clips: Clips) -> tuple[Floats, Floats]:
+        largest = BATCH_SIZES[-1]
+        with torch.cuda.device(self.device), torch.inference_mode():
+            answers = []
+            for some in torch.split(torch.from_numpy(clips), largest):
+                size = next(size for size in BATCH_SIZES if size >= len(some))
+                answers.append(self._graph(head, size)(some))
+        features, scores = zip(*answers, strict=True)
+        return np.concatenate(features), np.concatenate(scores)
+
+    def _capture(self, head: nn.Module, size: int) -> "Graph":
+        return Graph(self.extraction, head, (size, *self.clip_shape), self.pool)
+
+    @torch.inference_mode()
+    def _in_half_precision(self, extraction: Extraction) -> Extraction:
+        """In the first half precision that scores a clip of noise as float32 does."""
+        noise = np.random.default_rng(0).integers(256, size=(1, *self.clip_shape), dtype=np.uint8)
+        clip = torch.from_numpy(noise).to(self.device)
+        expected = self.plain_head(deepcopy(extraction).to(self.device)(clip))
+        errors = {}
+        for dtype in HALF:
+            half = deepcopy(extraction).to(self.device)
+            half.extractors.to(dtype).to(memory_format=torch.channels_last_3d)
+            errors[dtype] = float((self.plain_head(half(clip).float()) - expected).abs())
+            if errors[dtype] <= self.tolerance:
+                return half
+        raise EngineError(f"cuda is off by {errors} points, allowed are {self.tolerance}")
+
+
+class Graph:
+    """Extraction and a head on a fixed number of clips, recorded once and replayed."""
+
+    def __init__(
+        self,
+        extraction: Extraction,
+        head: nn.Module,
+        shape: tuple[int, ...],
+        pool: Any,
+    ) -> None:
+        self.staged = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)  # (N, T, H, W, 3)
+        self.clips = torch.zeros(shape, dtype=torch.uint8, device="cuda")
+
+        def answer() -> tuple[Tensor, Tensor]:
+            features = extraction(self.clips).float()
+            return features, head(features)
+
+        with fast_kernels():
+            stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UPS):
+                    answer()
+            torch.cuda.current_stream().wait_stream(stream)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
+                self.features, self.scores = answer()
+
+    def __call__(self, clips: Tensor) -> tuple[Floats, Floats]:
+        """(B, T, H, W, 3) uint8 -> features (B, …) and what the head gives (B, …)."""
+        self.staged[: len(clips)] = clips
+        self.clips.copy_(self.staged, non_blocking=True)
+        self.graph.replay()
+        features, scores = self.features[: len(clips)].cpu(), self.scores[: len(clips)].cpu()
+        return features.numpy(), scores.numpy()
+
+
+@contextmanager
+def fast_kernels() -> Iterator[None]:
+    """TF32 products, and cuDNN trying its kernels: a graph keeps what was chosen at its capture."""
+    before = torch.backends.cudnn.benchmark, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before[0]
+        torch.set_float32_matmul_precision(before[1])

@@ -1,0 +1,226 @@
+"""`python -m service` as it is run: a real uvicorn, a real network, real signals."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model_store.store import Store
+from tests.clips import audio_only, clip_bytes, still_png
+from tests.servers import LiveServer, live_server
+
+BAD_CLIPS = {
+    "empty": (b"", 400),
+    "random": (os.urandom(20_000), 415),
+    "text": (b"hello", 415),
+    "png": (still_png(), 415),
+    "half": (clip_bytes()[: len(clip_bytes()) // 2], 415),
+    "audio": (audio_only(), 422),
+    "short": (clip_bytes(frames=5), 422),
+    "m3u8": (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", 415),
+    "ffconcat": (b"ffconcat version 1.0\nfile clip.mp4\n", 415),
+    "sdp": (
+        b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        b"m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n",
+        415,
+    ),
+}
+
+
+def test_a_clip_is_scored(server: LiveServer) -> None:
+    response = server.score(clip_bytes(), difficulty="3.0")
+    assert response.status_code == 200
+    answer = response.json()
+    total = answer["baseline"] + sum(f["contribution"] for f in answer["fragments"])
+    assert total == pytest.approx(answer["score"], abs=1e-3)
+    assert answer["checkpoint"]["trained_on"] == "simulated"
+
+
+@pytest.mark.parametrize("name", BAD_CLIPS)
+@pytest.mark.parametrize("filename", ["clip.mp4", "clip.m3u8", "../../../etc/passwd"])
+def test_a_bad_clip_gets_its_4xx_and_the_next_good_one_is_scored(
+    server: LiveServer, name: str, filename: str
+) -> None:
+    content, status = BAD_CLIPS[name]
+    began = time.monotonic()
+    files = {"clip": (filename, content)}
+    response = httpx.post(f"{server.url}/score", files=files, timeout=30)
+    assert time.monotonic() - began < 5
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert server.score(clip_bytes()).status_code == 200
+
+
+def test_many_at_once_each_get_their_own_answer(server: LiveServer) -> None:
+    clips = [clip_bytes(seed=seed) for seed in range(3)]
+    alone = [server.score(clip).json()["score"] for clip in clips]
+    assert len({round(score, 3) for score in alone}) == 3
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda i: server.score(clips[i % 3]).json(), range(24)))
+    for i, answer in enumerate(answers):
+        assert answer["score"] == pytest.approx(alone[i % 3], abs=1e-3)
+
+
+def test_an_upload_that_is_too_large_gets_its_answer(server: LiveServer) -> None:
+    """By a client that sends all of it before it reads: 413 and not a broken pipe."""
+    content = b"\0" * 120_000_000
+    response = httpx.post(f"{server.url}/score", files={"clip": content}, timeout=30)
+    assert response.status_code == 413
+    assert response.json()["type"] == "/problems/body-too-large"
+
+
+def test_a_chunked_upload_is_counted(server: LiveServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        part = b'--b\r\nContent-Disposition: form-data; name="clip"; filename="c"\r\n\r\n'
+        client.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        chunk = b"100000\r\n" + b"\0" * 0x100000 + b"\r\n"
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for _ in range(110):
+                client.sendall(chunk)
+            answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_negative_size_is_refused(server: LiveServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+
+
+def test_the_log_has_the_request_id_and_nothing_that_the_client_sent(
+    server: LiveServer,
+) -> None:
+    httpx.post(
+        f"{server.url}/score",
+        files={"clip": ("name-of-an-athlete.mp4", b"no video")},
+        headers={"x-request-id": "log-test-1"},
+        params={"secret": "in-the-query"},
+    )
+    httpx.get(f"{server.url}/somewhere/in-the-path")
+    time.sleep(0.1)
+    lines = server.log_lines()
+    [line] = [line for line in lines if line.get("request_id") == "log-test-1"]
+    assert line["status"] == 415
+    assert line["problem"] == "not-a-video"
+    assert line["route"] == "/score"
+    for secret in ("athlete", "in-the-query", "in-the-path"):
+        assert secret not in server.log.read_text()
+
+
+def test_a_client_that_hangs_up_while_it_sends_leaves_nothing(server: LiveServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="clip"; filename="c"\r\n\r\n'
+            + b"\0" * 3_000_000
+        )
+        time.sleep(0.2)
+        assert open_uploads(server)
+    deadline = time.monotonic() + 5
+    while held := open_uploads(server):
+        assert time.monotonic() < deadline, held
+        time.sleep(0.02)
+    metrics = httpx.get(f"{server.url}/metrics").text
+    assert "score_inflight_bytes 0.0" in metrics
+    assert server.score(clip_bytes()).status_code == 200
+
+
+def open_uploads(server: LiveServer) -> list[str]:
+    """Deleted temporary files that the server still holds; the pixels' memory is not one."""
+    links = []
+    for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(entry.readlink()))
+    return [link for link in links if link.endswith("(deleted)") and "memfd" not in link]
+
+
+def test_sigterm_finishes_what_is_in_flight_and_exits_0(store: Store, tmp_path: Path) -> None:
+    with live_server(store.root, tmp_path) as server, ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(server.score, clip_bytes()) for _ in range(8)]
+        while "score_inflight_requests 8.0" not in httpx.get(f"{server.url}/metrics").text:
+            assert not all(answer.done() for answer in answers)
+        assert server.terminate() == 0
+        assert [answer.result().status_code for answer in answers] == [200] * 8
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/livez")
+    assert not children_of(server.process.pid)
+
+
+def test_while_it_drains_it_is_not_ready_but_alive(store: Store, tmp_path: Path) -> None:
+    with live_server(store.root, tmp_path, drain_delay_s=1.0) as server:
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/livez").status_code == 200
+            assert client.post("/score", files={"clip": clip_bytes()}).status_code == 503
+        assert server.process.wait(timeout=20) == 0
+
+
+def test_decoders_die_with_a_service_that_is_killed(store: Store, tmp_path: Path) -> None:
+    with live_server(store.root, tmp_path) as server:
+        children = children_of(server.process.pid)
+        assert len(children) == 2
+        server.process.kill()
+        server.process.wait()
+        deadline = time.monotonic() + 5
+        while any(map(is_running, children)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_damaged_checkpoint_is_refused_at_the_start(store: Store, tmp_path: Path) -> None:
+    store = Store(shutil.copytree(store.root, tmp_path / "store"))
+    damaged = store.path("diving") / "weights.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with live_server(store.root, tmp_path, ready=False) as server:
+        assert server.process.wait(timeout=60) == 1
+        assert any("CheckpointCorrupt" in line.get("exception", "") for line in server.log_lines())
+
+
+def test_an_empty_store_and_a_bad_setting_end_the_process(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with live_server(tmp_path / "empty", tmp_path, ready=False) as server:
+        assert server.process.wait(timeout=60) == 1
+    with live_server(tmp_path, tmp_path, ready=False, batch_clips="none") as server:
+        assert server.process.wait(timeout=60) == 2
+        assert "SCORING_BATCH_CLIPS" in server.log.read_text()
+
+
+def children_of(pid: int) -> list[int]:
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid:
+                children.append(int(stat.parent.name))
+    return children
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_log_lines_are_json(server: LiveServer) -> None:
+    for line in server.log.read_text().splitlines():
+        assert {"time", "level", "logger", "message"} <= json.loads(line).keys()

@@ -1,0 +1,99 @@
+"""The README's examples, run as a reader would: its `console` blocks, against a real server."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+DOCUMENTED = "http://127.0.0.1:8000"
+
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "service"], cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the server ended before it was ready"
+            try:
+                if httpx.get(f"{url}/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_every_example_works(server, tmp_path):
+    bin_folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    answers = {}
+    for command in COMMANDS:
+        run = subprocess.run(
+            command.replace(DOCUMENTED, server),
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert run.returncode == 0, f"{command}\n{run.stdout}\n{run.stderr}"
+        if command.startswith("curl") and "/score" in command:
+            answers[command] = json.loads(run.stdout)
+    assert len(answers) == 2
+    documented = json.loads(re.search(r"```json\n(.*?)```", README, re.DOTALL)[1])
+    for command, answer in answers.items():
+        contributions = [fragment["contribution"] for fragment in answer["fragments"]]
+        total = answer["baseline"] + sum(contributions)
+        assert total == pytest.approx(answer["score"], abs=1e-3), command
+        assert documented.keys() <= answer.keys()
+        assert documented["fragments"][0].keys() <= answer["fragments"][0].keys()
+        assert documented["checkpoint"].keys() <= answer["checkpoint"].keys()
+
+
+def test_the_map_is_true():
+    """Every folder and file that the map names is there, and every module is in the map."""
+    block = re.search(r"## Map\n.*?```text\n(.*?)```", README, re.DOTALL)[1]
+    named = set(re.findall(r"^ *([\w./-]+)", block, re.MULTILINE))
+    mapped = {name for name in named if "/" in name or "." in name}
+    for name in mapped:
+        assert (ROOT / name).exists(), name
+    for package in ("model_store", "service", "training"):
+        for module in (ROOT / package).rglob("*.py"):
+            name = str(module.relative_to(ROOT))
+            if module.name in ("__init__.py", "py.typed"):
+                continue
+            assert name in mapped or any(
+                name.startswith(folder)
+                for folder in mapped
+                if folder.endswith("/") and folder.count("/") > 1
+            ), f"{name} is not in the map"

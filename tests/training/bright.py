@@ -1,0 +1,64 @@
+"""A task that a tiny network learns in seconds: the brighter the clip, the higher its score."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from model_store.network import COMPACT
+from model_store.spec import VAULT
+from tests.clips import Frames, write_clip
+from training.display import Bar
+from training.material import Material, open_material
+from training.runspec import RunSpec
+
+SPEC = dataclasses.replace(VAULT, frames=36, fragments=2, resize=(32, 32), crop=(32, 32))
+TINY = dataclasses.replace(
+    COMPACT, width=1 / 32, head_channels=(4, 4), head_hidden=(8, 8), dropout=0.0
+)
+
+
+class Quiet(Bar):
+    """Shows nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def update(self, *_arguments: object, **_options: object) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+
+def material_of(run: RunSpec) -> Material:
+    return open_material(run.data, run.clip, validation=run.validation, seed=run.seed)
+
+
+def bright_clip(brightness: float, random: np.random.Generator, frames: int) -> Frames:
+    """Noise around a brightness of 0…1, which is what the score depends on."""
+    level = 40 + 170 * brightness
+    noise = random.normal(0, 15, (frames, 32, 32, 3))
+    return np.clip(level + noise, 1, 255).astype(np.uint8)
+
+
+def write_bright_dataset(folder: Path, clips: int, *, frames: int = 36) -> Path:
+    """A data set folder: the brighter, the better."""
+    random = np.random.default_rng(3)
+    (folder / "clips").mkdir(parents=True)
+    with (folder / "annotations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("clip", "split", "score", "difficulty", "stage_starts"))
+        for number in range(clips):
+            brightness = float(random.random())
+            name = f"clips/{number:03d}.mp4"
+            length = frames - number % 3
+            write_clip(
+                folder / name,
+                bright_clip(brightness, random, length),
+                options={"preset": "ultrafast", "qp": "10"},
+            )
+            split = "test" if number % 6 == 5 else "train"
+            writer.writerow((name, split, round(10 + 5 * brightness, 3), 4.0, "0 8 16 24 30"))
+    return folder

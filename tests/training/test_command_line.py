@@ -1,0 +1,129 @@
+"""`python -m training`: one message and exit code 2 for what cannot be done, never a traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.__main__ import app
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def told(result) -> str:
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.output.count("error:") == 1
+    return result.output
+
+
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "annotations.csv is missing"),
+        ("clip,split,score\n", "names no clips"),
+        ("clip,score\nclips/0.mp4,5\n", "lacks"),
+        ("clip,split,score\nclips/0.mp4,train,5\n", "not a file"),
+        ("clip,split,score\nannotations.csv,train,nan\n", "score is nan"),
+        ("clip,split,score\nannotations.csv,train,5\nannotations.csv,train,6\n", "again"),
+        ("clip,split,score\nannotations.csv,train,5\n", "need at least 2"),
+        ("clip,split,score\nannotations.csv,test,5\n", "no clip of the split"),
+    ],
+)
+def test_bad_annotations(tmp_path, command, text, message):
+    data = tmp_path / "data"
+    data.mkdir()
+    if text is not None:
+        (data / "annotations.csv").write_text(text)
+    output = told(call(command, "--data", data, "--out", tmp_path / "run"))
+    assert message in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--alpha", "much"], "alpha is 'much'"),
+        (["--blanking", "7"], "blanking is 7"),
+        (["--resize", "64"], "size is '64'"),
+        (["--resize", "32x32", "--crop", "64x64"], "does not fit"),
+        (["--start", "9"], "start is 9"),
+        (["--epochs", "0"], "no epochs"),
+    ],
+)
+def test_options_that_cannot_be(bright, tmp_path, options, message):
+    assert message in told(call("train", "--data", bright, "--out", tmp_path / "run", *options))
+
+
+def test_a_clip_that_is_no_video(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
+    (data / "annotations.csv").write_text("clip,split,score\n" + rows)
+    for i in range(4):
+        (data / f"{i}.mp4").write_bytes(b"not a video")
+    output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
+    assert "0.mp4" in output
+
+
+def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
+    assert "no checkpoint" in told(
+        call("evaluate", "--checkpoint", "none", "--data", bright, "--store", tmp_path)
+    )
+    assert "either" in told(call("evaluate", "--checkpoint", "none", "--store", tmp_path))
+
+
+def test_publish_needs_a_run(tmp_path):
+    assert "run.json" in told(
+        call("publish", "--run", tmp_path, "--name", "x", "--store", tmp_path)
+    )
+
+
+def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
+    """The commands as a user gives them, on a vault contract at a small size."""
+    monkeypatch.setattr(sys, "argv", ["training", "train", "--seed", "3"])
+    run, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
+    words = [
+        "train", "--action", "vault", "--data", bright, "--out", run, "--cache", cache,
+        "--resize", "32x32", "--epochs", 1, "--head-epochs", 1, "--head-variants", 1,
+        "--batch", 16, "--seed", 3, "--no-augment", "--alpha", "balance",
+    ]  # fmt: skip
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    assert "best validation: Spearman" in result.output
+    assert json.loads((run / "run.json").read_text())["clip"]["crop"] == [32, 32]
+
+    result = call("publish", "--run", run, "--name", "bright", "--store", store)
+    assert result.exit_code == 0, result.output
+    figures = tmp_path / "figures.json"
+    result = call(
+        "evaluate", "--checkpoint", "bright", "--data", bright, "--store", store,
+        "--json", figures, "--engine", "torch",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    measured = json.loads(figures.read_text())
+    assert measured.keys() >= {"spearman", "mean_distance", "distance_share"}
+    assert f"{measured['spearman']:.4f}" in result.output
+    assert measured["clips"] == 12
+    assert call(
+        "publish", "--run", run, "--name", "bright", "--store", store, "--metrics", figures
+    ).exit_code == 0  # fmt: skip
+
+
+def test_help_is_quick():
+    """It must not wait for PyTorch."""
+    code = (
+        "import sys; import training.__main__;"
+        "sys.exit(', '.join({'torch', 'openvino', 'tensorboard'} & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.stderr == "\n"
+    for command in ("simulate", "pretrain", "train", "evaluate", "publish"):
+        assert call(command, "--help").exit_code == 0

@@ -1,0 +1,108 @@
+"""The objective by hand, and its closed form against autograd and against differences."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from training.losses import Objective, balanced_alpha, mse_loss, ranking_loss, weight_penalty
+
+
+def scores(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.tensor(values, dtype=dtype)
+
+
+def random_scores(seed: int, count: int = 12) -> tuple[Tensor, Tensor]:
+    random = np.random.default_rng(seed)
+    judged = random.integers(50, 60, count).astype(float)  # with ties
+    return scores(*random.normal(55, 5, count)), scores(*judged)
+
+
+def test_mse_loss_by_hand():
+    assert mse_loss(scores(1, 2, 6), scores(1, 4, 3)).item() == pytest.approx((4 + 9) / 6)
+
+
+def test_ranking_loss_by_hand():
+    # (0,1) and (0,2) are in order by more than the margin; (1,2) is inverted by 4 points: 4 + 2.
+    assert ranking_loss(scores(10, 24, 20), scores(10, 20, 30)).item() == pytest.approx(6.0)
+
+
+def test_ranking_loss_counts_what_is_in_order_but_too_close():
+    assert ranking_loss(scores(10, 11.5), scores(10, 20)).item() == pytest.approx(0.5)
+
+
+def test_ranking_loss_leaves_ties_out():
+    assert ranking_loss(scores(10, 90), scores(20, 20)).item() == 0
+    assert ranking_loss(scores(10, 90, 95), scores(20, 20, 30)).item() == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ranking_loss_against_a_loop_over_pairs(seed):
+    predicted, judged = random_scores(seed)
+    expected = sum(
+        max(
+            0.0, -(predicted[j] - predicted[i]).item() * math.copysign(1, judged[j] - judged[i]) + 2
+        )
+        for i in range(len(judged))
+        for j in range(i + 1, len(judged))
+        if judged[i] != judged[j]
+    )
+    assert ranking_loss(predicted, judged).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_alpha_balances_the_gradients_that_autograd_finds(seed):
+    predicted, judged = random_scores(seed)
+    predicted.requires_grad_()
+    [first] = torch.autograd.grad(mse_loss(predicted, judged), predicted)
+    [second] = torch.autograd.grad(ranking_loss(predicted, judged), predicted)
+    assert second.norm() > 0
+    alpha = balanced_alpha(predicted, judged)
+    assert alpha.item() == pytest.approx((first.norm() / second.norm()).item(), rel=1e-12)
+    assert not alpha.requires_grad
+
+
+def test_alpha_against_numerical_derivatives():
+    predicted, judged = random_scores(9)
+    step = 1e-6
+
+    def gradient(loss) -> Tensor:
+        units = torch.eye(len(predicted), dtype=predicted.dtype) * step
+        return scores(
+            *[
+                (loss(predicted + unit, judged) - loss(predicted - unit, judged)).item()
+                / (2 * step)
+                for unit in units
+            ]
+        )
+
+    expected = gradient(mse_loss).norm() / gradient(ranking_loss).norm()
+    assert balanced_alpha(predicted, judged).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_alpha_is_0_where_nothing_is_out_of_order():
+    predicted, judged = scores(10, 20, 30), scores(11, 25, 70)
+    assert ranking_loss(predicted, judged).item() == 0
+    assert balanced_alpha(predicted, judged).item() == 0
+    assert balanced_alpha(scores(5), scores(7)).item() == 0
+
+
+def test_alpha_where_one_clip_is_pulled_both_ways():
+    # All pairs are active: ∂L2/∂s is (2, 0, −2), and ∂L1/∂s is (9, 8, 7) / 3.
+    predicted, judged = scores(10, 10, 10), scores(1, 2, 3)
+    expected = math.sqrt(81 + 64 + 49) / 3 / math.sqrt(8)
+    assert balanced_alpha(predicted, judged).item() == pytest.approx(expected)
+
+
+def test_objective_adds_its_parts():
+    predicted, judged = random_scores(1)
+    weights = [torch.full((2, 3), 2.0), torch.tensor([3.0])]
+    assert weight_penalty(weights).item() == 6 * 4 + 9
+    loss = Objective(alpha="balance", beta=0.1)(predicted, judged, weights)
+    expected = loss.regression + loss.alpha * loss.ranking + 0.1 * 33
+    assert loss.total.item() == pytest.approx(expected.item())
+    assert loss.alpha.item() == pytest.approx(balanced_alpha(predicted, judged).item())
+    ranking_only = Objective(alpha=0.5, beta=0.0, regression=False)(predicted, judged, weights)
+    assert ranking_only.total.item() == pytest.approx(0.5 * ranking_loss(predicted, judged).item())

@@ -1,0 +1,168 @@
+"""From a finished run to a checkpoint that the scorer loads, and what its card says."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from model_store.scorer import Scorer
+from model_store.store import Store
+from tests.training.bright import SPEC, TINY, Quiet, material_of
+from training.datasets.annotations import JudgedClip, read_annotations
+from training.errors import DataError, RunError
+from training.evaluate import measures, score_clips
+from training.metrics import mean_distance, spearman
+from training.publish import publish
+from training.run_folder import RunFolder
+from training.runspec import RunSpec
+from training.summary import (
+    remember,
+    remember_command,
+    simulation_command,
+    stage_of_fragment,
+    summarise,
+)
+from training.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def run(bright):
+    return RunSpec(
+        data=(str(bright),), clip=SPEC, network=TINY, epochs=2, batch=8, extractor_rate=1e-2,
+        rate=1e-2, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.3, validation=0.2,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "bright")
+    folder.open(run.to_json())
+    material = material_of(run)
+    remember(folder, summarise(material, run.data))
+    remember_command(folder)
+    Trainer(run, material, folder).train(Quiet())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def published(folder, tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    return publish(folder, store, "bright")
+
+
+def test_the_card_tells_how_it_was_made(published, run, folder, bright):
+    card = published.card
+    assert (card.name, card.version) == ("bright", 1)
+    assert (card.spec, card.network) == (run.clip, run.network)
+    assert card.data.trained_on == "judged"
+    scores = [clip.score for clip in read_annotations(bright, "train")]
+    material = material_of(run)
+    kept = [scores[i] for i in material.training]
+    assert card.data.judged_mean == pytest.approx(np.mean(kept))
+    assert card.data.judged_deviation == pytest.approx(np.std(kept), rel=1e-5)
+    assert card.splits == {"train": 48, "validation": 12}
+    assert card.stage_of_fragment == ["start", "support"]  # 8 of 16 frames each; then 8, 6 and 2
+    assert RunSpec.from_json(card.training.options) == run
+    assert card.training.hours > 0
+    assert card.metrics["validation"] == folder.load_best()[1]
+    assert {"torch", "av", "ffmpeg", "python"} <= card.versions.keys()
+    readme = (published.path / "README.md").read_text()
+    assert "judged" in readme
+    assert card.training.commands[-1].startswith("python -m training")
+
+
+def test_published_weights_are_the_best_ones_within_half_precision(published, folder):
+    weights, _ = folder.load_best()
+    for name, tensor in published.network.state_dict().items():
+        expected = weights[name]
+        if tensor.ndim >= 2:
+            expected = expected.half().float()
+        np.testing.assert_array_equal(tensor.numpy(), expected.numpy())
+    assert Scorer(published, "torch").check_golden() < 0.01
+
+
+def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp_path):
+    store = Store(tmp_path / "store")
+    metrics = {
+        "clips": 5, "spearman": 0.5, "mean_distance": 1.0, "distance_share": 0.5,
+        "training_mean": {"mean_distance": 2.0}, "difficulty_alone": {"spearman": 0.3},
+    }  # fmt: skip
+    assert publish(folder, store, "bright").version == 1
+    second = publish(folder, store, "bright", metrics=metrics, half=False)
+    assert second.version == 2
+    assert second.card.metrics["test"] == metrics
+    assert "| test, 5 clips | 0.500 | 1.00 | 0.50 |" in (second.path / "README.md").read_text()
+    assert store.current("bright") == 2
+
+    empty = RunFolder(tmp_path / "empty")
+    empty.open(run.to_json())
+    with pytest.raises(RunError, match=r"summary\.json"):
+        publish(empty, store, "bright")
+    with pytest.raises(RunError, match="golden clip"):
+        publish(folder, store, "bright", golden=tmp_path / "none.mp4")
+
+
+def test_evaluation_is_the_service_path(published, bright):
+    clips = read_annotations(bright, "test")
+    heard = []
+    evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: heard.append(c))
+    figures = measures(evaluation)
+    judged = [clip.score for clip in clips]
+    assert figures["clips"] == 12
+    assert figures["spearman"] == spearman(evaluation.predicted, judged)
+    assert figures["mean_distance"] == mean_distance(evaluation.predicted, judged)
+    mean = published.card.data.judged_mean
+    always = np.mean([abs(score - mean) for score in judged])
+    assert figures["training_mean"]["mean_distance"] == pytest.approx(always)
+    assert figures["distance_share"] == pytest.approx(figures["mean_distance"] / always)
+    assert figures["difficulty_alone"]["spearman"] == 0  # it is the same for all
+    assert heard[-1] == (12, 12)
+    json.dumps(figures)
+    [alone] = score_clips(Scorer(published, "torch"), clips[3:4]).scores
+    assert alone.score == pytest.approx(evaluation.scores[3].score, abs=1e-3)
+    assert alone.execution == pytest.approx(alone.score - 4.0)  # vault: score = difficulty + it
+
+
+def test_a_clip_that_cannot_be_scored_is_named(published, bright, tmp_path):
+    [clip, *_] = read_annotations(bright, "test")
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video")
+    with pytest.raises(DataError, match=r"bad\.mp4"):
+        score_clips(Scorer(published, "torch"), [dataclasses.replace(clip, path=bad)])
+
+
+def test_simulated_clips_are_called_so(bright, run, tmp_path):
+    material = material_of(run)
+    assert summarise(material, run.data).trained_on == "judged"
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "simulation.json").write_text(
+        '{"simulator": 1, "action": "vault", "clips": 9, "seed": 4, "first": 0, "test_share": 0.0}'
+    )
+    summary = summarise(material, (str(bright), str(made)))
+    assert summary.trained_on == "simulated"
+    assert "9 simulated clips of vault" in summary.description
+    assert simulation_command(bright) is None
+    assert simulation_command(made) == (
+        "python -m training simulate --action vault --clips 9 --seed 4 --first 0 --test-share 0.0"
+        f" --out {made}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pad", "start", "expected"), [("end", 0, ["start", None]), ("start", 4, [None, "support"])]
+)
+def test_stages_of_fragments_follow_the_padding(tmp_path, pad, start, expected):
+    spec = dataclasses.replace(SPEC, pad=pad, start=start)
+    clip = JudgedClip(
+        path=tmp_path, split="train", score=1.0, difficulty=None, execution=None,
+        stage_starts=(0, 11, 12, 15, 16), deductions={}, columns={},
+    )  # fmt: skip
+    # 16 frames, 11 of them start; padded they are frames 0…15 or 20…35 of the clip.
+    stages = stage_of_fragment(spec, [clip], [16])
+    assert stages == (expected if pad == "end" else [None, "start"])
+    assert stage_of_fragment(spec, [dataclasses.replace(clip, stage_starts=None)], [16]) == [
+        None,
+        None,
+    ]

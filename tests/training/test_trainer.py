@@ -1,0 +1,265 @@
+"""Training learns, keeps its best weights, and does not mind being killed."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from model_store.clip import cut, load_clip
+from model_store.network import FragmentNetwork
+from tests.training.bright import TINY, Quiet, material_of
+from training.errors import RunError
+from training.metrics import spearman
+from training.run_folder import RunFolder
+from training.runspec import PRESETS, RunSpec
+from training.trainer import Trainer, load_extractor, rate_factor
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in another order are other sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(bright, spec) -> RunSpec:
+    return RunSpec(
+        data=(str(bright),),
+        clip=spec,
+        network=TINY,
+        epochs=12,
+        batch=8,
+        extractor_rate=1e-2,
+        rate=1e-2,
+        schedule="cosine",
+        max_gradient=100.0,
+        alpha=0.0,
+        beta=0.0,
+        blanking=0.3,
+        validation=0.2,
+    )
+
+
+def train(run: RunSpec, path: Path, **options):
+    folder = RunFolder(path)
+    folder.open(run.to_json())
+    figures = Trainer(run, material_of(run), folder, **options).train(Quiet())
+    return folder, figures
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_learns_that_brighter_is_better_and_keeps_the_best(run, tmp_path):
+    folder, figures = train(dataclasses.replace(run, head_epochs=2), tmp_path / "run")
+    assert figures["spearman"] > 0.8
+    assert figures["distance_share"] < 0.8
+
+    weights, _ = folder.load_best()
+    network = FragmentNetwork(run.network, run.clip)
+    network.load_state_dict(weights)
+    network.eval()
+    material = material_of(run)
+    clips = [material.clips[i] for i in material.validation]
+    with torch.no_grad():
+        served = [
+            network(cut(torch.from_numpy(load_clip(clip.path, run.clip))[None], run.clip)).item()
+            for clip in clips
+        ]
+    again = spearman(served, [clip.score for clip in clips])
+    assert again == pytest.approx(figures["spearman"], abs=0.05)  # half precision may swap two
+
+    steps = log_of(folder.path)
+    assert [int(row["step"]) for row in steps] == list(range(1, 2 * 1 + 12 * 6 + 1))
+    assert float(steps[0]["extractor_rate"]) == 0  # the head alone
+    assert float(steps[-1]["extractor_rate"]) > 0
+    assert sorted((folder.path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("alpha", ["balance", 0.1])
+def test_the_ranking_loss_trains_too(run, tmp_path, alpha):
+    run = dataclasses.replace(run, alpha=alpha, beta=1e-4, epochs=1)
+    folder, _ = train(run, tmp_path / "run")
+    for row in log_of(folder.path):
+        expected = (
+            float(row["regression"])
+            + float(row["alpha"]) * float(row["ranking"])
+            + run.beta * float(row["penalty"])
+        )
+        assert float(row["loss"]) == pytest.approx(expected, rel=1e-5)
+        assert float(row["alpha"]) > 0
+
+
+def test_auxiliary_heads_learn_beside_the_score(run, tmp_path):
+    folder, _ = train(dataclasses.replace(run, auxiliary=1.0, epochs=4), tmp_path / "run")
+    values = [float(row["auxiliary"]) for row in log_of(folder.path)]
+    assert sum(values[-4:]) < 0.9 * sum(values[:4])
+    assert "auxiliary" not in " ".join(folder.load_best()[0])
+
+
+RUN_AGAIN = """
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.bright import Quiet, material_of
+from training.run_folder import RunFolder
+from training.runspec import RunSpec
+from training.trainer import Trainer
+
+torch.set_num_threads(1)
+folder = RunFolder(Path(sys.argv[1]))
+run = RunSpec.from_json(folder.options())
+Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
+"""
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
+    """Killed hard at whatever step it is; every loss and every weight is the same afterwards."""
+    run = dataclasses.replace(
+        run,
+        network=dataclasses.replace(TINY, dropout=0.3),
+        head_epochs=1,
+        epochs=3,
+        alpha="balance",
+        flip=0.5,
+        colour=0.1,
+        zoom=0.1,
+    )
+    whole, _ = train(run, tmp_path / "whole")
+    folder = RunFolder(tmp_path / "killed")
+    folder.open(run.to_json())
+    log = folder.path / "log.csv"
+    process = subprocess.Popen([sys.executable, "-c", RUN_AGAIN, str(folder.path)], cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if log.exists() and len(log.read_text().splitlines()) > 5:
+                break
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait()
+    assert 5 <= len(log_of(folder.path)) < len(log_of(whole.path))
+
+    train(run, folder.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    for ours, theirs in (
+        (folder.load_state()["network"], whole.load_state()["network"]),
+        (folder.load_best()[0], whole.load_best()[0]),
+    ):
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            assert torch.equal(ours[name], tensor), name
+
+
+def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
+    run = dataclasses.replace(run, epochs=2)
+    whole, _ = train(run, tmp_path / "run")
+    before = log_of(whole.path)
+    state = whole.load_state()
+    assert state["position"]["step"] == 12
+    # As if killed in the second epoch with the state of the first, and a line half written.
+    folder = RunFolder(tmp_path / "again")
+    folder.open(run.to_json())
+    stopped = Trainer(run, material_of(run), folder)
+    stopped.folder.save_state = lambda state: None  # nothing is ever saved
+    stopped.train(Quiet())
+    with (folder.path / "log.csv").open("a") as file:
+        file.write("13,0.1")
+    train(run, folder.path)
+    assert log_of(folder.path) == before
+
+
+def test_a_finished_run_is_left_alone(run, tmp_path):
+    run = dataclasses.replace(run, epochs=1)
+    folder, figures = train(run, tmp_path / "run")
+    before = (folder.path / "best.safetensors").read_bytes()
+    assert train(run, tmp_path / "run")[1] == figures
+    assert (folder.path / "best.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_another_run_is_refused(run, tmp_path):
+    train(dataclasses.replace(run, epochs=1), tmp_path / "run")
+    with pytest.raises(RunError, match="epochs was 1, is 2"):
+        train(dataclasses.replace(run, epochs=2), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        train(run, tmp_path / "other")
+
+
+def test_one_extractor_goes_into_every_fragment(run, tmp_path):
+    network = FragmentNetwork(run.network, run.clip)
+    weights = {
+        n: torch.randn_like(t.float()) for n, t in network.extractors[0].state_dict().items()
+    }
+    weights = {n: t.long() if n.endswith("tracked") else t for n, t in weights.items()}
+    save_file(weights, tmp_path / "extractor.safetensors")
+    load_extractor(network, tmp_path / "extractor.safetensors")
+    for extractor in network.extractors:
+        for name, tensor in extractor.state_dict().items():
+            assert torch.equal(tensor, weights[name])
+    weights.pop("conv1a.weight")
+    save_file(weights, tmp_path / "short.safetensors")
+    for name in ("short.safetensors", "missing.safetensors"):
+        with pytest.raises(RunError, match="not an extractor"):
+            load_extractor(network, tmp_path / name)
+
+
+def test_a_diverging_run_says_so(run, tmp_path):
+    run = dataclasses.replace(run, rate=1e30, extractor_rate=1e30, max_gradient=None)
+    with pytest.raises(RunError, match="lower the learning rates"):
+        train(run, tmp_path / "run")
+
+
+def test_rates_of_the_paper_and_of_a_cosine(run):
+    paper = dataclasses.replace(run, schedule="steps")
+    assert [rate_factor(paper, step, 2000) for step in (0, 599, 600, 1200)] == pytest.approx(
+        [1, 1, 0.45, 0.45**2]
+    )
+    factors = [rate_factor(run, step, 100) for step in range(100)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5:] == sorted(factors[5:], reverse=True)
+    assert factors[-1] == pytest.approx(0.01, abs=0.01)
+
+
+def test_the_paper_preset_is_the_papers_numbers():
+    paper = PRESETS["paper"]
+    assert (paper["extractor_rate"], paper["rate"]) == (0.001, 0.01)
+    defaults = {field.name: field.default for field in dataclasses.fields(RunSpec)}
+    assert (defaults["decay"], defaults["decay_every"], defaults["margin"]) == (0.45, 600, 2)
+    assert paper["schedule"] == "steps"
+    assert defaults["shift"]
+    assert paper["alpha"] == "balance"
+    assert paper["network"].dropout == 0.8
+
+
+def test_options_survive_json(run):
+    assert RunSpec.from_json(json.loads(json.dumps(run.to_json()))) == run
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
+     {"zoom": 0.9}, {"auxiliary": -1.0}],
+)  # fmt: skip
+def test_impossible_options_are_refused(run, wrong):
+    with pytest.raises(RunError):
+        dataclasses.replace(run, **wrong)

@@ -1,0 +1,114 @@
+"""
+Measures a checkpoint on judged clips, by the path that the service takes.
+
+Clips are read with `load_clip` and scored by a `Scorer`; nothing here knows about training.
+`Evaluation` holds what was predicted, `measures` turns it into figures.
+
+Shapes: N clips.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.clip import load_clip
+from model_store.errors import ClipError
+from model_store.scorer import Score, Scorer
+from model_store.spec import ClipSpec
+from training.datasets.annotations import JudgedClip
+from training.errors import DataError
+from training.metrics import mean_distance, relative_l2, spearman
+
+BATCH = 8
+READERS = 2  # threads that decode ahead of the scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Clips and what a checkpoint made of them, in the same order."""
+
+    scorer: Scorer
+    clips: Sequence[JudgedClip]
+    scores: Sequence[Score]
+
+    @property
+    def predicted(self) -> NDArray[np.float64]:
+        return np.array([score.score for score in self.scores])
+
+    @property
+    def judged(self) -> NDArray[np.float64]:
+        return np.array([clip.score for clip in self.clips])
+
+
+def score_clips(
+    scorer: Scorer,
+    clips: Sequence[JudgedClip],
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score them all.   Raises DataError, naming the clip, where one cannot be used."""
+    network, rule = scorer.checkpoint.card.network, scorer.spec.difficulty_rule
+    if network.target == "execution" and any(clip.difficulty is None for clip in clips):
+        raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
+    scores: list[Score] = []
+    for frames in _batches(_frames(clips, scorer.spec), BATCH):
+        answers = scorer.score(frames)
+        for answer, clip in zip(answers, clips[len(scores) :], strict=False):
+            scores.append(answer.with_difficulty(clip.difficulty, rule, network.target))
+        if progress is not None:
+            progress(len(scores), len(clips))
+    return Evaluation(scorer, clips, scores)
+
+
+def measures(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures, JSON-ready. Blocks that do not apply are left out."""
+    card = evaluation.scorer.checkpoint.card
+    predicted, judged = evaluation.predicted, evaluation.judged
+    mean_alone = mean_distance(np.full(len(judged), card.data.judged_mean), judged)
+    figures: dict[str, Any] = {
+        "checkpoint": f"{card.name}@{card.version}",
+        "sha256": evaluation.scorer.checkpoint.sha256,
+        "engine": evaluation.scorer.engine.name,
+        "clips": len(judged),
+        "spearman": spearman(predicted, judged),
+        "mean_distance": mean_distance(predicted, judged),
+        "distance_share": mean_distance(predicted, judged) / mean_alone if mean_alone else None,
+        "relative_l2": relative_l2(predicted, judged) if np.ptp(judged) else None,
+        "training_mean": {"score": card.data.judged_mean, "mean_distance": mean_alone},
+    }
+    difficulty = [clip.difficulty for clip in evaluation.clips if clip.difficulty is not None]
+    if len(difficulty) == len(judged):
+        figures["difficulty_alone"] = {"spearman": spearman(difficulty, judged)}
+    return figures
+
+
+def _frames(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
+    """(T, H, W, 3) of each clip in order, a few read ahead."""
+
+    def read(clip: JudgedClip) -> NDArray[np.uint8]:
+        try:
+            return load_clip(clip.path, spec)
+        except ClipError as error:
+            raise DataError(f"{clip.path}: {error}") from error
+
+    with ThreadPoolExecutor(READERS) as pool:
+        ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]
+        for following in range(len(ahead), len(clips) + len(ahead)):
+            frames = ahead.pop(0).result()
+            if following < len(clips):
+                ahead.append(pool.submit(read, clips[following]))
+            yield frames
+
+
+def _batches(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+    batch: list[NDArray[np.uint8]] = []
+    for clip in frames:
+        batch.append(clip)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,160 @@
+"""
+What a run's folder remembers about its data, machine and commands, for the checkpoint's card.
+
+    summary.json    see `RunSummary`
+    commands.txt    the command lines of the run, one each
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+
+from model_store.spec import ClipSpec
+from training.datasets.annotations import JudgedClip
+from training.errors import RunError
+from training.material import Material
+from training.run_folder import RunFolder, replace_file
+
+SUMMARY, COMMANDS = "summary.json", "commands.txt"
+SIMULATION = "simulation.json"  # the simulator's mark in a data set folder
+PACKAGES = ("torch", "numpy", "av", "safetensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    trained_on: Literal["simulated", "judged"]
+    """simulated if any of the clips are."""
+    description: str
+    judged_mean: float
+    judged_deviation: float
+    """Of the training clips, points."""
+    splits: dict[str, int]
+    stage_of_fragment: list[str | None]
+    golden: str
+    """A validation clip, to be shipped as the golden one."""
+    machine: str
+    versions: dict[str, str]
+
+
+def summarise(material: Material, folders: tuple[str, ...]) -> RunSummary:
+    sources = [_source(Path(folder)) for folder in folders]
+    return RunSummary(
+        trained_on="simulated" if any(made for made, _ in sources) else "judged",
+        description="; ".join(text for _, text in sources),
+        judged_mean=material.mean,
+        judged_deviation=material.deviation,
+        splits={"train": len(material.training), "validation": len(material.validation)},
+        stage_of_fragment=stage_of_fragment(
+            material.spec,
+            [material.clips[i] for i in material.training],
+            material.cache.lengths[material.training].tolist(),
+        ),
+        golden=str(material.clips[material.validation[0]].path),
+        machine=machine(),
+        versions=versions(),
+    )
+
+
+def stage_of_fragment(
+    spec: ClipSpec, clips: list[JudgedClip], lengths: list[int]
+) -> list[str | None]:
+    """For each fragment the stage that holds most of its frames over these clips."""
+    frames: list[Counter[str]] = [Counter() for _ in range(spec.fragments)]
+    for clip, length in zip(clips, lengths, strict=True):
+        starts = clip.stage_starts
+        if starts is None or len(starts) != len(spec.stages):
+            continue
+        before = spec.frames - length if spec.pad == "start" else 0
+        for k, counted in enumerate(frames):
+            shown = np.array(spec.fragment_frames(k)) - before
+            shown = shown[(shown >= starts[0]) & (shown < length)]
+            stages = np.searchsorted(starts, shown, side="right") - 1
+            counted.update(spec.stages[s] for s in stages)
+    return [counted.most_common(1)[0][0] if counted else None for counted in frames]
+
+
+def machine() -> str:
+    """The processor and, where there is one, the GPU."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    if (cpus := Path("/proc/cpuinfo")).exists():
+        names = [line for line in cpus.read_text().splitlines() if line.startswith("model name")]
+        name = names[0].partition(":")[2].strip() if names else name
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} cores {name}{gpu}"
+
+
+def versions() -> dict[str, str]:
+    """Libraries that made it."""
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "ffmpeg": av.ffmpeg_version_info,
+    }
+
+
+def remember(folder: RunFolder, summary: RunSummary) -> None:
+    text = json.dumps(dataclasses.asdict(summary), indent=2) + "\n"
+    replace_file(folder.path / SUMMARY, text.encode())
+
+
+def recall(folder: RunFolder) -> RunSummary:
+    """Raises RunError where the folder has none."""
+    try:
+        return RunSummary(**json.loads((folder.path / SUMMARY).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{folder.path} has no readable {SUMMARY}, need the folder of a run"
+        ) from error
+
+
+def remember_command(folder: RunFolder) -> None:
+    """The command line of this process, once."""
+    line = shlex.join(["python", "-m", "training", *sys.argv[1:]])
+    path = folder.path / COMMANDS
+    known = path.read_text().splitlines() if path.exists() else []
+    if line not in known:
+        replace_file(path, "".join(f"{each}\n" for each in (*known, line)).encode())
+
+
+def commands_of(folder: Path) -> list[str]:
+    path = folder / COMMANDS
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def simulation_command(folder: Path) -> str | None:
+    """The command that makes a simulated data set again; None for judged clips."""
+    values = simulation_of(folder)
+    if values is None:
+        return None
+    options = ("action", "clips", "seed", "first", "test_share")
+    words = [f"--{name.replace('_', '-')} {values[name]}" for name in options if name in values]
+    pairs = ["--pairs"] if values.get("pairs") else []
+    return " ".join(["python -m training simulate", *words, *pairs, "--out", str(folder)])
+
+
+def simulation_of(folder: Path) -> dict[str, Any] | None:
+    path = folder / SIMULATION
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _source(folder: Path) -> tuple[bool, str]:
+    values = simulation_of(folder)
+    if values is None:
+        return False, f"judged clips in {folder.name}"
+    return True, (
+        f"{values.get('clips')} simulated clips of {values.get('action')},"
+        f" simulator {values.get('simulator')}, seed {values.get('seed')}"
+    )
