@@ -211,11 +211,9 @@ def parse_card(content: bytes) -> Card:
 def stored_weights(
     network: FragmentNetwork, confidence: Confidence | None, half: bool
 ) -> dict[str, Tensor]:
-    def stored(tensor: Tensor) -> Tensor:
-        return tensor.half() if half and tensor.ndim >= 2 else tensor
-
+    halved = {name for name, p in network.named_parameters() if half and p.ndim >= 2}
     weights = {
-        name: stored(tensor.detach().cpu()).contiguous()
+        name: (tensor.half() if name in halved else tensor).cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
     arrays = confidence.arrays() if confidence else {}

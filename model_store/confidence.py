@@ -81,19 +81,20 @@ class Confidence:
 
     def whitened(self, pooled: Floats) -> Floats:
         """(B, P) -> (B, R)"""
-        whitened: Floats = (pooled - self.mean) @ self.whitening.T
-        return whitened
+        return np.asarray((pooled - self.mean) @ self.whitening.T, np.float32)
 
     def distance(self, pooled: Floats) -> Floats:
         """(B, P) -> (B,): root mean square of the whitened features, about 1 for training clips."""
-        distance: Floats = np.sqrt(np.mean(self.whitened(pooled) ** 2, axis=1, dtype=np.float32))
+        squares: Floats = self.whitened(pooled) ** 2
+        distance: Floats = np.sqrt(squares.mean(axis=1))
         return distance
 
     def spread(self, pooled: Floats, scores: Floats) -> Floats:
         """(B, P), (B,) points -> (B,) points: the predicted size of the residual."""
         log_spread = spread_inputs(self, pooled, scores) @ self.spread_weights
         low, high = np.log(self.spread_range)
-        return np.exp(np.clip(log_spread, low, high)).astype(np.float32)
+        spread: Floats = np.exp(np.clip(log_spread, low, high)).astype(np.float32)
+        return spread
 
     def interval(self, pooled: Floats, score: float) -> Interval:
         """(P,) -> the interval around the score, points."""

@@ -31,24 +31,6 @@ EXACT_LIMIT = 10  # fragments: 1,024 coalitions
 PAIRS = 64  # random orders with their reverses, beyond that
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contributions:
-    """The answer for a batch, in points."""
-
-    score: Points
-    """(B,)"""
-    baseline: float
-    """The score of a clip of which nothing is shown."""
-    contribution: Points
-    """(B, K), one for every fragment of the clip, used or not."""
-    alone: Points
-    """(B, K): the score when this fragment alone is shown.   [Li18 Fig. 2]"""
-    without: Points
-    """(B, K): the score when all but this fragment are shown."""
-    standard_error: Points | None
-    """(B, K) of the contributions where they are estimates; None where they are exact."""
-
-
 @dataclass(frozen=True, slots=True)
 class Orders:
     """Random orders in which fragments appear, each followed by its reverse."""
@@ -104,43 +86,61 @@ class Coalitions:
         return cls(shown, alone, without, len(shown) - 1, orders)
 
 
-def contributions(
-    values: NDArray[np.floating],
-    coalitions: Coalitions,
-    *,
-    baseline: float,
-    blank: Masks,
-    used: tuple[int, ...],
-) -> Contributions:
-    """From the scores of the coalitions (B, M), whose fragments are `used` of the clip's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contributions:
+    """The answer for a batch, in points."""
 
-    `blank` (B, fragments of the clip) says which are black: they do not take part. `baseline` is
-    the score of the empty coalition, a constant of the checkpoint.
-    """
-    points = values.astype(np.float64)
-    points[:, 0] = baseline
-    points = _without_blank(points, coalitions, blank[:, used])
-    score = points[:, coalitions.full]
-    estimate, error = (
-        (shapley(points), None)
-        if coalitions.orders is None
-        else sampled_shapley(points, coalitions.orders)
-    )
+    score: Points
+    """(B,)"""
+    baseline: float
+    """The score of a clip of which nothing is shown."""
+    contribution: Points
+    """(B, K), one for every fragment of the clip, used or not."""
+    alone: Points
+    """(B, K): the score when this fragment alone is shown.   [Li18 Fig. 2]"""
+    without: Points
+    """(B, K): the score when all but this fragment are shown."""
+    standard_error: Points | None
+    """(B, K) of the contributions where they are estimates; None where they are exact."""
 
-    def of_clip(of_used: Points, of_unused: Points | float) -> Points:
-        result = np.empty(blank.shape)
-        result[:] = of_unused
-        result[:, used] = of_used
-        return result
+    @classmethod
+    def of(
+        cls,
+        values: NDArray[np.floating],
+        coalitions: Coalitions,
+        *,
+        baseline: float,
+        blank: Masks,
+        used: tuple[int, ...],
+    ) -> "Contributions":
+        """From the scores of the coalitions (B, M), whose players are the fragments `used`.
 
-    return Contributions(
-        score=score,
-        baseline=baseline,
-        contribution=of_clip(estimate, 0.0),
-        alone=of_clip(points[:, coalitions.alone], baseline),
-        without=of_clip(points[:, coalitions.without], score[:, None]),
-        standard_error=None if error is None else of_clip(error, 0.0),
-    )
+        `blank` (B, K) says which fragments are black; they do not take part. `baseline` is the
+        score of the empty coalition, a constant of the checkpoint.
+        """
+        points = values.astype(np.float64)
+        points[:, 0] = baseline
+        points = without_blank(points, coalitions, blank[:, used])
+        score = points[:, coalitions.full]
+        if coalitions.orders is None:
+            estimate, error = shapley(points), None
+        else:
+            estimate, error = sampled_shapley(points, coalitions.orders)
+
+        def of_clip(of_used: Points, of_others: Points | float) -> Points:
+            result = np.empty(blank.shape)
+            result[:] = of_others
+            result[:, used] = of_used
+            return result
+
+        return cls(
+            score=score,
+            baseline=baseline,
+            contribution=of_clip(estimate, 0.0),
+            alone=of_clip(points[:, coalitions.alone], baseline),
+            without=of_clip(points[:, coalitions.without], score[:, None]),
+            standard_error=None if error is None else of_clip(error, 0.0),
+        )
 
 
 def shapley(values: NDArray[np.floating]) -> Points:
@@ -170,7 +170,7 @@ def sampled_shapley(values: NDArray[np.floating], orders: Orders) -> tuple[Point
     return pairs.mean(axis=1), pairs.std(axis=1, ddof=1) / np.sqrt(pairs.shape[1])
 
 
-def _without_blank(values: Points, coalitions: Coalitions, blank: Masks) -> Points:
+def without_blank(values: Points, coalitions: Coalitions, blank: Masks) -> Points:
     """Coalitions that differ by blank fragments alone get one score: (B, M), (B, K) -> (B, M)."""
     result = values.copy()
     for clip in np.flatnonzero(blank.any(axis=1)):

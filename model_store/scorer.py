@@ -109,17 +109,21 @@ class Scorer:
 
         The same clip gives the same score alone and in any batch, within the engine's tolerance.
         """
-        if not clips:
-            return []
+        return self.examine(clips)[0] if clips else []
+
+    def examine(
+        self, clips: Sequence[NDArray[np.uint8]]
+    ) -> tuple[list[Score], NDArray[np.float32]]:
+        """`score`, and the pooled features (B, P) that confidence rests on; at least one clip."""
         shape = (self.spec.frames, self.spec.height, self.spec.width, 3)
         for clip in clips:
             if clip.shape != shape or clip.dtype != np.uint8:
                 raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
         batch = np.stack(clips)  # (B, T, H, W, 3)
-        confidence = self.checkpoint.confidence
         output = self.engine.score(batch)
         answer, pooled = output.contributions, pool(output.features)
-        return [
+        confidence = self.checkpoint.confidence
+        scores = [
             Score(
                 score=float(answer.score[i]),
                 baseline=float(answer.baseline),
@@ -131,6 +135,7 @@ class Scorer:
             )
             for i, blank in enumerate(blank_fragments(batch, self.spec))
         ]
+        return scores, pooled
 
     def check_golden(self) -> float:
         """Score the golden clip; how far off, in points.   Raises EngineError beyond tolerance."""

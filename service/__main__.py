@@ -1,9 +1,12 @@
 """`python -m service`: one process, one uvicorn worker, on HOST:PORT."""
 
 import asyncio
+import ipaddress
+import logging
 import math
 import os
 import sys
+from collections.abc import Mapping
 from types import FrameType
 
 import uvicorn
@@ -13,6 +16,8 @@ from model_store.store import Store
 from service.app import create_app
 from service.logs import configure_logging
 from service.settings import Settings
+
+log = logging.getLogger("service")
 
 
 class Server(uvicorn.Server):
@@ -47,6 +52,10 @@ def main() -> int:
         print("PORT: need a number", file=sys.stderr)
         return 2
     configure_logging(settings.log_level)
+    if unknown := unknown_settings(os.environ):
+        log.warning("settings that do not exist: %s", ", ".join(unknown))
+    if not settings.api_keys and not is_loopback(host):
+        log.warning("anybody who reaches %s may send clips: SCORING_API_KEYS is not set", host)
     failed = False
 
     def fail() -> None:
@@ -72,6 +81,19 @@ def main() -> int:
     )
     server.run()
     return 1 if failed else 0
+
+
+def unknown_settings(environment: Mapping[str, str]) -> list[str]:
+    """Names that begin like a setting and are none: typing errors, most likely."""
+    known = {f"SCORING_{name.upper()}" for name in Settings.model_fields}
+    return sorted(n for n in environment if n.startswith("SCORING_") and n not in known)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 if __name__ == "__main__":

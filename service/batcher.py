@@ -220,11 +220,16 @@ class Batcher:
         return _Batch(items, np.stack([item.clip for item in items]))
 
     def _infer(self) -> None:
-        while (work := self._staged.take()) is not None:
-            if isinstance(work, _Call):
-                self._run_call(work)
-            else:
-                self._run_batch(work)
+        while self._run_next():
+            pass  # and nothing of the last batch is kept while waiting
+
+    def _run_next(self) -> bool:
+        work = self._staged.take()
+        if isinstance(work, _Call):
+            self._run_call(work)
+        elif work is not None:
+            self._run_batch(work)
+        return work is not None
 
     def _run_call(self, call: _Call) -> None:
         if not call.future.set_running_or_notify_cancel():
@@ -263,10 +268,11 @@ class Batcher:
         try:
             scores = items[0].scorer.score(list(clips))
             check_finite(scores, len(items))
-        except torch.AcceleratorError:  # the device's context is lost: nothing will work again
-            raise
         except Exception as error:  # whichever clip provoked it must not fail the others
-            if isinstance(error, torch.OutOfMemoryError):
+            cause = error.__cause__ if isinstance(error, EngineError) else error
+            if isinstance(cause, torch.AcceleratorError):
+                raise  # the device's context is lost: nothing will work again
+            if isinstance(cause, torch.OutOfMemoryError):
                 self._metrics.oom_splits.inc()
                 torch.cuda.empty_cache()
             if len(items) == 1:

@@ -236,7 +236,7 @@ class _Worker:
         try:
             return await self._receive()
         except (OSError, EOFError, ValueError) as error:
-            raise DecoderFailed(f"the decoder stopped ({self._cause()})") from error
+            raise DecoderFailed(f"the decoder stopped ({await self._cause()})") from error
 
     def kill(self) -> None:
         """At once, whatever it is doing."""
@@ -299,12 +299,11 @@ class _Worker:
             content += part
         return bytes(content)
 
-    def _cause(self) -> str:
+    async def _cause(self) -> str:
         """How the process ended, if it did."""
-        if self._process is None:
-            return "killed"
+        assert self._process is not None
         try:
-            code = self._process.wait(timeout=1.0)
+            code = await asyncio.to_thread(self._process.wait, timeout=1.0)
         except subprocess.TimeoutExpired:
             return "no answer"
         return signal.Signals(-code).name if code < 0 else f"exit {code}"

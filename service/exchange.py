@@ -22,6 +22,7 @@ from service.problems import answer_problem
 log = logging.getLogger(__name__)
 
 LINGER_S = 5.0  # how long the rest of a refused body is read and thrown away
+QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -53,7 +54,9 @@ class ExchangeMiddleware:
                 self._metrics.request_seconds.observe(seconds)
                 if exchange.problem is not None:
                     self._metrics.rejected.labels(exchange.problem).inc()
-            log.info("request", extra=exchange.summary() | {"ms": round(1e3 * seconds, 1)})
+            summary = exchange.summary() | {"ms": round(1e3 * seconds, 1)}
+            quiet = summary["route"] in QUIET_ROUTES
+            log.log(logging.DEBUG if quiet else logging.INFO, "request", extra=summary)
             request_id.reset(token)
 
 

@@ -86,19 +86,24 @@ class LiveServer:
 
 @contextmanager
 def live_server(
-    store: Path, folder: Path, *, ready: bool = True, **settings: Any
+    store: Path, folder: Path, *, ready: bool = True, host: str = "127.0.0.1", **settings: Any
 ) -> Iterator[LiveServer]:
     """`python -m service` on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = {f"SCORING_{name.upper()}": str(value) for name, value in settings.items()}
-    quick = {f"SCORING_{name.upper()}": str(value) for name, value in QUICK.items()}
-    environment = os.environ | quick | variables | {"PORT": str(port), "SCORING_STORE": str(store)}
+    chosen = {f"SCORING_{k.upper()}": str(v) for k, v in (QUICK | settings).items()}
+    own = {"HOST": host, "PORT": str(port), "SCORING_STORE": str(store)}
+    environment = os.environ | chosen | own
     log = folder / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"], env=environment, stderr=output, cwd=folder
+            [sys.executable, "-m", "service"],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
         )
     server = LiveServer(process, port, log)
     try:
@@ -110,7 +115,7 @@ def live_server(
         process.wait()
 
 
-def wait_until_ready(server: LiveServer, timeout_s: float = 60.0) -> None:
+def wait_until_ready(server: LiveServer, timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()

@@ -1,7 +1,8 @@
-"""`python -m training simulate | pretrain | train | evaluate | publish`: making checkpoints."""
+"""`python -m training simulate | pretrain | train | evaluate | calibrate | publish`."""
 
 import typer
 
+from training.commands.calibrate import calibrate
 from training.commands.evaluate import evaluate
 from training.commands.pretrain import pretrain
 from training.commands.publish import publish
@@ -11,10 +12,10 @@ from training.simulator.command import simulate
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Simulate, train, evaluate and publish checkpoints.\n\n"
+    help="Simulate, train, evaluate, calibrate and publish checkpoints.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, pretrain, train, evaluate, publish):
+for command in (simulate, pretrain, train, evaluate, calibrate, publish):
     app.command()(command)
 
 

@@ -123,6 +123,8 @@ class Batches:
 
     def begin_at(self, number: int) -> Iterator[Batch]:
         """From batch `number` on."""
+        if number >= len(self):
+            return
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self.batch, number)
             for following in range(number + 1, len(self) + 1):

@@ -38,7 +38,8 @@ class Scored:
 
     @property
     def residuals(self) -> Floats:
-        return np.abs(self.judged - self.scores)
+        residuals: Floats = np.abs(self.judged - self.scores)
+        return residuals
 
 
 def whitening_of(pooled: Floats) -> tuple[Floats, Floats]:

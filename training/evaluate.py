@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from model_store.clip import load_clip
 from model_store.errors import ClipError
@@ -34,6 +36,10 @@ class Evaluation:
     scorer: Scorer
     clips: Sequence[JudgedClip]
     scores: Sequence[Score]
+    pooled: NDArray[np.float32]
+    """(N, P), see `model_store.confidence.pool`."""
+    thumbnails: NDArray[np.float32]
+    """(N, 192): each clip's mean picture, 8×8."""
 
     @property
     def predicted(self) -> NDArray[np.float64]:
@@ -54,13 +60,23 @@ def score_clips(
     if network.target == "execution" and any(clip.difficulty is None for clip in clips):
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
+    pooled, thumbnails = [], []
     for frames in _batches(_frames(clips, scorer.spec), BATCH):
-        answers = scorer.score(frames)
+        answers, features = scorer.examine(frames)
+        pooled.append(features)
+        thumbnails += [thumbnail(clip) for clip in frames]
         for answer, clip in zip(answers, clips[len(scores) :], strict=False):
             scores.append(answer.with_difficulty(clip.difficulty, rule, network.target))
         if progress is not None:
             progress(len(scores), len(clips))
-    return Evaluation(scorer, clips, scores)
+    return Evaluation(scorer, clips, scores, np.concatenate(pooled), np.stack(thumbnails))
+
+
+def thumbnail(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(T, H, W, 3) -> (192,): the mean picture, averaged to 8×8."""
+    mean = torch.from_numpy(frames.mean(axis=0, dtype=np.float32)).permute(2, 0, 1)
+    small: NDArray[np.float32] = F.adaptive_avg_pool2d(mean, 8).flatten().numpy()
+    return small
 
 
 def measures(evaluation: Evaluation) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """
-The extractor's forward and backward pass as training wants it on a CPU: about 3 times as fast.
+The extractor's forward and backward pass as training wants it on a CPU.
 
-Same parameters and same function as `C3DExtractor`; a test holds both against each other. What
-differs is memory traffic, which is where a CPU spends its time at these sizes: channels stay
-last from the uint8 frames on, batch statistics come from two matrix products, normalisation is
-applied after the pool, where a quarter or an eighth of the values is left (max and an increasing
-function commute; the sign of its factor goes into the convolution), and frozen normalisation is
-folded into the convolution.
+Same parameters and same function as `C3DExtractor`; a test holds both against each other in
+double precision. What differs is memory traffic, which is where a CPU spends its time at these
+sizes: channels stay last from the uint8 frames on, batch statistics come from two matrix
+products, normalisation is applied after the pool, where a quarter or an eighth of the values is
+left (max and an increasing function commute; the sign of its factor goes into the convolution),
+and frozen normalisation is folded into the convolution.
+
+CPU time of one training step, compact, bfloat16 with AMX, for a fragment of 64×64: 10.3 ms by the
+plain module, 9.0 ms here, 6.0 ms frozen; without `memory.py` the plain module takes 18 ms.
 
 Shapes: B fragments, L frames, H W pixels, C channels. "Rows" are tensors (B, L, H, W, C).
 """

@@ -126,8 +126,9 @@ def readme(card: Card) -> str:
         "",
         "| | Spearman | mean distance, points | share of always the mean |",
         "|---|---|---|---|",
-        _figures_row("validation (chose the weights)", card.metrics["validation"]),
     ]
+    if "validation" in card.metrics:
+        lines.append(_figures_row("validation (chose the weights)", card.metrics["validation"]))
     if measured is not None:
         lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
         if "difficulty_alone" in measured:

@@ -17,19 +17,21 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
 
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
 from training.errors import RunError
 from training.forward import Device
+from training.head_phase import HeadPhase
 from training.material import Material
 from training.metrics import mean_distance, spearman
-from training.phases import HeadPhase, Phase, Trainee, WholePhase
-from training.run_folder import RunFolder, State, StepLog
+from training.record import Record
+from training.run_folder import RunFolder, State
 from training.runspec import RunSpec
 from training.schedule import cosine_factor, steps_factor
+from training.trainee import Phase, Trainee
+from training.whole_phase import WholePhase
 
 COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "gradient",
@@ -60,14 +62,12 @@ class Trainer:
         self.run, self.folder, self.save_every = run, folder, save_every
         device = Device.best()
         network = new_network(run, material).to(device.kind)
-        self.trainee = Trainee(
-            run, material, network, new_auxiliary(run, material, network), device
-        )
-        if self.trainee.auxiliary is not None:
-            self.trainee.auxiliary.to(device.kind)
+        auxiliary = new_auxiliary(run, material, network)
+        if auxiliary is not None:
+            auxiliary.to(device.kind)
+        self.trainee = Trainee(run, material, network, auxiliary, device)
         self.position = Position()
         self.best = -math.inf
-        self.validated: dict[str, float] = {}
         self._saved = time.monotonic()
 
     def train(self, bar: Bar) -> dict[str, Any]:
@@ -75,83 +75,67 @@ class Trainer:
         state = self.folder.load_state()
         if state is not None:
             self._restore(state)
-        done = self.position.step
-        with (
-            StepLog(self.folder.path / "log.csv", COLUMNS, done) as log,
-            SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=done + 1) as board,
-        ):
+        with Record(self.folder.path, COLUMNS, self.position.step, bar) as record:
             for number, epochs in enumerate((self.run.head_epochs, self.run.epochs)):
-                if number == self.position.phase:
-                    if self.position.epoch < epochs:
-                        phase: Phase = (
-                            WholePhase(self.trainee) if number else HeadPhase(self.trainee, bar)
-                        )
-                        optimiser = torch.optim.Adam(phase.groups, fused=True)
-                        if state is not None and state["optimiser"] is not None:
-                            optimiser.load_state_dict(state["optimiser"])
-                        self._run(phase, optimiser, log, board, bar)
-                    state = None
-                    self.position = dataclasses.replace(
-                        self.position, phase=number + 1, epoch=0, batch=0
+                if number < self.position.phase:
+                    continue
+                if self.position.epoch < epochs:
+                    phase: Phase = (
+                        WholePhase(self.trainee) if number else HeadPhase(self.trainee, bar)
                     )
-                    self._save(None)
+                    optimiser = torch.optim.Adam(phase.groups, fused=True)
+                    if state is not None and state["optimiser"] is not None:
+                        optimiser.load_state_dict(state["optimiser"])
+                    self._phase(phase, optimiser, record)
+                state = None
+                self.position = dataclasses.replace(
+                    self.position, phase=number + 1, epoch=0, batch=0
+                )
+                self._save(None)
         return self.folder.load_best()[1]
 
-    def _run(
-        self,
-        phase: Phase,
-        optimiser: torch.optim.Optimizer,
-        log: StepLog,
-        board: SummaryWriter,
-        bar: Bar,
+    def _phase(self, phase: Phase, optimiser: torch.optim.Optimizer, record: Record) -> None:
+        for epoch in range(self.position.epoch, phase.epochs):
+            begun = time.monotonic()
+            self._epoch(phase, epoch, optimiser, record)
+            validated = self._validate(phase, epoch)
+            now = time.monotonic()
+            title = f"{phase.name} {epoch + 1}/{phase.epochs}"
+            record.epoch(self.position.step, title, validated, now - begun)
+            self.position.epoch, self.position.batch = epoch + 1, 0
+            self._save(optimiser)
+
+    def _epoch(
+        self, phase: Phase, epoch: int, optimiser: torch.optim.Optimizer, record: Record
     ) -> None:
         position, total = self.position, phase.epochs * phase.batches
-        for epoch in range(position.epoch, phase.epochs):
-            title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-            begun = asked = time.monotonic()
-            for inputs in phase.inputs(epoch, position.batch):
-                got = time.monotonic()
-                figures = self._step(phase, optimiser, inputs, epoch * phase.batches, total)
-                position.step += 1
-                position.batch += 1
-                log.write(position.step, figures)
-                now = time.monotonic()
-                position.seconds += now - asked
-                speed = {
-                    "clips_per_s": len(inputs.clips) / (now - asked),
-                    "waiting": (got - asked) / (now - asked),
-                }
-                for name, value in (figures | speed).items():
-                    board.add_scalar(f"step/{name}", value, position.step)
-                shown = {name: figures[name] for name in ("loss", "alpha", "rate")}
-                done = epoch * phase.batches + position.batch
-                bar.update(done, total, phase=title, figures=shown | speed | self.validated)
-                if now - self._saved >= self.save_every:
-                    self._save(optimiser)
-                asked = time.monotonic()
-            self._validate(phase, epoch)
-            for name, value in self.validated.items():
-                board.add_scalar(f"validation/{name}", value, position.step)
-            position.seconds += time.monotonic() - asked
-            position.epoch, position.batch = epoch + 1, 0
-            self._save(optimiser)
-            told = {"loss": figures["loss"], "auxiliary": figures["auxiliary"]} | self.validated
-            bar.say(
-                f"{title}: "
-                + "  ".join(f"{name} {value:.4g}" for name, value in told.items())
-                + f"  in {time.monotonic() - begun:.0f} s"
-            )
+        title = f"{phase.name} {epoch + 1}/{phase.epochs}"
+        asked = time.monotonic()
+        for inputs in phase.inputs(epoch, position.batch):
+            got = time.monotonic()
+            done = epoch * phase.batches + position.batch
+            figures = self._step(phase, optimiser, inputs, rate_factor(self.run, done, total))
+            position.step += 1
+            position.batch += 1
+            now = time.monotonic()
+            spent = now - asked
+            position.seconds += spent
+            speed = {"clips_per_s": len(inputs.clips) / spent, "waiting": (got - asked) / spent}
+            record.step(position.step, figures, speed)
+            shown = {name: figures[name] for name in ("loss", "alpha", "rate")}
+            record.show(done + 1, total, title, shown | speed)
+            if now - self._saved >= self.save_every:
+                self._save(optimiser)
+            asked = time.monotonic()
 
     def _step(
         self,
         phase: Phase,
         optimiser: torch.optim.Optimizer,
         inputs: Any,
-        before: int,
-        total: int,
+        factor: float,
     ) -> dict[str, float]:
-        """One update; the figures of the log. `before` steps of `total` were in earlier epochs."""
-        factor = rate_factor(self.run, before + self.position.batch, total)
+        """One update with rates × `factor`; the figures of the log."""
         for group in optimiser.param_groups:
             group["lr"] = group["base"] * factor
         torch.manual_seed((self.run.seed << 32) + self.position.step)
@@ -184,29 +168,29 @@ class Trainer:
             )
         return figures
 
-    def _validate(self, phase: Phase, epoch: int) -> None:
+    def _validate(self, phase: Phase, epoch: int) -> dict[str, float]:
         """Measure, and keep the weights if they are the best so far."""
         material = self.trainee.material
         judged = material.judged[material.validation]
         predicted = phase.validate()
-        self.validated = {
-            "spearman": spearman(predicted, judged),
-            "mean_distance": mean_distance(predicted, judged),
-        }
-        if self.validated["spearman"] > self.best:
-            self.best = self.validated["spearman"]
+        distance = mean_distance(predicted, judged)
+        always_mean = mean_distance([material.mean] * len(judged), judged)
+        validated = {"spearman": spearman(predicted, judged), "mean_distance": distance}
+        if always_mean > 0:
+            validated["distance_share"] = distance / always_mean
+        if validated["spearman"] > self.best:
+            self.best = validated["spearman"]
             self.folder.save_best(
                 self.trainee.network.state_dict(),
-                self.validated
+                validated
                 | {
-                    "distance_share": self.validated["mean_distance"]
-                    / mean_distance([material.mean] * len(judged), judged),
                     "phase": phase.name,
                     "epoch": epoch + 1,
                     "step": self.position.step,
                     "hours": self.position.seconds / 3600,
                 },
             )
+        return validated
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         auxiliary = self.trainee.auxiliary

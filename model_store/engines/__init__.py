@@ -37,8 +37,9 @@ def make_engine(
     """An engine that runs `network`, tried on a blank clip. "auto" takes the first that works.
 
     `cache` is a folder for converted networks (openvino), by default SCORING_CACHE or the user's
-    cache folder. `threads` are CPU threads, by default as many as the library finds cores;
-    openvino keeps a pool of its own an engine, torch has one pool for the whole process.
+    cache folder. `threads` is for the CPU, by default one a core that the library sees: give it
+    in a container, where that is not what the process may use. openvino has a pool of its own,
+    torch one for the whole process, whose size is then set for everybody.
     Raises EngineError with the reason if it cannot run here.
     """
     if name not in get_args(EngineName):

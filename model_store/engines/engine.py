@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip import blank_fragments
-from model_store.contributions import Contributions, contributions
+from model_store.contributions import Contributions
 from model_store.engines.parts import Parts
 from model_store.errors import EngineError
 
@@ -64,7 +64,7 @@ class Engine:
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
         blank: Any = blank_fragments(clips, self.spec)
-        answer = contributions(
+        answer = Contributions.of(
             values, self.coalitions, baseline=self.baseline, blank=blank, used=self.used
         )
         return EngineOutput(features, answer)
@@ -78,12 +78,17 @@ class Engine:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
 
     def check(self) -> None:
-        """Score a blank clip, whose score is known. Raises EngineError."""
+        """Score a blank clip, for which all answers are the baseline. Raises EngineError."""
         blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
-        [score] = self.predict(blank)
-        if not abs(score - self.baseline) <= self.runtime.tolerance:
+        try:
+            answers = np.append(self.runtime.values(blank)[1], self.runtime.scores(blank))
+        except RuntimeError as error:
+            raise EngineError(f"{self.name} failed: {error}") from error
+        off = np.abs(answers - self.baseline).max()
+        if not off <= self.runtime.tolerance:
             raise EngineError(
-                f"{self.name} gives a blank clip {score} points, the reference {self.baseline}"
+                f"{self.name} is off by {off:.4f} points on a blank clip,"
+                f" allowed are {self.runtime.tolerance}"
             )
 
     def _checked(self, clips: Clips) -> Clips:

@@ -75,7 +75,7 @@ class CudaRuntime:
         errors = {}
         for dtype in HALF:
             half = deepcopy(extraction).to(self.device)
-            half.extractors.to(dtype).to(memory_format=torch.channels_last_3d)
+            half.extractors.to(dtype=dtype, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
             errors[dtype] = float((self.plain_head(half(clip).float()) - expected).abs())
             if errors[dtype] <= self.tolerance:
                 return half

@@ -24,7 +24,6 @@ from tests.clips import (
 )
 
 INTRA = LOSSLESS["options"] | {"g": "1"}
-REORDERED = {"qp": "1", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
 
 
 @pytest.mark.parametrize("broken", [[50], [0], [99], [10, 11, 12, 60]])

@@ -1,11 +1,10 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import torch
 
 from model_store.store import Store
 from tests.checkpoints import tiny_store
-from tests.clips import clip_bytes
 from tests.servers import LiveServer, live_server
 
 
@@ -16,6 +15,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    torch.set_num_threads(1)  # small tensors: more threads only wait for one another
     return tiny_store(tmp_path_factory.mktemp("store"))
 
 
@@ -23,13 +23,3 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with live_server(store.root, tmp_path_factory.mktemp("server")) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def dive() -> bytes:
-    return clip_bytes(frames=151)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

@@ -127,7 +127,7 @@ def test_one_bad_clip_fails_alone(batcher: Batcher, metrics: Metrics) -> None:
 def test_too_little_device_memory_halves_the_batch(batcher: Batcher, metrics: Metrics) -> None:
     def small_device(values: list[int]) -> None:
         if len(values) > 2:
-            raise torch.OutOfMemoryError("out of memory")
+            raise EngineError("failed") from torch.OutOfMemoryError("out of memory")
 
     scorer = Brightness(small_device)
     with held(batcher):
@@ -177,7 +177,20 @@ def test_a_clip_cancelled_in_the_prepared_batch_is_not_scored(batcher: Batcher) 
     assert scorer.batches == [[2]]
 
 
-@pytest.mark.parametrize("error", [SystemExit(), torch.AcceleratorError("device lost")])
+def engine_error(cause: Exception) -> EngineError:
+    error = EngineError("failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(),
+        torch.AcceleratorError("device lost"),
+        engine_error(torch.AcceleratorError("device lost")),
+    ],
+)
 def test_when_the_inference_thread_dies_nobody_waits_for_ever(
     batcher: Batcher, deaths: list[str], error: BaseException
 ) -> None:

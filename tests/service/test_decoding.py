@@ -117,9 +117,9 @@ async def test_errors_cross_the_process_border(content: bytes, error: type[Excep
 
 async def test_limits_and_trim_reach_the_worker() -> None:
     async with pool() as decoders:
+        small = dataclasses.replace(JOB, limits=ClipLimits(max_frames=100))
         with pytest.raises(ClipTooLarge):
-            limits = ClipLimits(max_frames=100)
-            await decode(decoders, clip_bytes(), dataclasses.replace(JOB, limits=limits))
+            await decode(decoders, clip_bytes(), small)
         with pytest.raises(InvalidTrim):
             await decode(decoders, clip_bytes(), dataclasses.replace(JOB, start_s=60.0))
 

@@ -1,6 +1,7 @@
 import errno
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -8,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from model_store import errors as store_errors
 from service import errors
-from service.problems import INTERNAL, KINDS, problem_of
+from service.problems import KINDS, problem_of
 
 STATUS = {
     store_errors.NotAVideo: 415,
@@ -116,5 +117,7 @@ def test_texts_are_short_and_printable() -> None:
     assert len(body["detail"]) <= 300
 
 
-def test_internal_is_a_500() -> None:
-    assert INTERNAL.status == 500
+def test_every_type_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "service/README.md").read_text()
+    for kind in {*KINDS.values()} - {KINDS[errors.ClientGone]}:  # nobody is there to be told
+        assert f"`{kind.uri}`" in readme

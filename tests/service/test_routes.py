@@ -232,7 +232,7 @@ async def test_requests_that_wait_are_scored_together_with_the_same_result(app: 
 
 
 async def test_a_full_queue_is_429_and_frees_itself(store: Store) -> None:
-    async with running_app(store, queue_fragments=18) as app:
+    async with running_app(store, queue_fragments=18, checkpoints="diving") as app:
         with held(app):
             tasks = [asyncio.create_task(app.score(clip_bytes())) for _ in range(2)]
             await until(app, "score_queue_clips", 2)
@@ -246,7 +246,7 @@ async def test_a_full_queue_is_429_and_frees_itself(store: Store) -> None:
 
 
 async def test_a_passed_deadline_is_504_and_leaves_nothing_behind(store: Store) -> None:
-    async with running_app(store, deadline_s=0.5) as app:
+    async with running_app(store, deadline_s=3.0, checkpoints="diving") as app:
         with held(app):
             assert (await app.score(clip_bytes())).status_code == 504
             assert await metric(app, "score_queue_fragments") == 0
@@ -254,7 +254,7 @@ async def test_a_passed_deadline_is_504_and_leaves_nothing_behind(store: Store) 
 
 
 async def test_a_client_that_leaves_is_dropped(store: Store) -> None:
-    async with running_app(store) as app:
+    async with running_app(store, checkpoints="diving") as app:
         scored = await metric(app, "score_fragments_total")
         with held(app):
             body, sent = asyncio.Event(), []
@@ -289,7 +289,7 @@ async def test_a_client_that_leaves_is_dropped(store: Store) -> None:
 async def test_an_engine_error_is_a_500_that_tells_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_app(store) as app:
+    async with running_app(store, checkpoints="diving") as app:
 
         def fail(self: Scorer, clips: Any) -> Any:
             raise EngineError("secret")
@@ -305,7 +305,7 @@ async def test_an_engine_error_is_a_500_that_tells_nothing(
 async def test_a_dead_inference_thread_fails_liveness_and_asks_for_an_end(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running_app(store) as app:
+    async with running_app(store, checkpoints="diving") as app:
         failures: list[str] = []
         app.service._on_failure = lambda: failures.append("failed")
 
@@ -331,7 +331,7 @@ async def test_not_ready_until_the_golden_clip_is_scored(
         return original(self)
 
     monkeypatch.setattr(Scorer, "check_golden", slow)
-    async with running_app(store, ready=False) as app:
+    async with running_app(store, ready=False, checkpoints="diving") as app:
         assert (await app.client.get("/livez")).status_code == 200
         not_ready = await app.client.get("/readyz")
         assert not_ready.status_code == 503
@@ -350,7 +350,7 @@ async def test_a_wrong_golden_score_is_a_failure(
         raise EngineError("off by 3 points")
 
     monkeypatch.setattr(Scorer, "check_golden", wrong)
-    async with running_app(store, ready=False) as app, asyncio.timeout(20):
+    async with running_app(store, ready=False, checkpoints="diving") as app, asyncio.timeout(20):
         while app.service.phase is not Phase.FAILED:
             await asyncio.sleep(0.02)
         assert (await app.client.get("/readyz")).status_code == 503
@@ -358,7 +358,7 @@ async def test_a_wrong_golden_score_is_a_failure(
 
 
 async def test_draining_refuses_new_work(store: Store) -> None:
-    async with running_app(store) as app:
+    async with running_app(store, checkpoints="diving") as app:
         with held(app):
             running = asyncio.create_task(app.score(clip_bytes()))
             await until(app, "score_queue_clips", 1)

@@ -126,7 +126,8 @@ def test_a_client_that_hangs_up_while_it_sends_leaves_nothing(server: LiveServer
             b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
             b'--b\r\nContent-Disposition: form-data; name="clip"; filename="c"\r\n\r\n'
-            + b"\0" * 3_000_000
+            + b"\0"
+            * 3_000_000
         )
         time.sleep(0.2)
         assert open_uploads(server)
@@ -202,6 +203,13 @@ def test_an_empty_store_and_a_bad_setting_end_the_process(tmp_path: Path) -> Non
     with live_server(tmp_path, tmp_path, ready=False, batch_clips="none") as server:
         assert server.process.wait(timeout=60) == 2
         assert "SCORING_BATCH_CLIPS" in server.log.read_text()
+
+
+def test_what_an_operator_should_know_is_said_at_the_start(store: Store, tmp_path: Path) -> None:
+    with live_server(store.root, tmp_path, host="0.0.0.0", queue_fragment=5) as server:
+        said = " ".join(line["message"] for line in server.log_lines())
+    assert "SCORING_QUEUE_FRAGMENT" in said
+    assert "SCORING_API_KEYS" in said
 
 
 def children_of(pid: int) -> list[int]:

@@ -9,13 +9,13 @@ from service.settings import Settings
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCORING_CHECKPOINTS", "diving, vault@2,")
-    monkeypatch.setenv("SCORING_API_KEYS", "one,two")
+    monkeypatch.setenv("SCORING_API_KEYS", "first-key,second-key")
     monkeypatch.setenv("SCORING_MAX_CLIP_SECONDS", "12.5")
     settings = Settings()
     assert settings.checkpoints == ("diving", "vault@2")
-    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert [key.get_secret_value() for key in settings.api_keys] == ["first-key", "second-key"]
     assert settings.clip_limits.max_seconds == 12.5
-    assert "one" not in repr(settings)
+    assert "first-key" not in repr(settings)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,29 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
             assert torch.equal(ours[name], tensor), name
 
 
+@pytest.mark.parametrize("step", [2, 4, 10])  # the last of an epoch, of a phase, of the run
+def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, step):
+    run = dataclasses.replace(run, head_epochs=2, head_batch=24, epochs=1)
+    whole, figures = train(run, tmp_path / "whole")
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(RunFolder):
+        def save_state(self, state):
+            super().save_state(state)
+            if state["position"]["step"] == step:
+                raise Stopped
+
+    stopped = Stopping(tmp_path / "stopped")
+    stopped.open(run.to_json())
+    with pytest.raises(Stopped):
+        Trainer(run, material_of(run), stopped, save_every=0.0).train(Quiet())
+    folder, again = train(run, stopped.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    assert {**again, "hours": 0} == {**figures, "hours": 0}
+
+
 def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
     run = dataclasses.replace(run, epochs=2)
     whole, _ = train(run, tmp_path / "run")

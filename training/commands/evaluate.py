@@ -12,6 +12,30 @@ from rich.table import Table
 from training.commands.failures import told
 from training.commands.options import Engine
 
+FEWEST_FOR_PAIRS = 50
+ROWS = (
+    "spearman",
+    "mean_distance",
+    "distance_share",
+    "relative_l2",
+    "coverage",
+    "width_share",
+    "pairs_localised",
+    "pairs_agreement",
+    "pairs_ordered",
+    "pairs_ordered_worst",
+    "stage_agreement",
+    "foreign_flagged",
+    "own_flagged",
+)
+BLOCKS = (
+    "training_mean",
+    "difficulty_alone",
+    "shortcuts",
+    "pairs_ordered_by_kind",
+    "stage_agreement_by_stage",
+)
+
 
 def evaluate(
     checkpoint: Annotated[str, typer.Option(help="NAME, or NAME@VERSION.")],
@@ -22,6 +46,9 @@ def evaluate(
         int | None, typer.Option(min=2, help="Instead: this many clips, simulated now.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated clips.")] = 0,
+    foreign: Annotated[
+        Path | None, typer.Option(help="Folder of videos that are nothing of the kind.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
     store: Annotated[
@@ -30,56 +57,81 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint on judged clips that it has not seen, as the service would score them.
 
+    With --simulate a fifth as many counterfactual pairs are simulated too: two clips alike but
+    for one fault. They show whether the contributions point at it.
+
     Example: python -m training evaluate --checkpoint diving --simulate 300 --seed 7
     """
     with told():
         from model_store.scorer import Scorer
         from model_store.store import Store
-        from training.datasets.annotations import read_annotations
+        from training.datasets.annotations import JudgedClip, read_annotations
         from training.display import bar
         from training.errors import RunError
-        from training.evaluate import measures, score_clips
+        from training.evaluate import Evaluation, measures, score_clips
+        from training.truth import (
+            confidence_figures,
+            flagged_share,
+            pair_figures,
+            shortcut_figures,
+            stage_figures,
+        )
 
         if (data is None) == (simulate is None):
             raise RunError("give either --data FOLDER or --simulate N")
         scorer = Scorer(Store(store).load(checkpoint), engine.value)
+
+        def scored(clips: list[JudgedClip], phase: str) -> Evaluation:
+            with bar("clips") as shown:
+                return score_clips(
+                    scorer, clips, lambda done, total: shown.update(done, total, phase=phase)
+                )
+
+        pairs: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
-            if data is not None:
-                clips = read_annotations(data, "test")
+            if simulate is None:
+                clips = read_annotations(data or Path(), "test")
                 source: dict[str, Any] = {"data": str(data), "split": "test"}
             else:
-                clips = read_annotations(
-                    _simulated(scorer.spec.action, simulate or 0, seed, Path(temporary))
-                )
+                action, here = scorer.spec.action, Path(temporary)
+                clips = read_annotations(_simulated(action, simulate, seed, here / "clips"))
                 source = {"simulated": simulate, "seed": seed}
-            with bar("clips") as shown:
-                evaluation = score_clips(
-                    scorer, clips, lambda done, total: shown.update(done, total, phase="scoring")
+            evaluation = scored(clips, "scoring")
+            if simulate is not None and simulate >= FEWEST_FOR_PAIRS:
+                folder = _simulated(
+                    action, simulate // 5, seed, here / "pairs", first=simulate, pairs=True
                 )
-        figures = measures(evaluation) | source
+                pairs = pair_figures(scored(read_annotations(folder), "scoring pairs"))
+        figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
+        figures |= pairs | shortcut_figures(evaluation)
+        if foreign is not None:
+            figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
+        figures |= source
         print_figures(figures)
         if json_file is not None:
             json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _simulated(action: str, clips: int, seed: int, folder: Path) -> Path:
+def _simulated(
+    action: str, clips: int, seed: int, folder: Path, *, first: int = 0, pairs: bool = False
+) -> Path:
     from training.errors import RunError
     from training.simulator.dataset import write_dataset
 
     if action not in ("diving", "vault"):
         raise RunError(f"there is no simulator for {action}, give --data")
-    write_dataset(action, clips, seed, folder / "data")
-    return folder / "data"
+    write_dataset(action, clips, seed, folder, first=first, pairs=pairs)
+    return folder
 
 
 def print_figures(figures: dict[str, Any]) -> None:
     """As a table; figures in blocks come below those of the model."""
     table = Table("", "", title=f"{figures['checkpoint']} on {figures['clips']} clips")
-    for name in ("spearman", "mean_distance", "distance_share", "relative_l2"):
-        if figures[name] is not None:
+    for name in ROWS:
+        if figures.get(name) is not None:
             table.add_row(name.replace("_", " "), f"{figures[name]:.4f}")
     table.add_section()
-    for block in ("training_mean", "difficulty_alone"):
+    for block in BLOCKS:
         for name, value in figures.get(block, {}).items():
             table.add_row(f"{block}: {name}".replace("_", " "), f"{value:.4f}")
     Console().print(table)

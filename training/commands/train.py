@@ -148,5 +148,5 @@ def train(
             best = Trainer(run, material, folder, save_every=save_every).train(shown)
         typer.echo(
             f"best validation: Spearman {best['spearman']:.4f}, mean distance"
-            f" {best['mean_distance']:.3f} points ({best['distance_share']:.2f} of always the mean)"
+            f" {best['mean_distance']:.3f} points"
         )

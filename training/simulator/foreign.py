@@ -46,7 +46,7 @@ def drawn(draw: Callable[[ImageDraw.ImageDraw, int], None], background: tuple[in
     for t in range(FRAMES):
         image = Image.new("RGB", (WIDTH, HEIGHT), background)
         draw(ImageDraw.Draw(image), t)
-        frames[t] = image
+        frames[t] = np.asarray(image)
     return frames
 
 
@@ -138,7 +138,7 @@ def photograph(rng: np.random.Generator) -> Frames:
             picture.height - height,
         )
         box = (left, top, left + width, top + height)
-        frames[t] = picture.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box)
+        frames[t] = np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, box))
     return frames
 
 

@@ -1,0 +1,334 @@
+"""Engines against the reference, and the reference against whole passes of blanked clips."""
+
+import dataclasses
+import logging
+import os
+import shutil
+import sys
+import threading
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from model_store.clip import cut
+from model_store.contributions import shapley
+from model_store.engines import Engine, converted, make_engine
+from model_store.errors import EngineError
+from model_store.network import FragmentNetwork
+from model_store.spec import VAULT, ClipSpec
+from tests.checkpoints import TINY, tiny_network, tiny_spec
+
+needs_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available() and "FAIL_WITHOUT_CUDA" not in os.environ,
+    reason="no CUDA device",
+)
+NAMES = ["torch", "openvino", pytest.param("cuda", marks=[pytest.mark.cuda, needs_cuda])]
+
+
+def random_clips(spec: ClipSpec, count: int, seed: int = 0) -> NDArray[np.uint8]:
+    generator = np.random.default_rng(seed)
+    return generator.integers(256, size=(count, spec.frames, *spec.crop, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def spec() -> ClipSpec:
+    return dataclasses.replace(tiny_spec("vault"), start=VAULT.slack)
+
+
+@pytest.fixture(scope="module")
+def network(spec) -> FragmentNetwork:
+    return tiny_network(spec, seed=2)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def reference(network) -> Engine:
+    return make_engine(network, name="torch")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def engine(request, network, cache) -> Engine:
+    return make_engine(network, name=request.param, cache=cache)
+
+
+def test_the_reference_is_brute_force_over_all_coalitions(network, spec, reference):
+    # Whole forward passes of the network as trained, not folded, on clips with blanked frames.
+    [clip] = random_clips(spec, 1)
+    values = np.empty((1, 2**spec.fragments))
+    with torch.inference_mode():
+        for mask in range(2**spec.fragments):
+            shown = clip.copy()
+            for k in range(spec.fragments):
+                if not mask >> k & 1:
+                    frames = spec.fragment_frames(k)
+                    shown[frames.start : frames.stop] = 0
+            values[0, mask] = network(cut(torch.from_numpy(shown[None]), spec))
+    assert values.std() > 0.1
+
+    answer = reference.score(clip[None]).contributions
+    everyone = 2**spec.fragments - 1
+    assert answer.baseline == pytest.approx(values[0, 0], abs=1e-3)
+    np.testing.assert_allclose(answer.score, values[:, everyone], atol=1e-3)
+    np.testing.assert_allclose(answer.contribution, shapley(values), atol=1e-3)
+    bit = 1 << np.arange(spec.fragments)
+    np.testing.assert_allclose(answer.alone, values[:, bit], atol=1e-3)
+    np.testing.assert_allclose(answer.without, values[:, everyone - bit], atol=1e-3)
+
+
+def test_engines_agree_with_the_reference(engine, reference, spec):
+    clips = random_clips(spec, 3)
+    clips[1, :40] = 0
+    ours, theirs = engine.score(clips), reference.score(clips)
+    atol = engine.runtime.tolerance
+    relative = 0.03 if engine.name == "cuda" else 1e-4
+    np.testing.assert_allclose(
+        ours.features, theirs.features, atol=relative * np.abs(theirs.features).max()
+    )
+    assert ours.features.dtype == np.float32
+    for field in ("score", "contribution", "alone", "without"):
+        mine, expected = getattr(ours.contributions, field), getattr(theirs.contributions, field)
+        np.testing.assert_allclose(mine, expected, atol=atol, err_msg=field)
+    np.testing.assert_allclose(engine.predict(clips), theirs.contributions.score, atol=atol)
+
+
+def test_the_parts_sum_to_the_score(engine, spec):
+    answer = engine.score(random_clips(spec, 2)).contributions
+    total = answer.baseline + answer.contribution.sum(axis=1)
+    np.testing.assert_allclose(total, answer.score, atol=1e-9)
+    assert np.ptp(answer.score) > 0.01
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_a_batch_is_its_clips_one_by_one(engine, spec, count):
+    clips = random_clips(spec, count, seed=count)
+    together = engine.score(clips)
+    for index in range(count):
+        alone = engine.score(clips[index : index + 1])
+        for field in ("score", "contribution", "alone", "without"):
+            np.testing.assert_allclose(
+                getattr(together.contributions, field)[index],
+                getattr(alone.contributions, field)[0],
+                atol=engine.runtime.tolerance / 10,
+            )
+        np.testing.assert_allclose(together.features[index], alone.features[0], atol=0.05)
+    np.testing.assert_allclose(
+        engine.predict(clips), together.contributions.score, atol=engine.runtime.tolerance
+    )
+
+
+def test_what_is_blank_contributes_exactly_nothing(engine, spec):
+    clips = random_clips(spec, 2)
+    clips[0, : spec.fragment_frames(1).stop] = 0
+    clips[1] = 0
+    answer = engine.score(clips).contributions
+    assert (answer.contribution[0, :2] == 0).all()
+    assert (answer.alone[0, :2] == answer.baseline).all()
+    assert (answer.without[0, :2] == answer.score[0]).all()
+    assert (answer.contribution[0, 2:] != 0).all()
+    assert answer.score[1] == answer.baseline
+    assert (answer.contribution[1] == 0).all()
+
+
+def test_frames_outside_the_fragments_are_not_seen(engine, spec):
+    clips = random_clips(spec, 1)
+    changed = clips.copy()
+    changed[:, : spec.start] = 0
+    np.testing.assert_array_equal(engine.predict(changed), engine.predict(clips))
+
+
+def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
+    clips = random_clips(spec, 3)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(engine.score(clips)))
+    thread.start()
+    thread.join()
+    expected = engine.score(clips).contributions
+    np.testing.assert_allclose(answers[0].contributions.contribution, expected.contribution)
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [
+        np.zeros((1, 99, 32, 32, 3), np.uint8),
+        np.zeros((1, 100, 32, 32, 3), np.float32),
+        np.zeros((100, 32, 32, 3), np.uint8),
+        np.zeros((0, 100, 32, 32, 3), np.uint8),
+    ],
+)
+def test_other_clips_are_refused(reference, clips):
+    with pytest.raises(EngineError, match="need"):
+        reference.score(clips)
+    with pytest.raises(EngineError, match="need"):
+        reference.predict(clips)
+
+
+def test_clips_need_not_be_contiguous(engine, spec):
+    clips = random_clips(spec, 2)
+    view = np.asfortranarray(clips)
+    np.testing.assert_array_equal(engine.predict(view), engine.predict(clips))
+
+
+def test_threads_may_be_set(network, spec, cache, reference):
+    clips = random_clips(spec, 3)
+    expected = reference.predict(clips)
+    engine = make_engine(network, name="openvino", cache=cache, threads=1)
+    assert engine.runtime.threads == 1
+    np.testing.assert_allclose(engine.predict(clips), expected, atol=0.01)
+
+
+def test_fragments_that_are_not_used(cache):
+    spec = tiny_spec("vault")
+    network = tiny_network(spec, dataclasses.replace(TINY, fragments_used=(5,)), seed=4)
+    clips = random_clips(spec, 2)
+    for name in ("torch", "openvino"):
+        answer = make_engine(network, name=name, cache=cache).score(clips)
+        assert answer.features.shape[:2] == (2, 1)
+        assert (answer.contributions.contribution[:, :5] == 0).all()
+        np.testing.assert_allclose(
+            answer.contributions.baseline + answer.contributions.contribution[:, 5],
+            answer.contributions.score,
+        )
+
+
+def test_an_engine_that_is_not_there_says_why(network, monkeypatch):
+    with pytest.raises(EngineError, match="'tpu'"):
+        make_engine(network, name="tpu")  # type: ignore[arg-type]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError, match="CUDA"):
+        make_engine(network, name="cuda")
+
+
+def test_auto_takes_the_first_that_works(network, cache, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="model_store.engines")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert make_engine(network, cache=cache).name == "openvino"
+    monkeypatch.delitem(sys.modules, "model_store.engines.openvino_cpu")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert make_engine(network, cache=cache).name == "torch"
+    assert "OpenVINO cannot be imported" in caplog.text
+    with pytest.raises(EngineError, match="OpenVINO cannot be imported"):
+        make_engine(network, name="openvino", cache=cache)
+
+
+def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch):
+    from model_store.engines.torch_cpu import TorchRuntime
+
+    monkeypatch.setattr(TorchRuntime, "scores", lambda self, clips: np.full(len(clips), np.nan))
+    with pytest.raises(EngineError, match="off by nan points"):
+        make_engine(network, name="torch")
+
+
+def test_nothing_is_reported_to_anyone(network, cache):
+    make_engine(network, name="openvino", cache=cache)
+    assert sys.modules["openvino_telemetry"] is None
+
+
+@pytest.fixture(scope="module")
+def small() -> FragmentNetwork:
+    """Quick to convert."""
+    spec = tiny_spec("vault")
+    return tiny_network(spec, dataclasses.replace(TINY, fragments_used=(0,)))
+
+
+@pytest.fixture(scope="module")
+def converted_small(small, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("converted")
+    make_engine(small, name="openvino", cache=folder)
+    return folder
+
+
+@pytest.fixture
+def filled(converted_small, tmp_path) -> Path:
+    """A cache that holds `small` alone."""
+    return shutil.copytree(converted_small, tmp_path / "cache")
+
+
+def files(cache: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+
+def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
+    from model_store.engines import openvino_cpu
+
+    def convert(parts):
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(openvino_cpu, "convert", convert)
+
+
+def test_what_is_converted_is_kept_and_used(small, filled, monkeypatch):
+    clips = random_clips(small.clip_spec, 2)
+    expected = make_engine(small, name="torch").predict(clips)
+    kept = files(filled)
+    assert len(kept) == 7  # three models of two files, and the manifest
+    forbid_conversion(monkeypatch)
+    monkeypatch.setenv("SCORING_CACHE", str(filled))
+    for cache in (filled, None):
+        engine = make_engine(small, name="openvino", cache=cache)
+        np.testing.assert_allclose(engine.predict(clips), expected, atol=0.01)
+    assert files(filled) == kept
+
+
+def test_other_weights_are_another_entry(small, filled):
+    other = deepcopy(small)
+    other.head.baseline += 1.0
+    engine = make_engine(other, name="openvino", cache=filled)
+    assert len(list(filled.iterdir())) == 2
+    blank = np.zeros((1, engine.spec.frames, *engine.spec.crop, 3), np.uint8)
+    np.testing.assert_allclose(engine.predict(blank), engine.baseline, atol=0.01)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest"])
+def test_a_damaged_entry_is_replaced(small, filled, damage):
+    [entry] = filled.iterdir()
+    weights = entry / "extraction.bin"
+    content = weights.read_bytes()
+    if damage == "truncate":
+        weights.write_bytes(content[:1000])
+    elif damage == "flip":
+        weights.write_bytes(content[:1000] + bytes([content[1000] ^ 64]) + content[1001:])
+    elif damage == "remove":
+        (entry / "plain_head.xml").unlink()
+    else:
+        (entry / converted.MANIFEST).write_text("")
+    clips = random_clips(small.clip_spec, 1)
+    score = make_engine(small, name="openvino", cache=filled).predict(clips)
+    np.testing.assert_allclose(score, make_engine(small, name="torch").predict(clips), atol=0.01)
+    assert [path.name for path in filled.iterdir()] == [entry.name]
+    assert converted.is_whole(entry)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(small, tmp_path, caplog):
+    place = tmp_path / "file"
+    place.write_text("not a folder")
+    engine = make_engine(small, name="openvino", cache=place / "cache")
+    assert engine.name == "openvino"
+    assert "cannot be kept" in caplog.text
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("SCORING_CACHE", str(tmp_path))
+    assert converted.default_cache() == tmp_path
+    monkeypatch.delenv("SCORING_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert converted.default_cache() == tmp_path / "xdg" / "fragment-scorer"
+
+
+@pytest.mark.cuda
+@needs_cuda
+def test_graphs_of_all_sizes_on_a_gpu(network, reference, spec):
+    engine = make_engine(network, name="cuda")
+    clips = random_clips(spec, 37)
+    expected = reference.predict(clips)
+    for count in (1, 3, 8, 37, 2):
+        np.testing.assert_allclose(engine.predict(clips[:count]), expected[:count], atol=0.25)
+        answer = engine.score(clips[:count]).contributions
+        np.testing.assert_allclose(answer.score, expected[:count], atol=0.25)

@@ -1,0 +1,73 @@
+"""`python -m training calibrate`"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.failures import told
+from training.commands.options import Engine
+
+
+def calibrate(
+    checkpoint: Annotated[str, typer.Option(help="NAME, or NAME@VERSION.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder of judged clips that it never saw; may be given again."),
+    ],
+    familiar: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of the clips it was trained on: what it knows. May repeat."),
+    ] = None,
+    coverage: Annotated[float, typer.Option(help="Share of scores inside the interval.")] = 0.9,
+    metrics: Annotated[
+        Path | None, typer.Option(help="JSON of `evaluate`, to go into the card.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split of the clips.")] = 0,
+    engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
+    source: Annotated[
+        Path | None, typer.Option(help="Store to read from; else the same as --store.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
+    ] = None,
+) -> None:
+    """Give a checkpoint intervals and a sense of the unfamiliar, and publish that as a version.
+
+    Nothing is trained again: judge some clips of your own, and their scores tell how far off
+    the network is on clips like yours.
+
+    Example: python -m training calibrate --checkpoint diving --data data/our-meet
+    """
+    with told():
+        from model_store.scorer import Scorer
+        from model_store.store import Store
+        from training.calibrate import calibrate as fit
+        from training.calibrate import publish_calibrated
+        from training.datasets.annotations import read_annotations
+        from training.display import bar
+        from training.errors import RunError
+
+        if not 0.5 <= coverage < 1:
+            raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
+        try:
+            figures = None if metrics is None else json.loads(metrics.read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{metrics} is not readable JSON: {error}") from error
+        original = Store(source or store).load(checkpoint)
+        clips = [clip for folder in data for clip in read_annotations(folder)]
+        known = [clip for folder in familiar or [] for clip in read_annotations(folder, "train")]
+        with bar("clips") as shown:
+            confidence = fit(
+                Scorer(original, engine.value),
+                clips,
+                known,
+                seed=seed,
+                coverage=coverage,
+                progress=lambda done, total: shown.update(done, total, phase="scoring"),
+            )
+        published = publish_calibrated(
+            Store(store), original, confidence, clips=len(clips), metrics=figures
+        )
+        typer.echo(f"published {published.name}@{published.version}: {published.path}")

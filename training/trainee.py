@@ -1,0 +1,96 @@
+"""
+What a run trains, with what and on what; and what a phase of training must offer.
+
+Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_store.network import FragmentNetwork
+from training.auxiliary import AuxiliaryHeads
+from training.batches import Batch, Batches
+from training.forward import Device, features_by_fragment, join
+from training.material import Material
+from training.runspec import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step predicted, (B,) points each; `auxiliary` is a loss in points²."""
+
+    predicted: Tensor
+    judged: Tensor
+    auxiliary: Tensor
+
+
+class Inputs(Protocol):
+    """Of one step; `clips` (B,) are indices into the material."""
+
+    @property
+    def clips(self) -> NDArray[np.int64]: ...
+
+
+class Phase(Protocol):
+    """A part of a run with an optimiser of its own."""
+
+    name: str
+    epochs: int
+    groups: list[dict[str, Any]]
+    """Parameter groups with a `base` learning rate each."""
+
+    @property
+    def batches(self) -> int:
+        """Steps an epoch."""
+        ...
+
+    def inputs(self, epoch: int, first: int) -> Iterator[Any]:
+        """`Inputs` of the steps of an epoch from number `first` on."""
+        ...
+
+    def forward(self, inputs: Any) -> Outcome: ...
+
+    def validate(self) -> NDArray[np.float32]:
+        """Predictions for the validation clips, as the service would score them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trainee:
+    run: RunSpec
+    material: Material
+    network: FragmentNetwork
+    auxiliary: AuxiliaryHeads | None
+    device: Device
+
+    def judged(self, clips: NDArray[np.int64]) -> Tensor:
+        """Scores of these clips, (B,) points."""
+        return torch.from_numpy(self.material.judged[clips]).to(self.device.kind)
+
+    def features(self, batch: Batch, *, frozen: bool) -> Tensor:
+        """(B, K, D, T', H', W')"""
+        with self.device.autocast():
+            return features_by_fragment(
+                self.network,
+                batch.fragments.to(self.device.kind),
+                batch.shown.to(self.device.kind),
+                self.device,
+                frozen=frozen,
+            )
+
+    def score(self, features: Tensor) -> Tensor:
+        """(B, K, D, T', H', W') -> (B,) points"""
+        with self.device.autocast():
+            predicted: Tensor = self.network.head(join(features))
+        return predicted.float()
+
+    def batches(self, clips: NDArray[np.int64], size: int, **options: Any) -> Batches:
+        return Batches(
+            cache=self.material.cache, spec=self.material.spec, clips=clips, size=size, **options
+        )

@@ -1,0 +1,152 @@
+"""
+Whether a checkpoint can be trusted: its intervals, its sense of the unfamiliar, its contributions.
+
+Intervals and familiarity can be measured on any judged clips. What a stage truly cost, and pairs
+that differ in one fault, only a simulator knows.
+
+Shapes: N clips, K fragments, S stages.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import cross_val_predict
+
+from model_store.clip import load_clip
+from model_store.errors import ClipError
+from model_store.scorer import Scorer
+from model_store.spec import ClipSpec
+from training.agreement import pair_measures, stage_agreement, stage_shares
+from training.datasets.annotations import JudgedClip
+from training.errors import DataError
+from training.evaluate import Evaluation
+from training.metrics import spearman
+
+Figures = dict[str, Any]
+Floats = NDArray[np.float64]
+
+FEWEST_FOR_RIDGE = 20
+RIDGE = np.logspace(0, 8, 17)
+
+
+def confidence_figures(evaluation: Evaluation) -> Figures:
+    """Coverage and width of the intervals, and own clips flagged; {} if not calibrated."""
+    trusts = [score.trust for score in evaluation.scores if score.trust is not None]
+    if len(trusts) < len(evaluation.scores):
+        return {}
+    low, high = np.array([(t.interval.low, t.interval.high) for t in trusts]).T
+    judged = evaluation.judged
+    coverage = trusts[0].interval.coverage
+    mean = evaluation.scorer.checkpoint.card.data.judged_mean
+    mean_width = 2 * float(np.quantile(np.abs(judged - mean), coverage))
+    return {
+        "coverage": float(np.mean((low <= judged) & (judged <= high))),
+        "width": float(np.mean(high - low)),
+        "width_share": float(np.mean(high - low)) / mean_width,
+        "own_flagged": float(np.mean([t.unfamiliar for t in trusts])),
+    }
+
+
+def flagged_share(scorer: Scorer, folder: Path) -> float:
+    """Share of the videos in a folder that are unfamiliar, or refused: they must not be judged.
+
+    Raises DataError for a folder without files, or a checkpoint that was not calibrated.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    if not paths:
+        raise DataError(f"{folder} has no files")
+    if scorer.checkpoint.confidence is None:
+        raise DataError("the checkpoint is not calibrated, it cannot flag foreign videos")
+    flagged = 0
+    for path in paths:
+        try:
+            [score] = scorer.score([load_clip(path, scorer.spec)])
+        except ClipError:
+            flagged += 1
+        else:
+            flagged += bool(score.trust and score.trust.unfamiliar)
+    return flagged / len(paths)
+
+
+def shortcut_figures(evaluation: Evaluation) -> Figures:
+    """What can be had without watching: from mean thumbnails, and from the last fragment alone.
+
+    Spearman of a ridge regression on the clips' mean 8×8 thumbnails, each fifth of the clips
+    predicted from the others, and of the score with nothing but the last fragment shown.
+    """
+    judged = evaluation.judged
+    if len(judged) < FEWEST_FOR_RIDGE:
+        return {}
+    ridge = cross_val_predict(RidgeCV(RIDGE), evaluation.thumbnails, judged, cv=5)
+    alone = [score.alone[-1] for score in evaluation.scores]
+    return {
+        "shortcuts": {
+            "thumbnails": spearman(ridge, judged),
+            "last_fragment": spearman(alone, judged),
+        }
+    }
+
+
+def stage_figures(evaluation: Evaluation) -> Figures:
+    """Whether worse stages contribute less; {} where deductions by stage are not known."""
+    spec, clips = evaluation.scorer.spec, evaluation.clips
+    if not all(knows_stages(clip, spec) for clip in clips):
+        return {}
+    deductions = np.array([[clip.deductions[stage] for stage in spec.stages] for clip in clips])
+    by_stage = stage_agreement(deductions, contributions(evaluation), all_shares(spec, clips))
+    return {
+        "stage_agreement": float(np.mean(list(by_stage.values()))),
+        "stage_agreement_by_stage": {spec.stages[s]: value for s, value in by_stage.items()},
+    }
+
+
+def pair_figures(evaluation: Evaluation) -> Figures:
+    """What counterfactual pairs show; clips as `simulate --pairs` writes them."""
+    spec = evaluation.scorer.spec
+    pairs: dict[str, dict[str, int]] = {}
+    for n, clip in enumerate(evaluation.clips):
+        pairs.setdefault(clip.columns["pair"], {})[clip.columns["role"]] = n
+    clean = [pair["clean"] for pair in pairs.values()]
+    faulty = [pair["faulty"] for pair in pairs.values()]
+    wrong = [evaluation.clips[n] for n in faulty]
+    stages = [clip.columns["stage"] for clip in wrong]
+    cost = [
+        evaluation.clips[f].deductions[stage] - evaluation.clips[c].deductions[stage]
+        for c, f, stage in zip(clean, faulty, stages, strict=True)
+    ]
+    each, predicted = contributions(evaluation), evaluation.predicted
+    return pair_measures(
+        clean=each[clean],
+        faulty=each[faulty],
+        clean_score=predicted[clean],
+        faulty_score=predicted[faulty],
+        shares=all_shares(spec, wrong),
+        stage=np.array([spec.stages.index(stage) for stage in stages]),
+        kind=[clip.columns["fault"] for clip in wrong],
+        cost=np.array(cost),
+    )
+
+
+def knows_stages(clip: JudgedClip, spec: ClipSpec) -> bool:
+    return (
+        clip.stage_starts is not None
+        and len(clip.stage_starts) == len(spec.stages)
+        and clip.deductions.keys() == set(spec.stages)
+        and "frames" in clip.columns
+    )
+
+
+def contributions(evaluation: Evaluation) -> Floats:
+    """(N, K), points."""
+    return np.array([score.contribution for score in evaluation.scores])
+
+
+def all_shares(spec: ClipSpec, clips: Sequence[JudgedClip]) -> Floats:
+    """(N, K, S), see `stage_shares`; for clips filmed at the spec's frame rate."""
+    return np.array(
+        [stage_shares(spec, clip.stage_starts or (), int(clip.columns["frames"])) for clip in clips]
+    )

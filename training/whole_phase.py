@@ -1,0 +1,90 @@
+"""Training of the whole network: extractors and head together, by the losses of [Li18]."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.auxiliary import masked_loss
+from training.batches import Batch, Batches, Variation
+from training.forward import evaluating
+from training.trainee import Outcome, Trainee
+
+VALIDATION_BATCH = 32
+
+
+class WholePhase:
+    name = "all"
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee = trainee
+        run, network = trainee.run, trainee.network
+        self.epochs = run.epochs
+        self.groups = [
+            {"params": list(network.extractors.parameters()), "base": run.extractor_rate},
+            {"params": list(network.head.parameters()), "base": run.rate},
+        ]
+        if trainee.auxiliary is not None:
+            self.groups.append({"params": list(trainee.auxiliary.parameters()), "base": run.rate})
+
+    def _epoch(self, epoch: int) -> Batches:
+        run = self.trainee.run
+        return self.trainee.batches(
+            self.trainee.material.training,
+            run.batch,
+            variation=Variation(
+                shift=run.shift, blanking=run.blanking, augmentation=run.augmentation
+            ),
+            seed=run.seed,
+            epoch=epoch,
+        )
+
+    @property
+    def batches(self) -> int:
+        return len(self._epoch(0))
+
+    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
+        return self._epoch(epoch).begin_at(first)
+
+    def forward(self, inputs: Batch) -> Outcome:
+        trainee, frozen = self.trainee, self.trainee.run.frozen_norm
+        trainee.network.train()
+        if frozen:
+            for module in trainee.network.modules():
+                if isinstance(module, nn.BatchNorm3d):
+                    module.eval()
+        features = trainee.features(inputs, frozen=frozen)
+        return Outcome(
+            trainee.score(features),
+            trainee.judged(inputs.clips),
+            self._auxiliary(inputs, features.float()),
+        )
+
+    def _auxiliary(self, batch: Batch, features: Tensor) -> Tensor:
+        """Loss of the throw-away heads on the fragments that are shown."""
+        heads, material = self.trainee.auxiliary, self.trainee.material
+        if heads is None:
+            return features.new_zeros(())
+        targets, length = material.targets, material.spec.fragment_length
+        used = self.trainee.network.used
+        wanted = np.full((len(batch.clips), len(used), targets.size), np.nan, np.float32)
+        for row, (clip, draw) in enumerate(zip(batch.clips, batch.draws, strict=True)):
+            first = targets.first_frame(int(clip), draw.start)
+            for i, k in enumerate(used):
+                if batch.shown[row, k]:
+                    wanted[row, i] = targets.at(int(clip), first + k * length, draw.look)
+        known = heads.scale(torch.from_numpy(wanted).to(features.device)).flatten(0, 1)  # (B·K, J)
+        loss = masked_loss(heads(features).flatten(0, 1), known, targets.groups)
+        return self.trainee.run.auxiliary * 0.5 * material.deviation**2 * loss
+
+    def validate(self) -> NDArray[np.float32]:
+        trainee = self.trainee
+        with evaluating(trainee.network):
+            scores = [
+                trainee.score(trainee.features(batch, frozen=True)).cpu()
+                for batch in trainee.batches(trainee.material.validation, VALIDATION_BATCH)
+            ]
+        predicted: NDArray[np.float32] = torch.cat(scores).numpy()
+        return predicted
