@@ -1,5 +1,6 @@
 """`python -m model_store list | show | verify | use | score`: the checkpoints, from the shell."""
 
+import dataclasses
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -162,6 +163,7 @@ def score(
 
 def score_file(scorer: Any, path: Path, difficulty: float | None) -> dict[str, Any]:
     from model_store.clip import prepare_clip, read_clip
+    from model_store.confidence import review_reasons
 
     spec, card = scorer.spec, scorer.checkpoint.card
     clip = prepare_clip(read_clip(path, spec), spec)
@@ -172,6 +174,7 @@ def score_file(scorer: Any, path: Path, difficulty: float | None) -> dict[str, A
         "score": answer.score,
         "difficulty": answer.difficulty,
         "execution": answer.execution,
+        "interval": answer.trust and dataclasses.asdict(answer.trust.interval),
         "baseline": answer.baseline,
         "fragments": [
             {
@@ -183,6 +186,10 @@ def score_file(scorer: Any, path: Path, difficulty: float | None) -> dict[str, A
                 "without": answer.without[i],
             }
             for i in range(spec.fragments)
+        ],
+        "review_reasons": [
+            str(reason)
+            for reason in review_reasons(answer.trust, blank=answer.blank, warnings=clip.warnings)
         ],
         "warnings": [str(warning) for warning in clip.warnings],
         "checkpoint": f"{card.name}@{card.version}",
@@ -208,6 +215,13 @@ def print_answer(answer: dict[str, Any]) -> None:
         f"score [bold]{answer['score']:.2f}[/] = baseline {answer['baseline']:.2f} + the points"
         f" above   ({answer['checkpoint']}, trained on {answer['trained_on']} clips)"
     )
+    if (interval := answer["interval"]) is not None:
+        share = f"{interval['coverage']:.0%}"
+        out.print(
+            f"{share} of such clips are judged {interval['low']:.2f} to {interval['high']:.2f}"
+        )
+    if answer["review_reasons"]:
+        out.print(f"[yellow]needs review:[/] {', '.join(answer['review_reasons'])}")
     for warning in answer["warnings"]:
         out.print(f"[yellow]warning:[/] {warning}")
 

@@ -37,6 +37,7 @@ PREFIX = "confidence."  # of the arrays' names in weights.safetensors
 class ReviewReason(StrEnum):
     """Why a person should look before using the score."""
 
+    NOT_CALIBRATED = "not_calibrated"  # the checkpoint cannot say how sure it is
     UNFAMILIAR = "unfamiliar_clip"  # not of the kind the network was trained on
     WIDE_INTERVAL = "wide_interval"  # wider than the card's limit
     MOSTLY_BLANK = "mostly_blank"  # half of the fragments or more: the clip is short, or dark
@@ -177,13 +178,14 @@ class Trust:
 
 
 def review_reasons(
-    trust: Trust, *, blank: Collection[bool], warnings: Collection[ClipWarning]
+    trust: Trust | None, *, blank: Collection[bool], warnings: Collection[ClipWarning]
 ) -> tuple[ReviewReason, ...]:
     """Everything that should make a person look, in a fixed order."""
     damaged = {ClipWarning.DECODE_ERRORS, ClipWarning.TRUNCATED}
     holds = {
-        ReviewReason.UNFAMILIAR: trust.unfamiliar,
-        ReviewReason.WIDE_INTERVAL: trust.wide,
+        ReviewReason.NOT_CALIBRATED: trust is None,
+        ReviewReason.UNFAMILIAR: trust is not None and trust.unfamiliar,
+        ReviewReason.WIDE_INTERVAL: trust is not None and trust.wide,
         ReviewReason.MOSTLY_BLANK: 2 * sum(blank) >= len(blank),
         ReviewReason.TRIMMED: ClipWarning.TRIMMED in warnings,
         ReviewReason.DECODE_ERRORS: not damaged.isdisjoint(warnings),

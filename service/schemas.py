@@ -8,6 +8,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from model_store.clip import ClipWarning
+from model_store.confidence import ReviewReason
 from model_store.network import Target
 from model_store.spec import DifficultyRule
 
@@ -57,6 +58,14 @@ class FragmentAnswer(BaseModel):
     )
 
 
+class IntervalAnswer(BaseModel):
+    """Where the judged score is expected, points, for a share `coverage` of such clips."""
+
+    low: float
+    high: float
+    coverage: float
+
+
 class CheckpointUsed(BaseModel):
     name: str
     version: int
@@ -92,8 +101,11 @@ class ScoreAnswer(BaseModel):
     score: float = Field(description="Predicted, as it would be announced.")
     difficulty: float | None
     execution: float | None = Field(description="From score and difficulty; null without one.")
+    interval: IntervalAnswer | None = Field(description="Null if not calibrated.")
     baseline: float = Field(description="The score when nothing is shown.")
     fragments: list[FragmentAnswer]
+    needs_review: bool = Field(description="A person should look before the score is used.")
+    review_reasons: list[ReviewReason]
     warnings: list[ClipWarning | ScoreWarning]
     checkpoint: CheckpointUsed
     clip: ClipAnswer
@@ -108,6 +120,7 @@ class ScoreAnswer(BaseModel):
                     "score": 84.15,
                     "difficulty": 3.3,
                     "execution": 25.5,
+                    "interval": {"low": 78.9, "high": 89.2, "coverage": 0.9},
                     "baseline": 61.0,
                     "fragments": [
                         {
@@ -121,6 +134,8 @@ class ScoreAnswer(BaseModel):
                             "without": 61.0,
                         }
                     ],
+                    "needs_review": False,
+                    "review_reasons": [],
                     "warnings": [],
                     "checkpoint": {
                         "name": "diving",

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from model_store.clip import ClipWarning, PreparedClip
+from model_store.confidence import review_reasons
 from model_store.errors import CheckpointNotFound, InvalidDifficulty
 from model_store.footage import Window
 from model_store.scorer import Score
@@ -32,7 +34,14 @@ from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParamete
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
-from service.schemas import ClipAnswer, FragmentAnswer, ScoreAnswer, ScoreWarning, Timings
+from service.schemas import (
+    ClipAnswer,
+    FragmentAnswer,
+    IntervalAnswer,
+    ScoreAnswer,
+    ScoreWarning,
+    Timings,
+)
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -173,16 +182,20 @@ class ScoringService:
             self.metrics.stage_seconds.labels(name).observe(seconds)
         score = scored.score.with_difficulty(difficulty, spec.difficulty_rule, card.network.target)
         self.metrics.output.labels(chosen.reference).observe(score.score)
-        info = decoded.clip.info
+        info, warnings = decoded.clip.info, decoded.clip.warnings
+        reasons = review_reasons(score.trust, blank=score.blank, warnings=warnings)
         return ScoreAnswer(
             request_id=request_id.get() or "",
             action=card.action,
             score=score.score,
             difficulty=score.difficulty,
             execution=score.execution,
+            interval=IntervalAnswer(**asdict(score.trust.interval)) if score.trust else None,
             baseline=score.baseline,
             fragments=fragment_answers(score, decoded, chosen),
-            warnings=[*decoded.clip.warnings, *score_warnings(score.score, spec)],
+            needs_review=bool(reasons),
+            review_reasons=list(reasons),
+            warnings=[*warnings, *score_warnings(score.score, spec)],
             checkpoint=chosen.used(),
             clip=ClipAnswer(
                 sha256=info.sha256,

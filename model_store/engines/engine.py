@@ -92,7 +92,9 @@ class Engine:
             )
 
     def _checked(self, clips: Clips) -> Clips:
-        shape = (self.spec.frames, self.spec.height, self.spec.width, 3)
-        if clips.shape[1:] != shape or not len(clips) or clips.dtype != np.uint8:
-            raise EngineError(f"clips are {clips.shape} {clips.dtype}, need (B, *{shape}) uint8")
+        frames, height, width = self.spec.frames, self.spec.height, self.spec.width
+        if clips.shape[1:] != (frames, height, width, 3) or not len(clips):
+            raise EngineError(f"clips are {clips.shape}, need (B, {frames}, {height}, {width}, 3)")
+        if clips.dtype != np.uint8:
+            raise EngineError(f"clips are {clips.dtype}, need uint8")
         return np.ascontiguousarray(clips)

@@ -1,0 +1,52 @@
+import itertools
+
+import pytest
+
+from model_store.clip import ClipWarning
+from model_store.confidence import Interval, ReviewReason, Trust, review_reasons
+
+
+def trust(*, wide: bool = False, unfamiliar: bool = False) -> Trust:
+    return Trust(interval=Interval(low=70, high=80, coverage=0.9), wide=wide, unfamiliar=unfamiliar)
+
+
+SHOWN = (False,) * 9
+
+
+def test_a_good_clip_needs_no_review():
+    assert review_reasons(trust(), blank=SHOWN, warnings=[ClipWarning.PADDED]) == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"trust": trust(unfamiliar=True)}, ReviewReason.UNFAMILIAR),
+        ({"trust": trust(wide=True)}, ReviewReason.WIDE_INTERVAL),
+        ({"trust": None}, ReviewReason.NOT_CALIBRATED),
+        ({"blank": (False,) * 4 + (True,) * 5}, ReviewReason.MOSTLY_BLANK),
+        ({"warnings": [ClipWarning.TRIMMED]}, ReviewReason.TRIMMED),
+        ({"warnings": [ClipWarning.DECODE_ERRORS]}, ReviewReason.DECODE_ERRORS),
+        ({"warnings": [ClipWarning.TRUNCATED]}, ReviewReason.DECODE_ERRORS),
+    ],
+)
+def test_each_reason_alone(arguments, reason):
+    usual = {"trust": trust(), "blank": SHOWN, "warnings": []}
+    values = usual | arguments
+    assert review_reasons(values["trust"], blank=values["blank"], warnings=values["warnings"]) == (
+        reason,
+    )
+
+
+def test_reasons_add_up():
+    for wide, unfamiliar in itertools.product((False, True), repeat=2):
+        reasons = review_reasons(
+            trust(wide=wide, unfamiliar=unfamiliar), blank=(True,), warnings=[ClipWarning.TRIMMED]
+        )
+        assert len(reasons) == 2 + wide + unfamiliar
+
+
+def test_an_interval_follows_its_score_through_the_difficulty():
+    scaled = trust().scaled(3.0, 0.0).interval
+    assert (scaled.low, scaled.high) == (210, 240)
+    moved = trust().scaled(1.0, 5.8).interval
+    assert (moved.low, moved.high) == pytest.approx((75.8, 85.8))
