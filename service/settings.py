@@ -30,8 +30,8 @@ class Settings(BaseSettings):
     default_checkpoint: str = "diving"
     """What a request without `action` and `checkpoint` gets."""
     engine: EngineName = "auto"
-    engine_threads: Count | None = None
-    """CPU threads of the engine; its own choice if not set."""
+    engine_threads: Count = Field(default_factory=usable_cpus)
+    """CPU threads of the engine; all that this process may really use if not set."""
     cache: Path | None = None
     """Folder for converted networks; conversion takes seconds a checkpoint without one."""
 

@@ -3,10 +3,8 @@
 import dataclasses
 import logging
 import os
-import shutil
 import sys
 import threading
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_store.clip import cut
 from model_store.contributions import shapley
-from model_store.engines import Engine, converted, make_engine
+from model_store.engines import Engine, make_engine
 from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT, ClipSpec
@@ -229,97 +227,6 @@ def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch)
 def test_nothing_is_reported_to_anyone(network, cache):
     make_engine(network, name="openvino", cache=cache)
     assert sys.modules["openvino_telemetry"] is None
-
-
-@pytest.fixture(scope="module")
-def small() -> FragmentNetwork:
-    """Quick to convert."""
-    spec = tiny_spec("vault")
-    return tiny_network(spec, dataclasses.replace(TINY, fragments_used=(0,)))
-
-
-@pytest.fixture(scope="module")
-def converted_small(small, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("converted")
-    make_engine(small, name="openvino", cache=folder)
-    return folder
-
-
-@pytest.fixture
-def filled(converted_small, tmp_path) -> Path:
-    """A cache that holds `small` alone."""
-    return shutil.copytree(converted_small, tmp_path / "cache")
-
-
-def files(cache: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
-
-
-def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
-    from model_store.engines import openvino_cpu
-
-    def convert(parts):
-        raise AssertionError("converted again")
-
-    monkeypatch.setattr(openvino_cpu, "convert", convert)
-
-
-def test_what_is_converted_is_kept_and_used(small, filled, monkeypatch):
-    clips = random_clips(small.clip_spec, 2)
-    expected = make_engine(small, name="torch").predict(clips)
-    kept = files(filled)
-    assert len(kept) == 7  # three models of two files, and the manifest
-    forbid_conversion(monkeypatch)
-    monkeypatch.setenv("SCORING_CACHE", str(filled))
-    for cache in (filled, None):
-        engine = make_engine(small, name="openvino", cache=cache)
-        np.testing.assert_allclose(engine.predict(clips), expected, atol=0.01)
-    assert files(filled) == kept
-
-
-def test_other_weights_are_another_entry(small, filled):
-    other = deepcopy(small)
-    other.head.baseline += 1.0
-    engine = make_engine(other, name="openvino", cache=filled)
-    assert len(list(filled.iterdir())) == 2
-    blank = np.zeros((1, engine.spec.frames, *engine.spec.crop, 3), np.uint8)
-    np.testing.assert_allclose(engine.predict(blank), engine.baseline, atol=0.01)
-
-
-@pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest"])
-def test_a_damaged_entry_is_replaced(small, filled, damage):
-    [entry] = filled.iterdir()
-    weights = entry / "extraction.bin"
-    content = weights.read_bytes()
-    if damage == "truncate":
-        weights.write_bytes(content[:1000])
-    elif damage == "flip":
-        weights.write_bytes(content[:1000] + bytes([content[1000] ^ 64]) + content[1001:])
-    elif damage == "remove":
-        (entry / "plain_head.xml").unlink()
-    else:
-        (entry / converted.MANIFEST).write_text("")
-    clips = random_clips(small.clip_spec, 1)
-    score = make_engine(small, name="openvino", cache=filled).predict(clips)
-    np.testing.assert_allclose(score, make_engine(small, name="torch").predict(clips), atol=0.01)
-    assert [path.name for path in filled.iterdir()] == [entry.name]
-    assert converted.is_whole(entry)
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(small, tmp_path, caplog):
-    place = tmp_path / "file"
-    place.write_text("not a folder")
-    engine = make_engine(small, name="openvino", cache=place / "cache")
-    assert engine.name == "openvino"
-    assert "cannot be kept" in caplog.text
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("SCORING_CACHE", str(tmp_path))
-    assert converted.default_cache() == tmp_path
-    monkeypatch.delenv("SCORING_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert converted.default_cache() == tmp_path / "xdg" / "fragment-scorer"
 
 
 @pytest.mark.cuda

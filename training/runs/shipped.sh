@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The shipped checkpoints, from nothing: simulate, teach an extractor, train, calibrate, measure.
+# Run from the repository's root. Every step goes on where it was killed.
+#
+#   bash training/runs/shipped.sh diving
+#   bash training/runs/shipped.sh vault
+set -euo pipefail
+action=${1:?diving or vault}
+picture=(--resize 72x96 --crop 64x64 --pad start)
+
+case $action in
+    diving) seed=1000 steps=1800 epochs=8 ;;
+    vault) seed=2000 steps=2500 epochs=10 ;;
+    *) echo "diving or vault, not $action" >&2; exit 2 ;;
+esac
+
+simulate() {  # clips, seed, folder: training clips, calibration clips and test clips never meet
+    python -m training simulate --action "$action" --clips "$1" --seed "$2" --test-share 0 --out "$3"
+}
+
+simulate 1600 "$seed" "data/$action-a"
+simulate 600 "$((seed + 1))" "data/$action-calibration"
+
+python -m training pretrain --action "$action" --data "data/$action-a" --out "runs/$action-pre" \
+    --steps "$steps" "${picture[@]}"
+python -m training train --action "$action" --data "data/$action-a" --out "runs/$action" \
+    --extractor "runs/$action-pre/extractor.safetensors" --head-epochs 30 --head-variants 2 \
+    --epochs "$epochs" --extractor-rate 3e-4 --rate 5e-4 --frozen-norm --auxiliary 0.5 \
+    "${picture[@]}"
+
+# Published to a store of their own, calibrated into the shipped one.
+python -m training publish --run "runs/$action" --name "$action" --store runs/store
+python -m training evaluate --checkpoint "$action" --simulate 300 --seed "$((seed + 2))" \
+    --store runs/store --json "runs/$action.json"
+python -m training calibrate --checkpoint "$action" --source runs/store \
+    --data "data/$action-calibration" --familiar "data/$action-a" --metrics "runs/$action.json"
