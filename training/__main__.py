@@ -1,9 +1,10 @@
-"""`python -m training simulate | pretrain | train | evaluate | calibrate | publish`."""
+"""`python -m training simulate | foreign | pretrain | train | evaluate | calibrate | publish`."""
 
 import typer
 
 from training.commands.calibrate import calibrate
 from training.commands.evaluate import evaluate
+from training.commands.foreign import foreign
 from training.commands.pretrain import pretrain
 from training.commands.publish import publish
 from training.commands.train import train
@@ -15,7 +16,7 @@ app = typer.Typer(
     help="Simulate, train, evaluate, calibrate and publish checkpoints.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, pretrain, train, evaluate, calibrate, publish):
+for command in (simulate, foreign, pretrain, train, evaluate, calibrate, publish):
     app.command()(command)
 
 

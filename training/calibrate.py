@@ -9,12 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from model_store.card import Card
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
-from model_store.network import FragmentNetwork
 from model_store.scorer import Scorer
 from model_store.store import Store
 from training.confidence import COVERAGE, Scored, fit_confidence
@@ -22,7 +19,7 @@ from training.datasets.annotations import JudgedClip
 from training.errors import DataError
 from training.evaluate import score_clips
 from training.material import judged_value
-from training.publish import readme
+from training.publish import republish
 
 SPREAD_SHARE = 0.25  # of the calibration clips, that teach the spread instead
 FEWEST = 40
@@ -56,30 +53,11 @@ def calibrate(
 
 
 def publish_calibrated(
-    store: Store, checkpoint: Checkpoint, confidence: Confidence, *, clips: int, metrics: Any
+    store: Store, checkpoint: Checkpoint, confidence: Confidence, *, clips: int
 ) -> Checkpoint:
     """The same network with this calibration, as the next version."""
-    card: Card = checkpoint.card.model_copy(
-        update={
-            "version": store.next_version(checkpoint.name),
-            "calibration": confidence.numbers(),
-            "splits": checkpoint.card.splits | {"calibration": clips},
-            "metrics": checkpoint.card.metrics | ({"test": metrics} if metrics else {}),
-        }
-    )
-    return store.publish(
-        card,
-        checkpoint.network,
-        golden_clip=checkpoint.golden_clip.read_bytes(),
-        readme=readme(card),
-        confidence=confidence,
-        half=is_half(checkpoint.network),
-    )
-
-
-def is_half(network: FragmentNetwork) -> bool:
-    """Whether storing matrices and convolutions as float16 loses nothing."""
-    return all(torch.equal(p, p.half().float()) for p in network.parameters() if p.ndim >= 2)
+    splits = checkpoint.card.splits | {"calibration": clips}
+    return republish(store, checkpoint, confidence=confidence, splits=splits)
 
 
 def scored_clips(scorer: Scorer, clips: Sequence[JudgedClip], progress: Progress | None) -> Scored:

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from model_store.card import Card, DataCard, TrainingCard
 from model_store.checkpoint import Checkpoint
+from model_store.confidence import Confidence
 from model_store.network import FragmentNetwork
 from model_store.store import Store
 from training.errors import RunError
@@ -19,6 +22,19 @@ from training.summary import RunSummary, commands_of, recall, simulation_command
 SIMULATED_LICENCE = (
     "made by this project's simulator; no footage of anyone; same licence as the code"
 )
+
+
+TRUST = {
+    "coverage": "share of judged scores inside the interval",
+    "width_share": "mean width of the interval, share of that of always the training mean",
+    "own_flagged": "clips of its own kind flagged as unfamiliar",
+    "foreign_flagged": "foreign videos flagged as unfamiliar, or refused",
+    "pairs_ordered": "pairs alike but for one fault: the faulty one scored lower, mean over faults",
+    "pairs_ordered_worst": "the same for the fault that is seen worst",
+    "pairs_localised": "pairs whose contributions differ most where the fault is",
+    "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
+    "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
+}
 
 
 def publish(
@@ -52,6 +68,34 @@ def publish(
     )
 
 
+def republish(
+    store: Store, checkpoint: Checkpoint, *, confidence: Confidence | None, **changes: Any
+) -> Checkpoint:
+    """The same network as the store's next version of that name, with changes on its card."""
+    card = checkpoint.card.model_copy(
+        update={"version": store.next_version(checkpoint.name), **changes}
+    )
+    return store.publish(
+        card,
+        checkpoint.network,
+        golden_clip=checkpoint.golden_clip.read_bytes(),
+        readme=readme(card),
+        confidence=confidence,
+        half=is_half(checkpoint.network),
+    )
+
+
+def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None) -> Checkpoint:
+    """Copy a checkpoint of another store into this one, with what has been measured since."""
+    figures = checkpoint.card.metrics | ({"test": metrics} if metrics else {})
+    return republish(store, checkpoint, confidence=checkpoint.confidence, metrics=figures)
+
+
+def is_half(network: FragmentNetwork) -> bool:
+    """Whether storing matrices and convolutions as float16 loses nothing."""
+    return all(torch.equal(p, p.half().float()) for p in network.parameters() if p.ndim >= 2)
+
+
 def new_card(
     folder: RunFolder,
     run: RunSpec,
@@ -81,7 +125,7 @@ def new_card(
         training=TrainingCard(
             commands=commands(folder, run),
             seed=run.seed,
-            hours=round(hours(folder, run), 3),
+            hours=float(f"{hours(folder, run):.3g}"),
             machine=summary.machine,
             options=run.to_json(),
         ),
@@ -136,6 +180,11 @@ def readme(card: Card) -> str:
             lines.append(f"| declared difficulty alone | {alone:.3f} | | |")
         mean = measured["training_mean"]["mean_distance"]
         lines.append(f"| always the training mean | 0 | {mean:.2f} | 1.00 |")
+        rows = [
+            f"| {text} | {measured[key]:.3f} |" for key, text in TRUST.items() if key in measured
+        ]
+        if rows:
+            lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
 

@@ -150,8 +150,9 @@ def open_uploads(server: LiveServer) -> list[str]:
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_0(store: Store, tmp_path: Path) -> None:
+    clip = clip_bytes(height=480, width=640)  # a second's work for two decoders, eight times
     with live_server(store.root, tmp_path) as server, ThreadPoolExecutor(8) as threads:
-        answers = [threads.submit(server.score, clip_bytes()) for _ in range(8)]
+        answers = [threads.submit(server.score, clip) for _ in range(8)]
         while "score_inflight_requests 8.0" not in httpx.get(f"{server.url}/metrics").text:
             assert not all(answer.done() for answer in answers)
         assert server.terminate() == 0

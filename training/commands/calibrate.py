@@ -1,6 +1,5 @@
 """`python -m training calibrate`"""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +20,8 @@ def calibrate(
         typer.Option(help="Folder of the clips it was trained on: what it knows. May repeat."),
     ] = None,
     coverage: Annotated[float, typer.Option(help="Share of scores inside the interval.")] = 0.9,
-    metrics: Annotated[
-        Path | None, typer.Option(help="JSON of `evaluate`, to go into the card.")
-    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split of the clips.")] = 0,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
-    source: Annotated[
-        Path | None, typer.Option(help="Store to read from; else the same as --store.")
-    ] = None,
     store: Annotated[
         Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
     ] = None,
@@ -51,11 +44,7 @@ def calibrate(
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
-        try:
-            figures = None if metrics is None else json.loads(metrics.read_text())
-        except (OSError, ValueError) as error:
-            raise RunError(f"{metrics} is not readable JSON: {error}") from error
-        original = Store(source or store).load(checkpoint)
+        original = Store(store).load(checkpoint)
         clips = [clip for folder in data for clip in read_annotations(folder)]
         known = [clip for folder in familiar or [] for clip in read_annotations(folder, "train")]
         with bar("clips") as shown:
@@ -67,7 +56,5 @@ def calibrate(
                 coverage=coverage,
                 progress=lambda done, total: shown.update(done, total, phase="scoring"),
             )
-        published = publish_calibrated(
-            Store(store), original, confidence, clips=len(clips), metrics=figures
-        )
+        published = publish_calibrated(Store(store), original, confidence, clips=len(clips))
         typer.echo(f"published {published.name}@{published.version}: {published.path}")

@@ -10,8 +10,11 @@ from training.commands.failures import told
 
 
 def publish(
-    run: Annotated[Path, typer.Option(help="Folder of a run of `train`.")],
     name: Annotated[str, typer.Option(help="The checkpoint's name; the service's action.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of a run of `train`.")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Instead: another store, whose NAME is copied as it is.")
+    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="JSON of `evaluate`, to go into the card.")
     ] = None,
@@ -28,11 +31,15 @@ def publish(
 ) -> None:
     """Publish a run's best weights as the next version of a checkpoint, and make it current.
 
+    With --source a checkpoint is copied from another store, with what was measured since: train
+    and calibrate there, and publish what has proved itself.
+
     Example: python -m training publish --run runs/diving --name diving
     """
     with told():
         from model_store.store import Store
         from training.errors import RunError
+        from training.publish import promote
         from training.publish import publish as put
         from training.run_folder import RunFolder
 
@@ -42,13 +49,18 @@ def publish(
                 figures = json.loads(metrics.read_text())
             except (OSError, ValueError) as error:
                 raise RunError(f"{metrics} is not readable JSON: {error}") from error
-        checkpoint = put(
-            RunFolder(run),
-            Store(store),
-            name,
-            metrics=figures,
-            golden=golden,
-            licence=licence,
-            half=not full,
-        )
+        if source is not None:
+            checkpoint = promote(Store(store), Store(source).load(name), figures)
+        elif run is not None:
+            checkpoint = put(
+                RunFolder(run),
+                Store(store),
+                name,
+                metrics=figures,
+                golden=golden,
+                licence=licence,
+                half=not full,
+            )
+        else:
+            raise RunError("give either --run FOLDER or --source STORE")
         typer.echo(f"published {checkpoint.name}@{checkpoint.version}: {checkpoint.path}")

@@ -20,6 +20,7 @@ simulate() {  # clips, seed, folder: training clips, calibration clips and test 
 
 simulate 1600 "$seed" "data/$action-a"
 simulate 600 "$((seed + 1))" "data/$action-calibration"
+python -m training foreign --clips 140 --seed 3000 --out data/foreign
 
 python -m training pretrain --action "$action" --data "data/$action-a" --out "runs/$action-pre" \
     --steps "$steps" "${picture[@]}"
@@ -28,9 +29,10 @@ python -m training train --action "$action" --data "data/$action-a" --out "runs/
     --epochs "$epochs" --extractor-rate 3e-4 --rate 5e-4 --frozen-norm --auxiliary 0.5 \
     "${picture[@]}"
 
-# Published to a store of their own, calibrated into the shipped one.
+# Published to a store of their own; what has been measured there goes into the shipped one.
 python -m training publish --run "runs/$action" --name "$action" --store runs/store
+python -m training calibrate --checkpoint "$action" --store runs/store \
+    --data "data/$action-calibration" --familiar "data/$action-a"
 python -m training evaluate --checkpoint "$action" --simulate 300 --seed "$((seed + 2))" \
-    --store runs/store --json "runs/$action.json"
-python -m training calibrate --checkpoint "$action" --source runs/store \
-    --data "data/$action-calibration" --familiar "data/$action-a" --metrics "runs/$action.json"
+    --foreign data/foreign --store runs/store --json "runs/$action.json"
+python -m training publish --source runs/store --name "$action" --metrics "runs/$action.json"

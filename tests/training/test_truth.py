@@ -1,0 +1,128 @@
+"""Predictions made by hand, so that every figure is known beforehand."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from model_store.confidence import Interval, Trust
+from model_store.scorer import Score
+from model_store.spec import VAULT
+from training.datasets.annotations import JudgedClip
+from training.evaluate import Evaluation
+from training.truth import (
+    all_shares,
+    confidence_figures,
+    pair_figures,
+    shortcut_figures,
+    stage_figures,
+)
+
+STARTS = (0, 16, 32, 48, 64)  # a fragment each; the last stage has two
+RNG = np.random.default_rng(0)
+
+
+def judged_clip(deductions: dict[str, float], **columns: str) -> JudgedClip:
+    return JudgedClip(
+        path=Path("clips/0.mp4"),
+        split="test",
+        score=15 - sum(deductions.values()),
+        difficulty=None,
+        execution=None,
+        stage_starts=STARTS,
+        deductions={stage: deductions.get(stage, 0.0) for stage in VAULT.stages},
+        columns={"frames": "100", **columns},
+    )
+
+
+def scored(contribution: np.ndarray, trust: Trust | None = None) -> Score:
+    return Score(
+        score=15 + float(contribution.sum()),
+        baseline=15.0,
+        contribution=tuple(contribution),
+        alone=tuple(15 + contribution),
+        without=tuple(15 + contribution.sum() - contribution),
+        blank=(False,) * 6,
+        trust=trust,
+    )
+
+
+def evaluation(clips: list[JudgedClip], scores: list[Score]) -> Evaluation:
+    card = SimpleNamespace(data=SimpleNamespace(judged_mean=14.0))
+    scorer = SimpleNamespace(spec=VAULT, checkpoint=SimpleNamespace(card=card))
+    thumbnails = RNG.random((len(clips), 192), np.float32)
+    return Evaluation(scorer, clips, scores, np.zeros((len(clips), 4), np.float32), thumbnails)
+
+
+def honest(clip: JudgedClip) -> np.ndarray:
+    """Contributions that take from every stage's fragments what its faults cost."""
+    shares = all_shares(VAULT, [clip])[0]  # (K, S)
+    cost = np.array([clip.deductions[stage] for stage in VAULT.stages])
+    return -(shares / shares.sum(axis=0)) @ cost
+
+
+def random_clips(n: int) -> list[JudgedClip]:
+    stages = ("support", "after-flight", "landing")
+    return [judged_clip(dict(zip(stages, RNG.random(3), strict=True))) for _ in range(n)]
+
+
+def test_honest_contributions_agree_and_shuffled_ones_do_not():
+    clips = random_clips(60)
+    scores = [scored(honest(clip)) for clip in clips]
+    assert stage_figures(evaluation(clips, scores))["stage_agreement"] == pytest.approx(1.0)
+    shuffled = stage_figures(evaluation(clips, scores[::-1]))
+    assert abs(shuffled["stage_agreement"]) < 0.3
+
+
+def test_nothing_is_said_of_stages_that_are_not_known():
+    clip = judged_clip({})
+    unknown = JudgedClip(
+        **{field: getattr(clip, field) for field in clip.__dataclass_fields__} | {"deductions": {}}
+    )
+    assert stage_figures(evaluation([unknown], [scored(np.zeros(6))])) == {}
+
+
+def test_pairs_of_honest_and_of_blind_contributions():
+    clips, truth, blind = [], [], []
+    for pair in range(30):
+        stage = ("support", "landing")[pair % 2]
+        cost = 0.1 + 0.02 * pair
+        for role, lost in (("clean", 0.0), ("faulty", cost)):
+            clip = judged_clip(
+                {stage: lost}, pair=str(pair), role=role, fault=f"bad_{stage}", stage=stage
+            )
+            clips.append(clip)
+            truth.append(scored(honest(clip)))
+            blind.append(scored(np.eye(6)[0] * (0.1 if role == "faulty" else 0.0)))
+    figures = pair_figures(evaluation(clips, truth))
+    assert figures["pairs"] == 30
+    assert figures["pairs_localised"] == 1.0
+    assert figures["pairs_agreement"] == pytest.approx(1.0)
+    assert figures["pairs_ordered_by_kind"] == {"bad_landing": 1.0, "bad_support": 1.0}
+    figures = pair_figures(evaluation(clips, blind))
+    assert figures["pairs_localised"] == 0.0  # it points at the run-up
+    assert figures["pairs_ordered"] == 0.0  # and likes what it sees
+
+
+def test_coverage_and_widths_are_counted():
+    clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 3.0)]  # 15, 14, 13, 12
+    trusts = [
+        Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=False, unfamiliar=i == 0)
+        for i in range(4)
+    ]
+    scores = [scored(np.zeros(6), trust) for trust in trusts]
+    figures = confidence_figures(evaluation(clips, scores))
+    assert figures["coverage"] == 0.5
+    assert figures["width"] == 2.0
+    assert figures["own_flagged"] == 0.25
+    # |judged − 14| is 1, 0, 1, 2; its 0.9 quantile 1.7; the mean's interval 3.4 wide
+    assert figures["width_share"] == pytest.approx(2 / 3.4)
+
+
+def test_shortcuts_find_a_score_that_is_in_the_colours():
+    clips = random_clips(60)
+    plain = evaluation(clips, [scored(honest(clip)) for clip in clips])
+    assert abs(shortcut_figures(plain)["shortcuts"]["thumbnails"]) < 0.5
+    plain.thumbnails[:, 0] = 100 * plain.judged
+    assert shortcut_figures(plain)["shortcuts"]["thumbnails"] > 0.95
