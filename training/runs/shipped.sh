@@ -9,8 +9,14 @@ action=${1:?diving or vault}
 picture=(--resize 72x96 --crop 64x64 --pad start)
 
 case $action in
-    diving) seed=1000 steps=1800 epochs=8 ;;
-    vault) seed=2000 steps=2500 epochs=10 ;;
+    diving)
+        seed=1000 steps=1800
+        rates=(--head-epochs 40 --head-variants 3 --head-rate 2e-3)
+        rates+=(--epochs 6 --extractor-rate 6e-5 --rate 2e-4) ;;
+    vault)
+        seed=2000 steps=2500
+        rates=(--head-epochs 30 --head-variants 2)
+        rates+=(--epochs 10 --extractor-rate 3e-4 --rate 5e-4) ;;
     *) echo "diving or vault, not $action" >&2; exit 2 ;;
 esac
 
@@ -25,9 +31,8 @@ python -m training foreign --clips 140 --seed 3000 --out data/foreign
 python -m training pretrain --action "$action" --data "data/$action-a" --out "runs/$action-pre" \
     --steps "$steps" "${picture[@]}"
 python -m training train --action "$action" --data "data/$action-a" --out "runs/$action" \
-    --extractor "runs/$action-pre/extractor.safetensors" --head-epochs 30 --head-variants 2 \
-    --epochs "$epochs" --extractor-rate 3e-4 --rate 5e-4 --frozen-norm --auxiliary 0.5 \
-    "${picture[@]}"
+    --extractor "runs/$action-pre/extractor.safetensors" "${rates[@]}" --frozen-norm \
+    --auxiliary 0.5 "${picture[@]}"
 
 # Published to a store of their own; what has been measured there goes into the shipped one.
 python -m training publish --run "runs/$action" --name "$action" --store runs/store
