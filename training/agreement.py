@@ -1,8 +1,9 @@
 """
 Do the contributions say the truth? Measured against what only a simulator knows.
 
-A stage's contribution is the sum of its fragments' contributions, each counted with the share of
-its frames that lie in the stage.
+In a single clip, a stage's contribution is the sum of its fragments' contributions, each counted
+with the share of its frames that lie in the stage. Between the two clips of a pair nothing but one
+stage differs: what any fragment that overlaps it gained or lost is counted in full.
 
 Shapes: N clips, K fragments, S stages.
 """
@@ -74,7 +75,8 @@ def pair_measures(
     """
     change = faulty - clean  # (N, K)
     pairs = range(len(change))
-    lost = np.array([-(change[n] @ shares[n, :, stage[n]]) for n in pairs])
+    # Only that stage's frames differ, so what its fragments lost they lost there: all of it counts.
+    lost = np.array([-change[n, shares[n, :, stage[n]] > 0].sum() for n in pairs])
     lower = faulty_score < clean_score
     kinds = np.array(kind)
     by_kind = {str(k): float(np.mean(lower[kinds == k])) for k in sorted(set(kind))}

@@ -54,7 +54,7 @@ def test_pairs_by_hand():
         kind=["a", "a", "b", "c"],
         cost=np.array([2.5, 1.0, 4.0, 0.5]),
     )
-    # Lost in stage 1: 2.5, 0, 4, −0.5; ranks of cost and loss agree. The second is not localised.
+    # Lost in stage 1: 3, 0, 4, −1; ranks of cost and loss agree. The second is not localised.
     assert measures["pairs_localised"] == 0.75
     assert measures["pairs_agreement"] == pytest.approx(1.0)
     assert measures["pairs_ordered_by_kind"] == {"a": 1.0, "b": 1.0, "c": 0.0}
