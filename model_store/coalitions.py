@@ -87,7 +87,7 @@ class CoalitionHead(nn.Module):
     hidden_bias: Tensor
     hidden_weight: Tensor
     hidden_rows: Tensor
-    baseline: Tensor
+    offset: Tensor
 
     def __init__(self, network: FragmentNetwork, coalitions: Masks) -> None:
         super().__init__()
@@ -118,12 +118,13 @@ class CoalitionHead(nn.Module):
                 "hidden_bias": head.fc1.bias,
                 "hidden_weight": _by_position(head.fc1, head.conv2.out_channels, second_pool),
                 "hidden_rows": torch.from_numpy(second_pool.row),
-                "baseline": head.baseline,
+                # One constant: of a bias and a baseline OpenVINO 2026.4 drops the bias.
+                "offset": head.out.bias + head.baseline,
             }
         for name, value in constants.items():
             self.register_buffer(name, value.detach().clone())
         self.rows_of_position: list[int] = np.bincount(second_pool.position).tolist()
-        self.fc2, self.out = head.fc2, head.out
+        self.fc2, self.out_weight = head.fc2, head.out.weight
 
     def forward(self, features: Tensor) -> Tensor:
         x = (features - self.blank).transpose(2, 3).flatten(1, 2)  # (B, S, D, H, W)
@@ -133,7 +134,7 @@ class CoalitionHead(nn.Module):
         x = F.relu(pooled(x, self.second_pool)).flatten(2)  # (B, R, C·H·W)
         x = F.relu(self.hidden(x))  # (B, M, units)
         x = F.relu(self.fc2(x))
-        scores: Tensor = self.out(x).squeeze(2) + self.baseline
+        scores: Tensor = F.linear(x, self.out_weight).squeeze(2) + self.offset
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:
