@@ -77,9 +77,10 @@ def fit_confidence(
     weights = np.concatenate([[ridge.intercept_], ridge.coef_ / scale[1:]]).astype(np.float32)
     fitted = {**blank.numbers(), **blank.arrays(), "spread_weights": weights}
 
+    # Beyond what it was learned from, the logarithm of the spread is anybody's guess.
+    learned = Confidence(**fitted).spread(validation.pooled, validation.scores)
+    fitted["spread_range"] = tuple(map(float, np.quantile(learned, [0.01, 0.99])))
     spread = Confidence(**fitted).spread(calibration.pooled, calibration.scores)
-    fitted["spread_range"] = tuple(map(float, np.quantile(spread, [0.01, 0.99])))
-    spread = np.clip(spread, *fitted["spread_range"])
     fitted["quantile"] = conformal_quantile(calibration.residuals / spread, coverage)
     fitted["width_limit"] = float(2 * fitted["quantile"] * np.quantile(spread, WIDE_SHARE))
     distances = blank.distance(calibration.pooled)
