@@ -10,10 +10,12 @@ picture=(--resize 72x96 --crop 64x64 --pad start)
 
 case $action in
     diving)
+        other=vault other_seed=2001
         seed=1000 steps=1800
         rates=(--head-epochs 40 --head-variants 3 --head-rate 2e-3)
         rates+=(--epochs 6 --extractor-rate 6e-5 --rate 2e-4) ;;
     vault)
+        other=diving other_seed=1001
         seed=2000 steps=2500
         rates=(--head-epochs 30 --head-variants 2)
         rates+=(--epochs 10 --extractor-rate 3e-4 --rate 5e-4) ;;
@@ -26,7 +28,11 @@ simulate() {  # clips, seed, folder: training clips, calibration clips and test 
 
 simulate 1600 "$seed" "data/$action-a"
 simulate 600 "$((seed + 1))" "data/$action-calibration"
-python -m training foreign --clips 140 --seed 3000 --out data/foreign
+
+# What it must not judge: foreign videos, and the other action.
+python -m training foreign --clips 140 --seed 3000 --out "data/foreign-$action"
+python -m training simulate --action "$other" --clips 10 --seed "$other_seed" --out "data/other-$other"
+cp "data/other-$other"/clips/*.mp4 "data/foreign-$action/"
 
 python -m training pretrain --action "$action" --data "data/$action-a" --out "runs/$action-pre" \
     --steps "$steps" "${picture[@]}"
@@ -39,5 +45,5 @@ python -m training publish --run "runs/$action" --name "$action" --store runs/st
 python -m training calibrate --checkpoint "$action" --store runs/store \
     --data "data/$action-calibration" --familiar "data/$action-a"
 python -m training evaluate --checkpoint "$action" --simulate 300 --seed "$((seed + 2))" \
-    --foreign data/foreign --store runs/store --json "runs/$action.json"
+    --foreign "data/foreign-$action" --store runs/store --json "runs/$action.json"
 python -m training publish --source runs/store --name "$action" --metrics "runs/$action.json"
