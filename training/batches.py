@@ -66,6 +66,11 @@ class Batch:
     shown: Tensor
     """(B, K) bool: neither hidden nor blank by itself."""
 
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """(B,) frames of the prepared clips at which the fragments begin."""
+        return np.array([draw.start for draw in self.draws])
+
 
 def make_batch(
     cache: ClipCache, spec: ClipSpec, clips: NDArray[np.int64], draws: Sequence[Draw]

@@ -30,6 +30,22 @@ class HeadInputs:
     features: Tensor
     """(B, K, D, T', H', W')"""
     clips: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    """(B,) frames at which the fragments begin."""
+    shown: NDArray[np.bool_]
+    """(B, K), K of the clip and not only those used."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFeatures:
+    """Of N clips, computed once."""
+
+    features: Tensor
+    """(N, K, D, T', H', W') in half precision"""
+    starts: NDArray[np.int64]
+    """(N,)"""
+    shown: NDArray[np.bool_]
+    """(N, K): fragments that are not blank by themselves."""
 
 
 class HeadPhase:
@@ -45,7 +61,7 @@ class HeadPhase:
         variation = Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)
         with evaluating(trainee.network):
             self._blank = blank_features(trainee.network, trainee.device)
-            variants = [
+            self._variants = [
                 self._features(
                     trainee.batches(
                         material.training,
@@ -59,18 +75,18 @@ class HeadPhase:
                 )
                 for variant in range(run.head_variants)
             ]
-            self._training = torch.stack(variants)  # (V, N, K, D, T', H', W')
             self._validation = self._features(
                 trainee.batches(material.validation, FEATURE_BATCH), bar, "validation features"
-            )
+            ).features
 
-    def _features(self, batches: Batches, bar: Bar, title: str) -> Tensor:
-        """(N, K, D, T', H', W') in half precision."""
-        kept = []
+    def _features(self, batches: Batches, bar: Bar, title: str) -> KeptFeatures:
+        features, starts, shown = [], [], []
         for number, batch in enumerate(batches, 1):
-            kept.append(self.trainee.features(batch, frozen=True).to(torch.bfloat16))
+            features.append(self.trainee.features(batch, frozen=True).to(torch.bfloat16))
+            starts.append(batch.starts)
+            shown.append(batch.shown.numpy())
             bar.update(number, len(batches), phase=title)
-        return torch.cat(kept)
+        return KeptFeatures(torch.cat(features), np.concatenate(starts), np.concatenate(shown))
 
     @property
     def batches(self) -> int:
@@ -86,20 +102,27 @@ class HeadPhase:
         for number in range(first, self.batches):
             part = slice(number * run.head_batch, (number + 1) * run.head_batch)
             clips = order[part]
-            rows = [self._row[int(clip)] for clip in clips]
-            features = self._training[variants[part], rows].float()
+            kept = [
+                (self._variants[variant], self._row[int(clip)])
+                for variant, clip in zip(variants[part], clips, strict=True)
+            ]
+            features = torch.stack([one.features[row] for one, row in kept]).float()
+            shown = np.stack([one.shown[row] for one, row in kept])
             for row, clip in enumerate(clips):
                 hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
+                shown[row, list(hidden)] = False
                 for i, k in enumerate(self.trainee.network.used):
                     if k in hidden:
                         features[row, i] = self._blank[i]
-            yield HeadInputs(features, clips)
+            starts = np.array([one.starts[row] for one, row in kept])
+            yield HeadInputs(features, clips, starts, shown)
 
     def forward(self, inputs: HeadInputs) -> Outcome:
-        self.trainee.network.head.train()
-        predicted = self.trainee.score(inputs.features)
-        judged = self.trainee.judged(inputs.clips)
-        return Outcome(predicted, judged, auxiliary=predicted.new_zeros(()))
+        trainee = self.trainee
+        trainee.network.head.train()
+        predicted = trainee.score(inputs.features)
+        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
+        return Outcome(predicted, wanted, auxiliary=predicted.new_zeros(()))
 
     def validate(self) -> NDArray[np.float32]:
         parts = torch.split(self._validation, SCORE_BATCH)

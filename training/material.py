@@ -17,6 +17,7 @@ from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip, read_annotations
 from training.errors import DataError
+from training.known_scores import KnownScores
 from training.targets import FragmentTargets
 
 CACHE = ".cache"  # below the first data set folder
@@ -35,6 +36,10 @@ class Material:
     @functools.cached_property
     def targets(self) -> FragmentTargets:
         return FragmentTargets.read(self.spec, self.clips, self.cache.lengths)
+
+    @functools.cached_property
+    def known(self) -> KnownScores:
+        return KnownScores.read(self.spec, self.clips, self.training)
 
     @property
     def mean(self) -> float:

@@ -15,6 +15,7 @@ from training.errors import RunError
 from training.losses import MARGIN, Alpha, Objective
 
 Schedule = Literal["steps", "cosine"]
+Teach = Literal["judged", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class RunSpec:
     network: NetworkSpec
     extractor: str | None = None
     """File of a pre-trained extractor that every fragment starts from."""
+    base: str | None = None
+    """NAME@VERSION of a published checkpoint that all weights start from instead."""
     seed: int = 0
     validation: float = 0.1
     """Share of the training split that is kept for choosing the best weights."""
@@ -58,6 +61,8 @@ class RunSpec:
     beta: float
     """Weight of ‖w‖². The paper does not print its value."""
     margin: float = MARGIN
+    teach: Teach = "judged"
+    """judged: the score, whatever is blanked. known: see `known_scores.py`; simulated clips."""
     regression: bool = True
     """False leaves L1 out: the ranking-only rows of Table 1."""
     auxiliary: float = 0.0
@@ -76,6 +81,11 @@ class RunSpec:
                 raise RunError(need)
 
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
+        require(not (self.extractor and self.base), "give either an extractor or a base")
+        require(
+            self.teach == "judged" or self.network.target == "final",
+            f"what is known is a final score, the network's target is {self.network.target}",
+        )
         require(self.batch >= 2, f"batch is {self.batch}, need at least 2")
         require(self.epochs + self.head_epochs >= 1, "no epochs, need at least 1")
         require(min(self.epochs, self.head_epochs) >= 0, "epochs below 0")

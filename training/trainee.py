@@ -23,10 +23,10 @@ from training.runspec import RunSpec
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step predicted, (B,) points each; `auxiliary` is a loss in points²."""
+    """One step: what was predicted and wanted, (B,) points each; a further loss in points²."""
 
     predicted: Tensor
-    judged: Tensor
+    wanted: Tensor
     auxiliary: Tensor
 
 
@@ -69,9 +69,20 @@ class Trainee:
     auxiliary: AuxiliaryHeads | None
     device: Device
 
-    def judged(self, clips: NDArray[np.int64]) -> Tensor:
-        """Scores of these clips, (B,) points."""
-        return torch.from_numpy(self.material.judged[clips]).to(self.device.kind)
+    def wanted(
+        self, clips: NDArray[np.int64], starts: NDArray[np.int64], shown: NDArray[np.bool_]
+    ) -> Tensor:
+        """What to predict for these clips, (B,) points.
+
+        `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
+        """
+        if self.run.teach == "judged":
+            points = self.material.judged[clips]
+        else:
+            each = zip(clips, starts, shown, strict=True)
+            at = self.material.known.at
+            points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
+        return torch.from_numpy(points).to(self.device.kind)
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
         """(B, K, D, T', H', W')"""

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
@@ -56,12 +57,21 @@ class Position:
 
 class Trainer:
     def __init__(
-        self, run: RunSpec, material: Material, folder: RunFolder, *, save_every: float = 60.0
+        self,
+        run: RunSpec,
+        material: Material,
+        folder: RunFolder,
+        *,
+        base: Checkpoint | None = None,
+        save_every: float = 60.0,
     ) -> None:
-        """The state is saved every `save_every` seconds, and after every epoch."""
+        """`base` is the checkpoint that `run.base` names.
+
+        The state is saved every `save_every` seconds, and after every epoch.
+        """
         self.run, self.folder, self.save_every = run, folder, save_every
         device = Device.best()
-        network = new_network(run, material).to(device.kind)
+        network = new_network(run, material, base).to(device.kind)
         auxiliary = new_auxiliary(run, material, network)
         if auxiliary is not None:
             auxiliary.to(device.kind)
@@ -141,7 +151,7 @@ class Trainer:
         torch.manual_seed((self.run.seed << 32) + self.position.step)
         outcome = phase.forward(inputs)
         loss = self.run.objective(
-            outcome.predicted, outcome.judged, self.trainee.network.parameters()
+            outcome.predicted, outcome.wanted, self.trainee.network.parameters()
         )
         total_loss = loss.total + outcome.auxiliary
         optimiser.zero_grad(set_to_none=True)
@@ -214,8 +224,10 @@ class Trainer:
         self.best = state["best"]
 
 
-def new_network(run: RunSpec, material: Material) -> FragmentNetwork:
-    """Initialised by the run's seed, around the mean of the training scores."""
+def new_network(
+    run: RunSpec, material: Material, base: Checkpoint | None = None
+) -> FragmentNetwork:
+    """Initialised by the run's seed, around the mean of the training scores; or as `base`."""
     torch.manual_seed(run.seed)
     network = FragmentNetwork(run.network, run.clip)
     network.head.baseline.fill_(material.mean)
@@ -223,7 +235,20 @@ def new_network(run: RunSpec, material: Material) -> FragmentNetwork:
         network.head.out.weight.mul_(OUTPUT_SCALE * material.deviation)
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
+    if base is not None:
+        load_base(network, base)
     return network
+
+
+def load_base(network: FragmentNetwork, base: Checkpoint) -> None:
+    """Begin with all weights of a published checkpoint.   Raises RunError."""
+    name = f"{base.name}@{base.version}"
+    if base.spec != network.clip_spec:
+        raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
+    try:
+        network.load_state_dict(base.network.state_dict())
+    except RuntimeError as error:
+        raise RunError(f"{name} is another network: {error}") from error
 
 
 def load_extractor(network: FragmentNetwork, path: Path) -> None:

@@ -58,7 +58,7 @@ class WholePhase:
         features = trainee.features(inputs, frozen=frozen)
         return Outcome(
             trainee.score(features),
-            trainee.judged(inputs.clips),
+            trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy()),
             self._auxiliary(inputs, features.float()),
         )
 

@@ -9,18 +9,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from model_store.clip import cut, load_clip
 from model_store.network import FragmentNetwork
+from model_store.spec import SPECS
+from model_store.store import Store
+from tests.checkpoints import tiny_card, tiny_network
+from tests.clips import clip_bytes
 from tests.training.bright import TINY, Quiet, material_of
 from training.errors import RunError
+from training.head_phase import HeadPhase
 from training.metrics import spearman
 from training.run_folder import RunFolder
 from training.runspec import PRESETS, RunSpec
-from training.trainer import Trainer, load_extractor, rate_factor
+from training.simulator.dataset import write_dataset
+from training.trainer import Trainer, load_extractor, new_network, rate_factor
+from training.whole_phase import WholePhase
 
 ROOT = Path(__file__).parents[2]
 
@@ -246,6 +254,53 @@ def test_one_extractor_goes_into_every_fragment(run, tmp_path):
             load_extractor(network, tmp_path / name)
 
 
+def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
+    network = tiny_network(run.clip, run.network)
+    base = Store(tmp_path / "store").publish(
+        tiny_card(run.clip, run.network),
+        network,
+        golden_clip=clip_bytes(frames=36, height=48, width=64),
+        readme="",
+        half=False,
+    )
+    begun = new_network(run, material_of(run), base).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(begun[name], tensor), name
+
+    wider = dataclasses.replace(run, network=dataclasses.replace(TINY, head_channels=(5, 4)))
+    padded = dataclasses.replace(run, clip=dataclasses.replace(run.clip, pad="start"))
+    for other, message in ((wider, "another network"), (padded, "sees clips of")):
+        with pytest.raises(RunError, match=message):
+            new_network(other, material_of(run), base)
+
+
+def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
+    """In both phases, on real simulated clips: the targets are those of `KnownScores`."""
+    data = tmp_path / "vault"
+    write_dataset("vault", 5, 1, data, test_share=0, workers=1)
+    preset = PRESETS["compact"] | {"epochs": 1, "network": TINY, "batch": 2, "blanking": 1.0}
+    run = RunSpec(
+        data=(str(data),),
+        clip=SPECS["vault"].with_size((32, 32), (32, 32)),
+        teach="known",
+        head_epochs=1,
+        head_batch=3,
+        head_variants=2,
+        validation=0.4,
+        **preset,
+    )
+    material = material_of(run)
+    trainee = Trainer(run, material, RunFolder(tmp_path / "run")).trainee
+    for phase in (HeadPhase(trainee, Quiet()), WholePhase(trainee)):
+        for inputs in phase.inputs(0, 0):
+            wanted = phase.forward(inputs).wanted
+            for row, clip in enumerate(inputs.clips):
+                shown = np.array([bool(fragment) for fragment in inputs.shown[row]])
+                told = material.known.at(int(clip), int(inputs.starts[row]), shown)
+                assert not shown.all()
+                assert wanted[row].item() == pytest.approx(told, rel=1e-6)
+
+
 def test_a_diverging_run_says_so(run, tmp_path):
     run = dataclasses.replace(run, rate=1e30, extractor_rate=1e30, max_gradient=None)
     with pytest.raises(RunError, match="lower the learning rates"):
@@ -281,7 +336,8 @@ def test_options_survive_json(run):
 @pytest.mark.parametrize(
     "wrong",
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
-     {"zoom": 0.9}, {"auxiliary": -1.0}],
+     {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
+     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")}],
 )  # fmt: skip
 def test_impossible_options_are_refused(run, wrong):
     with pytest.raises(RunError):

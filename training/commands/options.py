@@ -22,6 +22,11 @@ class Preset(StrEnum):
     paper = "paper"
 
 
+class Teach(StrEnum):
+    judged = "judged"
+    known = "known"
+
+
 class Pad(StrEnum):
     start = "start"
     end = "end"

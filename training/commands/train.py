@@ -18,6 +18,7 @@ from training.commands.options import (
     ResizeOption,
     SaveEvery,
     StartOption,
+    Teach,
     clip_spec,
 )
 
@@ -32,6 +33,13 @@ def train(
     extractor: Annotated[
         Path | None, typer.Option(help="extractor.safetensors of `pretrain`, for all fragments.")
     ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Checkpoint to go on from: fine-tune it on your clips."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(envvar="SCORING_STORE", help="Its store; else the shipped one.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Epochs of the whole network.")] = None,
     head_epochs: Annotated[
         int | None, typer.Option(min=0, help="Epochs of the head alone, before: seconds each.")
@@ -43,6 +51,13 @@ def train(
     batch: Annotated[int | None, typer.Option(min=2, help="Clips a batch.")] = None,
     extractor_rate: Annotated[float | None, typer.Option(help="Adam, for extractors.")] = None,
     rate: Annotated[float | None, typer.Option(help="Adam, for the head.")] = None,
+    teach: Annotated[
+        Teach,
+        typer.Option(
+            help="judged: the scores. known: what the fragments shown tell of the score without"
+            " the judges' noise; simulated clips know it."
+        ),
+    ] = Teach.judged,
     alpha: Annotated[
         str | None, typer.Option(help="Weight of the ranking loss: a number, or balance.")
     ] = None,
@@ -80,10 +95,14 @@ def train(
     Only the training split is opened; a part of it, by seed, chooses the best weights. A run
     that was killed goes on with the same command, and ends as if it had not been.
 
+    With --base the run begins with a checkpoint's weights and takes its clips and network; of
+    the preset remain the rates and the like.
+
     Example: python -m training train --data data/diving --out runs/diving --extractor
     runs/diving-extractor/extractor.safetensors --head-epochs 30 --epochs 10
     """
     with told():
+        from model_store.store import Store
         from training.display import bar
         from training.errors import RunError
         from training.material import open_material
@@ -95,6 +114,10 @@ def train(
 
         keep_freed_memory()
         options: dict[str, Any] = dict(PRESETS[preset.value])
+        clips, based = preset_clip(preset.value, action.value), None
+        if base is not None:
+            based = Store(store).load(base)
+            clips, options["network"] = based.spec, based.card.network
         given = {
             "epochs": epochs,
             "head_epochs": head_epochs,
@@ -125,8 +148,10 @@ def train(
             options["network"] = dataclasses.replace(options["network"], dropout=dropout)
         run = RunSpec(
             data=tuple(map(str, data)),
-            clip=clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, start),
+            clip=clip_spec(clips, resize, crop, pad, start),
             extractor=None if extractor is None else str(extractor),
+            base=None if based is None else f"{based.name}@{based.version}",
+            teach=teach.value,
             seed=seed,
             **options,
         )
@@ -145,7 +170,8 @@ def train(
         remember_command(folder)
         remember(folder, summarise(material, run.data))
         with bar("steps") as shown:
-            best = Trainer(run, material, folder, save_every=save_every).train(shown)
+            trainer = Trainer(run, material, folder, base=based, save_every=save_every)
+            best = trainer.train(shown)
         typer.echo(
             f"best validation: Spearman {best['spearman']:.4f}, mean distance"
             f" {best['mean_distance']:.3f} points"
