@@ -6,6 +6,7 @@ One checkpoint: a folder that holds a network and what makes it usable.
     card.json             see `card.py`
     README.md             the card for people
     golden.mp4, .json     a small clip and the answer it must give
+    *.png                 pictures that README.md shows, if it was measured
     MANIFEST.sha256       hashes of all of these; `sha256sum -c` reads it
 
 The rule: a folder is either whole and verified or an error with a name. It is written beside its
@@ -18,8 +19,10 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from pydantic import ValidationError
@@ -44,6 +47,7 @@ from model_store.spec import ClipSpec
 
 WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
 GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
+PICTURES = ("scores.png", "fragments.png")
 FILES = (WEIGHTS, CARD, README, GOLDEN_CLIP, GOLDEN_ANSWER)
 GOLDEN_TOLERANCE = 0.25  # points; what half precision may differ from float32
 
@@ -108,6 +112,12 @@ class Checkpoint:
     def golden_clip(self) -> Path:
         return self.path / GOLDEN_CLIP
 
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """Those that README.md shows, by file name."""
+        paths = (self.path / name for name in PICTURES)
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read and verify a checkpoint.
@@ -135,12 +145,14 @@ def save_checkpoint(
     *,
     golden_clip: bytes,
     readme: str,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
     confidence: Confidence | None = None,
     half: bool = True,
 ) -> Path:
     """Write a checkpoint; `half` stores the network's matrices and convolutions as float16.
 
-    `confidence` overrides what the card says of the calibration.
+    `pictures` are by file name, some of `PICTURES`; `confidence` overrides what the card says of
+    the calibration.
 
     The golden answer is computed here, from the weights as stored. Raises CheckpointExists if
     the folder is there; a folder half written is never seen under its name.
@@ -156,6 +168,7 @@ def save_checkpoint(
             CARD: (card.model_dump_json(indent=2) + "\n").encode(),
             README: readme.encode(),
             GOLDEN_CLIP: golden_clip,
+            **pictures,
         }
         stored, _ = parse_weights(contents[WEIGHTS], card)
         clip = load_clip(golden_clip, card.spec)
@@ -165,7 +178,7 @@ def save_checkpoint(
         )
         contents[GOLDEN_ANSWER] = golden.to_json().encode()
         contents[MANIFEST] = "".join(
-            f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in FILES
+            f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()
         ).encode()
         for name, content in contents.items():
             write_durably(partial / name, content)
@@ -186,17 +199,17 @@ def verified_files(folder: Path) -> dict[str, bytes]:
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise CheckpointCorrupt(f"{folder.name}: {MANIFEST} is missing or not text") from error
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if sorted(listed) != sorted(FILES) or len(lines) != len(FILES):
+    if sorted({*listed} - {*PICTURES}) != sorted(FILES) or len(lines) != len(listed):
         raise CheckpointCorrupt(f"{MANIFEST} lists {sorted(listed)}, need {sorted(FILES)}")
-    if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *FILES}:
+    if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *listed}:
         raise CheckpointCorrupt(f"files that {MANIFEST} does not list: {sorted(unlisted)}")
     contents = {}
-    for name in FILES:
+    for name, digest in listed.items():
         try:
             contents[name] = (folder / name).read_bytes()
         except FileNotFoundError as error:
             raise CheckpointCorrupt(f"{name} is missing") from error
-        if hashlib.sha256(contents[name]).hexdigest() != listed[name]:
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointCorrupt(f"{name} differs from {MANIFEST}")
     return contents
 

@@ -8,7 +8,9 @@ The store: a folder of checkpoints, `<name>/<version>/`, and which version a nam
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from model_store.card import NAME_PATTERN, Card
 from model_store.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_durably
@@ -88,6 +90,7 @@ class Store:
         *,
         golden_clip: bytes,
         readme: str,
+        pictures: Mapping[str, bytes] = MappingProxyType({}),
         confidence: Confidence | None = None,
         half: bool = True,
     ) -> Checkpoint:
@@ -99,6 +102,7 @@ class Store:
             network,
             golden_clip=golden_clip,
             readme=readme,
+            pictures=pictures,
             confidence=confidence,
             half=half,
         )

@@ -2,7 +2,6 @@
 From a run's folder to a checkpoint in the store: the best weights, and a card that tells all.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
 from model_store.network import FragmentNetwork
 from model_store.store import Store
+from training.card_pictures import card_pictures
 from training.errors import RunError
+from training.model_card import readme
 from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.summary import RunSummary, commands_of, recall, simulation_command
@@ -22,19 +23,6 @@ from training.summary import RunSummary, commands_of, recall, simulation_command
 SIMULATED_LICENCE = (
     "made by this project's simulator; no footage of anyone; same licence as the code"
 )
-
-
-TRUST = {
-    "coverage": "share of judged scores inside the interval",
-    "width_share": "mean width of the interval, share of that of always the training mean",
-    "own_flagged": "clips of its own kind flagged as unfamiliar",
-    "foreign_flagged": "foreign videos flagged as unfamiliar, or refused",
-    "pairs_ordered": "pairs alike but for one fault: the faulty one scored lower, mean over faults",
-    "pairs_ordered_worst": "the same for the fault that is seen worst",
-    "pairs_localised": "pairs whose contributions differ most where the fault is",
-    "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
-    "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
-}
 
 
 def publish(
@@ -63,15 +51,30 @@ def publish(
     except OSError as error:
         raise RunError(f"golden clip {clip} cannot be read: {error.strerror}") from error
     card = new_card(folder, run, summary, best, name, store.next_version(name), metrics, licence)
+    pictures = card_pictures(metrics or {})
     return store.publish(
-        card, network.eval(), golden_clip=golden_clip, readme=readme(card), half=half
+        card,
+        network.eval(),
+        golden_clip=golden_clip,
+        readme=readme(card, pictures),
+        pictures=pictures,
+        half=half,
     )
 
 
 def republish(
-    store: Store, checkpoint: Checkpoint, *, confidence: Confidence | None, **changes: Any
+    store: Store,
+    checkpoint: Checkpoint,
+    *,
+    confidence: Confidence | None = None,
+    pictures: dict[str, bytes] | None = None,
+    **changes: Any,
 ) -> Checkpoint:
-    """The same network as the store's next version of that name, with changes on its card."""
+    """The same network as the store's next version of that name, with changes on its card.
+
+    Calibration and pictures stay what they are if they are not given.
+    """
+    pictures = checkpoint.pictures if pictures is None else pictures
     card = checkpoint.card.model_copy(
         update={"version": store.next_version(checkpoint.name), **changes}
     )
@@ -79,16 +82,24 @@ def republish(
         card,
         checkpoint.network,
         golden_clip=checkpoint.golden_clip.read_bytes(),
-        readme=readme(card),
-        confidence=confidence,
+        readme=readme(card, pictures),
+        pictures=pictures,
+        confidence=confidence or checkpoint.confidence,
         half=is_half(checkpoint.network),
     )
 
 
 def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None) -> Checkpoint:
     """Copy a checkpoint of another store into this one, with what has been measured since."""
-    figures = checkpoint.card.metrics | ({"test": metrics} if metrics else {})
-    return republish(store, checkpoint, confidence=checkpoint.confidence, metrics=figures)
+    if metrics is None:
+        return republish(store, checkpoint)
+    figures = checkpoint.card.metrics | {"test": on_card(metrics)}
+    return republish(store, checkpoint, pictures=card_pictures(metrics), metrics=figures)
+
+
+def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What `evaluate` measured, without the thousands of single scores that pictures need."""
+    return {name: value for name, value in metrics.items() if name != "scores"}
 
 
 def is_half(network: FragmentNetwork) -> bool:
@@ -130,7 +141,7 @@ def new_card(
             options=run.to_json(),
         ),
         splits=summary.splits,
-        metrics={"validation": best} | ({"test": metrics} if metrics else {}),
+        metrics={"validation": best} | ({"test": on_card(metrics)} if metrics else {}),
         calibration=None,
         versions=summary.versions,
     )
@@ -148,59 +159,3 @@ def hours(folder: RunFolder, run: RunSpec) -> float:
     runs = [folder] if run.extractor is None else [RunFolder(Path(run.extractor).parent), folder]
     states = [each.load_state() for each in runs]
     return sum(float(state["seconds"]) for state in states if state is not None) / 3600
-
-
-def readme(card: Card) -> str:
-    """The card for people."""
-    measured = card.metrics.get("test")
-    lines = [
-        f"# {card.name}, version {card.version}",
-        "",
-        f"Scores a bare video of {card.action}, and says what each of {card.spec.fragments}"
-        " fragments contributed.",
-        "",
-        f"* Trained on **{card.data.trained_on}** clips: {card.data.description}.",
-        f"* Licence of the data: {card.data.licence}.",
-        f"* Clips: {', '.join(f'{count} {split}' for split, count in card.splits.items())}."
-        f" Judged scores: mean {card.data.judged_mean:.2f}, deviation"
-        f" {card.data.judged_deviation:.2f} points.",
-        f"* {card.training.hours:.2f} hours of training on {card.training.machine}.",
-        "",
-        "## Figures",
-        "",
-        "| | Spearman | mean distance, points | share of always the mean |",
-        "|---|---|---|---|",
-    ]
-    if "validation" in card.metrics:
-        lines.append(_figures_row("validation (chose the weights)", card.metrics["validation"]))
-    if measured is not None:
-        lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
-        if "difficulty_alone" in measured:
-            alone = measured["difficulty_alone"]["spearman"]
-            lines.append(f"| declared difficulty alone | {alone:.3f} | | |")
-        mean = measured["training_mean"]["mean_distance"]
-        lines.append(f"| always the training mean | 0 | {mean:.2f} | 1.00 |")
-        rows = [
-            f"| {text} | {measured[key]:.3f} |" for key, text in TRUST.items() if key in measured
-        ]
-        if rows:
-            lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
-    lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
-    return "\n".join([*lines, *card.training.commands, "```", ""])
-
-
-def _figures_row(what: str, figures: dict[str, Any]) -> str:
-    share = figures.get("distance_share")
-    return (
-        f"| {what} | {figures['spearman']:.3f} | {figures['mean_distance']:.2f} |"
-        f" {'' if share is None else f'{share:.2f}'} |"
-    )
-
-
-def _use(card: Card) -> Sequence[str]:
-    if card.data.trained_on == "judged":
-        return ["A second opinion beside judges, on clips like those that it was trained on."]
-    return [
-        "For the demonstration, the tests and the development of this software. It has never",
-        "seen a real athlete: it must not be used to judge one. Train on judged clips for that.",
-    ]

@@ -5,6 +5,8 @@ Intervals and familiarity can be measured on any judged clips. What a stage trul
 that differ in one fault, only a simulator knows.
 
 Shapes: N clips, K fragments, S stages.
+
+[Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.model_selection import cross_val_predict
 
 from model_store.clip import load_clip
@@ -24,12 +26,13 @@ from training.agreement import pair_measures, stage_agreement, stage_shares
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
 from training.evaluate import Evaluation
-from training.metrics import spearman
+from training.metrics import mean_distance, spearman
 
 Figures = dict[str, Any]
 Floats = NDArray[np.float64]
 
 FEWEST_FOR_RIDGE = 20
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RIDGE = np.logspace(0, 8, 17)
 
 
@@ -101,6 +104,51 @@ def stage_figures(evaluation: Evaluation) -> Figures:
     return {
         "stage_agreement": float(np.mean(list(by_stage.values()))),
         "stage_agreement_by_stage": {spec.stages[s]: value for s, value in by_stage.items()},
+    }
+
+
+def fragment_figures(evaluation: Evaluation) -> Figures:
+    """What each fragment says of these clips, and every clip's score, for the card's pictures.
+
+    By fragment: Spearman of the score with it alone shown [Li18 Fig. 2], and quantiles (5, 25, 50,
+    75, 95 %) of its contribution, points.
+    """
+    judged, scores = evaluation.judged, evaluation.scores
+    alone = np.array([score.alone for score in scores])  # (N, K)
+    spread = np.quantile(contributions(evaluation), QUANTILES, axis=0).T  # (K, 5)
+    return {
+        "by_fragment": {
+            "stage": evaluation.scorer.checkpoint.card.stage_of_fragment,
+            "alone_spearman": [spearman(column, judged) for column in alone.T],
+            "contribution_quantiles": spread.round(4).tolist(),
+        },
+        "scores": {
+            "judged": judged.round(3).tolist(),
+            "predicted": evaluation.predicted.round(3).tolist(),
+        },
+    }
+
+
+def difficulty_figures(evaluation: Evaluation) -> Figures:
+    """With the declared difficulty known: a line through score and difficulty, fitted to the clips.
+
+    Each fifth of the clips is predicted from the others; {} where a difficulty is missing. Stands
+    beside the figures from video only, and beside what the difficulty alone says.
+    """
+    judged, clips = evaluation.judged, evaluation.clips
+    if len(clips) < FEWEST_FOR_RIDGE or any(clip.difficulty is None for clip in clips):
+        return {}
+    difficulty = np.array([clip.difficulty for clip in clips], np.float64)
+    inputs = np.stack([evaluation.predicted, difficulty], axis=1)
+    predicted = cross_val_predict(LinearRegression(), inputs, judged, cv=5)
+    mean = mean_distance([evaluation.scorer.checkpoint.card.data.judged_mean] * len(judged), judged)
+    distance = mean_distance(predicted, judged)
+    return {
+        "with_difficulty": {
+            "spearman": spearman(predicted, judged),
+            "mean_distance": distance,
+            "distance_share": distance / mean if mean else None,
+        }
     }
 
 

@@ -14,14 +14,13 @@ from model_store.errors import (
     CheckpointIncompatible,
     CheckpointNotFound,
 )
+from model_store.store import Store
 from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
 from tests.clips import clip_bytes
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
-    from model_store.store import Store
-
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store)
     return store.path("diving@1")
@@ -78,6 +77,26 @@ def test_a_file_that_the_manifest_does_not_list_is_found(folder):
     (folder / "weights.bin").write_bytes(b"")
     with pytest.raises(CheckpointCorrupt, match=r"weights\.bin"):
         load_checkpoint(folder)
+
+
+def test_pictures_are_kept_and_verified_like_the_rest(tmp_path):
+    spec = tiny_spec()
+    checkpoint = Store(tmp_path).publish(
+        tiny_card(spec),
+        tiny_network(spec),
+        golden_clip=clip_bytes(frames=spec.frames, height=48, width=64),
+        readme="![](scores.png)",
+        pictures={"scores.png": b"a picture"},
+    )
+    assert checkpoint.pictures == {"scores.png": b"a picture"}
+    subprocess.run(["sha256sum", "--check", "--strict", files.MANIFEST], cwd=checkpoint.path,
+                   check=True)  # fmt: skip
+    (checkpoint.path / "scores.png").write_bytes(b"another")
+    with pytest.raises(CheckpointCorrupt, match=r"scores\.png"):
+        load_checkpoint(checkpoint.path)
+    (checkpoint.path / "scores.png").unlink()
+    with pytest.raises(CheckpointCorrupt, match=r"scores\.png"):
+        load_checkpoint(checkpoint.path)
 
 
 def test_no_such_checkpoint(tmp_path):

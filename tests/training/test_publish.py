@@ -1,10 +1,12 @@
 """From a finished run to a checkpoint that the scorer loads, and what its card says."""
 
 import dataclasses
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model_store.scorer import Scorer
 from model_store.store import Store
@@ -13,7 +15,7 @@ from training.datasets.annotations import JudgedClip, read_annotations
 from training.errors import DataError, RunError
 from training.evaluate import measures, score_clips
 from training.metrics import mean_distance, spearman
-from training.publish import publish
+from training.publish import promote, publish, republish
 from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.summary import (
@@ -24,6 +26,7 @@ from training.summary import (
     summarise,
 )
 from training.trainer import Trainer
+from training.truth import fragment_figures
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,24 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp
         publish(empty, store, "bright")
     with pytest.raises(RunError, match="golden clip"):
         publish(folder, store, "bright", golden=tmp_path / "none.mp4")
+
+
+def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, bright, tmp_path):
+    evaluation = score_clips(Scorer(published, "torch"), read_annotations(bright, "test"))
+    metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
+    store = Store(tmp_path / "store")
+    shipped = promote(store, published, metrics)
+    assert shipped.pictures.keys() == {"scores.png", "fragments.png"}
+    for content in shipped.pictures.values():
+        assert np.asarray(Image.open(io.BytesIO(content)).convert("L")).std() > 20
+    text = (shipped.path / "README.md").read_text()
+    for name in shipped.pictures:
+        assert f"]({name})" in text
+    assert "scores" not in shipped.card.metrics["test"]
+    assert shipped.card.metrics["test"]["by_fragment"]["stage"] == ["start", "support"]
+    again = republish(store, shipped)
+    assert again.version == 2
+    assert again.pictures == shipped.pictures
 
 
 def test_evaluation_is_the_service_path(published, bright):

@@ -1,5 +1,6 @@
 """Predictions made by hand, so that every figure is known beforehand."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +12,12 @@ from model_store.scorer import Score
 from model_store.spec import VAULT
 from training.datasets.annotations import JudgedClip
 from training.evaluate import Evaluation
+from training.metrics import spearman
 from training.truth import (
     all_shares,
     confidence_figures,
+    difficulty_figures,
+    fragment_figures,
     pair_figures,
     shortcut_figures,
     stage_figures,
@@ -49,7 +53,8 @@ def scored(contribution: np.ndarray, trust: Trust | None = None) -> Score:
 
 
 def evaluation(clips: list[JudgedClip], scores: list[Score]) -> Evaluation:
-    card = SimpleNamespace(data=SimpleNamespace(judged_mean=14.0))
+    data = SimpleNamespace(judged_mean=14.0)
+    card = SimpleNamespace(data=data, stage_of_fragment=["start", None] * 3)
     scorer = SimpleNamespace(spec=VAULT, checkpoint=SimpleNamespace(card=card))
     thumbnails = RNG.random((len(clips), 192), np.float32)
     return Evaluation(scorer, clips, scores, np.zeros((len(clips), 4), np.float32), thumbnails)
@@ -126,3 +131,33 @@ def test_shortcuts_find_a_score_that_is_in_the_colours():
     assert abs(shortcut_figures(plain)["shortcuts"]["thumbnails"]) < 0.5
     plain.thumbnails[:, 0] = 100 * plain.judged
     assert shortcut_figures(plain)["shortcuts"]["thumbnails"] > 0.95
+
+
+def test_a_declared_difficulty_adds_what_the_video_does_not_show():
+    clips = random_clips(60)
+    blind = [scored(honest(clip)) for clip in clips]
+    assert difficulty_figures(evaluation(clips, blind)) == {}  # none is declared
+    declared = [
+        dataclasses.replace(clip, difficulty=float(d), score=clip.score + float(d))
+        for clip, d in zip(clips, RNG.uniform(2, 6, 60), strict=True)
+    ]
+    told = difficulty_figures(evaluation(declared, blind))["with_difficulty"]
+    assert told["spearman"] == pytest.approx(1.0)
+    assert told["distance_share"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_single_fragments_say():
+    clips = random_clips(60)
+    figures = fragment_figures(evaluation(clips, [scored(honest(clip)) for clip in clips]))
+    told = figures["by_fragment"]
+    assert told["stage"] == ["start", None] * 3
+    landing = [clip.deductions["landing"] for clip in clips]
+    quantiles = -np.quantile(np.array(landing) / 2, [0.95, 0.75, 0.5, 0.25, 0.05])
+    np.testing.assert_allclose(told["contribution_quantiles"][5], quantiles, atol=1e-4)
+    alone = told["alone_spearman"]
+    assert (
+        alone[4]
+        == alone[5]
+        == pytest.approx(spearman([-cost for cost in landing], [clip.score for clip in clips]))
+    )
+    assert figures["scores"]["judged"] == [round(clip.score, 3) for clip in clips]

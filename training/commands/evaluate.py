@@ -31,6 +31,7 @@ ROWS = (
 BLOCKS = (
     "training_mean",
     "difficulty_alone",
+    "with_difficulty",
     "shortcuts",
     "pairs_ordered_by_kind",
     "stage_agreement_by_stage",
@@ -71,7 +72,9 @@ def evaluate(
         from training.evaluate import Evaluation, measures, score_clips
         from training.truth import (
             confidence_figures,
+            difficulty_figures,
             flagged_share,
+            fragment_figures,
             pair_figures,
             shortcut_figures,
             stage_figures,
@@ -103,7 +106,8 @@ def evaluate(
                 )
                 pairs = pair_figures(scored(read_annotations(folder), "scoring pairs"))
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
-        figures |= pairs | shortcut_figures(evaluation)
+        figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
+        figures |= fragment_figures(evaluation)
         if foreign is not None:
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
         figures |= source

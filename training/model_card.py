@@ -1,0 +1,98 @@
+"""
+The model card for people: README.md of a checkpoint, one that a federation could read.
+
+What it was trained on, what it was measured to do, what it must not be used for, how to make it
+again. All of it comes from the card.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from model_store.card import Card
+
+TRUST = {
+    "coverage": "share of judged scores inside the interval",
+    "width_share": "mean width of the interval, share of that of always the training mean",
+    "own_flagged": "clips of its own kind flagged as unfamiliar",
+    "foreign_flagged": "foreign videos flagged as unfamiliar, or refused",
+    "pairs_ordered": "pairs alike but for one fault: the faulty one scored lower, mean over faults",
+    "pairs_ordered_worst": "the same for the fault that is seen worst",
+    "pairs_localised": "pairs whose contributions differ most where the fault is",
+    "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
+    "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
+}
+
+
+CAPTIONS = {
+    "scores.png": "predicted against judged scores of the test clips",
+    "fragments.png": "contributions by fragment, and how well each fragment alone ranks the clips",
+}
+
+
+def readme(card: Card, pictures: Collection[str] = ()) -> str:
+    """The card for people; `pictures` are the files that lie beside it."""
+    measured = card.metrics.get("test")
+    lines = [
+        f"# {card.name}, version {card.version}",
+        "",
+        f"Scores a bare video of {card.action}, and says what each of {card.spec.fragments}"
+        " fragments contributed.",
+        "",
+        f"* Trained on **{card.data.trained_on}** clips: {card.data.description}.",
+        f"* Licence of the data: {card.data.licence}.",
+        f"* Clips: {', '.join(f'{count} {split}' for split, count in card.splits.items())}."
+        f" Judged scores: mean {card.data.judged_mean:.2f}, deviation"
+        f" {card.data.judged_deviation:.2f} points.",
+        f"* {card.training.hours:.2f} hours of training on {card.training.machine}.",
+        "",
+        "## Figures",
+        "",
+        "| | Spearman | mean distance, points | share of always the mean |",
+        "|---|---|---|---|",
+    ]
+    if "validation" in card.metrics:
+        lines.append(_figures_row("validation (chose the weights)", card.metrics["validation"]))
+    if measured is not None:
+        lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
+        if "difficulty_alone" in measured:
+            alone = measured["difficulty_alone"]["spearman"]
+            lines.append(f"| declared difficulty alone | {alone:.3f} | | |")
+        if "with_difficulty" in measured:
+            told = "score and declared difficulty, by a line through both"
+            lines.append(_figures_row(told, measured["with_difficulty"]))
+        mean = measured["training_mean"]["mean_distance"]
+        lines.append(f"| always the training mean | 0 | {mean:.2f} | 1.00 |")
+        rows = [
+            f"| {text} | {measured[key]:.3f} |" for key, text in TRUST.items() if key in measured
+        ]
+        if rows:
+            lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
+        lines += [
+            line for name in sorted(pictures) for line in ("", f"![{CAPTIONS[name]}]({name})")
+        ]
+    lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
+    return "\n".join([*lines, *card.training.commands, "```", ""])
+
+
+def _figures_row(what: str, figures: dict[str, Any]) -> str:
+    share = figures.get("distance_share")
+    return (
+        f"| {what} | {figures['spearman']:.3f} | {figures['mean_distance']:.2f} |"
+        f" {'' if share is None else f'{share:.2f}'} |"
+    )
+
+
+def _use(card: Card) -> Sequence[str]:
+    if card.data.trained_on == "judged":
+        return ["A second opinion beside judges, on clips like those that it was trained on."]
+    return [
+        "For the demonstration, the tests and the development of this software. It has never",
+        "seen a real athlete: it must not be used to judge one, to rank athletes, or to check a",
+        "panel. Train on judged clips for that.",
+        "",
+        f"Within simulated {card.action} its score is a second opinion with the interval above.",
+        "A clip of another kind is flagged `unfamiliar_clip` and its score means nothing. What it",
+        "cannot see: anything smaller than a pixel of"
+        f" {card.spec.crop[1]}×{card.spec.crop[0]}, anything before the last"
+        f" {float(card.spec.frames / card.spec.fps):.1f} seconds.",
+    ]
