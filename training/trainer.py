@@ -3,8 +3,8 @@ Trains a `FragmentNetwork`: the head on features of frozen extractors first, the
 
 The rule: a step depends on the options, the data and its own number only (random choices are
 seeded by it), so a run killed at any moment and started again gives the losses of an
-uninterrupted one. The weights kept are those of the best validation; the test split is not
-opened.
+uninterrupted one. The weights kept are those of the best validation, which is the highest
+Spearman minus share of always-the-mean's distance; the test split is not opened.
 """
 
 import dataclasses
@@ -188,8 +188,11 @@ class Trainer:
         validated = {"spearman": spearman(predicted, judged), "mean_distance": distance}
         if always_mean > 0:
             validated["distance_share"] = distance / always_mean
-        if validated["spearman"] > self.best:
-            self.best = validated["spearman"]
+        quality = validated["spearman"]
+        if self.run.regression:  # a score that is only to rank is in no unit
+            quality -= validated.get("distance_share", 0.0)
+        if quality > self.best:
+            self.best = quality
             self.folder.save_best(
                 self.trainee.network.state_dict(),
                 validated

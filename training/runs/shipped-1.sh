@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The shipped checkpoints, from nothing: simulate, teach an extractor, train, calibrate, measure.
+# Version 1 of the shipped checkpoints, from nothing: simulate, teach an extractor, train, calibrate, measure.
 # Run from the repository's root. Every step goes on where it was killed.
 #
-#   bash training/runs/shipped.sh diving
-#   bash training/runs/shipped.sh vault
+#   bash training/runs/shipped-1.sh diving
+#   bash training/runs/shipped-1.sh vault
 set -euo pipefail
 action=${1:?diving or vault}
 picture=(--resize 72x96 --crop 64x64 --pad start)
