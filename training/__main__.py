@@ -3,6 +3,7 @@
 import typer
 
 from training.commands.calibrate import calibrate
+from training.commands.datasets import datasets
 from training.commands.evaluate import evaluate
 from training.commands.foreign import foreign
 from training.commands.pretrain import pretrain
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 for command in (simulate, foreign, pretrain, train, evaluate, calibrate, publish):
     app.command()(command)
+app.add_typer(datasets, name="datasets")
 
 
 if __name__ == "__main__":

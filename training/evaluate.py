@@ -61,7 +61,7 @@ def score_clips(
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     pooled, thumbnails = [], []
-    for frames in _batches(_frames(clips, scorer.spec), BATCH):
+    for frames in _batches(prepared_clips(clips, scorer.spec), BATCH):
         answers, features = scorer.examine(frames)
         pooled.append(features)
         thumbnails += [thumbnail(clip) for clip in frames]
@@ -101,14 +101,14 @@ def measures(evaluation: Evaluation) -> dict[str, Any]:
     return figures
 
 
-def _frames(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
-    """(T, H, W, 3) of each clip in order, a few read ahead."""
+def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
+    """(T, H, W, 3) of each clip in order, a few read ahead.   Raises DataError, naming a clip."""
 
     def read(clip: JudgedClip) -> NDArray[np.uint8]:
         try:
-            return load_clip(clip.path, spec)
+            return load_clip(clip.source, spec)
         except ClipError as error:
-            raise DataError(f"{clip.path}: {error}") from error
+            raise DataError(f"{clip.source}: {error}") from error
 
     with ThreadPoolExecutor(READERS) as pool:
         ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]

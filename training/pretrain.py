@@ -44,6 +44,7 @@ COLUMNS = ("loss", "rate")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainSpec:
     data: tuple[str, ...]
+    kind: str = "annotations"
     clip: ClipSpec
     network: NetworkSpec
     steps: int

@@ -10,6 +10,7 @@ from training.commands.options import (
     CacheOption,
     CropOption,
     DataOption,
+    KindOption,
     OutOption,
     PadOption,
     Preset,
@@ -17,11 +18,13 @@ from training.commands.options import (
     SaveEvery,
     clip_spec,
 )
+from training.datasets.kinds import Kind
 
 
 def pretrain(
     data: DataOption,
     out: OutOption,
+    kind: KindOption = Kind.annotations,
     action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
     preset: Annotated[Preset, typer.Option(help="Size of the network and its clips.")] = (
         Preset.compact
@@ -55,6 +58,7 @@ def pretrain(
         keep_freed_memory()
         spec = PretrainSpec(
             data=tuple(map(str, data)),
+            kind=kind.value,
             clip=clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None),
             network=PRESETS[preset.value]["network"],
             steps=steps,
@@ -68,6 +72,7 @@ def pretrain(
             material = open_material(
                 spec.data,
                 spec.clip,
+                kind=spec.kind,
                 validation=spec.validation,
                 seed=seed,
                 cache=cache,
