@@ -4,7 +4,7 @@ What a data set folder holds, counted: every clip opened, none decoded.
 Shapes: N clips of a split.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from model_store.errors import ClipError
 from model_store.timeline import Timeline
 from training.datasets.annotations import JudgedClip
 from training.datasets.kinds import DATA_SETS, Kind, read_clips
-from training.datasets.ucf101 import read_ucf101
+from training.datasets.ucf101 import PUBLISHED, read_ucf101
 from training.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of numbers that there is at least one of."""
+    """Of at least one number."""
 
     mean: float
     deviation: float
@@ -32,10 +32,8 @@ class Spread:
     most: float
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> "Spread | None":
-        numbers = np.fromiter(values, np.float64)
-        if not len(numbers):
-            return None
+    def of(cls, values: Sequence[float]) -> "Spread":
+        numbers = np.array(values, np.float64)
         return cls(
             float(numbers.mean()), float(numbers.std()), float(numbers.min()), float(numbers.max())
         )
@@ -47,9 +45,9 @@ class SplitFindings:
     clips: int
     published: int | None
     """Clips of the official split, where it is known."""
-    score: Spread | None
-    difficulty: Spread | None
-    marks: tuple[int, ...]
+    score: Spread | None = None
+    difficulty: Spread | None = None
+    marks: tuple[int, ...] = ()
     """Sizes of the panels whose marks are known."""
 
 
@@ -71,17 +69,13 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
         classified = read_ucf101(folder)
         classes = len(classified.classes)
         sources: list[Path | FrameFiles] = [clip.path for clip in classified.clips]
-        names = [clip.split for clip in classified.clips]
         splits = [
             SplitFindings(
                 name=name,
-                clips=names.count(name),
+                clips=sum(clip.split == name for clip in classified.clips),
                 published=published,
-                score=None,
-                difficulty=None,
-                marks=(),
             )
-            for name, published in (("train", 9537), ("test", 3783))
+            for name, published in PUBLISHED.items()
         ]
     else:
         clips = read_clips(kind, folder)
@@ -102,12 +96,13 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
 
 
 def _judged_split(name: str, published: int | None, clips: Sequence[JudgedClip]) -> SplitFindings:
+    difficulties = [clip.difficulty for clip in clips if clip.difficulty is not None]
     return SplitFindings(
         name=name,
         clips=len(clips),
         published=published,
-        score=Spread.of(clip.score for clip in clips),
-        difficulty=Spread.of(clip.difficulty for clip in clips if clip.difficulty is not None),
+        score=Spread.of([clip.score for clip in clips]) if clips else None,
+        difficulty=Spread.of(difficulties) if difficulties else None,
         marks=tuple(sorted({len(clip.marks) for clip in clips if clip.marks})),
     )
 
@@ -123,9 +118,7 @@ def _frames(sources: Sequence[Path | FrameFiles], progress: Progress) -> tuple[S
         counts.append(count)
         rates.append(rate)
         progress(done, len(sources))
-    frames, fps = Spread.of(counts), Spread.of(rates)
-    assert frames is not None and fps is not None
-    return frames, fps
+    return Spread.of(counts), Spread.of(rates)
 
 
 def seen(source: Path | FrameFiles) -> tuple[int, float]:
