@@ -20,7 +20,8 @@ def matrix(path: Path, key: str) -> Floats:
     from scipy.io.matlab import MatReadError
 
     try:
-        content = loadmat(path, appendmat=False)
+        with path.open("rb") as file:
+            content = loadmat(file)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing, need it with a matrix {key}") from error
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
