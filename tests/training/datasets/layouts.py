@@ -138,9 +138,7 @@ def write_finediving(folder: Path) -> None:
     for number in range(1, CLIPS + 1):
         key = (f"Event{number % 2}", number)
         names = [f"{400 + i:05d}.jpg" for i in range(FRAMES)]
-        write_frames(
-            folder / "FINADiving_MTL_256s" / key[0] / str(number), score_of(number), names
-        )
+        write_frames(folder / "FINADiving_MTL_256s" / key[0] / str(number), score_of(number), names)
         annotations[key] = {
             "action_type": "5253B",
             "dive_score": score_of(number),

@@ -15,8 +15,8 @@ from tests.training.datasets.layouts import (
     WRITERS,
     brightness_of,
     difficulty_of,
-    score_of,
     numbers_for_testing,
+    score_of,
     write_aqa7,
 )
 from training.datasets.kinds import DATA_SETS, Kind, read_clips
@@ -35,7 +35,9 @@ def test_each_clip_has_its_own_score(kind, published):
     for clip in clips:
         decoded = read_clip(clip.source, spec)
         assert len(decoded.frames) == FRAMES
-        assert np.median(decoded.frames) == pytest.approx(brightness_of(clip.score), abs=3.5)  # they are 8 apart
+        assert np.median(decoded.frames) == pytest.approx(
+            brightness_of(clip.score), abs=3.5
+        )  # they are 8 apart
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WRITERS if kind != "mit-skate"])
