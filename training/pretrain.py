@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
@@ -27,9 +26,10 @@ from model_store.spec import ClipSpec
 from training.augment import Augmentation
 from training.auxiliary import TargetScale, masked_loss
 from training.display import Bar
+from training.extractor_file import EXTRACTOR, write_extractor
 from training.forward import Device, evaluating, fragment_features
 from training.material import Material
-from training.run_folder import RunFolder, StepLog, replace_file
+from training.run_folder import RunFolder, StepLog
 from training.schedule import cosine_factor
 
 HIDDEN = 256  # units of the throw-away head
@@ -37,7 +37,6 @@ VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
 LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
-EXTRACTOR = "extractor.safetensors"
 COLUMNS = ("loss", "rate")
 
 
@@ -150,9 +149,8 @@ class Pretrainer:
                     self._save()
                     saved = now
                 asked = time.monotonic()
-        weights = self.pupil.extractor.state_dict()
         path = self.folder.path / EXTRACTOR
-        replace_file(path, save({n: t.detach().cpu().contiguous() for n, t in weights.items()}))
+        write_extractor(path, self.pupil.extractor.state_dict(), self.spec.clip)
         return path
 
     def _update(self, batch: FragmentBatch) -> dict[str, float]:

@@ -108,6 +108,7 @@ def train(
         from model_store.store import Store
         from training.display import bar
         from training.errors import RunError
+        from training.extractor_file import spec_for
         from training.material import open_material
         from training.memory import keep_freed_memory
         from training.run_folder import RunFolder
@@ -152,7 +153,7 @@ def train(
         run = RunSpec(
             data=tuple(map(str, data)),
             kind=kind.value,
-            clip=clip_spec(clips, resize, crop, pad, start),
+            clip=spec_for(extractor, clip_spec(clips, resize, crop, pad, start)),
             extractor=None if extractor is None else str(extractor),
             base=None if based is None else f"{based.name}@{based.version}",
             teach=teach.value,

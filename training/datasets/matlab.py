@@ -20,8 +20,7 @@ def matrix(path: Path, key: str) -> Floats:
     from scipy.io.matlab import MatReadError
 
     try:
-        with path.open("rb") as file:
-            content = loadmat(file)
+        content = loadmat(str(path), appendmat=False)  # a Path that is missing: another error
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing, need it with a matrix {key}") from error
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
