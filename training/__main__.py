@@ -1,7 +1,11 @@
-"""`python -m training simulate | foreign | pretrain | train | evaluate | calibrate | publish`."""
+"""
+`python -m training simulate | foreign | datasets | import-c3d | pretrain | train | evaluate |
+calibrate | publish | baseline`.
+"""
 
 import typer
 
+from training.commands.baseline import baseline
 from training.commands.calibrate import calibrate
 from training.commands.datasets import datasets
 from training.commands.evaluate import evaluate
@@ -18,7 +22,10 @@ app = typer.Typer(
     help="Simulate, train, evaluate, calibrate and publish checkpoints.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, foreign, import_c3d, pretrain, train, evaluate, calibrate, publish):
+COMMANDS = (
+    simulate, foreign, import_c3d, pretrain, train, evaluate, calibrate, publish, baseline,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(datasets, name="datasets")
 

@@ -82,20 +82,29 @@ def thumbnail(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 def measures(evaluation: Evaluation) -> dict[str, Any]:
     """The figures, JSON-ready. Blocks that do not apply are left out."""
     card = evaluation.scorer.checkpoint.card
-    predicted, judged = evaluation.predicted, evaluation.judged
-    mean_alone = mean_distance(np.full(len(judged), card.data.judged_mean), judged)
-    figures: dict[str, Any] = {
+    return {
         "checkpoint": f"{card.name}@{card.version}",
         "sha256": evaluation.scorer.checkpoint.sha256,
         "engine": evaluation.scorer.engine.name,
+        **agreement(evaluation.predicted, evaluation.clips, card.data.judged_mean),
+    }
+
+
+def agreement(
+    predicted: NDArray[np.float64], clips: Sequence[JudgedClip], mean: float
+) -> dict[str, Any]:
+    """How well predictions agree with the judges, beside always the training `mean`."""
+    judged = np.array([clip.score for clip in clips])
+    mean_alone = mean_distance(np.full(len(judged), mean), judged)
+    figures: dict[str, Any] = {
         "clips": len(judged),
         "spearman": spearman(predicted, judged),
         "mean_distance": mean_distance(predicted, judged),
         "distance_share": mean_distance(predicted, judged) / mean_alone if mean_alone else None,
         "relative_l2": relative_l2(predicted, judged) if np.ptp(judged) else None,
-        "training_mean": {"score": card.data.judged_mean, "mean_distance": mean_alone},
+        "training_mean": {"score": mean, "mean_distance": mean_alone},
     }
-    difficulty = [clip.difficulty for clip in evaluation.clips if clip.difficulty is not None]
+    difficulty = [clip.difficulty for clip in clips if clip.difficulty is not None]
     if len(difficulty) == len(judged):
         figures["difficulty_alone"] = {"spearman": spearman(difficulty, judged)}
     return figures

@@ -114,7 +114,7 @@ def evaluate(
         if foreign is not None:
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
         figures |= source
-        print_figures(figures)
+        print_figures(figures["checkpoint"], figures)
         if json_file is not None:
             json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -131,9 +131,9 @@ def _simulated(
     return folder
 
 
-def print_figures(figures: dict[str, Any]) -> None:
+def print_figures(title: str, figures: dict[str, Any]) -> None:
     """As a table; figures in blocks come below those of the model."""
-    table = Table("", "", title=f"{figures['checkpoint']} on {figures['clips']} clips")
+    table = Table("", "", title=f"{title} on {figures['clips']} clips")
     for name in ROWS:
         if figures.get(name) is not None:
             table.add_row(name.replace("_", " "), f"{figures[name]:.4f}")
