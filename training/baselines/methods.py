@@ -68,8 +68,8 @@ def figures(
     return {
         "train_clips": len(train),
         **agreement(predicted, test, mean),
-        "predictions": [
-            {"clip": clip.columns["clip"], "judged": clip.score, "predicted": float(score)}
-            for clip, score in zip(test, predicted, strict=True)
-        ],
+        "scores": {
+            "judged": [clip.score for clip in test],
+            "predicted": predicted.tolist(),
+        },
     }

@@ -24,8 +24,11 @@ def import_c3d(
     with told():
         from training.extractor_file import EXTRACTOR
         from training.published_c3d import import_c3d as take
+        from training.run_folder import RunFolder
+        from training.summary import remember_command
 
         scheme = take(source, out / EXTRACTOR)
+        remember_command(RunFolder(out))
         mean = ", ".join(f"{value:g}" for value in scheme.mean)
         typer.echo(
             f"extractor: {out / EXTRACTOR} ({scheme.name}: {scheme.colour_order}, minus {mean})"

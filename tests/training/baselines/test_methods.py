@@ -55,9 +55,7 @@ def test_each_method_learns_and_reports(method, bright, extractor, tmp_path):
     assert measured["method"] == method
     assert measured["data"] == [str(bright)]
     assert (measured["train_clips"], measured["clips"]) == (60, 12)
-    judged, predicted = np.array(
-        [(each["judged"], each["predicted"]) for each in measured["predictions"]]
-    ).T
+    judged, predicted = map(np.array, measured["scores"].values())
     assert judged.tolist() == [clip.score for clip in clips if clip.split == "test"]
     assert measured["spearman"] == pytest.approx(spearmanr(predicted, judged).statistic)
     assert measured["mean_distance"] == pytest.approx(np.abs(predicted - judged).mean())
