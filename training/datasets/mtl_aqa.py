@@ -13,8 +13,8 @@ The pickles may lie in `info/` or in `Ready_2_Use/MTL-AQA_split_0_data/`, the fr
 """
 
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 from model_store.frame_files import FrameFiles
 from training.datasets.annotations import JudgedClip
@@ -40,28 +40,25 @@ def read_mtl_aqa(folder: Path) -> list[JudgedClip]:
     if not isinstance(annotations, dict) or not annotations:
         raise DataError(f"{path} holds a {type(annotations).__name__}, need {{(video, dive): …}}")
     frames = first_of(folder, FRAMES, "the frames")
-    pictures = cache(lambda video: frame_paths(frames / f"{video:02d}"))
+    videos: dict[int, dict[int, Path]] = {}
     clips = []
     for key, split in read_split(path.parent, "_split_0.pkl").items():
         where = f"{path}, {key}"
         row = annotations.get(key)
-        if not isinstance(row, dict) or (missing := [name for name in NEEDED if name not in row]):
-            raise DataError(f"{where}: " + (f"lacks {missing}" if row else "is missing"))
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: is missing")
+        if missing := [name for name in NEEDED if name not in row]:
+            raise DataError(f"{where}: lacks {missing}")
         video, dive = (whole(number, "video and dive", where) for number in key)
-        first, last = (whole(row[name], name, where) for name in ("start_frame", "end_frame"))
-        found = pictures(video)
-        shown = tuple(found[number] for number in range(first, last + 1) if number in found)
-        if len(shown) != last - first + 1 or not shown:
-            raise DataError(
-                f"{frames / f'{video:02d}'} has {len(shown)} of the frames {first}…{last} of dive"
-                f" {dive}"
-            )
+        place = frames / f"{video:02d}"
+        if video not in videos:
+            videos[video] = frame_paths(place)
         score = points(row["final_score"], "final_score", where)
         difficulty = factor(row["difficulty"], "difficulty", where)
         clips.append(
             JudgedClip(
-                path=frames / f"{video:02d}",
-                frames=FrameFiles(shown, FPS),
+                path=place,
+                frames=_frames(row, videos[video], place, where),
                 split=split,
                 score=score,
                 difficulty=difficulty,
@@ -71,3 +68,12 @@ def read_mtl_aqa(folder: Path) -> list[JudgedClip]:
             )
         )
     return clips
+
+
+def _frames(row: dict[str, Any], found: dict[int, Path], place: Path, where: str) -> FrameFiles:
+    """Those of one dive, the last one included."""
+    first, last = (whole(row[name], name, where) for name in ("start_frame", "end_frame"))
+    shown = tuple(found[number] for number in range(first, last + 1) if number in found)
+    if not shown or len(shown) != last - first + 1:
+        raise DataError(f"{where}: {place} has {len(shown)} of the frames {first}…{last}")
+    return FrameFiles(shown, FPS)
