@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from training.datasets.annotations import JudgedClip, Split
+from training.datasets.lines import read_lines
 from training.datasets.matlab import official_splits, vector
 from training.datasets.media import VIDEOS, Media, find_media, first_of
 from training.datasets.points import points
@@ -61,7 +62,7 @@ def _scores(path: Path) -> list[float]:
     if path.suffix == ".mat":
         values: list[object] = vector(path, "overall_scores").tolist()
     else:
-        values = list(path.read_text(encoding="utf-8-sig").split())
+        values = list(read_lines(path))
     return [points(value, f"score {n}", str(path)) for n, value in enumerate(values, 1)]
 
 

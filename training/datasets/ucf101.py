@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.datasets.annotations import Split
+from training.datasets.lines import read_lines
 from training.datasets.media import first_of
 from training.errors import DataError
 
@@ -49,7 +50,7 @@ def read_ucf101(folder: Path, split: Split | None = None) -> ClassifiedClips:
     names: tuple[Split, ...] = ("train", "test")
     for part in names:
         path = lists / f"{part}list01.txt"
-        for line, text in enumerate(_lines(path), 1):
+        for line, text in enumerate(read_lines(path), 1):
             where = f"{path}, line {line}"
             name, _, number = text.partition(" ")
             kind = name.partition("/")[0]
@@ -68,22 +69,9 @@ def read_ucf101(folder: Path, split: Split | None = None) -> ClassifiedClips:
 
 def _classes(path: Path) -> tuple[str, ...]:
     names = []
-    for line, text in enumerate(_lines(path), 1):
+    for line, text in enumerate(read_lines(path), 1):
         number, _, name = text.partition(" ")
         if number != str(line) or not name.strip():
             raise DataError(f"{path}, line {line}: {text!r}, need '{line} NAME'")
         names.append(name.strip())
     return tuple(names)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise DataError(f"{path} is empty")
-    return lines

@@ -46,6 +46,7 @@ def test_scores_as_a_matrix(folder):
         ("1\n2\nnan\n", "scores.txt: score 3 is nan"),
         ("1\n-2\n", "score 2 is -2"),
         ("good\n", "score 1 is 'good'"),
+        ("\n", "scores.txt is empty"),
     ],
 )
 def test_what_is_wrong_is_said(folder, text, told):
