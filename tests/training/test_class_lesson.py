@@ -65,4 +65,8 @@ def test_from_the_shell_to_an_extractor(ucf, tmp_path, monkeypatch):
     network = FragmentNetwork(COMPACT, SPEC)
     load_extractor(network, out / "extractor.safetensors")
     assert torch.equal(network.extractors[0].conv5b.weight, network.extractors[3].conv5b.weight)
-    assert "need one" in told(call(*words, "--data", tmp_path))
+
+
+def test_one_folder_only(ucf, tmp_path):
+    words = ("--kind", "ucf-101", "--data", ucf, "--data", tmp_path, "--out", tmp_path / "run")
+    assert "2 folders of ucf-101, need one" in told(call("pretrain", *words))

@@ -63,6 +63,8 @@ def pretrain(
         from training.runspec import PRESETS, preset_clip
         from training.summary import remember_command
 
+        if kind == Kind.ucf101 and len(data) > 1:
+            raise RunError(f"{len(data)} folders of ucf-101, need one")
         keep_freed_memory()
         clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
         spec = PretrainSpec(
@@ -83,8 +85,6 @@ def pretrain(
                 shown.update(done, total, phase="decoding")
 
             if kind == Kind.ucf101:
-                if len(data) > 1:
-                    raise RunError(f"{len(data)} folders of ucf-101, need one")
                 lesson: Lesson = ClassLesson.open(
                     data[0],
                     spec.clip,
