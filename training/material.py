@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from model_store.network import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
-from training.datasets.annotations import JudgedClip, read_annotations
+from training.datasets.annotations import JudgedClip
+from training.datasets.kinds import Kind, read_clips
 from training.errors import DataError
 from training.known_scores import KnownScores
 from training.targets import FragmentTargets
@@ -55,6 +56,7 @@ def open_material(
     folders: tuple[str, ...],
     spec: ClipSpec,
     *,
+    kind: str = Kind.annotations,
     target: Target = "final",
     validation: float,
     seed: int,
@@ -62,7 +64,7 @@ def open_material(
     progress: Callable[[int, int], None] | None = None,
 ) -> Material:
     """Read, decode what is not cached, and split by seed.   Raises DataError."""
-    clips = [clip for folder in folders for clip in read_annotations(Path(folder), "train")]
+    clips = [clip for folder in folders for clip in read_clips(kind, Path(folder), "train")]
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
     count = round(validation * len(clips))
     if count < 2 or len(clips) - count < 2:
@@ -71,7 +73,7 @@ def open_material(
         )
     order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
     decoded = open_cache(
-        [clip.path for clip in clips],
+        [clip.source for clip in clips],
         spec,
         cache or Path(folders[0]) / CACHE,
         progress=progress,

@@ -12,6 +12,7 @@ from training.commands.options import (
     CacheOption,
     CropOption,
     DataOption,
+    KindOption,
     OutOption,
     PadOption,
     Preset,
@@ -21,11 +22,13 @@ from training.commands.options import (
     Teach,
     clip_spec,
 )
+from training.datasets.kinds import Kind
 
 
 def train(
     data: DataOption,
     out: OutOption,
+    kind: KindOption = Kind.annotations,
     action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
     preset: Annotated[
         Preset, typer.Option(help="Network and options; what follows replaces single options.")
@@ -105,6 +108,7 @@ def train(
         from model_store.store import Store
         from training.display import bar
         from training.errors import RunError
+        from training.extractor_file import spec_for
         from training.material import open_material
         from training.memory import keep_freed_memory
         from training.run_folder import RunFolder
@@ -148,7 +152,8 @@ def train(
             options["network"] = dataclasses.replace(options["network"], dropout=dropout)
         run = RunSpec(
             data=tuple(map(str, data)),
-            clip=clip_spec(clips, resize, crop, pad, start),
+            kind=kind.value,
+            clip=spec_for(extractor, clip_spec(clips, resize, crop, pad, start)),
             extractor=None if extractor is None else str(extractor),
             base=None if based is None else f"{based.name}@{based.version}",
             teach=teach.value,
@@ -161,6 +166,7 @@ def train(
             material = open_material(
                 run.data,
                 run.clip,
+                kind=run.kind,
                 target=run.network.target,
                 validation=run.validation,
                 seed=seed,
@@ -168,7 +174,7 @@ def train(
                 progress=lambda done, total: shown.update(done, total, phase="decoding"),
             )
         remember_command(folder)
-        remember(folder, summarise(material, run.data))
+        remember(folder, summarise(material, run.data, folder))
         with bar("steps") as shown:
             trainer = Trainer(run, material, folder, base=based, save_every=save_every)
             best = trainer.train(shown)
