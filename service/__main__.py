@@ -54,8 +54,13 @@ def main() -> int:
     configure_logging(settings.log_level)
     if unknown := unknown_settings(os.environ):
         log.warning("settings that do not exist: %s", ", ".join(unknown))
-    if not settings.api_keys and not is_loopback(host):
-        log.warning("anybody who reaches %s may send clips: SCORING_API_KEYS is not set", host)
+    if not (settings.api_keys or settings.allow_anonymous or is_loopback(host)):
+        print(
+            f"SCORING_API_KEYS: need a key, since HOST is {host or 'all addresses'};"
+            " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
+            file=sys.stderr,
+        )
+        return 2
     failed = False
 
     def fail() -> None:

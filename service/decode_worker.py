@@ -5,19 +5,23 @@ Here strangers' bytes meet FFmpeg, so the process can do little and may die at a
 open files over a socket (the upload, and memory for the pixels), opens none by name, and answers
 in JSON: nothing that it says is ever executed.
 
+    ready   {"filtered"}: whether system calls are refused here, see `syscalls`
     job     {"spec", "start_s", "end_s", "limits", "pictures", "cpu_s"} + two file descriptors
+    taken   {}
     answer  {"info", "warnings", "times", "pictures"} or {"error", "detail"} or {"traceback"}
 
-An empty answer says "ready" once and "taken" to each job. Each message is preceded by its length,
-four bytes. Torch is never imported.
+Each message is preceded by its length, four bytes. Torch is never imported.
 """
 
 import base64
 import ctypes
 import dataclasses
+import importlib
+import io
 import json
 import mmap
 import os
+import pkgutil
 import resource
 import signal
 import socket
@@ -32,7 +36,8 @@ from numpy.typing import NDArray
 
 from model_store.clip import ClipLimits, PreparedClip, prepare_clip, read_clip
 from model_store.errors import ClipError, ClipTooLarge, RequestError
-from model_store.spec import ClipSpec
+from model_store.spec import DIVING, ClipSpec
+from service.syscalls import refuse_system_calls
 
 LENGTH = struct.Struct("!I")
 _OPEN_FILES = 32
@@ -42,8 +47,10 @@ _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
-    confine(memory_bytes=int(sys.argv[2]))
-    send(connection, {})  # ready
+    load_all_of_av()
+    filtered = confine(memory_bytes=int(sys.argv[2]))
+    rehearse()
+    send(connection, {"filtered": filtered})  # ready
     while (received := receive(connection)) is not None:
         job, (upload, memory) = received
         send(connection, {})  # taken: from here on, dying is the clip's fault
@@ -55,8 +62,15 @@ def main() -> None:
         send(connection, answer)
 
 
-def confine(memory_bytes: int) -> None:
-    """Give up what decoding does not need. Cannot be undone."""
+def load_all_of_av() -> None:
+    """Modules that it would import when it needs them: no file can be opened then."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def confine(memory_bytes: int) -> bool:
+    """Give up what decoding does not need, which cannot be undone; whether all of it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the service
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -67,6 +81,20 @@ def confine(memory_bytes: int) -> None:
         for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_PDEATHSIG, signal.SIGKILL)):
             if libc.prctl(option, value, 0, 0, 0):
                 raise OSError(ctypes.get_errno(), f"prctl {option}")
+    return refuse_system_calls()
+
+
+def rehearse() -> None:
+    """Read a small clip and encode a picture: confined too much, a worker must not be ready."""
+    spec = DIVING.with_size((16, 16), (16, 16))
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        for _ in range(spec.fragment_length):
+            container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        container.mux(stream.encode(None))
+    fragment_pictures(prepare_clip(read_clip(file, spec), spec), spec)
 
 
 def perform(job: dict[str, Any], upload: int, memory: int) -> dict[str, Any]:

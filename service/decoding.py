@@ -121,6 +121,8 @@ class DecodePool:
         for worker in self._workers:
             self._idle.put_nowait(worker)
         await asyncio.gather(*(worker.ready() for worker in self._workers))
+        if not all(worker.filtered for worker in self._workers):
+            log.warning("decoders can open sockets and files here: there is no seccomp filter")
 
     async def stop(self) -> None:
         for worker in self._workers:
@@ -176,6 +178,8 @@ class _Worker:
         self._burials: set[asyncio.Future[int]] = set()
         self.clips = 0
         self.failed_starts = 0
+        self.filtered = False
+        """Whether the process can open neither sockets nor files."""
 
     @property
     def pid(self) -> int | None:
@@ -190,7 +194,7 @@ class _Worker:
                 self._start()
             if not self._is_ready:
                 async with asyncio.timeout(_START_S):
-                    await self._receive()
+                    self.filtered = (await self._receive()).get("filtered") is True
                 self._is_ready = True
         except (OSError, EOFError, ValueError) as error:
             self.kill()

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """From the last byte of the request to its answer."""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Accepted as `Authorization: Bearer …`, separated by commas; anybody may ask if empty."""
+    allow_anonymous: bool = False
+    """Serve without keys on an address that others can reach."""
     metrics_need_key: bool = False
 
     decode_workers: Count = Field(default_factory=usable_cpus)

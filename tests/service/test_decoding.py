@@ -221,6 +221,8 @@ async def test_a_worker_has_no_secrets_no_torch_and_few_rights(
         assert b"a-secret" not in (process / "environ").read_bytes()
         assert "libtorch" not in (process / "maps").read_text()
         assert "NoNewPrivs:\t1" in (process / "status").read_text()
+        for thread in (process / "task").iterdir():
+            assert "Seccomp:\t2" in (thread / "status").read_text()
         assert (process / "cwd").resolve() == Path("/")
         assert len(list((process / "fd").iterdir())) <= 4  # standard streams and the socket
         limits = {

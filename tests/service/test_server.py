@@ -208,10 +208,31 @@ def test_an_empty_store_and_a_bad_setting_end_the_process(tmp_path: Path) -> Non
 
 
 def test_what_an_operator_should_know_is_said_at_the_start(store: Store, tmp_path: Path) -> None:
-    with live_server(store.root, tmp_path, host="0.0.0.0", queue_fragment=5) as server:
+    with live_server(store.root, tmp_path, queue_fragment=5) as server:
         said = " ".join(line["message"] for line in server.log_lines())
     assert "SCORING_QUEUE_FRAGMENT" in said
-    assert "SCORING_API_KEYS" in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_strangers_need_a_key_or_the_operators_word(
+    store: Store, tmp_path: Path, host: str
+) -> None:
+    with live_server(store.root, tmp_path, ready=False, host=host) as server:
+        assert server.process.wait(timeout=60) == 2
+        assert "SCORING_API_KEYS" in server.log.read_text()
+        assert "SCORING_ALLOW_ANONYMOUS" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"), [({"api_keys": "a-key"}, 401), ({"allow_anonymous": "true"}, 200)]
+)
+def test_with_either_it_serves_everybody(
+    store: Store, tmp_path: Path, settings: dict[str, str], status: int
+) -> None:
+    with live_server(store.root, tmp_path, host="0.0.0.0", **settings) as server:
+        assert httpx.get(f"{server.url}/checkpoints").status_code == status
+        key = {"authorization": "Bearer a-key"}
+        assert httpx.get(f"{server.url}/checkpoints", headers=key).status_code == 200
 
 
 def children_of(pid: int) -> list[int]:

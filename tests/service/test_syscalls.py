@@ -1,0 +1,95 @@
+"""The filter of a decode worker, tried in a process of its own by what an attacker would do."""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.syscalls import _CLONE, _CLONE3, _MACHINES, _REFUSED
+
+ATTEMPTS = """
+import ctypes, os, signal, socket, sys, threading
+from service.syscalls import refuse_system_calls
+
+ours, theirs = socket.socketpair()
+libc = ctypes.CDLL(None, use_errno=True)
+
+def by_number(number, *arguments):
+    if libc.syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+ATTEMPTS = {
+    "tcp": lambda: socket.socket(),
+    "udp": lambda: socket.socket(type=socket.SOCK_DGRAM),
+    "unix": lambda: socket.socket(socket.AF_UNIX),
+    "pair": lambda: socket.socketpair(),
+    "read": lambda: open("/etc/passwd"),
+    "write": lambda: open("/dev/null", "w"),
+    "rename": lambda: os.rename("/nothing", "/nowhere"),
+    "remove": lambda: os.unlink("/nothing"),
+    "mode": lambda: os.chmod("/nothing", 0o777),
+    "program": lambda: os.execv(sys.executable, ["python"]),
+    "fork": lambda: os.fork(),
+    "spawn": lambda: os.posix_spawn(sys.executable, ["python"], {}),
+    "kill": lambda: os.kill(os.getppid(), 0),
+    "ptrace": lambda: by_number({"x86_64": 101, "aarch64": 117}[os.uname().machine], 16, 1, 0, 0),
+    "uring": lambda: by_number(425, 1, 0),
+}
+if sys.argv[1] != "nothing":
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert refuse_system_calls()
+try:
+    ATTEMPTS[sys.argv[2]]()
+except OSError as error:
+    ours.sendall(str(error.errno).encode())  # what was open before still works
+else:
+    ours.sendall(b"0")
+thread = threading.Thread(target=lambda: print(theirs.recv(100).decode()))
+thread.start()
+thread.join()
+"""
+NAMES = re.findall(r'^    "(\w+)": lambda', ATTEMPTS, re.MULTILINE)
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.uname().machine not in _MACHINES, reason="no seccomp filter here"
+)
+
+
+def error_of(attempt: str, filtered: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", ATTEMPTS, filtered, attempt],
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("attempt", NAMES)
+def test_a_decoder_that_was_taken_over_reaches_nothing(attempt: str) -> None:
+    assert error_of(attempt, "filtered") == errno.EPERM
+
+
+@pytest.mark.parametrize("attempt", ["tcp", "pair", "read", "rename", "kill"])
+def test_without_the_filter_the_same_is_not_refused(attempt: str) -> None:
+    assert error_of(attempt, "nothing") in (0, errno.ENOENT)
+
+
+def test_the_numbers_are_those_of_the_kernels_headers() -> None:
+    headers = (
+        ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", 0),
+        ("/usr/include/asm-generic/unistd.h", 1),
+    )
+    if not all(Path(header).exists() for header, _ in headers):
+        pytest.skip("the kernel's headers are not installed")
+    for header, column in headers:
+        found = re.findall(r"#define\s+__NR(?:3264)?_(\w+)\s+(\d+)", Path(header).read_text())
+        numbers = {name: int(number) for name, number in found}
+        assert {n: number[column] for n, number in _REFUSED.items() if number[column]} == {
+            name: numbers[name] for name in _REFUSED if name in numbers
+        }
+        assert (_CLONE[column], _CLONE3) == (numbers["clone"], numbers["clone3"])
