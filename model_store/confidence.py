@@ -106,10 +106,11 @@ class Confidence:
     def trust(self, pooled: Floats, score: float) -> "Trust":
         """(P,) and the score in points, to what may be said of it."""
         interval = self.interval(pooled, score)
+        distance = float(self.distance(pooled[None])[0])
         return Trust(
             interval=interval,
             wide=interval.high - interval.low > self.width_limit,
-            unfamiliar=bool(self.distance(pooled[None])[0] > self.distance_limit),
+            distance=distance / self.distance_limit,
         )
 
     def numbers(self) -> dict[str, Any]:
@@ -170,8 +171,13 @@ class Trust:
     interval: Interval
     wide: bool
     """The interval is wider than the card's limit."""
-    unfamiliar: bool
-    """The clip is not of the kind that the network was trained on."""
+    distance: float
+    """Of the clip from the training clips, as a share of the limit."""
+
+    @property
+    def unfamiliar(self) -> bool:
+        """The clip is not of the kind that the network was trained on."""
+        return self.distance > 1
 
     def scaled(self, factor: float, term: float) -> "Trust":
         return dataclasses.replace(self, interval=self.interval.scaled(factor, term))

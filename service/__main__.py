@@ -1,10 +1,14 @@
 """`python -m service`: one process, one uvicorn worker, on HOST:PORT."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import math
 import os
+import resource
+import signal
+import socket
 import sys
 from collections.abc import Mapping
 from types import FrameType
@@ -14,6 +18,8 @@ from pydantic import ValidationError
 
 from model_store.store import Store
 from service.app import create_app
+from service.connections import Connection
+from service.errors import ServiceError
 from service.logs import configure_logging
 from service.settings import Settings
 
@@ -23,8 +29,23 @@ log = logging.getLogger("service")
 class Server(uvicorn.Server):
     """Says at once that it is not ready when asked to stop, then finishes what is in flight.
 
-    uvicorn would end the process by the signal that it got; this one exits with 0.
+    uvicorn would end the process by the signal that it got; this one exits with 0. SIGHUP has it
+    serve what was published since.
     """
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+        await super().serve(sockets)
+
+    def reload(self) -> None:
+        self.reloading = asyncio.create_task(self._reload())  # kept, or it might be collected
+
+    async def _reload(self) -> None:
+        try:
+            await self.config.app.state.service.reload()  # type: ignore[union-attr]
+        except ServiceError as error:
+            log.warning("SIGHUP has changed nothing: %s", error)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -61,6 +82,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    allow_many_files()
     failed = False
 
     def fail() -> None:
@@ -74,7 +96,7 @@ def main() -> int:
             app,
             host=host,
             port=port,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -86,6 +108,13 @@ def main() -> int:
     )
     server.run()
     return 1 if failed else 0
+
+
+def allow_many_files() -> None:
+    """As many descriptors as the system allows: a connection and an upload take one each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ waiting futures with it, and says so in `alive`.
 
 import logging
 import math
+import re
 import threading
 import time
 from collections import deque
@@ -30,6 +31,8 @@ from service.metrics import Metrics
 T = TypeVar("T")
 Clip = NDArray[np.uint8]
 log = logging.getLogger(__name__)
+
+_DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
 class Scores(Protocol):
@@ -270,22 +273,32 @@ class Batcher:
             check_finite(scores, len(items))
         except Exception as error:  # whichever clip provoked it must not fail the others
             cause = error.__cause__ if isinstance(error, EngineError) else error
-            if isinstance(cause, torch.AcceleratorError):
+            out_of_memory = isinstance(cause, torch.OutOfMemoryError)
+            if is_device_failure(cause) and not out_of_memory:
                 raise  # the device's context is lost: nothing will work again
-            if isinstance(cause, torch.OutOfMemoryError):
-                self._metrics.oom_splits.inc()
+            if out_of_memory:
                 torch.cuda.empty_cache()
             if len(items) == 1:
                 items[0].future.set_exception(error)
                 return
             self._metrics.batch_splits.inc()
             half = len(items) // 2
+            if out_of_memory:
+                self._metrics.oom_splits.inc()
+                self._max_clips = min(self._max_clips, half)  # as many will not fit next time
             self._score(items[:half], clips[:half])
             self._score(items[half:], clips[half:])
             return
         seconds = time.monotonic() - began
         for item, score in zip(items, scores, strict=True):
             item.future.set_result(Scored(score, began - item.submitted, seconds))
+
+
+def is_device_failure(error: BaseException | None) -> bool:
+    """Errors of CUDA, which leave the device unusable; those of its libraries have no class."""
+    if isinstance(error, (torch.AcceleratorError, torch.cuda.CudaError)):
+        return True
+    return isinstance(error, RuntimeError) and bool(_DEVICE_ERROR.search(str(error)))
 
 
 def check_finite(scores: Sequence[Score], count: int) -> None:

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from model_store.checkpoint import Checkpoint
 from model_store.errors import CheckpointNotFound
@@ -16,6 +19,7 @@ from service.batcher import Batcher
 from service.schemas import CheckpointDetail, CheckpointSummary, CheckpointUsed
 from service.settings import Settings
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -112,23 +116,31 @@ async def load(
 ) -> LoadedCheckpoint:
     """Verify, convert for the engine, warm up, and score the golden clip.
 
-    The engine is made and used on the inference thread. Raises the errors of `model_store`.
+    A GPU is left to the inference thread. Elsewhere a thread of its own does all this, so that
+    clips for other checkpoints are scored meanwhile. Raises `model_store`'s errors.
     """
     checkpoint = await asyncio.to_thread(store.load, reference)
+    has_gpu = settings.engine in ("auto", "cuda") and torch.cuda.is_available()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="loading")
 
-    async def on_engine_thread(function: Callable[[], Any]) -> Any:
-        return await asyncio.wrap_future(batcher.call(function))
-
-    scorer: Scorer = await on_engine_thread(
-        lambda: Scorer(
-            checkpoint, settings.engine, cache=settings.cache, threads=settings.engine_threads
+    async def apart(function: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(
+            batcher.call(function) if has_gpu else thread.submit(function)
         )
-    )
-    spec = checkpoint.spec
-    blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
-    for clips in (1, settings.batch_clips):
-        await on_engine_thread(lambda clips=clips: scorer.score([blank] * clips))  # type: ignore[misc]
-    golden_error: float = await on_engine_thread(scorer.check_golden)
+
+    try:
+        scorer = await apart(
+            lambda: Scorer(
+                checkpoint, settings.engine, cache=settings.cache, threads=settings.engine_threads
+            )
+        )
+        spec = checkpoint.spec
+        blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
+        for batch in ([blank], [blank] * settings.batch_clips):
+            await apart(partial(scorer.score, batch))
+        golden_error = await apart(scorer.check_golden)
+    finally:
+        thread.shutdown(wait=False)
     log.info(
         "loaded %s@%d on %s, golden clip off by %.4f points",
         checkpoint.name,

@@ -11,6 +11,7 @@ What can go wrong in the service itself, by name; `problems.py` gives each its H
     ├── InvalidParameter      parameters that contradict one another
     ├── DecoderFailed         the decoder crashed on the clip
     ├── DecoderTimeout        the decoder took too long over the clip
+    ├── ReloadRefused         a new version cannot be used; the old one stays
     ├── QueueFull             too much work already; knows when to come back
     ├── ClientGone            the client hung up; nobody reads the answer
     ├── DeadlinePassed
@@ -61,6 +62,10 @@ class DecoderFailed(ServiceError):
 
 
 class DecoderTimeout(ServiceError):
+    pass
+
+
+class ReloadRefused(ServiceError):
     pass
 
 

@@ -1,5 +1,5 @@
 """
-What a request must pass before and while its body is read: key, admission, size, time.
+What a request must pass before and while its body is read: key, admission, size, time, its end.
 
 The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
 it; and no more bytes than allowed are ever accepted. Pure ASGI, so nothing is buffered here.
@@ -15,11 +15,13 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTimeout, BodyTooLarge, NoRoom, Unauthorised
+from service.errors import BodyTimeout, BodyTooLarge, MalformedUpload, NoRoom, Unauthorised
 from service.metrics import Metrics
+from service.multipart import LastBoundary
 from service.settings import Settings
 
 GRACE_S = 10.0  # before the slowest allowed rate counts
+ADMIN = "/admin/"  # needs a key, also where nothing else does
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json", "/metrics"})
 
 
@@ -51,7 +53,7 @@ class LimitsMiddleware:
         self._check_key(scope["path"], headers)
         if scope["method"] == "POST" and scope["path"] == self._admitted_path:
             self._admit()
-        body = _Body(began=time.monotonic())
+        body = _Body(time.monotonic(), LastBoundary(headers.get("content-type", "")))
         self._check_size(_announced(headers))
         try:
             await self.app(scope, lambda: self._receive(body, receive), send)
@@ -71,9 +73,12 @@ class LimitsMiddleware:
             body.size += size
             self._hold(size)
             self._check_size(body.size)
+            body.last_boundary.look(message.get("body", b""))
             if self._held > self._settings.max_inflight_bytes:
                 raise NoRoom("too many uploads at once")
             body.complete = not message.get("more_body", False)
+            if body.complete and not body.last_boundary.seen:
+                raise MalformedUpload("the body ends before its last boundary")
         return message
 
     def _time_left(self, body: "_Body") -> float:
@@ -96,13 +101,15 @@ class LimitsMiddleware:
         is_open = path in OPEN_PATHS and not (
             path == "/metrics" and self._settings.metrics_need_key
         )
-        if keys and not is_open and not _matches(headers.get("authorization", ""), keys):
+        needs_key = path.startswith(ADMIN) or (bool(keys) and not is_open)
+        if needs_key and not _matches(headers.get("authorization", ""), keys):
             raise Unauthorised("send Authorization: Bearer and a key")
 
 
 @dataclass(slots=True)
 class _Body:
     began: float
+    last_boundary: LastBoundary
     size: int = 0
     complete: bool = False
 

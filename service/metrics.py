@@ -25,6 +25,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the nu
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _POINTS = (0, 2, 4, 6, 8, 10, 11, 12, 13, 14, 15, 16, 18, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110)
 
+_FAMILIARITY = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+
 _OUTCOMES = {
     408: "timeout",
     413: "too_large",
@@ -82,6 +84,15 @@ class Metrics:
             "score_batch_fragments", "Fragments a batch", (6, 9, 18, 36, 72, 144, 288, 576)
         )
         self.output = histogram("score_output", "Scores given, points", _POINTS, "checkpoint")
+        self.familiarity = histogram(
+            "score_familiarity",
+            "Distance from the training clips, as a share of what is still familiar",
+            _FAMILIARITY,
+            "checkpoint",
+        )
+        self.cache_lookups = counter("score_cache_lookups_total", "In the result cache", "outcome")
+        self.reloads = counter("score_reloads_total", "Reloads of the checkpoints", "outcome")
+        self.cache_bytes = gauge("score_cache_bytes", "Answers kept in the result cache")
         self.queue_fragments = gauge("score_queue_fragments", "Fragments admitted, not answered")
         self.queue_clips = gauge("score_queue_clips", "Clips admitted and not yet answered")
         self.inflight_requests = gauge("score_inflight_requests", "Requests to score in flight")

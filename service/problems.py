@@ -67,6 +67,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.InvalidParameter: INVALID,
     errors.DecoderFailed: Kind(422, "decoder-failed", "The clip breaks the decoder"),
     errors.DecoderTimeout: Kind(422, "decoder-timeout", "The clip takes too long to decode"),
+    errors.ReloadRefused: Kind(409, "reload-refused", "The checkpoints stay as they are"),
     errors.QueueFull: Kind(429, "queue-full", "Too much work is waiting already"),
     errors.ClientGone: Kind(499, "client-gone", "The client hung up"),
     errors.Unavailable: Kind(503, "unavailable", "The service cannot answer now"),

@@ -14,6 +14,7 @@ from service.schemas import (
     CheckpointList,
     Health,
     ProblemAnswer,
+    ReloadAnswer,
     ScoreAnswer,
     ScoreForm,
 )
@@ -22,6 +23,7 @@ from service.scoring import ScoringService
 T = TypeVar("T")
 
 SCORE_PATH = "/score"
+RELOAD_PATH = "/admin/reload"
 MAX_FIELD = 4096  # bytes of a form field that is not the file
 
 _WHEN = {
@@ -29,6 +31,7 @@ _WHEN = {
     401: "An API key is needed, or is wrong",
     404: "No such checkpoint",
     408: "The body did not arrive in time",
+    409: "A new version cannot be used; the old one stays",
     413: "Too many bytes, pixels, frames or seconds",
     415: "Not a video of a kind that is decoded here",
     422: "Parameters that cannot be used, or a clip that cannot be scored",
@@ -93,6 +96,8 @@ async def score(
             pictures=form.include == "frames",
         ),
     )
+    if service.results.enabled:
+        response.headers["X-Cache"] = "hit" if answer.is_repeated else "miss"
     response.headers["Server-Timing"] = ", ".join(
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in answer.timings_ms
     )
@@ -147,6 +152,18 @@ async def livez(service: Service) -> Health:
 async def readyz(service: Service) -> Health:
     service.require_ready()
     return Health(status="ready")
+
+
+@router.post(
+    RELOAD_PATH,
+    operation_id="reload",
+    summary="Serve what was published since",
+    tags=["operation"],
+    responses=problems(401, 409, 500, 503),
+)
+async def reload(service: Service) -> ReloadAnswer:
+    """Loads new versions beside the old ones and swaps them in. Needs a key in any case."""
+    return await service.reload()
 
 
 @router.get(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from model_store.clip import ClipWarning
 from model_store.confidence import ReviewReason
@@ -111,6 +111,19 @@ class ScoreAnswer(BaseModel):
     clip: ClipAnswer
     timings_ms: Timings
 
+    _repeated: bool = PrivateAttr(False)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it was found in the result cache."""
+        return self._repeated
+
+    def repeated(self, request_id: str, timings: Timings) -> "ScoreAnswer":
+        """The same answer to another request."""
+        answer = self.model_copy(update={"request_id": request_id, "timings_ms": timings})
+        answer._repeated = True
+        return answer
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -199,6 +212,11 @@ class CheckpointDetail(CheckpointSummary):
 class CheckpointList(BaseModel):
     default: str = Field(description="What a request that names none gets.")
     checkpoints: list[CheckpointSummary]
+
+
+class ReloadAnswer(CheckpointList):
+    loaded: list[str] = Field(description="What is new, `name@version`.")
+    released: list[str] = Field(description="What is served no longer.")
 
 
 class Health(BaseModel):

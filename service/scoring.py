@@ -6,7 +6,6 @@ given back on every way out, above all when the client leaves or the deadline pa
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
@@ -21,23 +20,27 @@ import torch
 
 from model_store.clip import ClipWarning, PreparedClip
 from model_store.confidence import review_reasons
-from model_store.errors import CheckpointNotFound, InvalidDifficulty
+from model_store.container import sha256_of
+from model_store.errors import InvalidDifficulty
 from model_store.footage import Window
 from model_store.scorer import Score
 from model_store.spec import ClipSpec
 from model_store.store import Store
 from service.admission import Admission
 from service.batcher import Batcher
-from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints, load
+from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
 from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParameter, NotReady
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
+from service.reload import CheckpointLoader
+from service.result_cache import ResultCache, ResultKey
 from service.schemas import (
     ClipAnswer,
     FragmentAnswer,
     IntervalAnswer,
+    ReloadAnswer,
     ScoreAnswer,
     ScoreWarning,
     Timings,
@@ -81,6 +84,8 @@ class ScoringService:
             memory_bytes=settings.decode_memory_bytes,
             clips_per_worker=settings.decode_clips_per_worker,
         )
+        self.results = ResultCache(settings.result_cache_bytes, self.metrics)
+        self._loader = CheckpointLoader(store, settings, self._batcher, self.metrics)
         self.metrics.decode_workers.set_function(lambda: len(self._pool.pids))
         self.metrics.ready.set_function(lambda: self.phase is Phase.READY)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,6 +156,27 @@ class ScoringService:
         Window(start_s, end_s)  # what is wrong with it need not wait for a decoder
         if difficulty is None and card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
+        key = None
+        if self.results.enabled:
+            key = ResultKey(
+                clip_sha256=await asyncio.to_thread(sha256_of, upload),
+                checkpoint_sha256=chosen.checkpoint.sha256,
+                engine=chosen.scorer.engine.name,
+                difficulty=difficulty,
+                start_s=start_s,
+                end_s=end_s,
+                pictures=pictures,
+            )
+            if (known := self.results.get(key)) is not None:
+                return known.repeated(
+                    request_id.get() or "",
+                    Timings(
+                        decode=0,
+                        queue=0,
+                        inference=0,
+                        total=milliseconds(time.monotonic() - began),
+                    ),
+                )
         job = DecodeJob(
             spec=spec,
             limits=self.settings.clip_limits,
@@ -180,11 +206,14 @@ class ScoringService:
             ("inference", scored.inference_s),
         ):
             self.metrics.stage_seconds.labels(name).observe(seconds)
+        finished = time.monotonic()
         score = scored.score.with_difficulty(difficulty, spec.difficulty_rule, card.network.target)
         self.metrics.output.labels(chosen.reference).observe(score.score)
+        if score.trust is not None:
+            self.metrics.familiarity.labels(chosen.reference).observe(score.trust.distance)
         info, warnings = decoded.clip.info, decoded.clip.warnings
         reasons = review_reasons(score.trust, blank=score.blank, warnings=warnings)
-        return ScoreAnswer(
+        answer = ScoreAnswer(
             request_id=request_id.get() or "",
             action=card.action,
             score=score.score,
@@ -213,6 +242,23 @@ class ScoringService:
                 total=milliseconds(time.monotonic() - began),
             ),
         )
+        if key is not None:
+            self.results.put(key, answer)
+        self.metrics.stage_seconds.labels("post").observe(time.monotonic() - finished)
+        return answer
+
+    async def reload(self) -> ReloadAnswer:
+        """Serve what the store holds now.   Raises ReloadRefused, and what `require_ready` does."""
+        self.require_ready()
+        before = set(self.checkpoints.references())
+        self.checkpoints = await self._loader.reload(self.checkpoints)
+        after = set(self.checkpoints.references())
+        return ReloadAnswer(
+            default=self.settings.default_checkpoint,
+            checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],
+            loaded=sorted(after - before),
+            released=sorted(before - after),
+        )
 
     async def _decode(self, upload: BinaryIO, job: DecodeJob) -> DecodedUpload:
         descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now
@@ -225,18 +271,9 @@ class ScoringService:
     async def _load(self) -> None:
         try:
             await self._pool.start()
-            references = self.settings.checkpoints or self.store.names()
-            if not references:
-                raise CheckpointNotFound(f"no checkpoints in {self.store.root}")
-            for reference in references:
-                loaded = await load(reference, self.store, self.settings, self._batcher)
-                self.checkpoints.add(loaded)
-                used = loaded.used()
-                self.metrics.model_info.labels(
-                    used.name, str(used.version), used.sha256, used.engine
-                ).set(1)
-                if used.engine == "cuda":
-                    self._watch_device()
+            self.checkpoints = await self._loader.load(self.checkpoints)
+            if any(loaded.used().engine == "cuda" for loaded in self.checkpoints.all()):
+                self.metrics.watch_device_memory(torch.cuda.mem_get_info)
         except Exception:  # whatever it is, a service that cannot score must not look alive
             log.critical("the service cannot start", exc_info=True)
             self._fail()
@@ -244,10 +281,6 @@ class ScoringService:
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY
             log.info("ready", extra={"checkpoints": self.checkpoints.references()})
-
-    def _watch_device(self) -> None:
-        with contextlib.suppress(ValueError):  # another checkpoint has seen to it
-            self.metrics.watch_device_memory(torch.cuda.mem_get_info)
 
     def _engine_died(self) -> None:
         if self._loop is not None:

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     cache: Path | None = None
     """Folder for converted networks; conversion takes seconds a checkpoint without one."""
 
+    max_connections: Count = 500
+    """Open at once; one more is closed."""
+    head_timeout_s: Seconds = 15.0
+    """For the head of a request to arrive, from the connection or the last answer on."""
     max_upload_bytes: Count = 100_000_000
     """Of the whole request body; counted while it arrives."""
     max_inflight_bytes: Count = 2_000_000_000
@@ -66,6 +70,8 @@ class Settings(BaseSettings):
     max_clip_frames: Count = _LIMITS.max_frames
     max_clip_seconds: Seconds = _LIMITS.max_seconds
 
+    result_cache_bytes: Annotated[int, Field(ge=0)] = 32 << 20
+    """Of answers that are kept for the same clip with the same parameters; 0 keeps none."""
     queue_fragments: Count = 576
     """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
     batch_clips: Count = 8

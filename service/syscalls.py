@@ -1,5 +1,5 @@
 """
-Which system calls a decode worker may no longer make: a seccomp filter; nobody needs to be root for it.
+Which system calls a decode worker may no longer make: a seccomp filter, which needs no root.
 
 The rule: once its libraries are loaded, a decoder needs memory, the clock and the descriptors that
 it was given. Whatever would let one that was taken over reach out (sockets, files by name, other

@@ -1,6 +1,7 @@
 """The service for tests: in this process, or as the real command in its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,11 @@ QUICK: dict[str, Any] = {
     "engine_threads": 1,
     "decode_workers": 2,
     "batch_clips": 4,
+    "result_cache_bytes": 0,
 }
+
+
+COMMAND = (sys.executable, "-m", "service")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class LiveServer:
     def score(self, clip: bytes, **fields: str) -> httpx.Response:
         return httpx.post(f"{self.url}/score", files={"clip": clip}, data=fields, timeout=60)
 
+    def metric(self, name: str) -> float:
+        """The value of a series, by its name and labels as Prometheus reads them."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=60).text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + " "))
+
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
@@ -86,7 +96,13 @@ class LiveServer:
 
 @contextmanager
 def live_server(
-    store: Path, folder: Path, *, ready: bool = True, host: str = "127.0.0.1", **settings: Any
+    store: Path,
+    folder: Path,
+    *,
+    ready: bool = True,
+    host: str = "127.0.0.1",
+    command: Sequence[str] = COMMAND,
+    **settings: Any,
 ) -> Iterator[LiveServer]:
     """`python -m service` on a free port."""
     with socket.socket() as free:
@@ -98,7 +114,7 @@ def live_server(
     log = folder / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            command,
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -126,3 +142,13 @@ def wait_until_ready(server: LiveServer, timeout_s: float = 120.0) -> None:
             pass
         time.sleep(0.05)
     raise TimeoutError(server.log.read_text())
+
+
+def children_of(pid: int) -> list[int]:
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid:
+                children.append(int(stat.parent.name))
+    return children

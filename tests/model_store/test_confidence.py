@@ -7,7 +7,8 @@ from model_store.confidence import Interval, ReviewReason, Trust, review_reasons
 
 
 def trust(*, wide: bool = False, unfamiliar: bool = False) -> Trust:
-    return Trust(interval=Interval(low=70, high=80, coverage=0.9), wide=wide, unfamiliar=unfamiliar)
+    interval = Interval(low=70, high=80, coverage=0.9)
+    return Trust(interval=interval, wide=wide, distance=1.5 if unfamiliar else 0.5)
 
 
 SHOWN = (False,) * 9

@@ -31,6 +31,7 @@ STATUS = {
     errors.InvalidParameter: 422,
     errors.DecoderFailed: 422,
     errors.DecoderTimeout: 422,
+    errors.ReloadRefused: 409,
     errors.QueueFull: 429,
     errors.ClientGone: 499,
     errors.NotReady: 503,

@@ -15,7 +15,7 @@ import pytest
 
 from model_store.store import Store
 from tests.clips import audio_only, clip_bytes, still_png
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, children_of, live_server
 
 BAD_CLIPS = {
     "empty": (b"", 400),
@@ -233,16 +233,6 @@ def test_with_either_it_serves_everybody(
         assert httpx.get(f"{server.url}/checkpoints").status_code == status
         key = {"authorization": "Bearer a-key"}
         assert httpx.get(f"{server.url}/checkpoints", headers=key).status_code == 200
-
-
-def children_of(pid: int) -> list[int]:
-    children = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid:
-                children.append(int(stat.parent.name))
-    return children
 
 
 def is_running(pid: int) -> bool:

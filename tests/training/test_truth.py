@@ -113,8 +113,8 @@ def test_pairs_of_honest_and_of_blind_contributions():
 def test_coverage_and_widths_are_counted():
     clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 3.0)]  # 15, 14, 13, 12
     trusts = [
-        Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=False, unfamiliar=i == 0)
-        for i in range(4)
+        Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=False, distance=distance)
+        for distance in (2.0, 0.9, 0.5, 0.0)
     ]
     scores = [scored(np.zeros(6), trust) for trust in trusts]
     figures = confidence_figures(evaluation(clips, scores))

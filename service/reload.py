@@ -1,0 +1,72 @@
+"""
+New versions without a restart: what the store holds now is loaded beside what serves.
+
+The rule: all or nothing. While it loads, and if anything about it is wrong, the old checkpoints
+go on serving; a request keeps the checkpoint that it began with. What is loaded already is kept
+as it is: published versions never change.
+"""
+
+import asyncio
+import dataclasses
+import logging
+
+from model_store.errors import CheckpointError, CheckpointNotFound
+from model_store.store import Store
+from service.batcher import Batcher
+from service.checkpoints import LoadedCheckpoints, load
+from service.errors import ReloadRefused
+from service.metrics import Metrics
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointLoader:
+    def __init__(
+        self, store: Store, settings: Settings, batcher: Batcher, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._batcher = batcher
+        self._metrics = metrics
+        self._one_at_a_time = asyncio.Lock()
+
+    async def load(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
+        """All that the settings ask for and the store has now.   Raises `model_store`'s errors."""
+        references = self._settings.checkpoints or await asyncio.to_thread(self._store.names)
+        if not references:
+            raise CheckpointNotFound(f"no checkpoints in {self._store.root}")
+        known = {each.reference: each for each in loaded.all()}
+        fresh = LoadedCheckpoints()
+        for reference in references:
+            name, version = await asyncio.to_thread(self._store.resolve, reference)
+            current = version == await asyncio.to_thread(self._store.current, name)
+            one = known.get(f"{name}@{version}")
+            if one is None:
+                one = await load(f"{name}@{version}", self._store, self._settings, self._batcher)
+            fresh.add(dataclasses.replace(one, current=current))
+        self._tell(fresh)
+        return fresh
+
+    async def reload(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
+        """`load` where a failure changes nothing.   Raises ReloadRefused."""
+        async with self._one_at_a_time:
+            try:
+                fresh = await self.load(loaded)
+            except Exception as error:  # whatever is wrong with a new version, the old ones serve
+                log.error("the checkpoints stay as they are", exc_info=True)
+                self._metrics.reloads.labels("refused").inc()
+                told = isinstance(error, CheckpointError)
+                raise ReloadRefused(
+                    str(error) if told else "a new version cannot run here; the log has the reason"
+                ) from error
+        self._metrics.reloads.labels("done").inc()
+        log.info("reloaded", extra={"checkpoints": fresh.references()})
+        return fresh
+
+    def _tell(self, fresh: LoadedCheckpoints) -> None:
+        self._metrics.model_info.clear()
+        for used in (each.used() for each in fresh.all()):
+            self._metrics.model_info.labels(
+                used.name, str(used.version), used.sha256, used.engine
+            ).set(1)

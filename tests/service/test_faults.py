@@ -1,0 +1,234 @@
+"""What breaks around the service: processes, disks, descriptors, clients, clocks, devices."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model_store.store import Store
+from tests.clips import clip_bytes
+from tests.servers import COMMAND, LiveServer, children_of, live_server, running_app
+
+CLIP = clip_bytes(frames=40)
+LONG = clip_bytes(height=480, width=640)
+IN_A_SMALL_TEMP_FOLDER = (
+    "unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m none "$TMPDIR" && exec "$@"', "sh",
+)  # fmt: skip
+WITH_FEW_DESCRIPTORS = ("sh", "-c", 'ulimit -n 100 && exec "$@"', "sh")
+DEVICE_FAILS = """
+import sys, torch
+from model_store.scorer import Scorer
+from service.__main__ import main
+good, check = Scorer.score, Scorer.check_golden
+def fail(self, clips):
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+def check_and_break(self):
+    error = check(self)
+    Scorer.score = fail
+    return error
+Scorer.check_golden = check_and_break
+sys.exit(main())
+"""
+
+
+def until(happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def request_bytes(clip: bytes) -> bytes:
+    body = httpx.Request("POST", "http://x/score", files={"clip": clip})
+    content = body.read()
+    head = f"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}Content-Type: {body.headers['content-type']}\r\n\r\n".encode() + content
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
+    store: Store, sent: signal.Signals
+) -> None:
+    async with running_app(store, checkpoints="diving", decode_timeout_s=8) as app:
+        pool = app.service._pool
+        victim = pool.pids[0]
+        others = []
+        task = asyncio.create_task(app.score(LONG))
+        while pool._idle.qsize() == 2:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        busy = [worker.pid for worker in pool._workers if worker not in pool._idle._queue]  # type: ignore[attr-defined]
+        victim = busy[0] or victim
+        os.kill(victim, sent)
+        while not task.done():
+            others.append((await app.score(CLIP)).status_code)
+        lost = await task
+        assert lost.status_code in (200, 422)  # 200: it had already answered
+        if lost.status_code == 422:
+            kind = "failed" if sent is signal.SIGKILL else "timeout"
+            assert lost.json()["type"] == f"/problems/decoder-{kind}"
+        assert set(others) <= {200}
+        assert (await app.score(LONG)).status_code == 200
+        assert (await app.client.get("/livez")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_jumps_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waits and deadlines are measured on the monotonic clock."""
+    async with running_app(store, checkpoints="diving", deadline_s=30) as app:
+        days = iter(range(10_000))
+        monkeypatch.setattr(time, "time", lambda: 86_400.0 * next(days) * (-1) ** next(days))
+        answer = await app.score(CLIP)
+        assert answer.status_code == 200
+        assert 0 < answer.json()["timings_ms"]["total"] < 30_000
+
+
+def test_a_full_temp_folder_is_507_and_passes(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "uploads").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "uploads")}
+    works = subprocess.run([*IN_A_SMALL_TEMP_FOLDER, "true"], env=environment, check=False)
+    if works.returncode:
+        pytest.skip("needs a mount namespace")
+    command = ("env", f"TMPDIR={tmp_path / 'uploads'}", *IN_A_SMALL_TEMP_FOLDER, *COMMAND)
+    with live_server(store.root, tmp_path, command=command, checkpoints="diving") as server:
+        for _ in range(2):
+            full = server.score(CLIP + bytes(3_000_000))
+            assert full.status_code == 507
+            assert full.json()["type"] == "/problems/no-room"
+            assert server.score(CLIP).status_code == 200
+
+
+def test_without_descriptors_it_waits_and_recovers(store: Store, tmp_path: Path) -> None:
+    command = (*WITH_FEW_DESCRIPTORS, *COMMAND)
+    with live_server(store.root, tmp_path, command=command, checkpoints="diving") as server:
+        with contextlib.ExitStack() as held:
+            for _ in range(120):
+                connection = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+                held.enter_context(connection)
+            until(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) >= 99)
+        until(lambda: server.score(CLIP).status_code == 200)
+        assert server.process.poll() is None
+        assert server.metric("score_decode_workers") == 2
+
+
+def test_a_client_that_leaves_while_its_clip_is_decoded_frees_its_place(
+    store: Store, tmp_path: Path
+) -> None:
+    with live_server(store.root, tmp_path, checkpoints="diving") as server:
+        workers = children_of(server.process.pid)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+            client.sendall(request_bytes(CLIP))
+            until(lambda: server.metric("score_queue_clips") == 1)
+        until(lambda: server.metric('score_dropped_total{stage="decode"}') == 1)
+        assert server.metric("score_queue_fragments") == 0
+        assert server.metric('score_requests_total{outcome="cancelled"}') == 1
+        assert server.score(CLIP).status_code == 200
+
+
+def test_sigterm_under_load_answers_all_that_was_accepted(store: Store, tmp_path: Path) -> None:
+    with (
+        live_server(store.root, tmp_path, checkpoints="diving") as server,
+        ThreadPoolExecutor(12) as threads,
+    ):
+        answers = [threads.submit(server.score, LONG) for _ in range(12)]
+        until(lambda: server.metric("score_queue_clips") == 12)
+        assert server.terminate() == 0
+        assert [answer.result().status_code for answer in answers] == [200] * 12
+
+
+def test_a_device_that_fails_ends_the_process(store: Store, tmp_path: Path) -> None:
+    command = (sys.executable, "-c", DEVICE_FAILS)
+    with live_server(
+        store.root, tmp_path, command=command, ready=False, checkpoints="diving"
+    ) as server:
+        answer = None
+        while answer is None or answer.json()["type"] == "/problems/not-ready":
+            with contextlib.suppress(httpx.ConnectError):
+                answer = server.score(CLIP)
+            time.sleep(0.05)
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "/problems/engine-dead"
+        assert server.process.wait(timeout=30) == 1
+
+
+def slow_lorises(server: LiveServer, held: contextlib.ExitStack) -> list[socket.socket]:
+    """Half of them send their heads a byte a second, the other half their bodies."""
+    lorises = []
+    for number in range(200):
+        loris = held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        if number % 2:
+            loris.sendall(request_bytes(CLIP)[:400])
+        lorises.append(loris)
+    return lorises
+
+
+def test_200_slow_lorises_keep_nobody_from_being_served(store: Store, tmp_path: Path) -> None:
+    with (
+        live_server(
+            store.root, tmp_path, checkpoints="diving", head_timeout_s=5, body_timeout_s=5
+        ) as server,
+        contextlib.ExitStack() as held,
+    ):
+        lorises = slow_lorises(server, held)
+        began = time.monotonic()
+        while time.monotonic() - began < 8:
+            for loris in lorises:
+                with contextlib.suppress(OSError):
+                    loris.send(b"G")
+            assert server.score(CLIP).status_code == 200
+        until(lambda: server.metric("score_inflight_requests") == 0)
+        until(lambda: open_sockets(server) < 20)
+        assert server.metric('score_requests_total{outcome="timeout"}') == 100
+
+
+def test_one_connection_too_many_is_closed(store: Store, tmp_path: Path) -> None:
+    with (
+        live_server(store.root, tmp_path, checkpoints="diving", max_connections=5) as server,
+        contextlib.ExitStack() as held,
+    ):
+        connections = [
+            held.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            for _ in range(6)
+        ]
+        with contextlib.suppress(ConnectionError):
+            assert connections[-1].recv(1) == b""
+        connections[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connections[0].recv(100).startswith(b"HTTP/1.1 200")
+
+
+def open_sockets(server: LiveServer) -> int:
+    links = []
+    for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(entry.readlink()))
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_a_checkpoint_damaged_while_it_serves_is_found_at_the_next_start(
+    store: Store, tmp_path: Path
+) -> None:
+    own = Store(shutil.copytree(store.root, tmp_path / "store"))
+    with live_server(own.root, tmp_path, checkpoints="diving") as server:
+        weights = own.path("diving") / "weights.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        assert server.score(CLIP).status_code == 200  # what is in memory was verified
+    with live_server(own.root, tmp_path, ready=False, checkpoints="diving") as server:
+        assert server.process.wait(timeout=60) == 1

@@ -1,0 +1,148 @@
+"""New versions while clips are being scored."""
+
+import asyncio
+import itertools
+import shutil
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from model_store.checkpoint import FILES, MANIFEST
+from model_store.scorer import Scorer
+from model_store.store import Store
+from tests.checkpoints import publish_tiny
+from tests.clips import clip_bytes
+from tests.servers import App, live_server, running_app
+
+pytestmark = pytest.mark.anyio
+
+KEY = {"authorization": "Bearer a-key"}
+KEYS = (SecretStr("a-key"),)
+
+
+@pytest.fixture
+def own(store: Store, tmp_path: Path) -> Store:
+    """A store that may be changed."""
+    return Store(shutil.copytree(store.root, tmp_path / "store"))
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+async def version(app: App) -> int:
+    response = await app.client.post("/score", files={"clip": clip_bytes(frames=40)}, headers=KEY)
+    assert response.status_code == 200
+    number: int = response.json()["checkpoint"]["version"]
+    return number
+
+
+async def reload(app: App) -> httpx.Response:
+    return await app.client.post("/admin/reload", headers=KEY)
+
+
+async def test_a_new_version_is_swapped_in_and_a_request_keeps_its_own(
+    own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_app(own, api_keys=KEYS) as app:
+        assert (await reload(app)).json()["loaded"] == []
+        old = app.service.choose("diving", None)
+        publish_tiny(own, "diving", seed=1)
+        held, original = threading.Event(), Scorer.check_golden
+
+        def slowly(self: Scorer) -> float:
+            held.wait(30)
+            return original(self)
+
+        monkeypatch.setattr(Scorer, "check_golden", slowly)
+        reloading = asyncio.create_task(reload(app))
+        assert await version(app) == 1  # while the other one is being loaded
+        assert not reloading.done()
+        held.set()
+        answer = (await reloading).json()
+        assert (answer["loaded"], answer["released"]) == (["diving@2"], ["diving@1"])
+        assert await version(app) == 2
+        assert app.service.choose("vault", None).reference == "vault@1"
+        assert old.scorer.score([]) == []  # whoever holds the old one can still use it
+        metrics = (await app.client.get("/metrics")).text
+        assert 'name="diving",sha256="' in metrics
+        assert 'version="1"' in metrics.split("score_model_info{")[2]  # the vault's
+        assert metrics.count("score_model_info{") == 2
+        own.make_current("diving", 1)  # a roll-back is a reload, too
+        await reload(app)
+        assert await version(app) == 1
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST, "current"])
+async def test_a_bad_version_is_refused_and_the_old_one_stays(own: Store, name: str) -> None:
+    async with running_app(own, api_keys=KEYS, checkpoints="diving") as app:
+        publish_tiny(own, "diving", seed=1)
+        flip_a_bit(own.root / "diving/current" if name == "current" else own.path("diving") / name)
+        response = await reload(app)
+        assert response.status_code == 409
+        assert response.json()["type"] == "/problems/reload-refused"
+        assert str(own.root) not in response.text
+        assert await version(app) == 1
+        assert (await app.client.get("/readyz")).status_code == 200
+        counted = app.service.metrics.registry.get_sample_value
+        assert counted("score_reloads_total", {"outcome": "refused"}) == 1
+
+
+async def test_one_that_scores_wrongly_is_refused(
+    own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_app(own, api_keys=KEYS, checkpoints="diving") as app:
+        publish_tiny(own, "diving", seed=1)
+        monkeypatch.setattr(Scorer, "check_golden", lambda self: 1 / 0)
+        response = await reload(app)
+        assert response.status_code == 409
+        assert "division" not in response.text
+        assert await version(app) == 1
+
+
+@pytest.mark.parametrize("keys", [(), KEYS])
+async def test_it_needs_a_key_even_where_nothing_else_does(
+    store: Store, keys: tuple[SecretStr, ...]
+) -> None:
+    async with running_app(store, ready=False, api_keys=keys) as app:
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            response = await app.client.post("/admin/reload", headers=headers)
+            assert response.status_code == 401
+
+
+def test_sighup_loses_no_request(own: Store, tmp_path: Path) -> None:
+    clips = itertools.cycle([clip_bytes(frames=40, seed=seed) for seed in range(4)])
+    versions: list[int] = []
+    with live_server(own.root, tmp_path, checkpoints="diving") as server:
+
+        def keep_asking() -> None:
+            while versions[-1:] != [2]:
+                answer = server.score(next(clips))
+                assert answer.status_code == 200
+                versions.append(answer.json()["checkpoint"]["version"])
+
+        with ThreadPoolExecutor(2) as threads:
+            asking = [threads.submit(keep_asking) for _ in range(2)]
+            while len(versions) < 3:
+                time.sleep(0.05)
+            publish_tiny(own, "diving", seed=1)
+            server.process.send_signal(signal.SIGHUP)
+            for one in asking:
+                one.result(timeout=120)
+        assert versions[0] == 1
+        flip_a_bit(own.path("diving") / "card.json")
+        publish_tiny(own, "diving", seed=2)
+        flip_a_bit(own.path("diving") / "card.json")
+        server.process.send_signal(signal.SIGHUP)
+        while not any("SIGHUP has changed" in line["message"] for line in server.log_lines()):
+            time.sleep(0.05)
+        assert server.score(next(clips)).json()["checkpoint"]["version"] == 2
+        assert server.terminate() == 0
