@@ -9,6 +9,7 @@ as it is: published versions never change.
 import asyncio
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 from model_store.errors import CheckpointError, CheckpointNotFound
 from model_store.store import Store
@@ -33,7 +34,8 @@ class CheckpointLoader:
 
     async def load(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
         """All that the settings ask for and the store has now.   Raises `model_store`'s errors."""
-        references = self._settings.checkpoints or await asyncio.to_thread(self._store.names)
+        references: Sequence[str] = self._settings.checkpoints
+        references = references or await asyncio.to_thread(self._store.names)
         if not references:
             raise CheckpointNotFound(f"no checkpoints in {self._store.root}")
         known = {each.reference: each for each in loaded.all()}

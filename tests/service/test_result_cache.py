@@ -51,7 +51,7 @@ def test_what_was_put_is_found_and_nothing_else() -> None:
 
 def test_what_was_not_asked_for_longest_goes_first_and_no_more_is_kept_than_allowed() -> None:
     metrics = Metrics()
-    one = len(ANSWER.model_dump_json(exclude_unset=True)) + 1000
+    one = len(ANSWER.model_dump_json(exclude_unset=True).encode()) + 1000
     cache = ResultCache(3 * one, metrics)
     for number in (1, 2, 3):
         cache.put(key(number), ANSWER)

@@ -245,3 +245,26 @@ def is_running(pid: int) -> bool:
 def test_log_lines_are_json(server: LiveServer) -> None:
     for line in server.log.read_text().splitlines():
         assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",  # CVE-2025-43859
+        b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffffff\r\nhello\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"Content-Length: 5, 6\r\n\r\nhello",
+        b"X-Header: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"X" * 100_000,
+        b"X-Null: a\0b\r\n\r\n",
+    ],
+)
+def test_http_that_is_none_is_refused(server: LiveServer, message: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\n" + message)
+            answer = client.recv(100)
+        assert answer[:12] in (b"HTTP/1.1 400", b"")
+    assert httpx.get(f"{server.url}/livez").status_code == 200
