@@ -134,6 +134,9 @@ def test_too_little_device_memory_halves_the_batch(batcher: Batcher, metrics: Me
         futures = [batcher.submit(scorer, clip(value), 1) for value in range(4)]
     assert [future.result(10).score.score for future in futures] == [0, 1, 2, 3]
     assert scorer.batches == [[0, 1], [2, 3]]
+    with held(batcher):  # and the next batch is no larger than what fitted
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(4)]
+    assert [future.result(10).score.score for future in futures] == [0, 1, 2, 3]
     assert count(metrics, "score_oom_splits_total") == 1
 
 
@@ -189,6 +192,8 @@ def engine_error(cause: Exception) -> EngineError:
         SystemExit(),
         torch.AcceleratorError("device lost"),
         engine_error(torch.AcceleratorError("device lost")),
+        engine_error(RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling it")),
+        engine_error(RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")),
     ],
 )
 def test_when_the_inference_thread_dies_nobody_waits_for_ever(
