@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _REFUSALS = {cls.__name__: cls for cls in (NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim)}
 _MAX_ANSWER = 8 << 20  # bytes of JSON
-_START_S = 20.0  # for a worker to import its libraries on a busy machine
+_START_S = 60.0  # for a worker to import its libraries on a busy machine
 _TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
 _UNHEALTHY = 3  # failed starts in a row
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")

@@ -86,9 +86,9 @@ class LiveServer:
         lines = httpx.get(f"{self.url}/metrics", timeout=60).text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + " "))
 
-    def terminate(self) -> int:
+    def terminate(self, timeout_s: float = 30.0) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=timeout_s)
 
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -131,7 +131,7 @@ def live_server(
         process.wait()
 
 
-def wait_until_ready(server: LiveServer, timeout_s: float = 120.0) -> None:
+def wait_until_ready(server: LiveServer, timeout_s: float = 240.0) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.log.read_text()
