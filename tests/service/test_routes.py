@@ -264,8 +264,8 @@ async def test_a_client_that_leaves_is_dropped(store: Store) -> None:
                 if not body.is_set():
                     body.set()
                     return {"type": "http.request", "body": request.read()}
-                await until(app, "score_stage_seconds_count", 1, stage="upload")
-                await asyncio.sleep(0.5)  # it is decoded and waits now
+                while not waiting(app):  # until it is decoded
+                    await asyncio.sleep(0.01)
                 return {"type": "http.disconnect"}
 
             async def send(message: Any) -> None:
