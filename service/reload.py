@@ -30,14 +30,13 @@ class CheckpointLoader:
         self._settings = settings
         self._batcher = batcher
         self._metrics = metrics
-        self._one_at_a_time = asyncio.Lock()
 
     async def load(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
         """All that the settings ask for and the store has now.   Raises `model_store`'s errors."""
         references: Sequence[str] = self._settings.checkpoints
         references = references or await asyncio.to_thread(self._store.names)
         if not references:
-            raise CheckpointNotFound(f"no checkpoints in {self._store.root}")
+            raise CheckpointNotFound("the store has no checkpoints")
         known = {each.reference: each for each in loaded.all()}
         fresh = LoadedCheckpoints()
         for reference in references:
@@ -52,16 +51,15 @@ class CheckpointLoader:
 
     async def reload(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
         """`load` where a failure changes nothing.   Raises ReloadRefused."""
-        async with self._one_at_a_time:
-            try:
-                fresh = await self.load(loaded)
-            except Exception as error:  # whatever is wrong with a new version, the old ones serve
-                log.error("the checkpoints stay as they are", exc_info=True)
-                self._metrics.reloads.labels("refused").inc()
-                told = isinstance(error, CheckpointError)
-                raise ReloadRefused(
-                    str(error) if told else "a new version cannot run here; the log has the reason"
-                ) from error
+        try:
+            fresh = await self.load(loaded)
+        except Exception as error:  # whatever is wrong with a new version, the old ones serve
+            log.error("the checkpoints stay as they are", exc_info=True)
+            self._metrics.reloads.labels("refused").inc()
+            told = isinstance(error, CheckpointError)
+            raise ReloadRefused(
+                str(error) if told else "a new version cannot run here; the log has the reason"
+            ) from error
         self._metrics.reloads.labels("done").inc()
         log.info("reloaded", extra={"checkpoints": fresh.references()})
         return fresh

@@ -86,6 +86,7 @@ class ScoringService:
         )
         self.results = ResultCache(settings.result_cache_bytes, self.metrics)
         self._loader = CheckpointLoader(store, settings, self._batcher, self.metrics)
+        self._reloading = asyncio.Lock()  # one after the other
         self.metrics.decode_workers.set_function(lambda: len(self._pool.pids))
         self.metrics.ready.set_function(lambda: self.phase is Phase.READY)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -250,9 +251,10 @@ class ScoringService:
     async def reload(self) -> ReloadAnswer:
         """Serve what the store holds now.   Raises ReloadRefused, and what `require_ready` does."""
         self.require_ready()
-        before = set(self.checkpoints.references())
-        self.checkpoints = await self._loader.reload(self.checkpoints)
-        after = set(self.checkpoints.references())
+        async with self._reloading:
+            before = set(self.checkpoints.references())
+            self.checkpoints = await self._loader.reload(self.checkpoints)
+            after = set(self.checkpoints.references())
         return ReloadAnswer(
             default=self.settings.default_checkpoint,
             checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],

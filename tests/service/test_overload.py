@@ -1,4 +1,4 @@
-"""More than it can do, and for long. SHORT=1 in the environment takes a tenth of the time."""
+"""More than it can do, and for long. SHORT=1 in the environment makes it minutes."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from tests.servers import LiveServer, children_of, live_server
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SHORT = "SHORT" in os.environ
-OVERLOAD_S = 10.0 if SHORT else 60.0
+OVERLOAD_S = 30.0 if SHORT else 60.0
 SOAK_REQUESTS = 500 if SHORT else 5000
 GOOD = [clip_bytes(seed=seed) for seed in range(8)]
 BAD = [b"", b"no video", still_png(), audio_only(), GOOD[0][:-2000], GOOD[1][: len(GOOD[1]) // 2]]
@@ -105,7 +105,7 @@ async def arrivals(server: LiveServer, rate: float, seconds: float) -> list[Answ
 
 def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> None:
     with live_server(
-        store.root, tmp_path, checkpoints="diving", queue_fragments=144, batch_clips=8
+        store.root, tmp_path, checkpoints="diving", queue_fragments=72, batch_clips=8
     ) as server:
         asyncio.run(capacity(server, 3.0))  # warm
         alone = {i: server.score(clip).json()["score"] for i, clip in enumerate(GOOD)}
@@ -117,6 +117,7 @@ def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> No
         after = Usage.of(server)
         assert server.score(GOOD[0]).status_code == 200
     refused = [a for a in answers if a.status == 429]
+    assert refused
     waits = np.array([a.seconds for a in refused])
     print(
         f"\ncapacity {measured:.1f} clips/s, goodput at twice that {goodput:.1f}"
@@ -125,7 +126,6 @@ def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> No
         f" (99 %), memory {(after.memory - before.memory) / 1e6:+.1f} MB"
     )
     assert {a.status for a in answers} <= {200, 429}
-    assert refused
     assert goodput >= 0.8 * measured
     assert np.median(waits) < 0.5
     assert {1 <= int(a.retry_after or 0) <= 60 for a in refused} == {True}
