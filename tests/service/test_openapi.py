@@ -65,7 +65,10 @@ def test_what_the_document_allows_and_forbids_gets_a_documented_answer(
     guarded: LiveServer, mode: GenerationMode, headers: dict[str, str]
 ) -> None:
     tried = operations(guarded)
-    assert {"POST /score", "POST /admin/reload", "GET /checkpoints/{name}"} <= tried.keys()
+    taking = {"POST /score", "GET /checkpoints/{name}"}
+    assert {*taking, "POST /admin/reload"} <= tried.keys()
+    if mode is GenerationMode.NEGATIVE:  # what takes nothing cannot be given anything wrong
+        tried = {label: tried[label] for label in taking}
     for operation in tried.values():
 
         @QUICK
@@ -90,4 +93,4 @@ def test_any_parameters_beside_a_clip(guarded: LiveServer) -> None:
             assert str(response.status_code) in operation.definition.raw["responses"]
 
         attempt()
-    assert statuses >= {400, 422}
+    assert statuses >= {200, 422}

@@ -139,7 +139,7 @@ def contents(server: LiveServer, numbers: Sequence[int]) -> Counter[int]:
     """The statuses of requests good and bad, four at a time, some of which hang up."""
 
     async def one(client: httpx.AsyncClient, number: int) -> int:
-        clip = BAD[number % len(BAD)] if number % 3 == 2 else GOOD[number % len(GOOD)]
+        clip = BAD[number // 3 % len(BAD)] if number % 3 == 2 else GOOD[number % len(GOOD)]
         try:
             hurry = 0.02 if number % 17 == 0 else 120.0
             response = await client.post("/score", files={"clip": clip}, timeout=hurry)
