@@ -74,26 +74,32 @@ async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
     store: Store, sent: signal.Signals
 ) -> None:
     async with running_app(store, checkpoints="diving", decode_timeout_s=8) as app:
-        pool = app.service._pool
-        victim = pool.pids[0]
-        others = []
+        workers = app.service._pool._workers
         task = asyncio.create_task(app.score(LONG))
-        while pool._idle.qsize() == 2:
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.02)
-        busy = [worker.pid for worker in pool._workers if worker not in pool._idle._queue]  # type: ignore[attr-defined]
-        victim = busy[0] or victim
-        os.kill(victim, sent)
+        while not (busy := [worker.pid for worker in workers if worker.clips]):
+            await asyncio.sleep(0.001)  # until one has taken the clip
+        assert busy[0] is not None
+        os.kill(busy[0], sent)
+        others = []
         while not task.done():
             others.append((await app.score(CLIP)).status_code)
         lost = await task
-        assert lost.status_code in (200, 422)  # 200: it had already answered
-        if lost.status_code == 422:
-            kind = "failed" if sent is signal.SIGKILL else "timeout"
-            assert lost.json()["type"] == f"/problems/decoder-{kind}"
+        assert lost.status_code == 422
+        kind = "failed" if sent is signal.SIGKILL else "timeout"
+        assert lost.json()["type"] == f"/problems/decoder-{kind}"
         assert set(others) <= {200}
         assert (await app.score(LONG)).status_code == 200
         assert (await app.client.get("/livez")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_the_deadline_reaches_a_clip_that_is_being_decoded(store: Store) -> None:
+    async with running_app(store, checkpoints="diving", decode_workers=1, deadline_s=1) as app:
+        [worker] = app.service._pool.pids
+        os.kill(worker, signal.SIGSTOP)
+        assert (await app.score(CLIP)).status_code == 504
+        assert app.service.admission.fragments == 0
+        assert worker not in app.service._pool.pids
 
 
 @pytest.mark.anyio
