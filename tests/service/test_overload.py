@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import os
 import tempfile
 import time
@@ -117,15 +118,14 @@ def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> No
         after = Usage.of(server)
         assert server.score(GOOD[0]).status_code == 200
     refused = [a for a in answers if a.status == 429]
-    assert refused
-    waits = np.array([a.seconds for a in refused])
+    waits = np.array([a.seconds for a in refused] or [math.inf])
     print(
         f"\ncapacity {measured:.1f} clips/s, goodput at twice that {goodput:.1f}"
         f" ({goodput / measured:.2f}), {len(refused)} of {len(answers)} refused,"
         f" in {1e3 * np.median(waits):.0f} ms (median), {1e3 * np.quantile(waits, 0.99):.0f} ms"
         f" (99 %), memory {(after.memory - before.memory) / 1e6:+.1f} MB"
     )
-    assert {a.status for a in answers} <= {200, 429}
+    assert {a.status for a in answers} == {200, 429}
     assert goodput >= 0.8 * measured
     assert np.median(waits) < 0.5
     assert {1 <= int(a.retry_after or 0) <= 60 for a in refused} == {True}
