@@ -12,6 +12,7 @@ from training.commands.options import (
     CacheOption,
     CropOption,
     DataOption,
+    LossTerms,
     OutOption,
     PadOption,
     Preset,
@@ -20,6 +21,8 @@ from training.commands.options import (
     StartOption,
     Teach,
     clip_spec,
+    fragments_used,
+    loss_terms,
 )
 
 
@@ -58,6 +61,13 @@ def train(
             " the judges' noise; simulated clips know it."
         ),
     ] = Teach.judged,
+    fragments: Annotated[
+        str | None,
+        typer.Option(help="all, last, or indices from 0, as 3 or 0,3; the others stay blank."),
+    ] = None,
+    loss: Annotated[
+        LossTerms | None, typer.Option(help="Regression, ranking, or both; else as the preset.")
+    ] = None,
     alpha: Annotated[
         str | None, typer.Option(help="Weight of the ranking loss: a number, or balance.")
     ] = None,
@@ -104,7 +114,6 @@ def train(
     with told():
         from model_store.store import Store
         from training.display import bar
-        from training.errors import RunError
         from training.material import open_material
         from training.memory import keep_freed_memory
         from training.run_folder import RunFolder
@@ -139,16 +148,17 @@ def train(
             options |= {"flip": 0.0, "colour": 0.0, "zoom": 0.0}
         elif augment:
             options |= {k: PRESETS["compact"][k] for k in ("flip", "colour", "zoom")}
-        if alpha is not None:
-            try:
-                options["alpha"] = alpha if alpha == "balance" else float(alpha)
-            except ValueError as error:
-                raise RunError(f"alpha is {alpha!r}, need a number or balance") from error
+        options |= loss_terms(options["alpha"], loss, alpha)
         if dropout is not None:
             options["network"] = dataclasses.replace(options["network"], dropout=dropout)
+        clip = clip_spec(clips, resize, crop, pad, start)
+        if fragments is not None:
+            options["network"] = dataclasses.replace(
+                options["network"], fragments_used=fragments_used(fragments, clip)
+            )
         run = RunSpec(
             data=tuple(map(str, data)),
-            clip=clip_spec(clips, resize, crop, pad, start),
+            clip=clip,
             extractor=None if extractor is None else str(extractor),
             base=None if based is None else f"{based.name}@{based.version}",
             teach=teach.value,
