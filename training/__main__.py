@@ -1,4 +1,5 @@
-"""`python -m training simulate | foreign | pretrain | train | evaluate | calibrate | publish`."""
+"""`python -m training simulate | foreign | pretrain | train | evaluate | calibrate | publish |
+report`."""
 
 import typer
 
@@ -7,16 +8,17 @@ from training.commands.evaluate import evaluate
 from training.commands.foreign import foreign
 from training.commands.pretrain import pretrain
 from training.commands.publish import publish
+from training.commands.report import report
 from training.commands.train import train
 from training.simulator.command import simulate
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Simulate, train, evaluate, calibrate and publish checkpoints.\n\n"
+    help="Simulate, train, evaluate, calibrate, publish and report.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, foreign, pretrain, train, evaluate, calibrate, publish):
+for command in (simulate, foreign, pretrain, train, evaluate, calibrate, publish, report):
     app.command()(command)
 
 
