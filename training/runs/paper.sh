@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# The tables and figures of [Li18] §5, for dives and vaults. Run from the repository's root, with
+# .venv activated. Every step goes on where it was killed; what is there already is not made again.
+#
+#   bash training/runs/paper.sh table-1     three losses × SRC and MED
+#   bash training/runs/paper.sh table-2     methods × data sets
+#   bash training/runs/paper.sh figure-2    SRC by single fragment
+#   bash training/runs/paper.sh figure-3    frames of the last fragments (the paper's Fig. 3 and 4)
+#   bash training/runs/paper.sh figure-5    predictions by judged score
+#   bash training/runs/paper.sh all         all of it, in one report
+#
+# Options, from the environment:
+#
+#   DIVING, VAULT   data set folders; simulated with CLIPS clips where they are missing; DIVING= leaves one out
+#   CLIPS           clips to simulate an action, 30 % of them for testing
+#   PRESET          compact: small, for a CPU. paper: [Li18] §4.2 to the letter, for a GPU
+#   EXTRACTOR       extractor.safetensors to start from; else one is taught on the simulated clips (compact)
+#   STEPS           batches that it is taught with
+#   TRAIN           further options for every `train`
+#   RUNS, OUT       folders for runs and report
+set -euo pipefail
+DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
+CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-} STEPS=${STEPS:-300}
+RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
+what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
+
+case $PRESET in
+    compact)
+        picture=(--resize 72x96 --crop 64x64 --pad start)
+        options=(--head-epochs 30 --head-variants 2 --epochs 3 --batch 16 --head-rate 2e-3)
+        options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --validation 0.2) ;;
+    paper) picture=() options=() ;;
+    *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
+esac
+read -ra further <<< "${TRAIN:-}"
+declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
+
+prepare() {  # action: clips, and an extractor for every run to start from
+    if [[ ! -e ${folder[$1]}/annotations.csv ]]; then
+        local seed; [[ $1 == diving ]] && seed=4000 || seed=5000
+        python -m training simulate --action "$1" --clips "$CLIPS" --seed "$seed" \
+            --test-share 0.3 --out "${folder[$1]}"
+    fi
+    if [[ $PRESET == compact && -z $EXTRACTOR ]]; then
+        python -m training pretrain --action "$1" --data "${folder[$1]}" \
+            --out "$RUNS/$1-extractor" --steps "$STEPS" "${picture[@]}"
+    fi
+}
+
+runs=()
+train() {  # action, fragments, loss
+    local out="$RUNS/$1-$2-$3" start=$EXTRACTOR
+    [[ $PRESET == compact && -z $start ]] && start="$RUNS/$1-extractor/extractor.safetensors"
+    local words=(--fragments "$2" --loss "$3")
+    [[ -n $start ]] && words+=(--extractor "$start")
+    [[ $2 == all ]] || words+=(--blanking 0)
+    python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
+        --out "$out" "${picture[@]}" "${options[@]}" "${words[@]}" "${further[@]}"
+    runs+=(--run "$out")
+}
+
+baselines=()
+baseline() {  # action, method
+    local json="$RUNS/$1-$2.json"
+    [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" --data "${folder[$1]}" --json "$json"
+    baselines+=(--baseline "$json")
+}
+
+for action in diving vault; do
+    [[ -n ${folder[$action]} ]] || continue
+    prepare "$action"
+    case $what in table-1 | table-2 | figure-5 | all)
+        for loss in mse ranking both; do
+            train "$action" last "$loss"
+            train "$action" all "$loss"
+        done ;;
+    esac
+    case $what in figure-2 | all)
+        for ((k = 0; k < fragments[$action] - 1; k++)); do train "$action" "$k" both; done ;;
+    esac
+    case $what in figure-2) train "$action" last both; train "$action" all both ;; esac
+    case $what in figure-3) train "$action" last both ;; esac
+    case $what in table-2 | all)
+        for method in pose-dct c3d-lstm c3d-svr; do baseline "$action" "$method"; done ;;
+    esac
+done
+python -m training report "${runs[@]}" "${baselines[@]}" --out "$OUT"
