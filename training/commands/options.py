@@ -33,6 +33,12 @@ class LossTerms(StrEnum):
     both = "both"
 
 
+class Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class Pad(StrEnum):
     start = "start"
     end = "end"

@@ -15,6 +15,7 @@ from training.commands.options import (
     LossTerms,
     OutOption,
     PadOption,
+    Precision,
     Preset,
     ResizeOption,
     SaveEvery,
@@ -51,7 +52,26 @@ def train(
         int | None, typer.Option(min=1, help="Versions of a clip that the head alone sees.")
     ] = None,
     head_rate: Annotated[float | None, typer.Option(help="Its learning rate there.")] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help="Clips a batch.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Clips a micro-batch, in each process.")
+    ] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Micro-batches a step. The ranking loss uses the pairs of each micro-batch, over"
+            " all processes, and not those between micro-batches.",
+        ),
+    ] = 1,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the extractors; auto is bfloat16 where that is quick.")
+    ] = Precision.auto,
+    checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--checkpointing", help="Less memory: activations are computed again backwards."
+        ),
+    ] = False,
     extractor_rate: Annotated[float | None, typer.Option(help="Adam, for extractors.")] = None,
     rate: Annotated[float | None, typer.Option(help="Adam, for the head.")] = None,
     teach: Annotated[
@@ -92,6 +112,13 @@ def train(
     validation: Annotated[
         float | None, typer.Option(help="Share of the training split, to choose weights by.")
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Cross-validate instead: so many runs, OUT/fold-0 and on."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Of --folds this one only, in OUT itself.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order, draws and split.")] = 0,
     resize: ResizeOption = None,
     crop: CropOption = None,
@@ -108,18 +135,19 @@ def train(
     With --base the run begins with a checkpoint's weights and takes its clips and network; of
     the preset remain the rates and the like.
 
+    On several GPUs or machines start it by torchrun: `torchrun --nproc-per-node 4 -m training
+    train …`. All processes must see the data, the cache and OUT.
+
     Example: python -m training train --data data/diving --out runs/diving --extractor
     runs/diving-extractor/extractor.safetensors --head-epochs 30 --epochs 10
     """
     with told():
         from model_store.store import Store
-        from training.display import bar
-        from training.material import open_material
+        from training.distributed import joined
         from training.memory import keep_freed_memory
-        from training.run_folder import RunFolder
         from training.runspec import PRESETS, RunSpec, preset_clip
-        from training.summary import remember, remember_command, summarise
-        from training.trainer import Trainer
+        from training.session import Session
+        from training.session import told as summary
 
         keep_freed_memory()
         options: dict[str, Any] = dict(PRESETS[preset.value])
@@ -156,33 +184,27 @@ def train(
             options["network"] = dataclasses.replace(
                 options["network"], fragments_used=fragments_used(fragments, clip)
             )
-        run = RunSpec(
-            data=tuple(map(str, data)),
-            clip=clip,
-            extractor=None if extractor is None else str(extractor),
-            base=None if based is None else f"{based.name}@{based.version}",
-            teach=teach.value,
-            seed=seed,
-            **options,
-        )
-        folder = RunFolder(out)
-        folder.open(run.to_json())
-        with bar("clips") as shown:
-            material = open_material(
-                run.data,
-                run.clip,
-                target=run.network.target,
-                validation=run.validation,
+        with joined() as processes:
+            run = RunSpec(
+                data=tuple(map(str, data)),
+                clip=clip,
+                extractor=None if extractor is None else str(extractor),
+                base=None if based is None else f"{based.name}@{based.version}",
+                teach=teach.value,
                 seed=seed,
-                cache=cache,
-                progress=lambda done, total: shown.update(done, total, phase="decoding"),
+                folds=folds,
+                fold=0 if folds is not None and fold is None else fold,
+                accumulate=accumulate,
+                processes=processes.count,
+                precision=precision.value,
+                checkpointing=checkpointing,
+                **options,
             )
-        remember_command(folder)
-        remember(folder, summarise(material, run.data))
-        with bar("steps") as shown:
-            trainer = Trainer(run, material, folder, base=based, save_every=save_every)
-            best = trainer.train(shown)
-        typer.echo(
-            f"best validation: Spearman {best['spearman']:.4f}, mean distance"
-            f" {best['mean_distance']:.3f} points"
-        )
+            session = Session(based, cache, save_every, processes)
+            if folds is None or fold is not None:
+                best = [session.train(run, out)]
+            else:
+                each = (dataclasses.replace(run, fold=k) for k in range(folds))
+                best = [session.train(part, out / f"fold-{part.fold}") for part in each]
+            if processes.leads:
+                typer.echo(summary(best))

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from training.report.bootstrap import CONFIDENCE, RESAMPLES
 from training.report.examples import last_fragments
 from training.report.figures import panels_of
-from training.report.results import DataSet, loss_of
+from training.report.results import DataSet
 from training.report.tables import fragments_table, losses_table, markdown, methods_table
 from training.run_folder import replace_file
 
@@ -84,7 +84,7 @@ def runs_table(sets: Sequence[DataSet]) -> str:
                     [
                         run.path.name,
                         data.name,
-                        loss_of(options),
+                        options.terms,
                         "all" if used is None else ", ".join(map(str, used)),
                         f"{options.clip.height}×{options.clip.width}, {options.network.width:g}",
                         f"{splits['train']} + {splits['validation']} + {len(run.clips)}",

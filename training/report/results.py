@@ -22,7 +22,6 @@ from training.metrics import mean_distance, spearman
 from training.report.baseline_file import Baseline
 from training.report.bootstrap import Estimate, estimate
 from training.report.measured import MeasuredRun
-from training.runspec import RunSpec
 
 Floats = NDArray[np.float64]
 Fragments = tuple[int, ...]
@@ -30,17 +29,6 @@ Fragments = tuple[int, ...]
 LOSSES = ("MSE", "ranking", "MSE + ranking")
 PREFERRED = ("MSE + ranking", "MSE", "ranking")
 REPEATED = ("seed", "fold", "extractor")  # what runs of one cell may differ in
-
-
-def loss_of(options: RunSpec) -> str:
-    """The row of Table 1."""
-    if not options.regression:
-        return "ranking"
-    return "MSE" if options.alpha == 0 else "MSE + ranking"
-
-
-def fragments_of(options: RunSpec) -> Fragments:
-    return options.network.fragments_used or tuple(range(options.clip.fragments))
 
 
 @dataclass(frozen=True)
@@ -151,7 +139,7 @@ def gather(runs: Sequence[MeasuredRun], baselines: Sequence[Baseline]) -> list[D
         if key not in sets:
             sets[key] = _data_set(run)
             cells[key] = {}
-        place = loss_of(run.options), fragments_of(run.options)
+        place = run.options.terms, run.options.fragments
         cells[key].setdefault(place, []).append(run)
     for key, data_set in sets.items():
         for group in cells[key].values():

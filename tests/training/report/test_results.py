@@ -13,7 +13,7 @@ from training.report.baseline_file import Baseline
 from training.report.document import text, write_report
 from training.report.examples import at_quantiles, enlarged
 from training.report.measured import MeasuredRun
-from training.report.results import fragments_of, gather, loss_of
+from training.report.results import gather
 from training.report.tables import losses_table, methods_table
 from training.runspec import RunSpec
 from training.summary import RunSummary
@@ -68,8 +68,8 @@ def test_runs_find_their_cells(measured, bright):
         measured("c", loss="MSE + ranking", used=(1,)),
         measured("d", loss="MSE + ranking", used=(0,)),
     ]
-    assert [loss_of(run.options) for run in runs] == ["MSE", "ranking", *["MSE + ranking"] * 2]
-    assert [fragments_of(run.options) for run in runs] == [(0, 1), (1,), (1,), (0,)]
+    assert [run.options.terms for run in runs] == ["MSE", "ranking", *["MSE + ranking"] * 2]
+    assert [run.options.fragments for run in runs] == [(0, 1), (1,), (1,), (0,)]
     [data] = gather(runs, [baseline(bright)])
     assert data.cell("ranking", data.last).runs == (runs[1],)
     assert data.cell("MSE", data.last) is None
