@@ -164,14 +164,18 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunSpec":
-        return cls(
-            **values
-            | {
-                "data": tuple(values["data"]),
-                "clip": ClipSpec.from_json(values["clip"]),
-                "network": NetworkSpec.from_json(values["network"]),
-            }
-        )
+        """Raises RunError for the options of something else, as a pre-training."""
+        try:
+            return cls(
+                **values
+                | {
+                    "data": tuple(values["data"]),
+                    "clip": ClipSpec.from_json(values["clip"]),
+                    "network": NetworkSpec.from_json(values["network"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise RunError(f"these are no options of `train`: {error}") from error
 
 
 PRESETS: dict[str, dict[str, Any]] = {

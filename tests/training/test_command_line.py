@@ -117,6 +117,12 @@ def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
     ).exit_code == 0  # fmt: skip
 
 
+def test_a_place_that_cannot_be_written_is_told(bright, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    output = told(call("train", "--data", bright, "--out", tmp_path / "file" / "run"))
+    assert "Not a directory" in output
+
+
 def test_help_is_quick():
     """It must not wait for PyTorch."""
     code = (
@@ -125,5 +131,5 @@ def test_help_is_quick():
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stderr == "\n"
-    for command in ("simulate", "pretrain", "train", "evaluate", "publish"):
+    for command in ("simulate", "pretrain", "train", "evaluate", "publish", "report"):
         assert call(command, "--help").exit_code == 0

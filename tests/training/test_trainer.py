@@ -25,7 +25,7 @@ from training.errors import RunError
 from training.head_phase import HeadPhase
 from training.metrics import spearman
 from training.run_folder import RunFolder
-from training.runspec import PRESETS, RunSpec
+from training.runspec import PRESETS, RunSpec, preset_clip
 from training.simulator.dataset import write_dataset
 from training.trainer import Trainer, load_extractor, new_network, rate_factor
 from training.whole_phase import WholePhase
@@ -326,18 +326,36 @@ def test_the_paper_preset_is_the_papers_numbers():
     assert paper["schedule"] == "steps"
     assert defaults["shift"]
     assert paper["alpha"] == "balance"
-    assert paper["network"].dropout == 0.8
+    network = paper["network"]
+    assert (network.dropout, network.width, network.normalisation) == (0.8, 1.0, "none")
+    # Nothing that the paper does not have.
+    assert defaults["regression"]
+    assert (defaults["head_epochs"], defaults["accumulate"], paper["blanking"]) == (0, 1, 0)
+    assert not paper.keys() & {"flip", "colour", "zoom", "auxiliary", "max_gradient", "teach"}
+    assert (defaults["flip"], defaults["colour"], defaults["zoom"]) == (0, 0, 0)
+    assert (defaults["auxiliary"], defaults["max_gradient"]) == (0, None)
+    clip = preset_clip("paper", "diving")
+    assert (clip.crop, clip.frames, clip.max_start) == ((112, 112), 151, 5)
 
 
 def test_options_survive_json(run):
     assert RunSpec.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
+def test_options_of_something_else_are_refused(run):
+    values = run.to_json()
+    for wrong in ({**values, "steps": 4000}, {k: v for k, v in values.items() if k != "data"}):
+        with pytest.raises(RunError, match="no options of `train`"):
+            RunSpec.from_json(wrong)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
      {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
-     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")}],
+     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
+     {"accumulate": 0}, {"folds": 3}, {"fold": 1},
+     {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
 )  # fmt: skip
 def test_impossible_options_are_refused(run, wrong):
     with pytest.raises(RunError):

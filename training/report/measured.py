@@ -97,10 +97,11 @@ def predictions_key(folder: RunFolder, options: RunSpec, clips: Sequence[JudgedC
 
 
 def _kept(path: Path, key: str) -> dict[str, Any] | None:
-    if not path.exists():
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
         return None
-    kept: dict[str, Any] = json.loads(path.read_text())
-    return kept if kept["key"] == key else None
+    return kept if kept.get("key") == key else None
 
 
 def _scored(
