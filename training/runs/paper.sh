@@ -11,23 +11,23 @@
 #
 # Options, from the environment:
 #
-#   DIVING, VAULT   data set folders; simulated with CLIPS clips where they are missing; DIVING= leaves one out
-#   CLIPS           clips to simulate an action, 30 % of them for testing
+#   DIVING, VAULT   data set folders, simulated where they are missing; DIVING= leaves dives out
+#   CLIPS           how many to simulate of each, 30 % of them for testing
 #   PRESET          compact: small, for a CPU. paper: [Li18] §4.2 to the letter, for a GPU
-#   EXTRACTOR       extractor.safetensors to start from; else one is taught on the simulated clips (compact)
+#   EXTRACTOR       extractor.safetensors to start from; else compact teaches one on its clips
 #   STEPS           batches that it is taught with
-#   TRAIN           further options for every `train`
-#   RUNS, OUT       folders for runs and report
+#   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
+#   RUNS, OUT       folders for the runs and for the report
 set -euo pipefail
 DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
-CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-} STEPS=${STEPS:-300}
+CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-} STEPS=${STEPS:-150}
 RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
 what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 
 case $PRESET in
     compact)
         picture=(--resize 72x96 --crop 64x64 --pad start)
-        options=(--head-epochs 30 --head-variants 2 --epochs 3 --batch 16 --head-rate 2e-3)
+        options=(--head-epochs 30 --head-variants 1 --head-rate 2e-3 --epochs 2 --batch 16)
         options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --validation 0.2) ;;
     paper) picture=() options=() ;;
     *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
@@ -43,7 +43,7 @@ prepare() {  # action: clips, and an extractor for every run to start from
     fi
     if [[ $PRESET == compact && -z $EXTRACTOR ]]; then
         python -m training pretrain --action "$1" --data "${folder[$1]}" \
-            --out "$RUNS/$1-extractor" --steps "$STEPS" "${picture[@]}"
+            --out "$RUNS/$1-extractor" --steps "$STEPS" --batch 32 "${picture[@]}"
     fi
 }
 
@@ -62,7 +62,8 @@ train() {  # action, fragments, loss
 baselines=()
 baseline() {  # action, method
     local json="$RUNS/$1-$2.json"
-    [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" --data "${folder[$1]}" --json "$json"
+    [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" \
+        --data "${folder[$1]}" --json "$json"
     baselines+=(--baseline "$json")
 }
 
