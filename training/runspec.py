@@ -31,6 +31,8 @@ class RunSpec:
     """File of a pre-trained extractor that every fragment starts from."""
     base: str | None = None
     """NAME@VERSION of a published checkpoint that all weights start from instead."""
+    new_head: bool = False
+    """Of the base take the extractors only; they may be fewer, and the head starts anew."""
     seed: int = 0
     validation: float = 0.1
     """Share of the training split that is kept for choosing the best weights."""
@@ -95,6 +97,7 @@ class RunSpec:
 
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
+        require(bool(self.base) or not self.new_head, "a new head needs a base to be new to")
         require(
             self.teach == "judged" or self.network.target == "final",
             f"what is known is a final score, the network's target is {self.network.target}",

@@ -223,18 +223,23 @@ def new_network(
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
     if base is not None:
-        load_base(network, base)
+        load_base(network, base, new_head=run.new_head)
     return network
 
 
-def load_base(network: FragmentNetwork, base: Checkpoint) -> None:
-    """Begin with all weights of a published checkpoint.   Raises RunError."""
+def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = False) -> None:
+    """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError."""
     name = f"{base.name}@{base.version}"
     if base.spec != network.clip_spec:
         raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
     try:
-        network.load_state_dict(base.network.state_dict())
-    except RuntimeError as error:
+        if new_head:
+            theirs = dict(zip(base.network.used, base.network.extractors, strict=True))
+            for k, extractor in zip(network.used, network.extractors, strict=True):
+                extractor.load_state_dict(theirs[k].state_dict())
+        else:
+            network.load_state_dict(base.network.state_dict())
+    except (KeyError, RuntimeError) as error:
         raise RunError(f"{name} is another network: {error}") from error
 
 

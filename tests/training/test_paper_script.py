@@ -67,7 +67,7 @@ def test_runs_of_a_table_or_figure(commands, what, dives):
 def test_everything_has_every_run_once(commands):
     lines = commands("all")
     assert len(trained(lines, "vault")) == len(set(trained(lines, "vault"))) == 6 + 5
-    assert [line[0] for line in lines].count("pretrain") == 2
+    assert [line[0] for line in lines].count("simulate") == 2
     methods = [line[line.index("--method") + 1] for line in lines if line[0] == "baseline"]
     assert sorted(methods) == sorted(2 * ["c3d-lstm", "c3d-svr", "pose-dct"])
 

@@ -267,6 +267,16 @@ def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
     for name, tensor in network.state_dict().items():
         assert torch.equal(begun[name], tensor), name
 
+    last = dataclasses.replace(
+        run, network=dataclasses.replace(TINY, fragments_used=(1,)), base="x@1", new_head=True
+    )
+    fewer = new_network(last, material_of(run), base)
+    for name, tensor in fewer.extractors[0].state_dict().items():
+        assert torch.equal(tensor, network.extractors[1].state_dict()[name]), name
+    assert fewer.head.baseline != network.head.baseline
+    with pytest.raises(RunError, match="another network"):
+        new_network(dataclasses.replace(last, new_head=False), material_of(run), base)
+
     wider = dataclasses.replace(run, network=dataclasses.replace(TINY, head_channels=(5, 4)))
     padded = dataclasses.replace(run, clip=dataclasses.replace(run.clip, pad="start"))
     for other, message in ((wider, "another network"), (padded, "sees clips of")):
@@ -354,7 +364,7 @@ def test_options_of_something_else_are_refused(run):
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
      {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
      {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
-     {"accumulate": 0}, {"folds": 3}, {"fold": 1},
+     {"new_head": True}, {"accumulate": 0}, {"folds": 3}, {"fold": 1},
      {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
 )  # fmt: skip
 def test_impossible_options_are_refused(run, wrong):

@@ -41,6 +41,12 @@ def train(
         str | None,
         typer.Option(help="Checkpoint to go on from: fine-tune it on your clips."),
     ] = None,
+    new_head: Annotated[
+        bool,
+        typer.Option(
+            "--new-head", help="Of the base take the extractors, for all --fragments or some."
+        ),
+    ] = False,
     store: Annotated[
         Path | None, typer.Option(envvar="SCORING_STORE", help="Its store; else the shipped one.")
     ] = None,
@@ -190,6 +196,7 @@ def train(
                 clip=clip,
                 extractor=None if extractor is None else str(extractor),
                 base=None if based is None else f"{based.name}@{based.version}",
+                new_head=new_head,
                 teach=teach.value,
                 seed=seed,
                 folds=folds,

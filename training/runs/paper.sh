@@ -14,48 +14,44 @@
 #   DIVING, VAULT   data set folders, simulated where they are missing; DIVING= leaves dives out
 #   CLIPS           how many to simulate of each, 30 % of them for testing
 #   PRESET          compact: small, for a CPU. paper: [Li18] §4.2 to the letter, for a GPU
-#   EXTRACTOR       extractor.safetensors to start from; else compact teaches one on its clips
-#   STEPS           batches that it is taught with
+#   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
+#                   the extractors of the shipped checkpoints, paper from random weights
 #   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
 #   RUNS, OUT       folders for the runs and for the report
 set -euo pipefail
 DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
-CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-} STEPS=${STEPS:-150}
+CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-}
 RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
 what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 
 case $PRESET in
     compact)
-        picture=(--resize 72x96 --crop 64x64 --pad start)
         options=(--head-epochs 30 --head-variants 1 --head-rate 2e-3 --epochs 2 --batch 16)
         options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --validation 0.2) ;;
-    paper) picture=() options=() ;;
+    paper) options=() ;;
     *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
 esac
 read -ra further <<< "${TRAIN:-}"
 declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
 
-prepare() {  # action: clips, and an extractor for every run to start from
-    if [[ ! -e ${folder[$1]}/annotations.csv ]]; then
-        local seed; [[ $1 == diving ]] && seed=4000 || seed=5000
-        python -m training simulate --action "$1" --clips "$CLIPS" --seed "$seed" \
-            --test-share 0.3 --out "${folder[$1]}"
-    fi
-    if [[ $PRESET == compact && -z $EXTRACTOR ]]; then
-        python -m training pretrain --action "$1" --data "${folder[$1]}" \
-            --out "$RUNS/$1-extractor" --steps "$STEPS" --batch 32 "${picture[@]}"
-    fi
+simulate() {  # action
+    [[ -e ${folder[$1]}/annotations.csv ]] && return
+    local seed; [[ $1 == diving ]] && seed=4000 || seed=5000
+    python -m training simulate --action "$1" --clips "$CLIPS" --seed "$seed" --test-share 0.3 \
+        --out "${folder[$1]}"
 }
 
 runs=()
 train() {  # action, fragments, loss
-    local out="$RUNS/$1-$2-$3" start=$EXTRACTOR
-    [[ $PRESET == compact && -z $start ]] && start="$RUNS/$1-extractor/extractor.safetensors"
-    local words=(--fragments "$2" --loss "$3")
-    [[ -n $start ]] && words+=(--extractor "$start")
+    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3")
+    if [[ -n $EXTRACTOR ]]; then
+        words+=(--extractor "$EXTRACTOR")
+    elif [[ $PRESET == compact ]]; then
+        words+=(--base "$1@1" --new-head)
+    fi
     [[ $2 == all ]] || words+=(--blanking 0)
     python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
-        --out "$out" "${picture[@]}" "${options[@]}" "${words[@]}" "${further[@]}"
+        --out "$out" "${options[@]}" "${words[@]}" "${further[@]}"
     runs+=(--run "$out")
 }
 
@@ -69,7 +65,7 @@ baseline() {  # action, method
 
 for action in diving vault; do
     [[ -n ${folder[$action]} ]] || continue
-    prepare "$action"
+    simulate "$action"
     case $what in table-1 | table-2 | figure-5 | all)
         for loss in mse ranking both; do
             train "$action" last "$loss"
