@@ -31,4 +31,4 @@ def test_too_few_clips_to_choose_by(bright, spec, tmp_path):
     with pytest.raises(DataError, match="60 training clips, 1 of them"):
         opened(bright, spec, tmp_path, validation=0.02)
     with pytest.raises(DataError, match="need at least 2 each"):
-        opened(bright, spec, tmp_path, validation=0.2, fold=(0, 40))
+        opened(bright, spec, tmp_path, validation=0.2, fold=(0, 60))
