@@ -80,7 +80,10 @@ def log_of(folder: RunFolder) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
-def test_two_processes_are_one_with_twice_the_batch(run, tmp_path):
+@pytest.mark.parametrize("beta", [1e-4, 0.0])
+def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta):
+    """Without the penalty the extractors have no gradient while the head is trained alone."""
+    run = dataclasses.replace(run, beta=beta)
     whole = trained(run, tmp_path / "whole")
     halves = dataclasses.replace(run, batch=4, processes=2)
     folder = RunFolder(tmp_path / "halves")

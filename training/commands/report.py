@@ -18,6 +18,9 @@ def report(
         list[Path] | None,
         typer.Option("--baseline", help="JSON of `baseline`; may be given again."),
     ] = None,
+    note: Annotated[
+        str | None, typer.Option(help="What readers must know first; goes to the top.")
+    ] = None,
     engine: Annotated[Engine, typer.Option(help="What runs the networks.")] = Engine.auto,
 ) -> None:
     """Draw the paper's tables and figures from any runs, on any data sets.
@@ -49,5 +52,5 @@ def report(
                         lambda done, total, title=title: shown.update(done, total, phase=title),  # type: ignore[misc]
                     )
                 )
-        written = write_report(gather(measured, baselines), out)
+        written = write_report(gather(measured, baselines), out, note=note)
         typer.echo(f"report: {written}")

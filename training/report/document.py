@@ -28,8 +28,11 @@ SIMULATED = (
 )
 
 
-def write_report(sets: Sequence[DataSet], out: Path) -> Path:
-    """Make or replace the files in `out`; the path of its README.md."""
+def write_report(sets: Sequence[DataSet], out: Path, *, note: str | None = None) -> Path:
+    """Make or replace the files in `out`; the path of its README.md.
+
+    `note` is what a reader must know first.
+    """
     out.mkdir(parents=True, exist_ok=True)
     figures = panels_of(sets)
     for data in sets:
@@ -38,11 +41,11 @@ def write_report(sets: Sequence[DataSet], out: Path) -> Path:
     for name, figure in figures.items():
         replace_file(out / name, png(figure))
     replace_file(out / "report.json", (json.dumps(numbers(sets), indent=2) + "\n").encode())
-    replace_file(out / "README.md", text(sets, set(figures)).encode())
+    replace_file(out / "README.md", text(sets, set(figures), note).encode())
     return out / "README.md"
 
 
-def text(sets: Sequence[DataSet], figures: set[str]) -> str:
+def text(sets: Sequence[DataSet], figures: set[str], note: str | None = None) -> str:
     simulated = [data.name for data in sets if data.trained_on == "simulated"]
     lines = [
         "# Tables and figures",
@@ -54,6 +57,8 @@ def text(sets: Sequence[DataSet], figures: set[str]) -> str:
     ]
     if simulated:
         lines += ["", SIMULATED.format(names=" and ".join(simulated))]
+    if note is not None:
+        lines += ["", note]
     lines += ["", "## Table 1: loss terms", ""]
     for data in sets:
         lines += [f"{data.name}, {len(data.test)} test clips:", "", losses_table(data), ""]

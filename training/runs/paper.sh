@@ -18,6 +18,7 @@
 #                   the extractors of the shipped checkpoints, paper from random weights
 #   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
 #   RUNS, OUT       folders for the runs and for the report
+#   NOTE            what readers of the report must know first
 set -euo pipefail
 DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
 CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-}
@@ -81,4 +82,4 @@ for action in diving vault; do
         for method in pose-dct c3d-lstm c3d-svr; do baseline "$action" "$method"; done ;;
     esac
 done
-python -m training report "${runs[@]}" "${baselines[@]}" --out "$OUT"
+python -m training report "${runs[@]}" "${baselines[@]}" --out "$OUT" ${NOTE:+--note "$NOTE"}

@@ -135,7 +135,8 @@ def test_table_2_has_methods_in_rows_and_data_sets_in_columns(measured, bright):
 
 def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tmp_path):
     sets = gather([measured("a"), measured("b", used=(1,))], [])
-    written = write_report(sets, tmp_path / "report").read_text()
+    written = write_report(sets, tmp_path / "report", note="Only a try.").read_text()
+    assert "\n\nOnly a try.\n\n" in written
     assert "**Simulated clips.**" in written
     pictures = sorted(path.name for path in (tmp_path / "report").glob("*.png"))
     assert pictures == [f"figure-{n}-bright.png" for n in (2, 3, 5)]
