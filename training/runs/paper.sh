@@ -28,7 +28,7 @@ what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 case $PRESET in
     compact)
         options=(--head-epochs 30 --head-variants 1 --head-rate 2e-3 --epochs 2 --batch 16)
-        options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --validation 0.2) ;;
+        options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --no-augment --validation 0.2) ;;
     paper) options=() ;;
     *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
 esac
