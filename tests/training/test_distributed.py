@@ -97,7 +97,7 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta):
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
     )
     assert result.returncode == 0, result.stderr
     expected, found = log_of(whole), log_of(folder)
