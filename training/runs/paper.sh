@@ -13,7 +13,8 @@
 #
 #   DIVING, VAULT   data set folders, simulated where they are missing; DIVING= leaves dives out
 #   CLIPS           how many to simulate of each, 30 % of them for testing
-#   PRESET          compact: small, for a CPU. paper: [Li18] §4.2 to the letter, for a GPU
+#   PRESET          compact: small, for a CPU, heads on frozen extractors; TRAIN="--epochs 8" goes on
+#                   end to end. paper: [Li18] §4.2 to the letter, for a GPU
 #   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
 #                   the extractors of the shipped checkpoints, paper from random weights
 #   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
@@ -27,8 +28,8 @@ what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 
 case $PRESET in
     compact)
-        options=(--head-epochs 30 --head-variants 1 --head-rate 2e-3 --epochs 2 --batch 16)
-        options+=(--extractor-rate 1e-4 --rate 5e-4 --frozen-norm --no-augment --validation 0.2) ;;
+        options=(--head-epochs 40 --head-variants 1 --head-rate 2e-3 --epochs 0 --batch 16)
+        options+=(--frozen-norm --no-augment --validation 0.2) ;;
     paper) options=() ;;
     *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
 esac

@@ -72,6 +72,4 @@ def test_what_is_missing_is_named(tmp_path, words, message):
     result = call("report", "--run", tmp_path, *words, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert result.output.count("error:") == 1
-    assert (
-        f"{message} is not readable" in result.output or f"no readable {message}" in result.output
-    )
+    assert message in result.output
