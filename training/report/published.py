@@ -19,7 +19,7 @@ class Published:
     """Points, where it was printed."""
 
 
-# [Li18] Table 1: the last fragment only.
+# [Li18] Table 1: the last fragment only. Its Table 2 prints 0.7435 for MSE on diving.
 LOSSES: dict[str, dict[str, Published]] = {
     "MSE": {
         "diving": Published(0.7337, 9.01),

@@ -89,8 +89,7 @@ def fragments_table(data: DataSet) -> str:
 
 def _choices(sets: Sequence[DataSet]) -> list[tuple[str, Callable[[DataSet], Fragments], bool]]:
     """Choices of fragments: their name, which they are, and whether the paper has them."""
-    named = {data.all for data in sets} | {data.last for data in sets}
-    others = {f for data in sets for _, f in data.cells if len(f) > 1} - named
+    others = {f for data in sets for _, f in data.cells if len(f) > 1 and f != data.all}
     return [
         ("last fragment", lambda data: data.last, True),
         ("all fragments", lambda data: data.all, False),
