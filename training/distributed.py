@@ -13,11 +13,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)  # while the first process decodes or validates
@@ -43,10 +42,7 @@ class Processes:
         """
         if self.count == 1:
             return scores
-        size = len(scores)
-        gathered: Tensor = all_reduce(  # type: ignore[no-untyped-call]
-            F.pad(scores, (self.rank * size, (self.count - 1 - self.rank) * size))
-        )
+        gathered: Tensor = _Gather.apply(scores, self)  # type: ignore[no-untyped-call]
         return gathered
 
     def parallel(self, module: nn.Module) -> nn.Module:
@@ -69,6 +65,21 @@ class Processes:
         yield
         if self.leads:
             self.wait()
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, processes: Processes) -> Tensor:
+        ctx.processes = processes
+        parts = [torch.empty_like(scores) for _ in range(processes.count)]
+        distributed.all_gather(parts, scores.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total.chunk(ctx.processes.count)[ctx.processes.rank], None
 
 
 ALONE = Processes()
