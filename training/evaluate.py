@@ -28,10 +28,6 @@ from training.metrics import mean_distance, relative_l2, spearman
 BATCH = 8
 READERS = 2  # threads that decode ahead of the scorer
 
-Frames = NDArray[np.uint8]
-Reader = Callable[[JudgedClip], Frames]
-"""Gives the prepared clip, (T, H, W, 3)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -59,18 +55,18 @@ def score_clips(
     clips: Sequence[JudgedClip],
     progress: Callable[[int, int], None] | None = None,
     *,
-    read: Reader | None = None,
+    prepared: Iterator[NDArray[np.uint8]] | None = None,
 ) -> Evaluation:
-    """Score them all; `read` may know a quicker way to what `load_clip` gives.
+    """Score them all.   Raises DataError, naming the clip, where one cannot be used.
 
-    Raises DataError, naming the clip, where one cannot be used.
+    `prepared` gives the frames where they are known, (T, H, W, 3) each, as `load_clip` would.
     """
     network, rule = scorer.checkpoint.card.network, scorer.spec.difficulty_rule
     if network.target == "execution" and any(clip.difficulty is None for clip in clips):
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     pooled, thumbnails = [], []
-    for frames in _batches(_frames(clips, read or _reader(scorer.spec)), BATCH):
+    for frames in _batches(prepared or _frames(clips, scorer.spec), BATCH):
         answers, features = scorer.examine(frames)
         pooled.append(features)
         thumbnails += [thumbnail(clip) for clip in frames]
@@ -110,18 +106,15 @@ def measures(evaluation: Evaluation) -> dict[str, Any]:
     return figures
 
 
-def _reader(spec: ClipSpec) -> Reader:
-    def read(clip: JudgedClip) -> Frames:
+def _frames(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
+    """(T, H, W, 3) of each clip in order, a few read ahead."""
+
+    def read(clip: JudgedClip) -> NDArray[np.uint8]:
         try:
             return load_clip(clip.path, spec)
         except ClipError as error:
             raise DataError(f"{clip.path}: {error}") from error
 
-    return read
-
-
-def _frames(clips: Sequence[JudgedClip], read: Reader) -> Iterator[Frames]:
-    """(T, H, W, 3) of each clip in order, a few read ahead."""
     with ThreadPoolExecutor(READERS) as pool:
         ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]
         for following in range(len(ahead), len(clips) + len(ahead)):

@@ -117,15 +117,10 @@ def _scored(
         Path(options.data[0]) / CACHE,
         progress=progress,
     )
-    place = {clip.path: index for index, clip in enumerate(clips)}
+    prepared = (prepare(cache.decoded(index), options.clip) for index in range(len(clips)))
     with tempfile.TemporaryDirectory() as temporary:
         checkpoint = publish(folder, Store(temporary), "run", half=False)
-        evaluation = score_clips(
-            Scorer(checkpoint, engine),
-            clips,
-            progress,
-            read=lambda clip: prepare(cache.decoded(place[clip.path]), options.clip),
-        )
+        evaluation = score_clips(Scorer(checkpoint, engine), clips, progress, prepared=prepared)
     return {
         "predicted": [score.score for score in evaluation.scores],
         "alone": [score.alone for score in evaluation.scores],

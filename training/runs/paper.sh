@@ -59,9 +59,12 @@ train() {  # action, fragments, loss
 
 baselines=()
 baseline() {  # action, method
-    local json="$RUNS/$1-$2.json"
+    local json="$RUNS/$1-$2.json" words=()
+    if [[ $2 == c3d-* ]]; then
+        [[ -n $EXTRACTOR ]] && words=(--extractor "$EXTRACTOR") || words=(--checkpoint "$1@1")
+    fi
     [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" \
-        --data "${folder[$1]}" --json "$json"
+        --data "${folder[$1]}" "${words[@]}" --json "$json"
     baselines+=(--baseline "$json")
 }
 
