@@ -3,8 +3,8 @@ The clip contract: from the bytes of any video to the tensor that a network sees
 
 The rule: training and serving get their pixels from here and from nowhere else. A clip is read
 (`read_clip`), trimmed or padded to T frames (`prepare`) and cut into fragments by index (`cut`);
-pixels stay uint8 all the way. The same bytes give the same pixels, by path, in memory or from
-an open file.
+pixels stay uint8 all the way. The same bytes give the same pixels, by path, in memory, from an open
+file, or frame by frame from JPEG files.
 
 Shapes: B clips, K fragments, L frames a fragment, T frames a clip, T' frames before padding,
 H W pixels.
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from model_store.container import ClipLimits, Source, open_bytes, sha256_of
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.footage import Footage, FootageReader, Window
+from model_store.frame_files import FrameFiles
 from model_store.spec import ClipSpec
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ClipLimits",
     "ClipWarning",
     "DecodedClip",
+    "FrameFiles",
     "PreparedClip",
     "Source",
     "blank_fragments",

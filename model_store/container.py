@@ -25,9 +25,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from model_store.errors import ClipTooLarge, NotAVideo, UnusableClip
+from model_store.frame_files import FrameFiles
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic in its stubs only
-Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | FrameFiles
 
 CONTAINERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts")
 CODECS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
@@ -144,6 +145,8 @@ class Demuxed:
 @contextmanager
 def open_bytes(source: Source) -> Iterator[BinaryIO]:
     """A seekable file for any source, at its beginning.   Raises NotAVideo if it cannot be read."""
+    if isinstance(source, FrameFiles):
+        source = source.video()
     if isinstance(source, bytes):
         yield io.BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):

@@ -1,11 +1,16 @@
-"""`python -m training simulate | foreign | pretrain | train | evaluate | calibrate | publish |
-report`."""
+"""
+`python -m training simulate | foreign | datasets | import-c3d | pretrain | train | evaluate |
+calibrate | publish | baseline | report`.
+"""
 
 import typer
 
+from training.commands.baseline import baseline
 from training.commands.calibrate import calibrate
+from training.commands.datasets import datasets
 from training.commands.evaluate import evaluate
 from training.commands.foreign import foreign
+from training.commands.import_c3d import import_c3d
 from training.commands.pretrain import pretrain
 from training.commands.publish import publish
 from training.commands.report import report
@@ -18,8 +23,12 @@ app = typer.Typer(
     help="Simulate, train, evaluate, calibrate, publish and report.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
-for command in (simulate, foreign, pretrain, train, evaluate, calibrate, publish, report):
+COMMANDS = (
+    simulate, foreign, import_c3d, pretrain, train, evaluate, calibrate, publish, baseline, report,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
+app.add_typer(datasets, name="datasets")
 
 
 if __name__ == "__main__":

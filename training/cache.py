@@ -22,12 +22,14 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from model_store.clip import decode
+from model_store.clip import FrameFiles, decode
+from model_store.container import open_bytes, sha256_of
 from model_store.errors import ClipError
 from model_store.spec import ClipSpec
 from training.errors import DataError
 
 Frames = NDArray[np.uint8]
+ClipSource = Path | FrameFiles
 
 FRAMES, LENGTHS, DONE = "frames.npy", "lengths.npy", "done.npy"
 DECODING_FIELDS = ("frames", "fragment_length", "fps", "resize", "crop", "scaler", "colour_order")
@@ -52,7 +54,7 @@ class ClipCache:
 
 
 def open_cache(
-    sources: Sequence[Path],
+    sources: Sequence[ClipSource],
     spec: ClipSpec,
     folder: Path,
     *,
@@ -72,21 +74,21 @@ def open_cache(
     )
 
 
-def cache_key(sources: Sequence[Path], spec: ClipSpec) -> str:
+def cache_key(sources: Sequence[ClipSource], spec: ClipSpec) -> str:
     """Changes with the clips' bytes, their order, and all that decoding depends on."""
     values = spec.to_json()
     digest = hashlib.sha256(json.dumps({k: values[k] for k in DECODING_FIELDS}).encode())
     for source in sources:
         try:
-            with source.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror}") from error
+            with open_bytes(source) as file:
+                digest.update(bytes.fromhex(sha256_of(file)))
+        except (ClipError, OSError) as error:
+            raise DataError(f"{source} cannot be read: {error}") from error
     return digest.hexdigest()[:16]
 
 
 def _build(
-    sources: Sequence[Path],
+    sources: Sequence[ClipSource],
     spec: ClipSpec,
     place: Path,
     workers: int,
@@ -123,7 +125,7 @@ def _map(
 
 
 def _decoded(
-    sources: Sequence[Path], indices: list[int], spec: ClipSpec, partial: Path, workers: int
+    sources: Sequence[ClipSource], indices: list[int], spec: ClipSpec, partial: Path, workers: int
 ) -> Iterator[tuple[int, int]]:
     jobs = [(index, sources[index], spec, partial) for index in indices]
     if workers == 1 or len(jobs) < 2 * workers:
@@ -138,7 +140,7 @@ def _decoded(
             raise
 
 
-def _decode_one(job: tuple[int, Path, ClipSpec, Path]) -> tuple[int, int]:
+def _decode_one(job: tuple[int, ClipSource, ClipSpec, Path]) -> tuple[int, int]:
     index, source, spec, partial = job
     try:
         frames = decode(source, spec)[-spec.frames :]

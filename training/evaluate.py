@@ -66,7 +66,7 @@ def score_clips(
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     pooled, thumbnails = [], []
-    for frames in _batches(prepared or _frames(clips, scorer.spec), BATCH):
+    for frames in _batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
         answers, features = scorer.examine(frames)
         pooled.append(features)
         thumbnails += [thumbnail(clip) for clip in frames]
@@ -87,33 +87,42 @@ def thumbnail(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 def measures(evaluation: Evaluation) -> dict[str, Any]:
     """The figures, JSON-ready. Blocks that do not apply are left out."""
     card = evaluation.scorer.checkpoint.card
-    predicted, judged = evaluation.predicted, evaluation.judged
-    mean_alone = mean_distance(np.full(len(judged), card.data.judged_mean), judged)
-    figures: dict[str, Any] = {
+    return {
         "checkpoint": f"{card.name}@{card.version}",
         "sha256": evaluation.scorer.checkpoint.sha256,
         "engine": evaluation.scorer.engine.name,
+        **agreement(evaluation.predicted, evaluation.clips, card.data.judged_mean),
+    }
+
+
+def agreement(
+    predicted: NDArray[np.float64], clips: Sequence[JudgedClip], mean: float
+) -> dict[str, Any]:
+    """How well predictions agree with the judges, beside always the training `mean`."""
+    judged = np.array([clip.score for clip in clips])
+    mean_alone = mean_distance(np.full(len(judged), mean), judged)
+    figures: dict[str, Any] = {
         "clips": len(judged),
         "spearman": spearman(predicted, judged),
         "mean_distance": mean_distance(predicted, judged),
         "distance_share": mean_distance(predicted, judged) / mean_alone if mean_alone else None,
         "relative_l2": relative_l2(predicted, judged) if np.ptp(judged) else None,
-        "training_mean": {"score": card.data.judged_mean, "mean_distance": mean_alone},
+        "training_mean": {"score": mean, "mean_distance": mean_alone},
     }
-    difficulty = [clip.difficulty for clip in evaluation.clips if clip.difficulty is not None]
+    difficulty = [clip.difficulty for clip in clips if clip.difficulty is not None]
     if len(difficulty) == len(judged):
         figures["difficulty_alone"] = {"spearman": spearman(difficulty, judged)}
     return figures
 
 
-def _frames(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
-    """(T, H, W, 3) of each clip in order, a few read ahead."""
+def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
+    """(T, H, W, 3) of each clip in order, a few read ahead.   Raises DataError, naming a clip."""
 
     def read(clip: JudgedClip) -> NDArray[np.uint8]:
         try:
-            return load_clip(clip.path, spec)
+            return load_clip(clip.source, spec)
         except ClipError as error:
-            raise DataError(f"{clip.path}: {error}") from error
+            raise DataError(f"{clip.source}: {error}") from error
 
     with ThreadPoolExecutor(READERS) as pool:
         ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]

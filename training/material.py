@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from model_store.network import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
-from training.datasets.annotations import JudgedClip, read_annotations
+from training.datasets.annotations import JudgedClip
+from training.datasets.kinds import Kind, read_clips
 from training.errors import DataError
 from training.known_scores import KnownScores
 from training.targets import FragmentTargets
@@ -55,6 +56,7 @@ def open_material(
     folders: tuple[str, ...],
     spec: ClipSpec,
     *,
+    kind: str = Kind.annotations,
     target: Target = "final",
     validation: float,
     seed: int,
@@ -66,7 +68,7 @@ def open_material(
 
     Kept for validation is a share, or of `fold` (i, k) the i-th of k parts that make up the whole.
     """
-    clips = [clip for folder in folders for clip in read_annotations(Path(folder), "train")]
+    clips = [clip for folder in folders for clip in read_clips(kind, Path(folder), "train")]
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
     order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
     kept = order[: round(validation * len(clips))] if fold is None else order[fold[0] :: fold[1]]
@@ -76,7 +78,7 @@ def open_material(
             f"{len(clips)} training clips, {len(kept)} of them for validation: need at least 2 each"
         )
     decoded = open_cache(
-        [clip.path for clip in clips],
+        [clip.source for clip in clips],
         spec,
         cache or Path(folders[0]) / CACHE,
         progress=progress,

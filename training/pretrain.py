@@ -1,10 +1,10 @@
 """
 Teaches one extractor what a fragment shows, before any score: it then goes into every fragment.
 
-Single fragments are cut at random from the cached clips; a throw-away head predicts what
-`targets.py` knows of them. It stands where UCF-101 stands in [Li18] §4.2.
+Single fragments are cut at random from the cached clips; a throw-away head answers what a lesson
+asks (`lessons.py`): of simulated clips what is known of them, of UCF-101 which action it is.
 
-Shapes: B fragments, J targets.
+Shapes: B fragments, J outputs.
 """
 
 import dataclasses
@@ -18,32 +18,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
 from model_store.spec import ClipSpec
 from training.augment import Augmentation
-from training.auxiliary import TargetScale, masked_loss
 from training.display import Bar
+from training.extractor_file import EXTRACTOR, write_extractor
 from training.forward import Device, evaluating, fragment_features
-from training.material import Material
-from training.run_folder import RunFolder, StepLog, replace_file
+from training.lessons import FragmentBatch, Lesson
+from training.run_folder import RunFolder, StepLog
 from training.schedule import cosine_factor
 
 HIDDEN = 256  # units of the throw-away head
 VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
-LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
-EXTRACTOR = "extractor.safetensors"
 COLUMNS = ("loss", "rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainSpec:
     data: tuple[str, ...]
+    kind: str = "annotations"
     clip: ClipSpec
     network: NetworkSpec
     steps: int
@@ -69,20 +66,12 @@ class PretrainSpec:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class FragmentBatch:
-    fragments: Tensor
-    """(B, L, H, W, 3) uint8"""
-    targets: Tensor
-    """(B, J), NaN where unknown"""
-
-
 class Pupil(nn.Module):
     """The extractor and the head that is thrown away."""
 
     mean: Tensor
 
-    def __init__(self, spec: PretrainSpec, scale: TargetScale) -> None:
+    def __init__(self, spec: PretrainSpec, outputs: int) -> None:
         super().__init__()
         whole = FragmentNetwork(dataclasses.replace(spec.network, fragments_used=(0,)), spec.clip)
         extractor = whole.extractors[0]
@@ -91,9 +80,8 @@ class Pupil(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(math.prod(whole.fragment_feature_shape), HIDDEN),
             nn.ReLU(),
-            nn.Linear(HIDDEN, len(scale.mean)),
+            nn.Linear(HIDDEN, outputs),
         )
-        self.scale = scale
         self.register_buffer("mean", whole.mean)
 
     def forward(self, fragments: Tensor, device: Device, *, frozen: bool) -> Tensor:
@@ -109,17 +97,15 @@ class Pretrainer:
     def __init__(
         self,
         spec: PretrainSpec,
-        material: Material,
+        lesson: Lesson,
         folder: RunFolder,
         *,
         save_every: float = 60.0,
     ) -> None:
-        """Raises DataError when the clips have nothing to learn from."""
-        self.spec, self.material, self.folder, self.save_every = spec, material, folder, save_every
+        self.spec, self.lesson, self.folder, self.save_every = spec, lesson, folder, save_every
         self.device = Device.best()
         torch.manual_seed(spec.seed)
-        scale = TargetScale.measure(material.targets, material.training, spec.seed)
-        self.pupil = Pupil(spec, scale).to(self.device.kind)
+        self.pupil = Pupil(spec, lesson.outputs).to(self.device.kind)
         self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
 
@@ -129,10 +115,10 @@ class Pretrainer:
             self.pupil.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.seconds = state["step"], state["seconds"]
-        held = validation_batches(self.spec, self.material)
+        held = validation_batches(self.spec, self.lesson)
         saved = asked = time.monotonic()
         with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
-            for batch in random_batches(self.spec, self.material, self.step):
+            for batch in random_batches(self.spec, self.lesson, self.step):
                 figures = self._update(batch)
                 self.step += 1
                 log.write(self.step, figures)
@@ -144,14 +130,13 @@ class Pretrainer:
                 if done or self.step % REPORT_EVERY == 0:
                     validated = self.validate(held)
                     told = "  ".join(f"{name} {value:.3f}" for name, value in validated.items())
-                    bar.say(f"step {self.step}: R² of {told}")
+                    bar.say(f"step {self.step}: {self.lesson.measure} {told}")
                 if done or now - saved >= self.save_every:
                     self._save()
                     saved = now
                 asked = time.monotonic()
-        weights = self.pupil.extractor.state_dict()
         path = self.folder.path / EXTRACTOR
-        replace_file(path, save({n: t.detach().cpu().contiguous() for n, t in weights.items()}))
+        write_extractor(path, self.pupil.extractor.state_dict(), self.spec.clip)
         return path
 
     def _update(self, batch: FragmentBatch) -> dict[str, float]:
@@ -161,8 +146,7 @@ class Pretrainer:
             group["lr"] = rate
         self.pupil.train()
         predicted = self.pupil(batch.fragments.to(self.device.kind), self.device, frozen=False)
-        wanted = self.pupil.scale(batch.targets.to(self.device.kind))
-        loss = masked_loss(predicted, wanted, self.material.targets.groups)
+        loss = self.lesson.loss(predicted, batch.targets.to(self.device.kind))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.pupil.parameters(), MAX_GRADIENT)
@@ -180,7 +164,7 @@ class Pretrainer:
         )
 
     def validate(self, held: list[FragmentBatch]) -> dict[str, float]:
-        """R² of each group of targets on validation fragments: the mean over its targets."""
+        """The lesson's figures on validation fragments."""
         with evaluating(self.pupil):
             predicted = torch.cat(
                 [
@@ -189,25 +173,16 @@ class Pretrainer:
                 ]
             )
         wanted = torch.cat([batch.targets for batch in held]).to(self.device.kind)
-        wanted = self.pupil.scale(wanted)
-        known = ~torch.isnan(wanted)
-        count = known.sum(0)
-        mean = wanted.nansum(0) / count.clamp_min(1)
-        error = torch.where(known, (predicted - wanted).square(), 0).sum(0)
-        spread = torch.where(known, (wanted - mean).square(), 0).sum(0)
-        enough = (count >= LEAST_KNOWN) & (spread > LEAST_VARIANCE * count)
-        share = torch.where(enough, 1 - error / spread.clamp_min(1e-6), torch.nan)
-        groups = self.material.targets.groups
-        return {name: float(share[group].nanmean()) for name, group in groups.items()}
+        return self.lesson.figures(predicted, wanted)
 
 
-def random_batches(spec: PretrainSpec, material: Material, first: int) -> Iterator[FragmentBatch]:
+def random_batches(spec: PretrainSpec, lesson: Lesson, first: int) -> Iterator[FragmentBatch]:
     """The batches from step `first` on, each made while the one before is used."""
 
     def make(step: int) -> FragmentBatch:
         random = np.random.default_rng([spec.seed, step])
-        clips = random.choice(material.training, spec.batch)
-        return fragment_batch(material, clips, random, spec.augmentation)
+        clips = random.choice(lesson.training, spec.batch)
+        return lesson.batch(clips, random, spec.augmentation)
 
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(make, min(first, spec.steps - 1))
@@ -218,31 +193,10 @@ def random_batches(spec: PretrainSpec, material: Material, first: int) -> Iterat
             yield batch
 
 
-def validation_batches(spec: PretrainSpec, material: Material) -> list[FragmentBatch]:
+def validation_batches(spec: PretrainSpec, lesson: Lesson) -> list[FragmentBatch]:
     random = np.random.default_rng([spec.seed, spec.steps, 1])
-    clips = random.choice(material.validation, VALIDATION_FRAGMENTS)
+    clips = random.choice(lesson.validation, VALIDATION_FRAGMENTS)
     return [
-        fragment_batch(material, part, random, Augmentation())
+        lesson.batch(part, random, Augmentation())
         for part in np.array_split(clips, max(1, VALIDATION_FRAGMENTS // spec.batch))
     ]
-
-
-def fragment_batch(
-    material: Material,
-    clips: NDArray[np.int64],
-    random: np.random.Generator,
-    augmentation: Augmentation,
-) -> FragmentBatch:
-    """One fragment of each clip, at a random place."""
-    length, targets = material.spec.fragment_length, material.targets
-    fragments = np.empty((len(clips), length, *material.spec.crop, 3), np.uint8)
-    wanted = np.empty((len(clips), targets.size), np.float32)
-    for row, clip in enumerate(map(int, clips)):
-        frames = material.cache.decoded(clip)
-        begin = int(random.integers(len(frames) - length + 1))
-        look = augmentation.draw(random, material.spec.crop)
-        shown = frames[begin : begin + length]
-        fragments[row] = shown if look is None else look.apply(shown)
-        trimmed = max(0, int(targets.lengths[clip]) - material.spec.frames)
-        wanted[row] = targets.at(clip, begin + trimmed, look)
-    return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(wanted))

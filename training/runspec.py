@@ -25,6 +25,8 @@ class RunSpec:
 
     data: tuple[str, ...]
     """Data set folders; their training splits are joined."""
+    kind: str = "annotations"
+    """Of their layout, as `--kind` has it."""
     clip: ClipSpec
     network: NetworkSpec
     extractor: str | None = None

@@ -38,6 +38,7 @@ class Session:
                 material = open_material(
                     run.data,
                     run.clip,
+                    kind=run.kind,
                     target=run.network.target,
                     validation=run.validation,
                     fold=run.part,
@@ -47,7 +48,7 @@ class Session:
                 )
             if leads:
                 remember_command(folder)
-                remember(folder, summarise(material, run.data))
+                remember(folder, summarise(material, run.data, folder))
         trainer = Trainer(
             run,
             material,

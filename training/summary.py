@@ -47,7 +47,7 @@ class RunSummary:
     versions: dict[str, str]
 
 
-def summarise(material: Material, folders: tuple[str, ...]) -> RunSummary:
+def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> RunSummary:
     sources = [_source(Path(folder)) for folder in folders]
     return RunSummary(
         trained_on="simulated" if any(made for made, _ in sources) else "judged",
@@ -60,10 +60,19 @@ def summarise(material: Material, folders: tuple[str, ...]) -> RunSummary:
             [material.clips[i] for i in material.training],
             material.cache.lengths[material.training].tolist(),
         ),
-        golden=str(material.clips[material.validation[0]].path),
+        golden=str(golden_clip(material.clips[material.validation[0]], run)),
         machine=machine(),
         versions=versions(),
     )
+
+
+def golden_clip(clip: JudgedClip, run: RunFolder) -> Path:
+    """The clip's file; of a clip in single frames one in the run's folder."""
+    if clip.frames is None:
+        return clip.path
+    file = run.path / "golden.mov"
+    replace_file(file, clip.frames.video())
+    return file
 
 
 def stage_of_fragment(

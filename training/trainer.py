@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
@@ -24,6 +23,7 @@ from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
 from training.distributed import ALONE, Processes
 from training.errors import RunError
+from training.extractor_file import read_extractor
 from training.forward import Device
 from training.head_phase import HeadPhase
 from training.material import Material
@@ -245,11 +245,11 @@ def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = Fa
 
 def load_extractor(network: FragmentNetwork, path: Path) -> None:
     """Copy one pre-trained extractor into every fragment.   Raises RunError."""
+    weights = read_extractor(path)
     try:
-        weights = load_file(path)
         for extractor in network.extractors:
             extractor.load_state_dict(weights)
-    except (OSError, ValueError, RuntimeError) as error:
+    except RuntimeError as error:
         raise RunError(f"{path} is not an extractor of this network: {error}") from error
 
 

@@ -131,5 +131,10 @@ def test_help_is_quick():
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stderr == "\n"
-    for command in ("simulate", "pretrain", "train", "evaluate", "publish", "report"):
-        assert call(command, "--help").exit_code == 0
+    for command in (
+        "simulate", "pretrain", "train", "evaluate", "publish", "baseline", "import-c3d",
+        "datasets check", "report",
+    ):  # fmt: skip
+        told_by_help = call(*command.split(), "--help")
+        assert told_by_help.exit_code == 0
+        assert "Example" in told_by_help.output

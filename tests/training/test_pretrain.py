@@ -9,6 +9,7 @@ import torch
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT
 from tests.training.bright import TINY, Quiet
+from training.lessons import TrackLesson
 from training.material import open_material
 from training.pretrain import Pretrainer, PretrainSpec
 from training.run_folder import RunFolder
@@ -51,7 +52,8 @@ def run(spec, path, **options):
     folder = RunFolder(path)
     folder.open(spec.to_json())
     heard = Heard()
-    return Pretrainer(spec, material, folder, **options).train(heard), heard.lines
+    lesson = TrackLesson(material, spec.seed)
+    return Pretrainer(spec, lesson, folder, **options).train(heard), heard.lines
 
 
 def losses(path):
@@ -85,7 +87,7 @@ def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
     again = RunFolder(tmp_path / "again")
     again.open(spec.to_json())
     with pytest.raises(Stopped):
-        Pretrainer(spec, material, again, save_every=0.0).train(Stopper())
+        Pretrainer(spec, TrackLesson(material, spec.seed), again, save_every=0.0).train(Stopper())
     file_again, _ = run(spec, tmp_path / "again")
     assert losses(tmp_path / "again") == values
     assert file_again.read_bytes() == file.read_bytes()

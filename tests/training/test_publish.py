@@ -42,7 +42,7 @@ def folder(run, tmp_path_factory):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "bright")
     folder.open(run.to_json())
     material = material_of(run)
-    remember(folder, summarise(material, run.data))
+    remember(folder, summarise(material, run.data, folder))
     remember_command(folder)
     Trainer(run, material, folder).train(Quiet())
     return folder
@@ -156,13 +156,13 @@ def test_a_clip_that_cannot_be_scored_is_named(published, bright, tmp_path):
 
 def test_simulated_clips_are_called_so(bright, run, tmp_path):
     material = material_of(run)
-    assert summarise(material, run.data).trained_on == "judged"
+    assert summarise(material, run.data, RunFolder(tmp_path)).trained_on == "judged"
     made = tmp_path / "made"
     made.mkdir()
     (made / "simulation.json").write_text(
         '{"simulator": 1, "action": "vault", "clips": 9, "seed": 4, "first": 0, "test_share": 0.0}'
     )
-    summary = summarise(material, (str(bright), str(made)))
+    summary = summarise(material, (str(bright), str(made)), RunFolder(tmp_path))
     assert summary.trained_on == "simulated"
     assert "9 simulated clips of vault" in summary.description
     assert simulation_command(bright) is None

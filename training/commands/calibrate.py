@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from training.commands.failures import told
-from training.commands.options import Engine
+from training.commands.options import Engine, KindOption
+from training.datasets.annotations import Split
+from training.datasets.kinds import Kind
 
 
 def calibrate(
@@ -15,6 +17,10 @@ def calibrate(
         list[Path],
         typer.Option(help="Folder of judged clips that it never saw; may be given again."),
     ],
+    kind: KindOption = Kind.annotations,
+    split: Annotated[
+        Split | None, typer.Option(help="Only these clips of it; else both splits.")
+    ] = None,
     familiar: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of the clips it was trained on: what it knows. May repeat."),
@@ -38,15 +44,15 @@ def calibrate(
         from model_store.store import Store
         from training.calibrate import calibrate as fit
         from training.calibrate import publish_calibrated
-        from training.datasets.annotations import read_annotations
+        from training.datasets.kinds import read_clips
         from training.display import bar
         from training.errors import RunError
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
         original = Store(store).load(checkpoint)
-        clips = [clip for folder in data for clip in read_annotations(folder)]
-        known = [clip for folder in familiar or [] for clip in read_annotations(folder, "train")]
+        clips = [clip for folder in data for clip in read_clips(kind, folder, split)]
+        known = [clip for folder in familiar or [] for clip in read_clips(kind, folder, "train")]
         with bar("clips") as shown:
             confidence = fit(
                 Scorer(original, engine.value),

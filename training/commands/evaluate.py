@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from training.commands.failures import told
-from training.commands.options import Engine
+from training.commands.options import Engine, KindOption
+from training.datasets.kinds import Kind
 
 FEWEST_FOR_PAIRS = 50
 ROWS = (
@@ -43,6 +44,7 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Data set folder; its test split is measured.")
     ] = None,
+    kind: KindOption = Kind.annotations,
     simulate: Annotated[
         int | None, typer.Option(min=2, help="Instead: this many clips, simulated now.")
     ] = None,
@@ -67,6 +69,7 @@ def evaluate(
         from model_store.scorer import Scorer
         from model_store.store import Store
         from training.datasets.annotations import JudgedClip, read_annotations
+        from training.datasets.kinds import read_clips
         from training.display import bar
         from training.errors import RunError
         from training.evaluate import Evaluation, measures, score_clips
@@ -93,8 +96,8 @@ def evaluate(
         pairs: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
             if simulate is None:
-                clips = read_annotations(data or Path(), "test")
-                source: dict[str, Any] = {"data": str(data), "split": "test"}
+                clips = read_clips(kind, data or Path(), "test")
+                source: dict[str, Any] = {"data": str(data), "kind": kind.value, "split": "test"}
             else:
                 action, here = scorer.spec.action, Path(temporary)
                 clips = read_annotations(_simulated(action, simulate, seed, here / "clips"))
@@ -111,7 +114,7 @@ def evaluate(
         if foreign is not None:
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
         figures |= source
-        print_figures(figures)
+        print_figures(figures["checkpoint"], figures)
         if json_file is not None:
             json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -128,9 +131,9 @@ def _simulated(
     return folder
 
 
-def print_figures(figures: dict[str, Any]) -> None:
+def print_figures(title: str, figures: dict[str, Any]) -> None:
     """As a table; figures in blocks come below those of the model."""
-    table = Table("", "", title=f"{figures['checkpoint']} on {figures['clips']} clips")
+    table = Table("", "", title=f"{title} on {figures['clips']} clips")
     for name in ROWS:
         if figures.get(name) is not None:
             table.add_row(name.replace("_", " "), f"{figures[name]:.4f}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from model_store.spec import ClipSpec
+from training.datasets.kinds import Kind
 from training.errors import RunError
 
 
@@ -53,7 +54,11 @@ class Engine(StrEnum):
 
 DataOption = Annotated[
     list[Path],
-    typer.Option("--data", help="Data set folder with annotations.csv; may be given again."),
+    typer.Option("--data", help="Data set folder; may be given again."),
+]
+KindOption = Annotated[
+    Kind,
+    typer.Option("--kind", metavar="KIND", help=f"How the folder is laid out: {', '.join(Kind)}."),
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", help="The run's folder; the same command again goes on with it.")

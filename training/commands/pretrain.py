@@ -10,6 +10,7 @@ from training.commands.options import (
     CacheOption,
     CropOption,
     DataOption,
+    KindOption,
     OutOption,
     PadOption,
     Preset,
@@ -17,11 +18,13 @@ from training.commands.options import (
     SaveEvery,
     clip_spec,
 )
+from training.datasets.kinds import Kind
 
 
 def pretrain(
     data: DataOption,
     out: OutOption,
+    kind: KindOption = Kind.annotations,
     action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
     preset: Annotated[Preset, typer.Option(help="Size of the network and its clips.")] = (
         Preset.compact
@@ -36,15 +39,23 @@ def pretrain(
     cache: CacheOption = None,
     save_every: SaveEvery = 60.0,
 ) -> None:
-    """Teach one extractor what a fragment of a simulated clip shows.
+    """Teach one extractor what a fragment of a clip shows, before any score.
 
-    Targets are the simulator's joints and body state, stages and deductions. The extractor is
-    saved as OUT/extractor.safetensors, for `train --extractor`.
+    Of simulated clips that is joints and body state, stages and deductions; of UCF-101
+    (--kind ucf-101) which action it is, from the official training list. The extractor is saved as
+    OUT/extractor.safetensors, for `train --extractor`.
 
-    Example: python -m training pretrain --data data/diving --out runs/diving-extractor
+    Examples: python -m training pretrain --data data/diving --out runs/diving-extractor
+
+    python -m training pretrain --kind ucf-101 --preset paper --data data/ucf-101
+    --out runs/ucf-101
     """
     with told():
+        from training.class_lesson import ClassLesson, class_clip
         from training.display import bar
+        from training.errors import RunError
+        from training.forward import Device
+        from training.lessons import Lesson, TrackLesson
         from training.material import open_material
         from training.memory import keep_freed_memory
         from training.pretrain import Pretrainer, PretrainSpec
@@ -52,10 +63,14 @@ def pretrain(
         from training.runspec import PRESETS, preset_clip
         from training.summary import remember_command
 
+        if kind == Kind.ucf101 and len(data) > 1:
+            raise RunError(f"{len(data)} folders of ucf-101, need one")
         keep_freed_memory()
+        clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
         spec = PretrainSpec(
             data=tuple(map(str, data)),
-            clip=clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None),
+            kind=kind.value,
+            clip=class_clip(clip) if kind == Kind.ucf101 else clip,
             network=PRESETS[preset.value]["network"],
             steps=steps,
             batch=batch,
@@ -65,15 +80,31 @@ def pretrain(
         folder = RunFolder(out)
         folder.open(spec.to_json())
         with bar("clips") as shown:
-            material = open_material(
-                spec.data,
-                spec.clip,
-                validation=spec.validation,
-                seed=seed,
-                cache=cache,
-                progress=lambda done, total: shown.update(done, total, phase="decoding"),
-            )
+
+            def progress(done: int, total: int) -> None:
+                shown.update(done, total, phase="decoding")
+
+            if kind == Kind.ucf101:
+                lesson: Lesson = ClassLesson.open(
+                    data[0],
+                    spec.clip,
+                    validation=spec.validation,
+                    seed=seed,
+                    cache=cache,
+                    progress=progress,
+                )
+            else:
+                material = open_material(
+                    spec.data,
+                    spec.clip,
+                    kind=spec.kind,
+                    validation=spec.validation,
+                    seed=seed,
+                    cache=cache,
+                    progress=progress,
+                )
+                lesson = TrackLesson(material, seed, Device.best().kind)
         remember_command(folder)
         with bar("steps") as shown:
-            path = Pretrainer(spec, material, folder, save_every=save_every).train(shown)
+            path = Pretrainer(spec, lesson, folder, save_every=save_every).train(shown)
         typer.echo(f"extractor: {path}")

@@ -12,6 +12,7 @@ from training.commands.options import (
     CacheOption,
     CropOption,
     DataOption,
+    KindOption,
     LossTerms,
     OutOption,
     PadOption,
@@ -25,11 +26,13 @@ from training.commands.options import (
     fragments_used,
     loss_terms,
 )
+from training.datasets.kinds import Kind
 
 
 def train(
     data: DataOption,
     out: OutOption,
+    kind: KindOption = Kind.annotations,
     action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
     preset: Annotated[
         Preset, typer.Option(help="Network and options; what follows replaces single options.")
@@ -150,6 +153,7 @@ def train(
     with told():
         from model_store.store import Store
         from training.distributed import joined
+        from training.extractor_file import spec_for
         from training.memory import keep_freed_memory
         from training.runspec import PRESETS, RunSpec, preset_clip
         from training.session import Session
@@ -185,7 +189,7 @@ def train(
         options |= loss_terms(options["alpha"], loss, alpha)
         if dropout is not None:
             options["network"] = dataclasses.replace(options["network"], dropout=dropout)
-        clip = clip_spec(clips, resize, crop, pad, start)
+        clip = spec_for(extractor, clip_spec(clips, resize, crop, pad, start))
         if fragments is not None:
             options["network"] = dataclasses.replace(
                 options["network"], fragments_used=fragments_used(fragments, clip)
@@ -193,6 +197,7 @@ def train(
         with joined() as processes:
             run = RunSpec(
                 data=tuple(map(str, data)),
+                kind=kind.value,
                 clip=clip,
                 extractor=None if extractor is None else str(extractor),
                 base=None if based is None else f"{based.name}@{based.version}",

@@ -2,19 +2,23 @@
 The plain data set: a folder with `annotations.csv` and the clips that it names.
 
 Columns `clip` (path below the folder), `split` (train or test), `score` (points) are needed;
-`difficulty`, `execution`, `stage_starts` ("0 31 42 88 97": first frame of each stage, in order)
-and `deduction_<stage>` (points) are read where they are; others are left alone. Tracks of a
-simulated clip lie at `tracks/NAME.npz` for `clips/NAME.mp4`.
+`difficulty`, `execution`, `marks` ("7.5 8.0 7.5": one a judge), `stage_starts` ("0 31 42 88 97":
+first frame of each stage, in order) and `deduction_<stage>` (points) are read where they are;
+others are left alone. A clip may be a folder of JPEG frames; then `fps` says their rate. Tracks of
+a simulated clip lie at `tracks/NAME.npz` for `clips/NAME.mp4`.
 
 The rule: a bad file is one clear DataError, and nothing of it is used.
 """
 
 import csv
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
+from model_store.frame_files import FrameFiles
+from training.datasets.media import frame_files
+from training.datasets.points import points
 from training.errors import DataError
 
 ANNOTATIONS = "annotations.csv"
@@ -29,15 +33,25 @@ class JudgedClip:
     """One row: a clip and what the judges made of it."""
 
     path: Path
+    """The video file, or the folder of its frames."""
     split: Split
     score: float
-    difficulty: float | None
-    execution: float | None
-    stage_starts: tuple[int, ...] | None
-    deductions: dict[str, float]
-    """Points by stage; empty where the data set has none."""
     columns: dict[str, str]
-    """The row as it was read."""
+    """The row as it was read; `clip` names it within the data set."""
+    frames: FrameFiles | None = None
+    """Where the clip is not one file."""
+    difficulty: float | None = None
+    execution: float | None = None
+    marks: tuple[float, ...] = ()
+    """One a judge; empty where the data set has none."""
+    stage_starts: tuple[int, ...] | None = None
+    deductions: dict[str, float] = field(default_factory=dict)
+    """Points by stage; empty where the data set has none."""
+
+    @property
+    def source(self) -> Path | FrameFiles:
+        """What `model_store.clip` reads."""
+        return self.path if self.frames is None else self.frames
 
     @property
     def tracks(self) -> Path | None:
@@ -77,49 +91,60 @@ def read_annotations(folder: Path, split: Split | None = None) -> list[JudgedCli
         clips.append(clip)
     if not clips:
         raise DataError(f"{path} names no clips")
+    return of_split(clips, split, path)
+
+
+def of_split(clips: list[JudgedClip], split: Split | None, where: Path) -> list[JudgedClip]:
+    """Those of one split, or all.   Raises DataError where there is none."""
     chosen = [clip for clip in clips if split in (None, clip.split)]
     if not chosen:
-        raise DataError(f"{path} has no clip of the split {split!r}")
+        raise DataError(f"{where} has no clip of the split {split!r}")
     return chosen
 
 
 def _judged_clip(folder: Path, row: dict[str, str], where: str) -> JudgedClip:
     name = row["clip"]
     path = folder / name
-    if not name or not path.is_file():
-        raise DataError(f"{where}: clip {name!r} is not a file below {folder}")
+    frames = None
+    if name and path.is_dir() and row.get("fps"):
+        frames = frame_files(path, _rate(row["fps"], where))
+    elif not name or not path.is_file():
+        frames_too = ", and a folder of frames needs the column fps" if path.is_dir() else ""
+        raise DataError(f"{where}: clip {name!r} is not a file below {folder}{frames_too}")
     if row["split"] not in get_args(Split):
         raise DataError(f"{where}: split is {row['split']!r}, need train or test")
     split: Split = "train" if row["split"] == "train" else "test"
     return JudgedClip(
         path=path,
         split=split,
-        score=_number(row["score"], "score", where),
+        score=points(row["score"], "score", where),
+        columns=row,
+        frames=frames,
         difficulty=_optional(row, "difficulty", where),
         execution=_optional(row, "execution", where),
+        marks=tuple(points(mark, "marks", where) for mark in row.get("marks", "").split()),
         stage_starts=_starts(row.get("stage_starts", ""), where),
         deductions={
-            column.removeprefix(DEDUCTION): _number(value, column, where)
+            column.removeprefix(DEDUCTION): points(value, column, where)
             for column, value in row.items()
             if column.startswith(DEDUCTION)
         },
-        columns=row,
     )
 
 
 def _optional(row: dict[str, str], column: str, where: str) -> float | None:
     value = row.get(column, "")
-    return _number(value, column, where) if value else None
+    return points(value, column, where) if value else None
 
 
-def _number(text: str, column: str, where: str) -> float:
+def _rate(text: str, where: str) -> Fraction:
     try:
-        value = float(text)
-    except ValueError as error:
-        raise DataError(f"{where}: {column} is {text!r}, need a number") from error
-    if not math.isfinite(value) or value < 0:
-        raise DataError(f"{where}: {column} is {text}, need a finite number of at least 0")
-    return value
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{where}: fps is {text!r}, need a number, as 25 or 30000/1001") from error
+    if rate <= 0:
+        raise DataError(f"{where}: fps is {text}, need more than 0")
+    return rate
 
 
 def _starts(text: str, where: str) -> tuple[int, ...] | None:

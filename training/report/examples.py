@@ -54,7 +54,7 @@ def _frames(cell: Cell, clip: int) -> list[tuple[int, NDArray[np.uint8]]]:
     """Numbers in the prepared clip and (H, W, 3) RGB of some frames of the last fragment."""
     run = cell.runs[0]
     spec = enlarged(run.options.clip)
-    prepared = load_clip(run.clips[clip].path, spec)  # (T, H, W, 3)
+    prepared = load_clip(run.clips[clip].source, spec)  # (T, H, W, 3)
     if spec.colour_order == "bgr":
         prepared = prepared[..., ::-1]
     numbers = spec.fragment_frames(spec.fragments - 1)

@@ -24,7 +24,8 @@ from model_store.engines import EngineName
 from model_store.scorer import Scorer
 from model_store.store import Store
 from training.cache import cache_key, open_cache
-from training.datasets.annotations import JudgedClip, read_annotations
+from training.datasets.annotations import JudgedClip
+from training.datasets.kinds import read_clips
 from training.errors import DataError
 from training.evaluate import score_clips
 from training.material import CACHE
@@ -66,7 +67,7 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
     clips = [
         clip
         for data in options.data
-        for clip in read_annotations(Path(data))
+        for clip in read_clips(options.kind, Path(data))
         if clip.split == "test"
     ]
     if len(clips) < FEWEST:
@@ -91,7 +92,7 @@ def predictions_key(folder: RunFolder, options: RunSpec, clips: Sequence[JudgedC
     """Changes with the weights, the options, and the test clips and their difficulty."""
     digest = hashlib.sha256((folder.path / "best.safetensors").read_bytes())
     digest.update(json.dumps(options.to_json(), sort_keys=True).encode())
-    digest.update(cache_key([clip.path for clip in clips], options.clip).encode())
+    digest.update(cache_key([clip.source for clip in clips], options.clip).encode())
     digest.update(repr([clip.difficulty for clip in clips]).encode())
     return digest.hexdigest()
 
@@ -112,7 +113,7 @@ def _scored(
     progress: Progress | None,
 ) -> dict[str, Any]:
     cache = open_cache(
-        [clip.path for clip in clips],
+        [clip.source for clip in clips],
         options.clip,
         Path(options.data[0]) / CACHE,
         progress=progress,

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.annotations import JudgedClip, read_annotations
+from training.datasets.annotations import JudgedClip
+from training.datasets.kinds import read_clips
 from training.errors import RunError
 from training.metrics import mean_distance, spearman
 from training.report.baseline_file import Baseline
@@ -156,7 +157,7 @@ def _data_set(run: MeasuredRun) -> DataSet:
     training = [
         clip.score
         for folder in folders
-        for clip in read_annotations(Path(folder))
+        for clip in read_clips(run.options.kind, Path(folder))
         if clip.split == "train"
     ]
     return DataSet(

@@ -12,6 +12,7 @@
 # Options, from the environment:
 #
 #   DIVING, VAULT   data set folders, simulated where they are missing; DIVING= leaves dives out
+#   DIVING_KIND, VAULT_KIND   their layout, as --kind has it; else annotations
 #   CLIPS           how many to simulate of each, 30 % of them for testing
 #   PRESET          compact: small, for a CPU, heads on frozen extractors; TRAIN="--epochs 8" goes on
 #                   end to end. paper: [Li18] §4.2 to the letter, for a GPU
@@ -35,9 +36,10 @@ case $PRESET in
 esac
 read -ra further <<< "${TRAIN:-}"
 declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
+declare -A kind=([diving]=${DIVING_KIND:-annotations} [vault]=${VAULT_KIND:-annotations})
 
 simulate() {  # action
-    [[ -e ${folder[$1]}/annotations.csv ]] && return
+    [[ ${kind[$1]} != annotations || -e ${folder[$1]}/annotations.csv ]] && return
     local seed; [[ $1 == diving ]] && seed=4000 || seed=5000
     python -m training simulate --action "$1" --clips "$CLIPS" --seed "$seed" --test-share 0.3 \
         --out "${folder[$1]}"
@@ -53,7 +55,7 @@ train() {  # action, fragments, loss
     fi
     [[ $2 == all ]] || words+=(--blanking 0)
     python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
-        --out "$out" "${options[@]}" "${words[@]}" "${further[@]}"
+        --kind "${kind[$1]}" --out "$out" "${options[@]}" "${words[@]}" "${further[@]}"
     runs+=(--run "$out")
 }
 
@@ -64,7 +66,7 @@ baseline() {  # action, method
         [[ -n $EXTRACTOR ]] && words=(--extractor "$EXTRACTOR") || words=(--checkpoint "$1@1")
     fi
     [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" \
-        --data "${folder[$1]}" "${words[@]}" --json "$json"
+        --data "${folder[$1]}" --kind "${kind[$1]}" "${words[@]}" --json "$json"
     baselines+=(--baseline "$json")
 }
 

@@ -1,12 +1,14 @@
 """annotations.csv: what is read, and one clear error for each thing that can be wrong."""
 
+from fractions import Fraction
+
 import pytest
 
 from training.datasets.annotations import read_annotations
 from training.errors import DataError
 
-HEADER = "clip,split,score,difficulty,execution,stage_starts,deduction_entry,judge\n"
-GOOD = "clips/0.mp4,train,78.5,3.2,,0 31 42,2.5,Ann\n"
+HEADER = "clip,split,score,difficulty,execution,marks,stage_starts,deduction_entry,judge\n"
+GOOD = "clips/0.mp4,train,78.5,3.2,,7.5 8,0 31 42,2.5,Ann\n"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def write(folder, text):
 
 
 def test_rows_become_judged_clips(folder):
-    write(folder, HEADER + GOOD + "clips/1.mp4,test,80,,25,,0,\n")
+    write(folder, HEADER + GOOD + "clips/1.mp4,test,80,,25,,,0,\n")
     first, second = read_annotations(folder)
     assert (first.score, first.difficulty, first.execution) == (78.5, 3.2, None)
     assert first.stage_starts == (0, 31, 42)
@@ -32,6 +34,7 @@ def test_rows_become_judged_clips(folder):
     assert first.columns["judge"] == "Ann"
     assert first.tracks == folder / "tracks" / "0.npz"
     assert (second.split, second.difficulty, second.execution) == ("test", None, 25.0)
+    assert (first.marks, second.marks) == ((7.5, 8.0), ())
     assert second.stage_starts is None
     assert second.tracks is None
     assert read_annotations(folder, "test") == [second]
@@ -53,7 +56,12 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
         ("clip,split,score\n", "names no clips"),
         ("clip,split,score\nclips/9.mp4,train,5\n", r"line 2.*clips/9.mp4.*not a file"),
         ("clip,split,score\n,train,5\n", "line 2.*not a file"),
-        ("clip,split,score\nclips,train,5\n", "not a file"),
+        ("clip,split,score\nclips,train,5\n", "not a file.* folder of frames needs the column fps"),
+        ("clip,split,score,fps\nclips,train,5,\n", "needs the column fps"),
+        ("clip,split,score,fps\nclips,train,5,fast\n", "fps is 'fast'"),
+        ("clip,split,score,fps\nclips,train,5,0\n", "fps is 0, need more"),
+        ("clip,split,score,fps\nclips,train,5,25\n", "clips has no JPEG frames"),
+        ("clip,split,score,marks\nclips/0.mp4,train,5,7.5 x\n", "marks is 'x'"),
         ("clip,split,score\nclips/0.mp4,train,5\nclips/0.mp4,test,5\n", "line 3.*first in line 2"),
         ("clip,split,score\nclips/0.mp4,train,nan\n", "line 2: score is nan"),
         ("clip,split,score\nclips/0.mp4,train,inf\n", "score is inf"),
@@ -73,6 +81,17 @@ def test_what_is_wrong_is_said_once(folder, text, told):
     write(folder, text)
     with pytest.raises(DataError, match=told):
         read_annotations(folder)
+
+
+def test_a_clip_may_be_a_folder_of_frames(folder):
+    (folder / "frames").mkdir()
+    for number in (9, 10, 11):
+        (folder / "frames" / f"img_{number}.jpg").write_bytes(b"")
+    write(folder, "clip,split,score,fps\nframes,train,5,30000/1001\nclips/1.mp4,test,6,\n")
+    frames, video = read_annotations(folder)
+    assert [path.stem for path in frames.source.paths] == ["img_9", "img_10", "img_11"]
+    assert frames.source.fps == Fraction(30000, 1001)
+    assert video.source == folder / "clips" / "1.mp4"
 
 
 def test_a_missing_file_and_an_empty_split_are_told(folder):

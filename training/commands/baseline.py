@@ -1,0 +1,96 @@
+"""`python -m training baseline`"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from training.commands.failures import told
+from training.commands.options import (
+    Action,
+    CropOption,
+    DataOption,
+    KindOption,
+    PadOption,
+    Preset,
+    ResizeOption,
+    clip_spec,
+)
+from training.datasets.kinds import Kind
+
+
+def baseline(
+    data: DataOption,
+    method: Annotated[
+        Literal["c3d-svr", "c3d-lstm", "pose-dct"],
+        typer.Option(help="Which method of the paper's Table 2."),
+    ],
+    kind: KindOption = Kind.annotations,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="For C3D: NAME[@VERSION]; its first extractor is used.")
+    ] = None,
+    extractor: Annotated[
+        Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")
+    ] = None,
+    action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
+    preset: Annotated[Preset, typer.Option(help="Size of the extractor.")] = Preset.compact,
+    resize: ResizeOption = None,
+    crop: CropOption = None,
+    pad: PadOption = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="For poses: folder of COCO-17 JSON; else the tracks.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds, weights and order.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
+    ] = None,
+) -> None:
+    """Train a simple method on the training split and measure it on the test split.
+
+    c3d-svr: mean C3D features of a clip, linear SVR. c3d-lstm: the fragments' features in order,
+    LSTM. pose-dct: low frequencies of the joints' paths, linear SVR. They serve comparison only.
+
+    Example: python -m training baseline --method c3d-svr --checkpoint diving --data data/diving
+    --json runs/diving-c3d-svr.json
+    """
+    with told():
+        from model_store.store import Store
+        from training.baselines.fragments import Extraction
+        from training.baselines.methods import figures, predict
+        from training.commands.evaluate import print_figures
+        from training.datasets.kinds import read_clips
+        from training.display import bar
+        from training.errors import RunError
+        from training.extractor_file import spec_for
+        from training.runspec import PRESETS, preset_clip
+
+        train = [clip for folder in data for clip in read_clips(kind, folder, "train")]
+        test = [clip for folder in data for clip in read_clips(kind, folder, "test")]
+        extraction = None
+        if checkpoint is not None and extractor is not None:
+            raise RunError("give either --checkpoint NAME or --extractor FILE")
+        if checkpoint is not None:
+            loaded = Store(store).load(checkpoint)
+            extraction = Extraction(loaded.network, loaded.spec)
+        elif extractor is not None:
+            clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
+            extraction = Extraction.of_file(
+                extractor, PRESETS[preset.value]["network"], spec_for(extractor, clip)
+            )
+        with bar("steps") as shown:
+            predicted = predict(
+                method, train, test, extraction=extraction, poses=poses, seed=seed, bar=shown
+            )
+        measured = {
+            "method": method,
+            "data": list(map(str, data)),
+            "kind": kind.value,
+            "features": checkpoint or (None if extractor is None else str(extractor)),
+            "seed": seed,
+            **figures(train, test, predicted),
+        }
+        print_figures(method, measured)
+        if json_file is not None:
+            json_file.write_text(json.dumps(measured, indent=2) + "\n")

@@ -1,0 +1,35 @@
+"""`python -m training import-c3d`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.failures import told
+
+
+def import_c3d(
+    source: Annotated[
+        Path, typer.Argument(help="c3d.pickle, c3d-pretrained.pth or c3d_sports1m_pretrain_*.pth.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for extractor.safetensors.")],
+) -> None:
+    """Take the convolutions of published C3D weights, for `train --preset paper --extractor`.
+
+    Nothing in the file is run. Which of the three it is shows in its keys; colour order and mean
+    are kept with the weights, and the run that starts from them uses them.
+
+    Example: python -m training import-c3d c3d.pickle --out runs/sports1m
+    """
+    with told():
+        from training.extractor_file import EXTRACTOR
+        from training.published_c3d import import_c3d as take
+        from training.run_folder import RunFolder
+        from training.summary import remember_command
+
+        scheme = take(source, out / EXTRACTOR)
+        remember_command(RunFolder(out))
+        mean = ", ".join(f"{value:g}" for value in scheme.mean)
+        typer.echo(
+            f"extractor: {out / EXTRACTOR} ({scheme.name}: {scheme.colour_order}, minus {mean})"
+        )

@@ -1,0 +1,40 @@
+"""Numbers that judges gave, checked."""
+
+import math
+from typing import Any
+
+from training.errors import DataError
+
+
+def points(value: object, what: str, where: str) -> float:
+    """A finite number of at least 0.   Raises DataError, which says where it stands."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {what} is {value!r}, need a number") from error
+    if not math.isfinite(number) or number < 0:
+        raise DataError(f"{where}: {what} is {value}, need a finite number of at least 0")
+    return number
+
+
+def factor(value: object, what: str, where: str) -> float:
+    """The same, above 0: a difficulty that something is divided by."""
+    number = points(value, what, where)
+    if number == 0:
+        raise DataError(f"{where}: {what} is 0, need more")
+    return number
+
+
+def whole(value: Any, what: str, where: str) -> int:
+    """A whole number of at least 0."""
+    number = points(value, what, where)
+    if number % 1:
+        raise DataError(f"{where}: {what} is {value}, need a whole number")
+    return int(number)
+
+
+def marks(values: Any, where: str) -> tuple[float, ...]:
+    """One a judge; none where the annotations have none."""
+    if values is None:
+        return ()
+    return tuple(points(value, "judge_scores", where) for value in values)
