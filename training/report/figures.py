@@ -46,7 +46,10 @@ def by_fragment(data: DataSet) -> Figure:
 
 
 def sorted_predictions(data: DataSet) -> Figure:
-    """Fig. 5: test clips by judged score, what was predicted around it."""
+    """Fig. 5: test clips by judged score, what was predicted around it.
+
+    Scores that were only to rank are in no unit, and left out.
+    """
     choices = [
         (title, fragments)
         for title, fragments in (("last fragment", data.last), ("all fragments", data.all))
