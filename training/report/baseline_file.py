@@ -14,8 +14,8 @@ NEEDED = ("method", "data", "spearman", "mean_distance", "clips")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     method: str
-    data: str
-    """The data set's folder."""
+    data: tuple[str, ...]
+    """The data set's folders."""
     spearman: float
     mean_distance: float
     """Points."""
@@ -32,10 +32,11 @@ def read_baseline(path: Path) -> Baseline:
     if not isinstance(values, dict) or (missing := [n for n in NEEDED if n not in values]):
         lacks = "is not an object" if not isinstance(values, dict) else f"lacks {missing}"
         raise DataError(f"{path} {lacks}, need {', '.join(NEEDED)}")
+    data = values["data"]
     try:
         baseline = Baseline(
             method=str(values["method"]),
-            data=str(values["data"]),
+            data=(data,) if isinstance(data, str) else tuple(map(str, data)),
             spearman=float(values["spearman"]),
             mean_distance=float(values["mean_distance"]),
             clips=int(values["clips"]),

@@ -192,12 +192,15 @@ def _name_apart(sets: Sequence[DataSet]) -> None:
 
 
 def _set_of(baseline: Baseline, sets: dict[tuple[str, ...], DataSet]) -> DataSet:
-    """By its folder, or else by the folder's name."""
-    resolved = (str(Path(baseline.data).resolve()),)
+    """By its folders, or else by their names."""
+    resolved = tuple(str(Path(folder).resolve()) for folder in baseline.data)
     if resolved in sets:
         return sets[resolved]
-    named = [each for each in sets.values() if each.name == Path(baseline.data).name]
+    name = " + ".join(Path(folder).name for folder in baseline.data)
+    named = [each for each in sets.values() if each.name == name]
     if len(named) != 1:
         known = ", ".join(each.name for each in sets.values())
-        raise RunError(f"baseline {baseline.method} is of {baseline.data}, the runs of {known}")
+        raise RunError(
+            f"baseline {baseline.method} is of {' '.join(baseline.data)}, the runs of {known}"
+        )
     return named[0]

@@ -14,6 +14,13 @@ def test_more_than_is_needed_is_welcome(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(GOOD | {"relative_l2": 0.1}))
     assert read_baseline(path).spearman == 0.5
+    assert read_baseline(path).data == ("data/x",)
+
+
+def test_one_folder_or_several(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(GOOD | {"data": ["data/x", "data/y"]}))
+    assert read_baseline(path).data == ("data/x", "data/y")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def measured(bright):
 
 
 def baseline(bright, method="C3D+SVR") -> Baseline:
-    return Baseline(method=method, data=str(bright), spearman=0.4321, mean_distance=1.0, clips=12)
+    return Baseline(
+        method=method, data=(str(bright),), spearman=0.4321, mean_distance=1.0, clips=12
+    )
 
 
 def test_runs_find_their_cells(measured, bright):
@@ -98,8 +100,8 @@ def test_what_differs_in_more_than_its_seed_is_not_averaged(measured):
 
 def test_a_baseline_of_other_data_is_refused(measured, bright):
     with pytest.raises(RunError, match=r"C3D\+SVR is of data/other"):
-        gather([measured("a")], [dataclasses.replace(baseline(bright), data="data/other")])
-    [data] = gather([measured("a")], [dataclasses.replace(baseline(bright), data="old/bright")])
+        gather([measured("a")], [dataclasses.replace(baseline(bright), data=("data/other",))])
+    [data] = gather([measured("a")], [dataclasses.replace(baseline(bright), data=("old/bright",))])
     assert len(data.baselines) == 1  # moved, but the folder has the same name
 
 
