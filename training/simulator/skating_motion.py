@@ -162,7 +162,8 @@ def _rate(item: Item, t: Floats) -> Floats:
 
 
 def _whole_turns(item: Item) -> int:
-    return round(_rate(item, np.arange(item.core.start, item.core.stop)).sum() / 360)
+    inside = np.arange(item.core.start, item.core.stop, dtype=np.float64)
+    return round(float(_rate(item, inside).sum()) / 360)
 
 
 def _spun(item: Item, t: Floats) -> Floats:
@@ -210,9 +211,9 @@ def _err(
         pitch += 14 * trip
         roll += 16 * trip * step
         down = severity["fall"] ** 0.5 * envelope(frames, range(landing, end), rise=3, fall=6)
-        bend(pose, down, hip=52, knee=36, hip_l=58, spine=10, reach=14, shoulder=-30)
+        bend(pose, down, hip=30, knee=26, hip_l=62, spine=8, reach=-46, shoulder=20)
         pitch -= 24 * down
-        roll += 72 * down
+        roll += 82 * down
 
         slow = severity["slow"] * envelope(frames, item.core, rise=3, fall=3)
         bend(pose, slow, reach=26, shoulder=-20)
