@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from training.simulator.body import Floats
 from training.simulator.canvas import Canvas
 from training.simulator.looks import Colour
 from training.simulator.skating_path import HALF_DEPTH, HALF_LENGTH
@@ -15,27 +16,28 @@ _ADVERTISERS: tuple[Colour, ...] = (
 
 
 def paint_rink(canvas: Canvas) -> None:
+    # Drawn before anything that depends on the view: cuts must not change the rink.
     rng = canvas.rng
+    tone, dark, stand = rng.uniform((168, 36, 1.8), (200, 100, 3.4))
+    disc, traces = rng.uniform(60, 200, 3), rng.random((160, 5))
     sine = float(np.sin(np.deg2rad(canvas.view.pitch)))
     far = HALF_DEPTH * sine
     bottom = -(canvas.top + len(canvas.pixels)) / canvas.view.zoom
     top = -canvas.top / canvas.view.zoom
-    tone = rng.uniform(168, 200)
     ice: Colour = (tone * 0.93, tone * 0.99, tone * 1.05)
     canvas.band(min(bottom, far), far, (ice[0] + 14, ice[1] + 12, ice[2] + 10), ice)
     canvas.grain(min(bottom, far), far, 5)
-    _lines(canvas)
-    _scratches(canvas)
+    _lines(canvas, (float(disc[0]), float(disc[1]), float(disc[2])))
+    _scratches(canvas, traces)
     canvas.band(far, far + 0.07, (206, 180, 60), (226, 200, 80))
     canvas.band(far + 0.07, far + BOARDS, (214, 218, 222), (226, 228, 230))
     canvas.banners(far + 0.12, far + BOARDS - 0.1, _ADVERTISERS)
-    dark = rng.uniform(36, 100)
-    seats = far + BOARDS + rng.uniform(1.8, 3.4)
+    seats = far + BOARDS + stand
     canvas.crowd(far + BOARDS, seats, seat=(dark * 0.9, dark * 0.9, dark))
     canvas.band(seats, max(top, seats), (dark * 0.4,) * 3, (dark * 0.7,) * 3)
 
 
-def _lines(canvas: Canvas) -> None:
+def _lines(canvas: Canvas, disc: Colour) -> None:
     """What ice hockey leaves on it, and a disc in the middle."""
     for x, wide, colour in (
         (0.0, 0.09, _RED), (-5.2, 0.09, _BLUE), (5.2, 0.09, _BLUE), (-13.0, 0.04, _RED),
@@ -46,8 +48,7 @@ def _lines(canvas: Canvas) -> None:
              (x + wide, 0, HALF_DEPTH), (x - wide, 0, HALF_DEPTH)],
             colour,
         )  # fmt: skip
-    shade = canvas.rng.uniform(60, 200, 3)
-    canvas.quad(_circle(0, 0, 1.5), (float(shade[0]), float(shade[1]), float(shade[2])))
+    canvas.quad(_circle(0, 0, 1.5), disc)
     for x, z in ((-9.0, -3.4), (-9.0, 3.4), (9.0, -3.4), (9.0, 3.4)):
         canvas.quad(_circle(x, z, 0.3), _RED)
         _ring(canvas, x, z, 2.2)
@@ -64,13 +65,12 @@ def _ring(canvas: Canvas, x: float, z: float, radius: float) -> None:
         canvas.quad([inner[i - 1], outer[i - 1], outer[i], inner[i]], _RED)
 
 
-def _scratches(canvas: Canvas) -> None:
-    """Traces of skates."""
-    rng = canvas.rng
-    for _ in range(160):
-        x, z = rng.uniform(-HALF_LENGTH, HALF_LENGTH), rng.uniform(-HALF_DEPTH, HALF_DEPTH)
-        along, slope = rng.uniform(0.5, 2.2), rng.uniform(-0.9, 0.9)
-        light = float(rng.choice((172.0, 222.0)))
+def _scratches(canvas: Canvas, traces: Floats) -> None:
+    """Traces of skates: (N, 5), 0…1."""
+    low = (-HALF_LENGTH, -HALF_DEPTH, 0.5, -0.9, 0.0)
+    high = (HALF_LENGTH, HALF_DEPTH, 2.2, 0.9, 1.0)
+    for x, z, along, slope, bright in (low + traces * np.subtract(high, low)).tolist():
+        light = 222.0 if bright > 0.5 else 172.0
         canvas.quad(
             [(x, 0, z), (x + along, 0, z + slope * along),
              (x + along, 0, z + slope * along + 0.08), (x, 0, z + 0.08)],
