@@ -82,6 +82,9 @@ def train(
     ] = None,
     max_gradient: Annotated[float | None, typer.Option(help="Norm to clip gradients to.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share dropped in the head.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Factor on the channels of C3D; of a base it is given.")
+    ] = None,
     validation: Annotated[
         float | None, typer.Option(help="Share of the training split, to choose weights by.")
     ] = None,
@@ -148,8 +151,12 @@ def train(
                 options["alpha"] = alpha if alpha == "balance" else float(alpha)
             except ValueError as error:
                 raise RunError(f"alpha is {alpha!r}, need a number or balance") from error
-        if dropout is not None:
-            options["network"] = dataclasses.replace(options["network"], dropout=dropout)
+        if width is not None and base is not None:
+            raise RunError("a base has its own width, leave --width out")
+        shape = {"dropout": dropout, "width": width}
+        options["network"] = dataclasses.replace(
+            options["network"], **{k: v for k, v in shape.items() if v is not None}
+        )
         run = RunSpec(
             data=tuple(map(str, data)),
             kind=kind.value,
