@@ -56,6 +56,8 @@ def test_bad_annotations(tmp_path, command, text, message):
         (["--resize", "32x32", "--crop", "64x64"], "does not fit"),
         (["--start", "9"], "start is 9"),
         (["--epochs", "0"], "no epochs"),
+        (["--width", "9"], "width is 9"),
+        (["--width", "0.5", "--base", "diving"], "own width"),
     ],
 )
 def test_options_that_cannot_be(bright, tmp_path, options, message):

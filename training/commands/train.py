@@ -118,6 +118,9 @@ def train(
     ] = None,
     max_gradient: Annotated[float | None, typer.Option(help="Norm to clip gradients to.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share dropped in the head.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Factor on the channels of C3D; of a base it is given.")
+    ] = None,
     validation: Annotated[
         float | None, typer.Option(help="Share of the training split, to choose weights by.")
     ] = None,
@@ -153,6 +156,7 @@ def train(
     with told():
         from model_store.store import Store
         from training.distributed import joined
+        from training.errors import RunError
         from training.extractor_file import spec_for
         from training.memory import keep_freed_memory
         from training.runspec import PRESETS, RunSpec, preset_clip
@@ -187,8 +191,12 @@ def train(
         elif augment:
             options |= {k: PRESETS["compact"][k] for k in ("flip", "colour", "zoom")}
         options |= loss_terms(options["alpha"], loss, alpha)
-        if dropout is not None:
-            options["network"] = dataclasses.replace(options["network"], dropout=dropout)
+        if width is not None and base is not None:
+            raise RunError("a base has its own width, leave --width out")
+        shape = {"dropout": dropout, "width": width}
+        options["network"] = dataclasses.replace(
+            options["network"], **{k: v for k, v in shape.items() if v is not None}
+        )
         clip = spec_for(extractor, clip_spec(clips, resize, crop, pad, start))
         if fragments is not None:
             options["network"] = dataclasses.replace(
