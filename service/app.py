@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from model_store.errors import ModelStoreError
 from model_store.store import Store
-from service import routes
+from service import page, routes
 from service.errors import ServiceError
 from service.exchange import ExchangeMiddleware
 from service.limits import LimitsMiddleware
@@ -50,6 +50,8 @@ def create_app(
     )
     app.state.service = service
     app.include_router(routes.router)
+    app.include_router(page.router)
+    app.router.routes.append(page.files)
     for error in (HTTPException, RequestValidationError, ModelStoreError, ServiceError):
         app.add_exception_handler(error, answer_problem)
     app.add_middleware(
@@ -57,10 +59,10 @@ def create_app(
         settings=settings,
         metrics=service.metrics,
         admit=service.require_room,
-        admitted_path=routes.SCORE_PATH,
+        admitted_paths=routes.SCORING_PATHS,
     )
     app.add_middleware(  # added last, so it is the outermost
-        ExchangeMiddleware, metrics=service.metrics, counted_path=routes.SCORE_PATH
+        ExchangeMiddleware, metrics=service.metrics, counted_paths=routes.SCORING_PATHS
     )
     describe = app.openapi
 

@@ -34,6 +34,7 @@ from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParamete
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
+from service.progress import Decoding, Queued, Scoring, Tell, untold
 from service.schemas import (
     ClipAnswer,
     FragmentAnswer,
@@ -129,7 +130,9 @@ class ScoringService:
             return self.checkpoints.get(action or self.settings.default_checkpoint)
         chosen = self.checkpoints.get(checkpoint)
         if action not in (None, chosen.name, chosen.checkpoint.card.action):
-            raise InvalidParameter(f"the checkpoint is one for {chosen.checkpoint.card.action}")
+            raise InvalidParameter(
+                f"it is one for {chosen.checkpoint.card.action}", field="checkpoint"
+            )
         return chosen
 
     async def score(
@@ -142,6 +145,7 @@ class ScoringService:
         start_s: float | None = None,
         end_s: float | None = None,
         pictures: bool = False,
+        tell: Tell = untold,
     ) -> ScoreAnswer:
         """Score one uploaded file. `began` is the request's, on the monotonic clock.
 
@@ -157,13 +161,17 @@ class ScoringService:
             start_s=start_s,
             end_s=end_s,
             pictures=pictures,
+            progress=tell is not untold,
         )
         stage, entered = "decode", time.monotonic()
         self.metrics.stage_seconds.labels("upload").observe(entered - began)
         try:
+            ahead = self.admission.fragments
             with self.admission.place(spec.fragments):
+                tell(Queued(ahead=ahead))
                 async with asyncio.timeout(self.settings.deadline_s):
-                    decoded = await self._decode(upload, job)
+                    decoded = await self._decode(upload, job, tell)
+                    tell(Scoring())
                     stage, wait = "queue", time.monotonic() - entered - decoded.seconds
                     scored = await asyncio.wrap_future(
                         self._batcher.submit(chosen.scorer, decoded.clip.frames, spec.fragments)
@@ -214,10 +222,12 @@ class ScoringService:
             ),
         )
 
-    async def _decode(self, upload: BinaryIO, job: DecodeJob) -> DecodedUpload:
+    async def _decode(self, upload: BinaryIO, job: DecodeJob, tell: Tell) -> DecodedUpload:
         descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now
         try:
-            return await self._pool.decode(descriptor, job)
+            return await self._pool.decode(
+                descriptor, job, lambda done, of: tell(Decoding(done=done, of=of))
+            )
         except Exception as error:
             self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
             raise
