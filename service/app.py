@@ -15,7 +15,8 @@ from service import page, routes
 from service.errors import ServiceError
 from service.exchange import ExchangeMiddleware
 from service.limits import LimitsMiddleware
-from service.problems import MEDIA_TYPE, answer_problem
+from service.problems import answer_problem
+from service.reference import completed
 from service.scoring import ScoringService
 from service.settings import Settings
 
@@ -67,18 +68,7 @@ def create_app(
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return with_problems(describe())
+        return completed(describe())
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app
-
-
-def with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """State the media type of errors, which FastAPI takes for that of the answers."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            for status, response in operation["responses"].items():
-                content = response.get("content", {})
-                if int(status) >= 400 and "application/json" in content:
-                    content[MEDIA_TYPE] = content.pop("application/json")
-    return document

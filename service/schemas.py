@@ -26,7 +26,10 @@ class ScoreWarning(StrEnum):
 class ScoreForm(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    clip: UploadFile = Field(description="The video: mp4, mov, mkv, webm, avi or ts.")
+    clip: UploadFile = Field(
+        description="The video: mp4, mov, mkv, webm, avi or ts.",
+        json_schema_extra={"format": "binary"},  # as generators of clients know a file
+    )
     action: str | None = Field(
         None, pattern=REFERENCE, description="`diving` or `vault`; the service has a default."
     )

@@ -8,7 +8,6 @@ given back on every way out, above all when the client leaves or the deadline pa
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from model_store.clip import ClipWarning, PreparedClip
+from model_store.clip import ClipWarning, fragment_span
 from model_store.confidence import review_reasons
 from model_store.errors import CheckpointNotFound, InvalidDifficulty
 from model_store.footage import Window
@@ -290,15 +289,6 @@ def fragment_answers(
             )
         )
     return answers
-
-
-def fragment_span(
-    clip: PreparedClip, spec: ClipSpec, index: int
-) -> tuple[float | None, float | None]:
-    """Seconds of the file from a fragment's first frame to the end of its last; no padding."""
-    times = [clip.times[frame] for frame in spec.fragment_frames(index)]
-    seen = [float(time) for time in times if not math.isnan(time)]
-    return (seen[0], seen[-1] + float(1 / spec.fps)) if seen else (None, None)
 
 
 def score_warnings(score: float, spec: ClipSpec) -> list[ClipWarning | ScoreWarning]:

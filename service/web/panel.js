@@ -15,6 +15,8 @@ export function panelCard(panel) {
     h("p", { class: panel.out_of_line.length ? "verdict attention" : "verdict" },
       panelVerdict(panel)),
     plot(panel),
+    h("p", { class: "hint", "aria-hidden": "true" },
+      `Judges by number; outlined: dropped${panel.model ? "; shaded: what the model expects" : ""}.`),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Marks" }, table(panel)),
   );
 }
@@ -66,7 +68,5 @@ function plot(panel) {
   const line = model ? h("span", { class: "line", vars: { "--at": at(model.mark) } }) : null;
   const levels = Math.max(...seen.values());
   return h("div", { class: "marks", "aria-hidden": "true", vars: { "--levels": levels } },
-    band, line, dots, ticks,
-    model ? h("p", { class: "hint" }, "Shaded: what the model expects. Outlined: dropped.")
-      : h("p", { class: "hint" }, "Outlined: dropped."));
+    band, line, dots, ticks);
 }

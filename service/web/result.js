@@ -4,6 +4,8 @@ import { h, percent } from "./dom.js";
 import { panelCard } from "./panel.js";
 import { contribution, origin, points, reason, seconds, signed, trust, warning } from "./words.js";
 
+const NOUNS = { diving: "dive", vault: "vault" };
+
 export function resultCards(answer, film, checkpoint, actions) {
   return [
     h("div", { class: "columns-2" }, scoreCard(answer, checkpoint), filmCard(film)),
@@ -14,7 +16,7 @@ export function resultCards(answer, film, checkpoint, actions) {
 
 function scoreCard(answer, checkpoint) {
   return h("section", { class: "card score", "aria-labelledby": "score-title" },
-    h("h2", { id: "score-title" }, `Score of this ${answer.action === "vault" ? "vault" : "routine"}`),
+    h("h2", { id: "score-title" }, `Score of this ${NOUNS[answer.action] ?? "routine"}`),
     h("p", { class: "number" }, h("strong", {}, points(answer.score)), " points"),
     answer.interval ? scale(answer, checkpoint.score_range) : null,
     h("p", { class: "trust" }, trust(answer)),
@@ -27,7 +29,7 @@ function scoreCard(answer, checkpoint) {
       answer.execution === null ? null
         : [h("dt", {}, "Execution"), h("dd", {}, points(answer.execution)),
            h("dt", {}, "Difficulty"), h("dd", {}, String(answer.difficulty))],
-      h("dt", {}, "Shown nothing, it says"), h("dd", {}, points(answer.baseline)),
+      h("dt", {}, "With nothing to see"), h("dd", {}, points(answer.baseline)),
       h("dt", {}, "All parts together"),
       h("dd", {}, signed(answer.score - answer.baseline, 2))),
     h("p", { class: "hint" }, origin(answer)),

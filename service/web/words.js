@@ -25,8 +25,10 @@ export const reason = (code) => REASONS[code] ?? code;
 export const warning = (code) => WARNINGS[code] ?? code;
 
 export const points = (value, digits = 2) => value.toFixed(digits);
-export const signed = (value, digits = 1) =>
-  (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
+export function signed(value, digits = 1) {
+  const size = Math.abs(value).toFixed(digits);
+  return Number(size) === 0 ? size : (value < 0 ? "−" : "+") + size;
+}
 
 export function trust(answer) {
   if (!answer.interval) return "Nobody can say how far off this may be: the model was not calibrated.";
