@@ -1,7 +1,9 @@
 // The video with its timeline: a column a fragment, its bar the points it added or cost.
 
 import { h, percent, picture } from "./dom.js";
-import { contribution, seconds, signed } from "./words.js";
+import { contribution, digits, seconds, signed } from "./words.js";
+
+const FRAME_S = 1 / 30;
 
 export class Film {
   // `url` of the clip, for this browser to try; the pictures of the answer are shown if it cannot.
@@ -60,9 +62,10 @@ export class Film {
 
   #columns() {
     const most = Math.max(...this.fragments.map((f) => Math.abs(f.contribution)), 1e-9);
+    const places = digits(this.fragments);
     return this.fragments.map((fragment, index) => {
       const down = fragment.contribution < 0;
-      const what = `${fragment.stage ?? "part"}, ${seconds(fragment)}: ${contribution(fragment)}`;
+      const what = `${fragment.stage ?? "part"}, ${seconds(fragment)}: ${contribution(fragment, places)}`;
       return h("button", {
         type: "button",
         class: `fragment ${fragment.blank ? "blank" : down ? "cost" : "added"}`,
@@ -73,7 +76,7 @@ export class Film {
       },
       h("span", { class: "plot" },
         h("span", { class: "bar" },
-          h("span", { class: "value" }, fragment.blank ? "–" : signed(fragment.contribution)))),
+          h("span", { class: "value" }, fragment.blank ? "–" : signed(fragment.contribution, places)))),
       fragment.jpeg ? h("img", { src: picture(fragment), alt: "", width: 64, height: 64 })
         : h("span", { class: "nothing" }));
     });
@@ -117,7 +120,12 @@ export class Film {
   // Keep the line on the timeline at the moment that the video shows.
   #follow() {
     const time = this.video.currentTime;
-    if (this.playing && time >= this.playing.end_s - 0.02) this.video.pause();
+    if (this.playing && time >= this.playing.end_s - FRAME_S / 2) {
+      const last = this.playing.end_s - FRAME_S;
+      this.video.pause();
+      this.video.currentTime = last; // this picture may be the next fragment's already
+      return;
+    }
     const count = this.fragments.length;
     const index = this.fragments.findLastIndex((f) => !f.blank && f.start_s <= time + 0.001);
     this.head.hidden = index < 0;

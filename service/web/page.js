@@ -181,7 +181,7 @@ function step(name, share, data = {}) {
     decoding: "Decoding",
     scoring: "Scoring",
   }[name];
-  if (name === "decoding") bar.title = `${data.done} of ${data.of} frames`;
+  $("count").textContent = name === "decoding" ? `${data.done} of ${data.of} frames` : "";
   if (name !== lastStep) $("step").textContent = text; // read aloud, so once a step
   lastStep = name;
 }

@@ -2,7 +2,7 @@
 
 import { h, percent, picture } from "./dom.js";
 import { fragmentTable } from "./result.js";
-import { contribution, origin, panelVerdict, points, reason, seconds, signed, trust, warning } from "./words.js";
+import { contribution, digits, origin, panelVerdict, points, reason, seconds, signed, trust, warning } from "./words.js";
 
 const STYLE = `
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
@@ -14,7 +14,7 @@ const STYLE = `
   .frames { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
   .frames img { width: 9rem; height: auto; display: block; border-radius: .4rem; }
   .bar { display: inline-block; height: .7rem; background: #1c7cb8; } .bar.cost { background: #c4570f; }
-  .bar { width: calc(var(--size) * 0.6); }
+  .bar { width: var(--size); } .bars td:last-child { width: 60%; }
   .review { border-left: .3rem solid #c4570f; padding-left: 1rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .75rem; }
   small { color: #51606c; }`;
@@ -28,6 +28,7 @@ export function reportOf(answer, json) {
     .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution))
     .slice(0, SHOWN)
     .sort((a, b) => a.index - b.index);
+  const places = digits(answer.fragments);
   const most = Math.max(...answer.fragments.map((f) => Math.abs(f.contribution)), 1e-9);
   const body = h("body", {},
     h("h1", {}, `Second opinion: ${answer.action}`),
@@ -42,9 +43,9 @@ export function reportOf(answer, json) {
     h("ul", { class: "frames" }, largest.map((fragment) => h("li", {},
       h("img", { src: picture(fragment), alt: `Part ${fragment.index + 1} as scored` }),
       h("strong", {}, fragment.stage ?? `part ${fragment.index + 1}`), h("br"),
-      contribution(fragment), h("br"), h("small", {}, seconds(fragment))))),
+      contribution(fragment, places), h("br"), h("small", {}, seconds(fragment))))),
     h("h2", {}, "All parts"),
-    h("table", {}, h("tbody", {}, answer.fragments.map((fragment) => h("tr", {},
+    h("table", { class: "bars" }, h("tbody", {}, answer.fragments.map((fragment) => h("tr", {},
       h("td", {}, `${fragment.index + 1} ${fragment.stage ?? ""}`),
       h("td", {}, fragment.blank ? "–" : signed(fragment.contribution, 2)),
       h("td", {}, h("span", {

@@ -2,7 +2,7 @@
 
 import { h, percent } from "./dom.js";
 import { panelCard } from "./panel.js";
-import { contribution, origin, points, reason, seconds, signed, trust, warning } from "./words.js";
+import { origin, points, reason, seconds, signed, trust, warning } from "./words.js";
 
 const NOUNS = { diving: "dive", vault: "vault" };
 
@@ -88,7 +88,7 @@ export function fragmentTable(answer) {
       h("th", { scope: "row" }, String(fragment.index + 1)),
       h("td", {}, fragment.stage ?? ""),
       h("td", {}, fragment.blank ? "–" : seconds(fragment).replace(" seconds", "")),
-      h("td", { title: contribution(fragment) }, signed(fragment.contribution, 2)),
+      h("td", {}, signed(fragment.contribution, 2)),
       h("td", {}, points(fragment.alone)),
       h("td", {}, points(fragment.without))))));
 }

@@ -44,10 +44,15 @@ export function origin(answer) {
     : "Learned from routines that judges scored.";
 }
 
-export function contribution(fragment) {
+// Digits after the point that tell the contributions of an answer apart: a vault's are small.
+export function digits(fragments) {
+  return Math.max(...fragments.map((fragment) => Math.abs(fragment.contribution))) < 2 ? 2 : 1;
+}
+
+export function contribution(fragment, digits) {
   if (fragment.blank) return "shows nothing";
   const verb = fragment.contribution < 0 ? "cost" : "added";
-  return `${verb} ${points(Math.abs(fragment.contribution), 1)} points`;
+  return `${verb} ${points(Math.abs(fragment.contribution), digits)} points`;
 }
 
 export function seconds(fragment) {

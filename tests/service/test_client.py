@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,8 +19,9 @@ MARKS = [8.5, 8, 8, 8.5, 9, 8, 8]
 
 
 @pytest.fixture
-def client(server: LiveServer) -> ScoringClient:
-    return ScoringClient(server.url)
+def client(server: LiveServer) -> Iterator[ScoringClient]:
+    with ScoringClient(server.url) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
