@@ -57,7 +57,7 @@ def service_of(request: Request) -> ScoringService:
 
 def require_multipart(request: Request) -> None:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise MalformedUpload("the body must be multipart/form-data with a file named clip")
+        raise MalformedUpload("the body must be multipart/form-data, each clip a file in it")
 
 
 def require_fields(request: Request) -> None:
@@ -117,10 +117,11 @@ async def score(
             pictures=form.include == "frames",
             tell=tell,
         )
-        if panel is not None:
-            interval = answer.interval.interval() if answer.interval else None
-            answer.panel = panel_answer(panel, answer.score, interval)
-        return answer
+        if panel is None:
+            return answer
+        interval = answer.interval.interval() if answer.interval else None
+        checked = panel_answer(panel, answer.score, interval)
+        return answer.model_copy(update={"panel": checked})
 
     if progress.wants_events(request):
         return await progress.stream(request, work)

@@ -134,8 +134,8 @@ def test_upload_with_its_progress(visit: Visit, tmp_path: Path) -> None:
     page = visit.open()
     page.evaluate("""
         window.steps = [];
-        const note = () => steps.push(
-            [document.getElementById("step").textContent, document.getElementById("count").textContent]);
+        const said = (id) => document.getElementById(id).textContent;
+        const note = () => steps.push([said("step"), said("count")]);
         new MutationObserver(note).observe(document.getElementById("ask"),
             {subtree: true, childList: true, attributes: true});
     """)
