@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwrigh
 
 from model_store.store import Store
 from tests.checkpoints import tiny_store
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, wait_until_ready
 
 FLAGS = [
     "--no-sandbox",
@@ -42,7 +42,9 @@ def playwright(chromium: str) -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("server")
-    with live_server(Store().root, folder, batch_clips=1) as server:
+    small = {"batch_clips": 1, "decode_workers": 1}
+    with live_server(Store().root, folder, ready=False, **small) as server:
+        wait_until_ready(server, timeout_s=240)  # two checkpoints of full size
         yield server
 
 
