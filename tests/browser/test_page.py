@@ -237,7 +237,7 @@ def test_a_key_is_asked_for_and_kept_nowhere(
     browser: BrowserContext, tmp_path: Path, store: Any
 ) -> None:
     with live_server(
-        store.root, tmp_path, api_keys="right", batch_clips=1, decode_workers=1
+        store.root, tmp_path, api_keys="right", checkpoints="diving", decode_workers=1
     ) as server:
         assert httpx.post(f"{server.url}/panel", json={}).status_code == 401
         visit = Visit(browser.new_page(), server)
