@@ -39,7 +39,7 @@ assert isinstance(problem, ProblemAnswer) and problem.errors[0].name == "difficu
 
 @pytest.fixture(scope="module")
 def document(server: LiveServer) -> dict[str, Any]:
-    document: dict[str, Any] = httpx.get(f"{server.url}/openapi.json").json()
+    document: dict[str, Any] = httpx.get(f"{server.url}/openapi.json", timeout=60).json()
     return document
 
 
