@@ -35,6 +35,7 @@ __all__ = [
     "blank_fragments",
     "cut",
     "decode",
+    "fragment_span",
     "load_clip",
     "prepare",
     "prepare_clip",
@@ -219,6 +220,15 @@ def blank_fragments(clips: Clips, spec: ClipSpec, start: int | None = None) -> C
     fragments: Any = cut(clips, spec, start)
     blank: Clips = ~(fragments.reshape(*fragments.shape[:2], -1) != 0).any(-1)
     return blank
+
+
+def fragment_span(
+    clip: PreparedClip, spec: ClipSpec, index: int
+) -> tuple[float | None, float | None]:
+    """Seconds of the file from a fragment's first frame to the end of its last; no padding."""
+    times = [float(clip.times[frame]) for frame in spec.fragment_frames(index)]
+    seen = [time for time in times if not np.isnan(time)]
+    return (seen[0], seen[-1] + float(1 / spec.fps)) if seen else (None, None)
 
 
 def _warnings(footage: Footage) -> tuple[ClipWarning, ...]:

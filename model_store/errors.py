@@ -8,6 +8,7 @@ Everything that can go wrong below the service, by name.
     │   └── UnusableClip          decodes, but cannot be scored: no video stream, a still, too short
     ├── RequestError              the caller's parameters do not fit the checkpoint
     │   ├── InvalidDifficulty     not a finite number above 0, or missing where one is needed
+    │   ├── InvalidPanel          marks, difficulty or deductions that no panel gives; knows which
     │   └── InvalidTrim           start_s, end_s that leave nothing of the clip
     ├── SpecError                 a ClipSpec or NetworkSpec that contradicts itself
     ├── CheckpointError           a checkpoint that must not be used
@@ -47,6 +48,12 @@ class RequestError(ModelStoreError):
 
 class InvalidDifficulty(RequestError):
     pass
+
+
+class InvalidPanel(RequestError):
+    def __init__(self, text: str, *, field: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class InvalidTrim(RequestError):

@@ -11,11 +11,12 @@ from starlette.exceptions import HTTPException
 
 from model_store.errors import ModelStoreError
 from model_store.store import Store
-from service import routes
+from service import page, routes
 from service.errors import ServiceError
 from service.exchange import ExchangeMiddleware
 from service.limits import LimitsMiddleware
-from service.problems import MEDIA_TYPE, answer_problem
+from service.problems import answer_problem
+from service.reference import completed
 from service.scoring import ScoringService
 from service.settings import Settings
 
@@ -50,6 +51,8 @@ def create_app(
     )
     app.state.service = service
     app.include_router(routes.router)
+    app.include_router(page.router)
+    app.router.routes.append(page.files)
     for error in (HTTPException, RequestValidationError, ModelStoreError, ServiceError):
         app.add_exception_handler(error, answer_problem)
     app.add_middleware(
@@ -57,26 +60,15 @@ def create_app(
         settings=settings,
         metrics=service.metrics,
         admit=service.require_room,
-        admitted_path=routes.SCORE_PATH,
+        admitted_paths=routes.SCORING_PATHS,
     )
     app.add_middleware(  # added last, so it is the outermost
-        ExchangeMiddleware, metrics=service.metrics, counted_path=routes.SCORE_PATH
+        ExchangeMiddleware, metrics=service.metrics, counted_paths=routes.SCORING_PATHS
     )
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return with_problems(describe())
+        return completed(describe())
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app
-
-
-def with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """State the media type of errors, which FastAPI takes for that of the answers."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            for status, response in operation["responses"].items():
-                content = response.get("content", {})
-                if int(status) >= 400 and "application/json" in content:
-                    content[MEDIA_TYPE] = content.pop("application/json")
-    return document

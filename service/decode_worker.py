@@ -5,10 +5,12 @@ Here strangers' bytes meet FFmpeg, so the process can do little and may die at a
 open files over a socket (the upload, and memory for the pixels), opens none by name, and answers
 in JSON: nothing that it says is ever executed.
 
-    ready   {"filtered"}: whether system calls are refused here, see `syscalls`
-    job     {"spec", "start_s", "end_s", "limits", "pictures", "cpu_s"} + two file descriptors
-    taken   {}
-    answer  {"info", "warnings", "times", "pictures"} or {"error", "detail"} or {"traceback"}
+    ready     {"filtered"}: whether system calls are refused here, see `syscalls`
+    job       {"spec", "start_s", "end_s", "limits", "pictures", "progress", "cpu_s"}
+              + two file descriptors
+    taken     {}
+    progress  {"done", "of"}, in frames, any number of times for a job with "progress"
+    answer    {"info", "warnings", "times", "pictures"} or {"error", "detail"} or {"traceback"}
 
 Each message is preceded by its length, four bytes. Torch is never imported.
 """
@@ -27,7 +29,9 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -42,6 +46,7 @@ from service.syscalls import refuse_system_calls
 LENGTH = struct.Struct("!I")
 _OPEN_FILES = 32
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PROGRESS_S = 0.05  # between two messages of progress
 _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 
 
@@ -55,7 +60,8 @@ def main() -> None:
         job, (upload, memory) = received
         send(connection, {})  # taken: from here on, dying is the clip's fault
         try:
-            answer = perform(job, upload, memory)
+            tell = progress_to(connection) if job["progress"] else None
+            answer = perform(job, upload, memory, tell)
         finally:
             os.close(upload)
             os.close(memory)
@@ -97,7 +103,22 @@ def rehearse() -> None:
     fragment_pictures(prepare_clip(read_clip(file, spec), spec), spec)
 
 
-def perform(job: dict[str, Any], upload: int, memory: int) -> dict[str, Any]:
+def progress_to(connection: socket.socket) -> Callable[[int, int], None]:
+    """Tells of frames decoded, not too often."""
+    told = -_PROGRESS_S
+
+    def tell(done: int, of: int) -> None:
+        nonlocal told
+        if done == of or time.monotonic() - told >= _PROGRESS_S:
+            told = time.monotonic()
+            send(connection, {"done": done, "of": of})
+
+    return tell
+
+
+def perform(
+    job: dict[str, Any], upload: int, memory: int, tell: Callable[[int, int], None] | None
+) -> dict[str, Any]:
     """Decode one upload into `memory`, which has room for exactly the spec's (T, H, W, 3)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = int(used.ru_utime + used.ru_stime + job["cpu_s"] + 1)
@@ -111,6 +132,7 @@ def perform(job: dict[str, Any], upload: int, memory: int) -> dict[str, Any]:
                 limits=ClipLimits(**job["limits"]),
                 start_s=job["start_s"],
                 end_s=job["end_s"],
+                on_frame=tell,
             )
         clip = prepare_clip(decoded, spec)
         write_frames(clip.frames, memory)

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -42,6 +43,7 @@ _REFUSALS = {cls.__name__: cls for cls in (NotAVideo, ClipTooLarge, UnusableClip
 _MAX_ANSWER = 8 << 20  # bytes of JSON
 _START_S = 60.0  # for a worker to import its libraries on a busy machine
 _TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
+_MAX_PROGRESS = 10_000  # messages of progress before an answer
 _UNHEALTHY = 3  # failed starts in a row
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
 
@@ -54,6 +56,8 @@ class DecodeJob:
     end_s: float | None = None
     pictures: bool = False
     """Also give a JPEG of each fragment."""
+    progress: bool = False
+    """Also tell how far the decoding is."""
 
     def to_json(self, cpu_s: int) -> bytes:
         fields = {
@@ -62,6 +66,7 @@ class DecodeJob:
             "start_s": self.start_s,
             "end_s": self.end_s,
             "pictures": self.pictures,
+            "progress": self.progress,
             "cpu_s": cpu_s,
         }
         return json.dumps(fields).encode()
@@ -93,6 +98,12 @@ class _Refusal(BaseModel):
 class _Surprise(BaseModel):
     model_config = ConfigDict(extra="forbid")
     traceback: str
+
+
+class _Progress(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    done: int = Field(ge=0)
+    of: int = Field(ge=0)
 
 
 _ANSWER: TypeAdapter[_Success | _Refusal | _Surprise] = TypeAdapter(_Success | _Refusal | _Surprise)
@@ -138,8 +149,16 @@ class DecodePool:
     def healthy(self) -> bool:
         return any(worker.failed_starts < _UNHEALTHY for worker in self._workers)
 
-    async def decode(self, upload: int, job: DecodeJob) -> DecodedUpload:
+    async def decode(
+        self,
+        upload: int,
+        job: DecodeJob,
+        on_frame: Callable[[int, int], None] = lambda done, of: None,
+    ) -> DecodedUpload:
         """Decode the file behind a descriptor; waits for a free worker.
+
+        `on_frame` hears, on the event loop, how many frames of how many are decoded, now and then,
+        if the job asks for progress.
 
         Raises the errors of `model_store.clip`, DecoderFailed, DecoderTimeout,
         DecoderUnavailable. Cancelling it stops the decoding.
@@ -151,7 +170,7 @@ class DecodePool:
             with memory:
                 try:
                     async with asyncio.timeout(self._timeout_s):
-                        answer = await worker.answer()
+                        answer = await worker.answer(on_frame)
                 except TimeoutError as error:
                     raise DecoderTimeout(f"more than {self._timeout_s:g} s") from error
                 return _result(answer, memory, job.spec, time.monotonic() - began)
@@ -235,10 +254,16 @@ class _Worker:
                 return memory
         raise DecoderUnavailable("decoders die before they begin")
 
-    async def answer(self) -> dict[str, Any]:
+    async def answer(self, on_frame: Callable[[int, int], None]) -> dict[str, Any]:
         """To the job handed over; not yet checked.   Raises DecoderFailed."""
         try:
-            return await self._receive()
+            for _ in range(_MAX_PROGRESS):
+                message = await self._receive()
+                if "done" not in message:
+                    return message
+                progress = _Progress.model_validate(message)
+                on_frame(progress.done, progress.of)
+            raise ValueError("progress without end")
         except (OSError, EOFError, ValueError) as error:
             raise DecoderFailed(f"the decoder stopped ({await self._cause()})") from error
 

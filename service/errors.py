@@ -8,7 +8,7 @@ What can go wrong in the service itself, by name; `problems.py` gives each its H
     ├── BodyTooLarge          more bytes than allowed, counted as they arrive
     ├── BodyTimeout           the body did not arrive in time, or too slowly
     ├── NoRoom                no disk space or memory budget left for the upload
-    ├── InvalidParameter      parameters that contradict one another
+    ├── InvalidParameter      contradicts another parameter; knows which
     ├── DecoderFailed         the decoder crashed on the clip
     ├── DecoderTimeout        the decoder took too long over the clip
     ├── ReloadRefused         a new version cannot be used; the old one stays
@@ -54,7 +54,9 @@ class NoRoom(ServiceError):
 
 
 class InvalidParameter(ServiceError):
-    pass
+    def __init__(self, text: str, *, field: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class DecoderFailed(ServiceError):

@@ -29,11 +29,11 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class ExchangeMiddleware:
     """The outermost. Leaves `began`, on the monotonic clock, in the request's state."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, counted_path: str) -> None:
-        """`score_requests_total` and its kin count the POSTs to `counted_path`."""
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, counted_paths: frozenset[str]) -> None:
+        """`score_requests_total` and its kin count the POSTs to `counted_paths`."""
         self.app = app
         self._metrics = metrics
-        self._counted_path = counted_path
+        self._counted_paths = counted_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +41,7 @@ class ExchangeMiddleware:
             return
         exchange = _Exchange(scope, receive, send)
         token = request_id.set(exchange.id)
-        counted = scope["method"] == "POST" and scope["path"] == self._counted_path
+        counted = scope["method"] == "POST" and scope["path"] in self._counted_paths
         if counted:
             self._metrics.inflight_requests.inc()
         try:
@@ -66,7 +66,7 @@ class _Exchange:
         given = headers.get("x-request-id", "")
         self.id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         self.began = time.monotonic()
-        self.status = 499  # until there is an answer
+        self._status = 499  # until there is an answer
         self._answering = False
         self._all_received = (
             headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
@@ -74,6 +74,12 @@ class _Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._state = scope.setdefault("state", {})
         self._state["began"] = self.began
+
+    @property
+    def status(self) -> int:
+        """Of the answer; a stream of events said 200 and knows better in the end."""
+        status: int = self._state.get("final_status", self._status)
+        return status
 
     @property
     def problem(self) -> str | None:
@@ -109,7 +115,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._answering = True
-            self.status = message["status"]
+            self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.id
             if not self._all_received:

@@ -20,9 +20,11 @@ from service.metrics import Metrics
 from service.multipart import LastBoundary
 from service.settings import Settings
 
+SMALL_BODY = 64_000  # bytes; of a request that brings no clip
 GRACE_S = 10.0  # before the slowest allowed rate counts
 ADMIN = "/admin/"  # needs a key, also where nothing else does
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json", "/metrics"})
+OPEN_PREFIX = "/web/"  # the page's own files
 
 
 class LimitsMiddleware:
@@ -35,14 +37,14 @@ class LimitsMiddleware:
         settings: Settings,
         metrics: Metrics,
         admit: Callable[[], None],
-        admitted_path: str,
+        admitted_paths: frozenset[str],
     ) -> None:
-        """`admit` raises for a request to `admitted_path` that is pointless now."""
+        """`admit` raises for a request to `admitted_paths` that is pointless now."""
         self.app = app
         self._settings = settings
         self._metrics = metrics
         self._admit = admit
-        self._admitted_path = admitted_path
+        self._admitted_paths = admitted_paths
         self._held = 0  # bytes of all bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,10 +53,13 @@ class LimitsMiddleware:
             return
         headers = Headers(scope=scope)
         self._check_key(scope["path"], headers)
-        if scope["method"] == "POST" and scope["path"] == self._admitted_path:
+        limit = SMALL_BODY
+        if scope["method"] == "POST" and scope["path"] in self._admitted_paths:
             self._admit()
-        body = _Body(time.monotonic(), LastBoundary(headers.get("content-type", "")))
-        self._check_size(_announced(headers))
+            limit = self._settings.max_upload_bytes
+        last_boundary = LastBoundary(headers.get("content-type", ""))
+        body = _Body(time.monotonic(), limit, last_boundary)
+        body.check_size(_announced(headers))
         try:
             await self.app(scope, lambda: self._receive(body, receive), send)
         finally:
@@ -72,7 +77,7 @@ class LimitsMiddleware:
             size = len(message.get("body", b""))
             body.size += size
             self._hold(size)
-            self._check_size(body.size)
+            body.check_size(body.size)
             body.last_boundary.look(message.get("body", b""))
             if self._held > self._settings.max_inflight_bytes:
                 raise NoRoom("too many uploads at once")
@@ -91,16 +96,11 @@ class LimitsMiddleware:
         self._held += size
         self._metrics.inflight_bytes.set(self._held)
 
-    def _check_size(self, size: int) -> None:
-        limit = self._settings.max_upload_bytes
-        if size > limit:
-            raise BodyTooLarge(f"more than {limit} bytes")
-
     def _check_key(self, path: str, headers: Headers) -> None:
         keys = self._settings.api_keys
-        is_open = path in OPEN_PATHS and not (
-            path == "/metrics" and self._settings.metrics_need_key
-        )
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+        if path == "/metrics" and self._settings.metrics_need_key:
+            is_open = False
         needs_key = path.startswith(ADMIN) or (bool(keys) and not is_open)
         if needs_key and not _matches(headers.get("authorization", ""), keys):
             raise Unauthorised("send Authorization: Bearer and a key")
@@ -109,6 +109,7 @@ class LimitsMiddleware:
 @dataclass(slots=True)
 class _Body:
     began: float
+    limit: int
     last_boundary: LastBoundary
     size: int = 0
     complete: bool = False
@@ -116,6 +117,11 @@ class _Body:
     @property
     def age(self) -> float:
         return time.monotonic() - self.began
+
+    def check_size(self, size: int) -> None:
+        """Raises BodyTooLarge."""
+        if size > self.limit:
+            raise BodyTooLarge(f"more than {self.limit} bytes")
 
 
 def _announced(headers: Headers) -> int:

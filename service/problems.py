@@ -6,6 +6,7 @@ there as our own fault, becomes a 500 that says nothing but the request id.
 """
 
 import errno
+import json
 import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -47,6 +48,7 @@ KINDS: dict[type[Exception], Kind] = {
     clip_errors.ClipTooLarge: Kind(413, "clip-too-large", "The clip is too large"),
     clip_errors.UnusableClip: Kind(422, "unusable-clip", "The clip cannot be scored"),
     clip_errors.InvalidDifficulty: Kind(422, "invalid-difficulty", "The difficulty is not usable"),
+    clip_errors.InvalidPanel: INVALID,
     clip_errors.InvalidTrim: Kind(422, "invalid-trim", "start_s and end_s leave nothing to score"),
     clip_errors.CheckpointNotFound: Kind(404, "unknown-checkpoint", "No such checkpoint here"),
     clip_errors.ModelStoreError: INTERNAL,
@@ -107,6 +109,9 @@ class Problem:
         }
         return values | self.members
 
+    def json(self) -> str:
+        return json.dumps(self.body())
+
     def response(self) -> Response:
         return JSONResponse(
             self.body(), status_code=self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
@@ -141,23 +146,32 @@ def problem_of(error: Exception) -> Problem:
         return Problem(kind, str(error), {"Retry-After": str(seconds)}, {"retry_after_s": seconds})
     if isinstance(error, errors.Unauthorised):
         return Problem(kind, str(error), {"WWW-Authenticate": "Bearer"})
+    if isinstance(error, (errors.InvalidParameter, clip_errors.InvalidPanel)):
+        wrong = {"name": error.field, "reason": str(error)}
+        return Problem(kind, f"{error.field}: {error}", members={"errors": [wrong]})
     return Problem(kind, str(error) or None)
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """The exception handler of the whole application."""
+    return report_problem(request, error).response()
+
+
+def report_problem(request: Request, error: Exception) -> Problem:
+    """What the client is told, once it is noted for the log and the metrics."""
     problem = problem_of(error)
     request.state.problem = problem.kind.slug
     if problem.kind.status == 500:
         log.error("a request failed", exc_info=error)
-    return problem.response()
+    return problem
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
     wrong = []
     for each in error.errors():
-        name = _printable(str(each["loc"][-1]) if len(each["loc"]) > 1 else "body")
-        need = "need a file" if name == "clip" else _printable(each["msg"])
+        where = each["loc"][1] if len(each["loc"]) > 1 else "body"
+        name = _printable(where) if isinstance(where, str) else "body"  # an index: not JSON
+        need = "need a file" if name in ("clip", "clips") else _printable(each["msg"])
         wrong.append({"name": name, "reason": need})
     detail = "; ".join(f"{each['name']}: {each['reason']}" for each in wrong)
     return Problem(INVALID, detail, members={"errors": wrong[:16]})

@@ -7,7 +7,12 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service.errors import ClientGone, EmptyFile, EngineDead, MalformedUpload
+from model_store.panel import check_difficulty, judge
+from service import progress
+from service.errors import ClientGone, EmptyFile, EngineDead, InvalidParameter, MalformedUpload
+from service.panel import PanelAnswer, PanelForm, panel_answer, panel_of
+from service.ranking import MOST, RankAnswer, RankForm, one_action
+from service.ranking import rank as rank_clips
 from service.schemas import (
     REFERENCE,
     CheckpointDetail,
@@ -22,7 +27,8 @@ from service.scoring import ScoringService
 
 T = TypeVar("T")
 
-SCORE_PATH = "/score"
+SCORE_PATH, RANK_PATH = "/score", "/rank"
+SCORING_PATHS = frozenset({SCORE_PATH, RANK_PATH})
 RELOAD_PATH = "/admin/reload"
 MAX_FIELD = 4096  # bytes of a form field that is not the file
 
@@ -54,7 +60,14 @@ def service_of(request: Request) -> ScoringService:
 
 def require_multipart(request: Request) -> None:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise MalformedUpload("the body must be multipart/form-data with a file named clip")
+        raise MalformedUpload("the body must be multipart/form-data, each clip a file in it")
+
+
+def require_fields(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in ("application/json", "application/x-www-form-urlencoded"):
+        need = "need application/json or application/x-www-form-urlencoded"
+        raise InvalidParameter(need, field="body")
 
 
 Service = Annotated[ScoringService, Depends(service_of)]
@@ -69,8 +82,10 @@ router = APIRouter()
     operation_id="score",
     summary="Score a clip",
     tags=["scoring"],
+    response_model=ScoreAnswer,
     response_model_exclude_unset=True,
-    responses=problems(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504, 507),
+    responses=problems(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504, 507)
+    | {200: {"content": {progress.MEDIA_TYPE: {"example": progress.EXAMPLE}}}},
     dependencies=[Depends(require_multipart)],
     form_limits={"max_files": 1, "max_fields": 16, "max_part_size": MAX_FIELD},
 )
@@ -79,14 +94,23 @@ async def score(
     response: Response,
     service: Service,
     form: Annotated[ScoreForm, Form(media_type="multipart/form-data")],
-) -> ScoreAnswer:
-    """The predicted score of a routine, and what each part of it contributed, in points."""
+) -> ScoreAnswer | Response:
+    """The predicted score of a routine, and what each part of it contributed, in points.
+
+    With `marks` also the panel's official total, and how far each judge is from the others and
+    from the model. With `Accept: text/event-stream` the answer is a stream of events: `queued`,
+    `decoding`, `scoring`, then `result` or `problem`.
+    """
     if not form.clip.size:
         raise EmptyFile("0 bytes, need a video file")
     chosen = service.choose(form.action, form.checkpoint)
-    answer = await unless_gone(
-        request,
-        service.score(
+    action = chosen.checkpoint.card.action
+    if form.difficulty is not None:
+        check_difficulty(action, form.difficulty)
+    panel = panel_of(action, form.marks, form.difficulty, form.deductions)
+
+    async def work(tell: progress.Tell = progress.untold) -> ScoreAnswer:
+        answer = await service.score(
             form.clip.file,
             chosen,
             began=request.state.began,
@@ -94,14 +118,59 @@ async def score(
             start_s=form.start_s,
             end_s=form.end_s,
             pictures=form.include == "frames",
-        ),
-    )
+            tell=tell,
+        )
+        if panel is None:
+            return answer
+        interval = answer.interval.interval() if answer.interval else None
+        checked = panel_answer(panel, answer.score, interval)
+        return answer.model_copy(update={"panel": checked})
+
+    if progress.wants_events(request):
+        return await progress.stream(request, work)
+    answer = await unless_gone(request, work())
     if service.results.enabled:
         response.headers["X-Cache"] = "hit" if answer.is_repeated else "miss"
     response.headers["Server-Timing"] = ", ".join(
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in answer.timings_ms
     )
     return answer
+
+
+@router.post(
+    RANK_PATH,
+    operation_id="rank",
+    summary="Put clips in order",
+    tags=["scoring"],
+    responses=problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504, 507),
+    dependencies=[Depends(require_multipart)],
+    form_limits={"max_files": MOST + 1, "max_fields": 2 * MOST + 8, "max_part_size": MAX_FIELD},
+)
+async def rank(
+    request: Request,
+    service: Service,
+    form: Annotated[RankForm, Form(media_type="multipart/form-data")],
+) -> RankAnswer:
+    """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
+    chosen = service.choose(one_action(form.action), form.checkpoint)
+    began = request.state.began
+    return await unless_gone(request, rank_clips(service, form, chosen, began=began))
+
+
+@router.post(
+    "/panel",
+    operation_id="check_panel",
+    summary="Check a panel without a clip",
+    tags=["scoring"],
+    responses=problems(400, 401, 408, 413, 422, 500),
+    dependencies=[Depends(require_fields)],
+)
+async def check_panel(form: PanelForm) -> PanelAnswer:
+    """The official total of a judges' panel, and which marks are out of line.
+
+    JSON, or the same fields as an ordinary form (`marks=8.5,8,8,8.5,9,8,8&difficulty=3.3`).
+    """
+    return panel_answer(judge(form.action, form.marks, form.difficulty, form.deductions))
 
 
 @router.get(

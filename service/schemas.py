@@ -8,9 +8,10 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from model_store.clip import ClipWarning
-from model_store.confidence import ReviewReason
+from model_store.confidence import Interval, ReviewReason
 from model_store.network import Target
 from model_store.spec import DifficultyRule
+from service.panel import PanelAnswer
 
 REFERENCE = r"^[A-Za-z0-9_.-]{1,64}(@[0-9]{1,9})?$"
 
@@ -25,7 +26,10 @@ class ScoreWarning(StrEnum):
 class ScoreForm(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    clip: UploadFile = Field(description="The video: mp4, mov, mkv, webm, avi or ts.")
+    clip: UploadFile = Field(
+        description="The video: mp4, mov, mkv, webm, avi or ts.",
+        json_schema_extra={"format": "binary"},  # as generators of clients know a file
+    )
     action: str | None = Field(
         None, pattern=REFERENCE, description="`diving` or `vault`; the service has a default."
     )
@@ -39,6 +43,12 @@ class ScoreForm(BaseModel):
         None, ge=0, description="Where the routine begins, seconds of the file."
     )
     end_s: float | None = Field(None, gt=0, description="Where it ends, seconds of the file.")
+    marks: str | None = Field(
+        None, description="The panel's, to check: `8.5,8,8,8.5,9,8,8`. Needs the difficulty."
+    )
+    deductions: float | None = Field(
+        None, description="Neutral ones of the panel, points; vault only."
+    )
     include: Literal["frames"] | None = Field(
         None, description="`frames`: also one JPEG a fragment, as scored."
     )
@@ -64,6 +74,9 @@ class IntervalAnswer(BaseModel):
     low: float
     high: float
     coverage: float
+
+    def interval(self) -> Interval:
+        return Interval(low=self.low, high=self.high, coverage=self.coverage)
 
 
 class CheckpointUsed(BaseModel):
@@ -107,6 +120,7 @@ class ScoreAnswer(BaseModel):
     needs_review: bool = Field(description="A person should look before the score is used.")
     review_reasons: list[ReviewReason]
     warnings: list[ClipWarning | ScoreWarning]
+    panel: PanelAnswer | None = Field(default=None, description="With `marks` only.")
     checkpoint: CheckpointUsed
     clip: ClipAnswer
     timings_ms: Timings

@@ -7,7 +7,6 @@ given back on every way out, above all when the client leaves or the deadline pa
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from model_store.clip import ClipWarning, PreparedClip
+from model_store.clip import ClipWarning, fragment_span
 from model_store.confidence import review_reasons
 from model_store.container import sha256_of
 from model_store.errors import InvalidDifficulty
@@ -34,6 +33,7 @@ from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParamete
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
+from service.progress import Decoding, Queued, Scoring, Tell, untold
 from service.reload import CheckpointLoader
 from service.result_cache import ResultCache, ResultKey
 from service.schemas import (
@@ -135,7 +135,9 @@ class ScoringService:
             return self.checkpoints.get(action or self.settings.default_checkpoint)
         chosen = self.checkpoints.get(checkpoint)
         if action not in (None, chosen.name, chosen.checkpoint.card.action):
-            raise InvalidParameter(f"the checkpoint is one for {chosen.checkpoint.card.action}")
+            raise InvalidParameter(
+                f"it is one for {chosen.checkpoint.card.action}", field="checkpoint"
+            )
         return chosen
 
     async def score(
@@ -148,6 +150,7 @@ class ScoringService:
         start_s: float | None = None,
         end_s: float | None = None,
         pictures: bool = False,
+        tell: Tell = untold,
     ) -> ScoreAnswer:
         """Score one uploaded file. `began` is the request's, on the monotonic clock.
 
@@ -184,13 +187,17 @@ class ScoringService:
             start_s=start_s,
             end_s=end_s,
             pictures=pictures,
+            progress=tell is not untold,
         )
         stage, entered = "decode", time.monotonic()
         self.metrics.stage_seconds.labels("upload").observe(entered - began)
         try:
+            ahead = self.admission.fragments
             with self.admission.place(spec.fragments):
+                tell(Queued(ahead=ahead))
                 async with asyncio.timeout(self.settings.deadline_s):
-                    decoded = await self._decode(upload, job)
+                    decoded = await self._decode(upload, job, tell)
+                    tell(Scoring())
                     stage, wait = "queue", time.monotonic() - entered - decoded.seconds
                     scored = await asyncio.wrap_future(
                         self._batcher.submit(chosen.scorer, decoded.clip.frames, spec.fragments)
@@ -262,10 +269,12 @@ class ScoringService:
             released=sorted(before - after),
         )
 
-    async def _decode(self, upload: BinaryIO, job: DecodeJob) -> DecodedUpload:
+    async def _decode(self, upload: BinaryIO, job: DecodeJob, tell: Tell) -> DecodedUpload:
         descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now
         try:
-            return await self._pool.decode(descriptor, job)
+            return await self._pool.decode(
+                descriptor, job, lambda done, of: tell(Decoding(done=done, of=of))
+            )
         except Exception as error:
             self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
             raise
@@ -315,15 +324,6 @@ def fragment_answers(
             )
         )
     return answers
-
-
-def fragment_span(
-    clip: PreparedClip, spec: ClipSpec, index: int
-) -> tuple[float | None, float | None]:
-    """Seconds of the file from a fragment's first frame to the end of its last; no padding."""
-    times = [clip.times[frame] for frame in spec.fragment_frames(index)]
-    seen = [float(time) for time in times if not math.isnan(time)]
-    return (seen[0], seen[-1] + float(1 / spec.fps)) if seen else (None, None)
 
 
 def score_warnings(score: float, spec: ClipSpec) -> list[ClipWarning | ScoreWarning]:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTED = "http://127.0.0.1:8000"
 
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -67,9 +68,21 @@ def test_every_example_works(server, tmp_path):
             timeout=240,
         )
         assert run.returncode == 0, f"{command}\n{run.stdout}\n{run.stderr}"
+        if command.startswith("curl"):
+            assert "problems" not in run.stdout, f"{command}\n{run.stdout}"
         if command.startswith("curl") and "/score" in command:
             answers[command] = json.loads(run.stdout)
-    assert len(answers) == 2
+    assert len(answers) == 3
+    for program in PROGRAMS:
+        run = subprocess.run(
+            [sys.executable, "-c", program.replace(DOCUMENTED, server)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert run.returncode == 0, f"{program}\n{run.stdout}\n{run.stderr}"
     documented = json.loads(re.search(r"```json\n(.*?)```", README, re.DOTALL)[1])
     for command, answer in answers.items():
         contributions = [fragment["contribution"] for fragment in answer["fragments"]]

@@ -18,6 +18,7 @@ from model_store.clip import blank_fragments, cut, prepare
 from model_store.spec import ClipSpec
 from training.augment import Augmentation, Look
 from training.cache import ClipCache
+from training.distributed import ALONE, Processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +110,12 @@ class Batches:
     """None keeps the order of `clips`."""
     variant: int = 0
     """Another set of draws for the same epoch."""
+    processes: Processes = ALONE
+    """Each takes its part, `size` clips, of every batch."""
 
     def __len__(self) -> int:
         """In a shuffled epoch the clips that do not fill a batch are left out, unless none is."""
-        whole = len(self.clips) // self.size
+        whole = len(self.clips) // (self.size * self.processes.count)
         return max(1, whole) if self.epoch is not None else -(-len(self.clips) // self.size)
 
     def order(self) -> NDArray[np.int64]:
@@ -121,7 +124,8 @@ class Batches:
         return np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
 
     def batch(self, number: int) -> Batch:
-        clips = self.order()[number * self.size : (number + 1) * self.size]
+        first = (number * self.processes.count + self.processes.rank) * self.size
+        clips = self.order()[first : first + self.size]
         stream = (self.epoch or 0, self.variant)
         draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in clips]
         return make_batch(self.cache, self.spec, clips, draws)

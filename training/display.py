@@ -34,7 +34,7 @@ class Bar:
 
 
 @contextmanager
-def bar(unit: str) -> Iterator[Bar]:
+def bar(unit: str, *, hidden: bool = False) -> Iterator[Bar]:
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(20),
@@ -44,5 +44,6 @@ def bar(unit: str) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
         console=console,
+        disable=hidden,
     ) as progress:
         yield Bar(progress, unit)

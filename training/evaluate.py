@@ -54,14 +54,19 @@ def score_clips(
     scorer: Scorer,
     clips: Sequence[JudgedClip],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    prepared: Iterator[NDArray[np.uint8]] | None = None,
 ) -> Evaluation:
-    """Score them all.   Raises DataError, naming the clip, where one cannot be used."""
+    """Score them all.   Raises DataError, naming the clip, where one cannot be used.
+
+    `prepared` gives the frames where they are known, (T, H, W, 3) each, as `load_clip` would.
+    """
     network, rule = scorer.checkpoint.card.network, scorer.spec.difficulty_rule
     if network.target == "execution" and any(clip.difficulty is None for clip in clips):
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     pooled, thumbnails = [], []
-    for frames in _batches(prepared_clips(clips, scorer.spec), BATCH):
+    for frames in _batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
         answers, features = scorer.examine(frames)
         pooled.append(features)
         thumbnails += [thumbnail(clip) for clip in frames]

@@ -19,6 +19,7 @@ from training.errors import RunError
 from training.run_folder import replace_file
 
 EXTRACTOR = "extractor.safetensors"
+ABOUT = "about"  # one entry of metadata: several come in any order, and files would differ
 INPUT = ("colour_order", "mean")  # fields of the spec
 
 
@@ -27,7 +28,7 @@ def write_extractor(
 ) -> None:
     """`about` is kept beside the spec's colour order and mean, for people."""
     values = spec.to_json()
-    metadata = {**about, **{name: json.dumps(values[name]) for name in INPUT}}
+    metadata = {ABOUT: json.dumps(about | {name: values[name] for name in INPUT})}
     content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, save(content, metadata))
@@ -44,7 +45,8 @@ def spec_for(path: Path | None, spec: ClipSpec) -> ClipSpec:
         return spec
     metadata = _read(path)[1]
     try:
-        changes = {name: json.loads(metadata[name]) for name in INPUT if name in metadata}
+        told = json.loads(metadata.get(ABOUT, "{}"))
+        changes = {name: told[name] for name in INPUT if name in told}
         return ClipSpec.from_json(spec.to_json() | changes)
     except ValueError as error:
         raise RunError(f"{path} does not say what pixels it needs: {error}") from error

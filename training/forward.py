@@ -9,14 +9,19 @@ Shapes: B clips, K fragments, D feature channels, T' H' W' extent of a fragment'
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.fast_extractor import extract
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +33,17 @@ class Device:
     dtype: torch.dtype
 
     @classmethod
-    def best(cls) -> "Device":
-        if torch.cuda.is_available():
-            return cls("cuda", torch.bfloat16)
-        half = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        return cls("cpu", torch.bfloat16 if half else torch.float32)
+    def best(cls, precision: Precision = "auto") -> "Device":
+        """The GPU where there is one; auto is bfloat16 where it is quick."""
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        if precision == "auto":
+            half = kind == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        else:
+            half = precision == "bfloat16"
+        return cls(kind, torch.bfloat16 if half else torch.float32)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.kind == "cuda":
+        if self.kind == "cuda" and self.dtype != torch.float32:
             return torch.autocast("cuda", self.dtype)
         return contextlib.nullcontext()  # `extract` works in `dtype`; the head is small
 
@@ -53,12 +61,24 @@ def fragment_features(
 
 
 def features_by_fragment(
-    network: FragmentNetwork, fragments: Tensor, shown: Tensor, device: Device, *, frozen: bool
+    network: FragmentNetwork,
+    fragments: Tensor,
+    shown: Tensor,
+    device: Device,
+    *,
+    frozen: bool,
+    checkpointing: bool = False,
 ) -> Tensor:
-    """(B, K, L, H, W, 3) uint8 and (B, K) bool -> (B, used K, D, T', H', W')."""
+    """(B, K, L, H, W, 3) uint8 and (B, K) bool -> (B, used K, D, T', H', W').
+
+    With `checkpointing` an extractor keeps no activations; the backward pass computes them again.
+    """
+    compute = partial(fragment_features, device=device, frozen=frozen)
+    if checkpointing:
+        compute = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=False)
     return torch.stack(
         [
-            _shown_features(network, i, fragments[:, k], shown[:, k], device, frozen=frozen)
+            _shown_features(network, i, fragments[:, k], shown[:, k], device, compute)
             for i, k in enumerate(network.used)
         ],
         dim=1,
@@ -88,18 +108,17 @@ def _shown_features(
     fragments: Tensor,
     shown: Tensor,
     device: Device,
-    *,
-    frozen: bool,
+    compute: Callable[[C3DExtractor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     rows = shown.nonzero().squeeze(1)
     extractor = _extractor(network, index)
     if len(rows) == len(shown):
-        return fragment_features(extractor, fragments, network.mean, device, frozen=frozen)
+        return compute(extractor, fragments, network.mean)
     blank = _blank(network, index, device)
     features = blank.expand(len(shown), *blank.shape[1:])
     if len(rows) == 0:
         return features
-    seen = fragment_features(extractor, fragments[rows], network.mean, device, frozen=frozen)
+    seen = compute(extractor, fragments[rows], network.mean)
     return features.index_copy(0, rows, seen.to(features.dtype))
 
 

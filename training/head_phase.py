@@ -2,7 +2,8 @@
 Training of the head alone, on features that frozen extractors gave once.
 
 An epoch takes seconds. Every clip is kept in V variants (start shift and look); fragments are
-blanked by putting the extractor's answer to black frames in their place.
+blanked by putting the extractor's answer to black frames in their place. Of several processes
+each computes the features of all clips.
 
 Shapes: N clips, K fragments used, V variants, (D, T', H', W') a fragment's features.
 """
@@ -55,7 +56,10 @@ class HeadPhase:
         """Computes the features; `bar` shows how far it is."""
         self.trainee = trainee
         run, material = trainee.run, trainee.material
-        self.epochs = run.head_epochs
+        self.epochs, self.accumulate = run.head_epochs, 1
+        # A step has as many clips however many processes share them.
+        self._size = min(run.head_batch, len(material.training)) // trainee.processes.count
+        self.batches = trainee.steps(self._size)
         self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
         self._row = {int(clip): row for row, clip in enumerate(material.training)}
         variation = Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)
@@ -88,10 +92,6 @@ class HeadPhase:
             bar.update(number, len(batches), phase=title)
         return KeptFeatures(torch.cat(features), np.concatenate(starts), np.concatenate(shown))
 
-    @property
-    def batches(self) -> int:
-        return max(1, len(self._row) // self.trainee.run.head_batch)
-
     def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
         run, material = self.trainee.run, self.trainee.material
         order = np.random.default_rng([run.seed, 1, epoch]).permutation(material.training)
@@ -99,8 +99,10 @@ class HeadPhase:
             run.head_variants, size=len(order)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
+        processes = self.trainee.processes
         for number in range(first, self.batches):
-            part = slice(number * run.head_batch, (number + 1) * run.head_batch)
+            begin = (number * processes.count + processes.rank) * self._size
+            part = slice(begin, begin + self._size)
             clips = order[part]
             kept = [
                 (self._variants[variant], self._row[int(clip)])

@@ -81,14 +81,14 @@ class Objective:
     margin: float = MARGIN
     regression: bool = True
 
-    def __call__(self, predicted: Tensor, judged: Tensor, weights: Iterable[Tensor]) -> Loss:
+    def __call__(self, predicted: Tensor, judged: Tensor, penalty: Tensor) -> Loss:
+        """`penalty` is ‖w‖², see `weight_penalty`."""
         first = mse_loss(predicted, judged)
         second = ranking_loss(predicted, judged, self.margin)
         if self.alpha == "balance":
             alpha = balanced_alpha(predicted, judged, self.margin)
         else:
             alpha = predicted.new_tensor(self.alpha)
-        penalty = weight_penalty(weights) if self.beta else predicted.new_zeros(())
         total = alpha * second + self.beta * penalty
         if self.regression:
             total = total + first

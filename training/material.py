@@ -60,25 +60,30 @@ def open_material(
     target: Target = "final",
     validation: float,
     seed: int,
+    fold: tuple[int, int] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Material:
-    """Read, decode what is not cached, and split by seed.   Raises DataError."""
+    """Read, decode what is not cached, and split by seed.   Raises DataError.
+
+    Kept for validation is a share, or of `fold` (i, k) the i-th of k parts that make up the whole.
+    """
     clips = [clip for folder in folders for clip in read_clips(kind, Path(folder), "train")]
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
-    count = round(validation * len(clips))
-    if count < 2 or len(clips) - count < 2:
-        raise DataError(
-            f"{len(clips)} training clips, {count} of them for validation: need at least 2 each"
-        )
     order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
+    kept = order[: round(validation * len(clips))] if fold is None else order[fold[0] :: fold[1]]
+    training = np.setdiff1d(order, kept)
+    if min(len(kept), len(training)) < 2:
+        raise DataError(
+            f"{len(clips)} training clips, {len(kept)} of them for validation: need at least 2 each"
+        )
     decoded = open_cache(
         [clip.source for clip in clips],
         spec,
         cache or Path(folders[0]) / CACHE,
         progress=progress,
     )
-    return Material(spec, clips, decoded, judged, np.sort(order[count:]), np.sort(order[:count]))
+    return Material(spec, clips, decoded, judged, training, np.sort(kept))
 
 
 def judged_value(clip: JudgedClip, target: Target) -> float:

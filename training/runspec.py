@@ -12,6 +12,7 @@ from model_store.network import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec
 from training.augment import Augmentation
 from training.errors import RunError
+from training.forward import Precision
 from training.losses import MARGIN, Alpha, Objective
 
 Schedule = Literal["steps", "cosine"]
@@ -32,9 +33,14 @@ class RunSpec:
     """File of a pre-trained extractor that every fragment starts from."""
     base: str | None = None
     """NAME@VERSION of a published checkpoint that all weights start from instead."""
+    new_head: bool = False
+    """Of the base take the extractors only; they may be fewer, and the head starts anew."""
     seed: int = 0
     validation: float = 0.1
     """Share of the training split that is kept for choosing the best weights."""
+    folds: int | None = None
+    """k of a k-fold cross-validation: part `fold`, 0…k − 1, of the training split is kept."""
+    fold: int | None = None
 
     head_epochs: int = 0
     """Epochs of the head alone, on features of frozen extractors, before all is trained."""
@@ -44,6 +50,15 @@ class RunSpec:
     head_rate: float = 1e-3
     epochs: int
     batch: int
+    """Clips of a micro-batch in each process."""
+    accumulate: int = 1
+    """Micro-batches a step; the ranking loss uses the pairs of each."""
+    processes: int = 1
+    """That train together; the ranking loss uses pairs across them."""
+    precision: Precision = "auto"
+    """In which extractors compute; auto is bfloat16 where that is quick."""
+    checkpointing: bool = False
+    """Keep no activations of extractors; compute them again in the backward pass."""
     extractor_rate: float
     """Adam's learning rate for the extractors, and for the head:"""
     rate: float
@@ -84,11 +99,26 @@ class RunSpec:
 
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
+        require(bool(self.base) or not self.new_head, "a new head needs a base to be new to")
         require(
             self.teach == "judged" or self.network.target == "final",
             f"what is known is a final score, the network's target is {self.network.target}",
         )
+        require(
+            (self.folds is None and self.fold is None)
+            or (self.fold is not None and 0 <= self.fold < (self.folds or 0) >= 2),
+            f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k, at least 2",
+        )
         require(self.batch >= 2, f"batch is {self.batch}, need at least 2")
+        require(self.accumulate >= 1, f"accumulate is {self.accumulate}, need at least 1")
+        require(
+            not self.checkpointing or self.frozen_norm or self.network.normalisation == "none",
+            "with checkpointing batch statistics would be counted twice: need frozen_norm, or a"
+            " network without normalisation",
+        )
+        require(
+            self.regression or self.alpha != 0, "neither regression nor ranking: nothing to learn"
+        )
         require(self.epochs + self.head_epochs >= 1, "no epochs, need at least 1")
         require(min(self.epochs, self.head_epochs) >= 0, "epochs below 0")
         require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
@@ -112,6 +142,23 @@ class RunSpec:
             alpha=self.alpha, beta=self.beta, margin=self.margin, regression=self.regression
         )
 
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """(i, k) of a cross-validation."""
+        return None if self.folds is None or self.fold is None else (self.fold, self.folds)
+
+    @property
+    def terms(self) -> str:
+        """Of the loss, as the rows of Table 1 name them."""
+        if not self.regression:
+            return "ranking"
+        return "MSE" if self.alpha == 0 else "MSE + ranking"
+
+    @property
+    def fragments(self) -> tuple[int, ...]:
+        """Those that the network looks at."""
+        return self.network.fragments_used or tuple(range(self.clip.fragments))
+
     def to_json(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
@@ -122,14 +169,18 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunSpec":
-        return cls(
-            **values
-            | {
-                "data": tuple(values["data"]),
-                "clip": ClipSpec.from_json(values["clip"]),
-                "network": NetworkSpec.from_json(values["network"]),
-            }
-        )
+        """Raises RunError for the options of something else, as a pre-training."""
+        try:
+            return cls(
+                **values
+                | {
+                    "data": tuple(values["data"]),
+                    "clip": ClipSpec.from_json(values["clip"]),
+                    "network": NetworkSpec.from_json(values["network"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise RunError(f"these are no options of `train`: {error}") from error
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -16,6 +16,8 @@ from torch import Tensor
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads
 from training.batches import Batch, Batches
+from training.distributed import ALONE, Processes
+from training.errors import RunError
 from training.forward import Device, features_by_fragment, join
 from training.material import Material
 from training.runspec import RunSpec
@@ -44,14 +46,13 @@ class Phase(Protocol):
     epochs: int
     groups: list[dict[str, Any]]
     """Parameter groups with a `base` learning rate each."""
-
-    @property
-    def batches(self) -> int:
-        """Steps an epoch."""
-        ...
+    accumulate: int
+    """Micro-batches a step."""
+    batches: int
+    """Steps an epoch."""
 
     def inputs(self, epoch: int, first: int) -> Iterator[Any]:
-        """`Inputs` of the steps of an epoch from number `first` on."""
+        """`Inputs` of the micro-batches of an epoch from number `first` on."""
         ...
 
     def forward(self, inputs: Any) -> Outcome: ...
@@ -68,6 +69,7 @@ class Trainee:
     network: FragmentNetwork
     auxiliary: AuxiliaryHeads | None
     device: Device
+    processes: Processes = ALONE
 
     def wanted(
         self, clips: NDArray[np.int64], starts: NDArray[np.int64], shown: NDArray[np.bool_]
@@ -93,6 +95,7 @@ class Trainee:
                 batch.shown.to(self.device.kind),
                 self.device,
                 frozen=frozen,
+                checkpointing=self.run.checkpointing,
             )
 
     def score(self, features: Tensor) -> Tensor:
@@ -105,3 +108,10 @@ class Trainee:
         return Batches(
             cache=self.material.cache, spec=self.material.spec, clips=clips, size=size, **options
         )
+
+    def steps(self, clips: int) -> int:
+        """How many steps of `clips` clips in each process an epoch has.   Raises RunError."""
+        there, needed = len(self.material.training), clips * self.processes.count
+        if there < needed and self.processes.count * self.run.accumulate > 1:
+            raise RunError(f"{there} training clips, need {needed} for a step of all processes")
+        return max(1, there // needed)

@@ -4,7 +4,8 @@ Trains a `FragmentNetwork`: the head on features of frozen extractors first, the
 The rule: a step depends on the options, the data and its own number only (random choices are
 seeded by it), so a run killed at any moment and started again gives the losses of an
 uninterrupted one. The weights kept are those of the best validation, which is the highest
-Spearman minus share of always-the-mean's distance; the test split is not opened.
+Spearman minus share of always-the-mean's distance; the test split is not opened. Of several
+processes the first one validates, and writes all files.
 """
 
 import dataclasses
@@ -15,22 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
+from training.distributed import ALONE, Processes
 from training.errors import RunError
 from training.extractor_file import read_extractor
 from training.forward import Device
 from training.head_phase import HeadPhase
 from training.material import Material
 from training.metrics import mean_distance, spearman
-from training.record import Record
+from training.record import NoRecord, Record
 from training.run_folder import RunFolder, State
 from training.runspec import RunSpec
 from training.schedule import cosine_factor, steps_factor
+from training.step import Step, grouped
 from training.trainee import Phase, Trainee
 from training.whole_phase import WholePhase
 
@@ -52,7 +54,14 @@ class Position:
     step: int = 0
     """Steps made, over all phases."""
     seconds: float = 0.0
-    """Spent on them."""
+    """Spent on them, and of these:"""
+    waited: float = 0.0
+    """Seconds without data to work on."""
+
+    @property
+    def waiting(self) -> float:
+        """Share of the steps' time."""
+        return self.waited / self.seconds if self.seconds else 0.0
 
 
 class Trainer:
@@ -64,18 +73,20 @@ class Trainer:
         *,
         base: Checkpoint | None = None,
         save_every: float = 60.0,
+        processes: Processes = ALONE,
     ) -> None:
         """`base` is the checkpoint that `run.base` names.
 
         The state is saved every `save_every` seconds, and after every epoch.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
-        device = Device.best()
+        self.processes = processes
+        device = Device.best(run.precision)
         network = new_network(run, material, base).to(device.kind)
         auxiliary = new_auxiliary(run, material, network)
         if auxiliary is not None:
             auxiliary.to(device.kind)
-        self.trainee = Trainee(run, material, network, auxiliary, device)
+        self.trainee = Trainee(run, material, network, auxiliary, device, processes)
         self.position = Position()
         self.best = -math.inf
         self._saved = time.monotonic()
@@ -85,7 +96,8 @@ class Trainer:
         state = self.folder.load_state()
         if state is not None:
             self._restore(state)
-        with Record(self.folder.path, COLUMNS, self.position.step, bar) as record:
+        self.processes.wait()  # before the first one saves another state
+        with self._record(bar) as record:
             for number, epochs in enumerate((self.run.head_epochs, self.run.epochs)):
                 if number < self.position.phase:
                     continue
@@ -102,81 +114,51 @@ class Trainer:
                     self.position, phase=number + 1, epoch=0, batch=0
                 )
                 self._save(None)
+        self.processes.wait()
         return self.folder.load_best()[1]
 
-    def _phase(self, phase: Phase, optimiser: torch.optim.Optimizer, record: Record) -> None:
+    def _record(self, bar: Bar) -> Record | NoRecord:
+        if not self.processes.leads:
+            return NoRecord()
+        return Record(self.folder.path, COLUMNS, self.position.step, bar)
+
+    def _phase(
+        self, phase: Phase, optimiser: torch.optim.Optimizer, record: Record | NoRecord
+    ) -> None:
+        step = Step(self.trainee, phase, optimiser)
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
-            self._epoch(phase, epoch, optimiser, record)
-            validated = self._validate(phase, epoch)
-            now = time.monotonic()
-            title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-            record.epoch(self.position.step, title, validated, now - begun)
+            self._epoch(phase, epoch, step, record)
+            if self.processes.leads:
+                validated = self._validate(phase, epoch)
+                title = f"{phase.name} {epoch + 1}/{phase.epochs}"
+                record.epoch(self.position.step, title, validated, time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
 
-    def _epoch(
-        self, phase: Phase, epoch: int, optimiser: torch.optim.Optimizer, record: Record
-    ) -> None:
+    def _epoch(self, phase: Phase, epoch: int, step: Step, record: Record | NoRecord) -> None:
         position, total = self.position, phase.epochs * phase.batches
         title = f"{phase.name} {epoch + 1}/{phase.epochs}"
+        inputs = phase.inputs(epoch, position.batch * phase.accumulate)
         asked = time.monotonic()
-        for inputs in phase.inputs(epoch, position.batch):
+        for parts in grouped(inputs, phase.accumulate):
             got = time.monotonic()
             done = epoch * phase.batches + position.batch
-            figures = self._step(phase, optimiser, inputs, rate_factor(self.run, done, total))
+            figures = step(parts, position.step, rate_factor(self.run, done, total))
             position.step += 1
             position.batch += 1
             now = time.monotonic()
             spent = now - asked
             position.seconds += spent
-            speed = {"clips_per_s": len(inputs.clips) / spent, "waiting": (got - asked) / spent}
+            position.waited += got - asked
+            clips = sum(len(part.clips) for part in parts) * self.processes.count
+            speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
             record.step(position.step, figures, speed)
             shown = {name: figures[name] for name in ("loss", "alpha", "rate")}
             record.show(done + 1, total, title, shown | speed)
             if now - self._saved >= self.save_every:
-                self._save(optimiser)
+                self._save(step.optimiser)
             asked = time.monotonic()
-
-    def _step(
-        self,
-        phase: Phase,
-        optimiser: torch.optim.Optimizer,
-        inputs: Any,
-        factor: float,
-    ) -> dict[str, float]:
-        """One update with rates × `factor`; the figures of the log."""
-        for group in optimiser.param_groups:
-            group["lr"] = group["base"] * factor
-        torch.manual_seed((self.run.seed << 32) + self.position.step)
-        outcome = phase.forward(inputs)
-        loss = self.run.objective(
-            outcome.predicted, outcome.wanted, self.trainee.network.parameters()
-        )
-        total_loss = loss.total + outcome.auxiliary
-        optimiser.zero_grad(set_to_none=True)
-        total_loss.backward()  # type: ignore[no-untyped-call]
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.run.max_gradient or math.inf)
-        optimiser.step()
-        rates = [group["lr"] for group in optimiser.param_groups]
-        figures = {
-            "loss": total_loss.item(),
-            "regression": loss.regression.item(),
-            "ranking": loss.ranking.item(),
-            "alpha": loss.alpha.item(),
-            "penalty": loss.penalty.item(),
-            "auxiliary": outcome.auxiliary.item(),
-            "gradient": float(norm),
-            "extractor_rate": rates[0] if len(rates) > 1 else 0.0,
-            "rate": rates[min(1, len(rates) - 1)],
-        }
-        if not math.isfinite(figures["loss"]):
-            raise RunError(
-                f"the loss is {figures['loss']} at step {self.position.step + 1}: lower the"
-                " learning rates, or clip gradients (--max-gradient)"
-            )
-        return figures
 
     def _validate(self, phase: Phase, epoch: int) -> dict[str, float]:
         """Measure, and keep the weights if they are the best so far."""
@@ -206,6 +188,9 @@ class Trainer:
         return validated
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
+        self._saved = time.monotonic()
+        if not self.processes.leads:
+            return
         auxiliary = self.trainee.auxiliary
         self.folder.save_state(
             {
@@ -217,7 +202,6 @@ class Trainer:
                 "best": self.best,
             }
         )
-        self._saved = time.monotonic()
 
     def _restore(self, state: State) -> None:
         self.trainee.network.load_state_dict(state["network"])
@@ -239,18 +223,23 @@ def new_network(
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
     if base is not None:
-        load_base(network, base)
+        load_base(network, base, new_head=run.new_head)
     return network
 
 
-def load_base(network: FragmentNetwork, base: Checkpoint) -> None:
-    """Begin with all weights of a published checkpoint.   Raises RunError."""
+def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = False) -> None:
+    """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError."""
     name = f"{base.name}@{base.version}"
     if base.spec != network.clip_spec:
         raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
     try:
-        network.load_state_dict(base.network.state_dict())
-    except RuntimeError as error:
+        if new_head:
+            theirs = dict(zip(base.network.used, base.network.extractors, strict=True))
+            for k, extractor in zip(network.used, network.extractors, strict=True):
+                extractor.load_state_dict(theirs[k].state_dict())
+        else:
+            network.load_state_dict(base.network.state_dict())
+    except (KeyError, RuntimeError) as error:
         raise RunError(f"{name} is another network: {error}") from error
 
 

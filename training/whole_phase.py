@@ -21,7 +21,8 @@ class WholePhase:
     def __init__(self, trainee: Trainee) -> None:
         self.trainee = trainee
         run, network = trainee.run, trainee.network
-        self.epochs = run.epochs
+        self.epochs, self.accumulate = run.epochs, run.accumulate
+        self.batches = trainee.steps(run.batch * run.accumulate)
         self.groups = [
             {"params": list(network.extractors.parameters()), "base": run.extractor_rate},
             {"params": list(network.head.parameters()), "base": run.rate},
@@ -39,11 +40,8 @@ class WholePhase:
             ),
             seed=run.seed,
             epoch=epoch,
+            processes=self.trainee.processes,
         )
-
-    @property
-    def batches(self) -> int:
-        return len(self._epoch(0))
 
     def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
         return self._epoch(epoch).begin_at(first)

@@ -48,10 +48,35 @@ def test_score_as_json_adds_up(run, dive):
     assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
 
 
-def test_score_as_a_table(run, dive):
+def test_score_as_a_table_with_bars(run, dive):
     result = run("score", dive, "--engine", "torch")
     assert result.exit_code == 0
     assert "trained on simulated clips" in result.output
+    answer = json.loads(run("score", dive, "--engine", "torch", "--json").stdout)
+    largest = max(answer["fragments"], key=lambda fragment: abs(fragment["contribution"]))
+    [row] = [line for line in result.output.splitlines() if "█" * 12 in line]
+    assert f"{largest['contribution']:+.2f}" in row
+    assert f"{largest['start_s']:.1f}–{largest['end_s']:.1f}" in row
+    added = largest["contribution"] > 0
+    assert ("│" + "█" * 12 if added else "█" * 12 + "│") in row
+
+
+def test_several_clips_get_a_line_each_and_a_progress_bar(run, dive, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"not a video")
+    result = run("score", dive, tmp_path / "bad.mp4", dive, "--engine", "torch")
+    assert result.exit_code == 1
+    assert "3/3" in result.stderr or "100%" in result.stderr
+    assert "not a video" in result.stderr
+    lines = [line for line in result.stdout.splitlines() if ".mp4" in line]
+    assert len(lines) == 3
+    assert "cannot be scored" in lines[1]
+
+
+def test_strict_tells_a_script_that_somebody_should_look(run, dive):
+    assert run("score", dive, "--engine", "torch").exit_code == 0
+    result = run("score", dive, "--engine", "torch", "--strict")
+    assert result.exit_code == 3
+    assert "not_calibrated" in result.stdout
 
 
 def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
@@ -64,7 +89,13 @@ def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--action", "rowing"), ("--difficulty", "-1"), ("--checkpoint", "diving@7")]
+    "arguments",
+    [
+        ("--action", "rowing"),
+        ("--difficulty", "-1"),
+        ("--difficulty", "9"),
+        ("--checkpoint", "diving@7"),
+    ],
 )
 def test_a_bad_command_is_refused(run, dive, arguments):
     result = run("score", dive, *arguments)

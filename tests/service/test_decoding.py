@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ import pytest
 from model_store.clip import ClipLimits, load_clip
 from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
 from model_store.spec import DIVING
+from service import decoding
+from service.decode_worker import send
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
 from service.errors import DecoderFailed, DecoderTimeout
 from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
@@ -248,3 +251,53 @@ async def test_nothing_leaks() -> None:
                 await task
         await decode(decoders, clip_bytes())
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_progress_is_told_when_it_is_asked_for() -> None:
+    told: list[tuple[int, int]] = []
+    async with pool() as decoders:
+        for progress in (False, True):
+            assert not told
+            with tempfile.TemporaryFile() as file:
+                file.write(LARGE)
+                file.flush()
+                job = dataclasses.replace(JOB, progress=progress)
+                await decoders.decode(file.fileno(), job, lambda *frames: told.append(frames))
+    assert told == sorted(told)
+    assert told[-1] == (151, 151)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"done": -1, "of": 3}, {"done": "1", "of": 3}, {"done": 1}, {"done": 1, "of": 3, "x": 1}],
+    ids=["negative", "text", "missing", "more"],
+)
+async def test_progress_that_makes_no_sense_fails_the_clip(message: dict[str, Any]) -> None:
+    async with lying_worker() as (worker, connection):
+        send(connection, message)
+        with pytest.raises(DecoderFailed):
+            await worker.answer(lambda done, of: None)
+
+
+async def test_progress_without_end_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_MAX_PROGRESS", 5)
+    async with lying_worker() as (worker, connection):
+        for done in range(6):
+            send(connection, {"done": done, "of": 9})
+        with pytest.raises(DecoderFailed):
+            await worker.answer(lambda done, of: None)
+
+
+@asynccontextmanager
+async def lying_worker() -> AsyncIterator[tuple[Any, socket.socket]]:
+    """A worker whose messages the test writes."""
+    async with pool() as decoders:
+        [worker] = decoders._workers
+        await worker.ready()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        assert worker._socket is not None
+        worker._socket.close()
+        worker._socket = ours
+        with theirs:
+            yield worker, theirs

@@ -81,9 +81,9 @@ def application(
         settings=Settings(**settings),
         metrics=metrics,
         admit=admit,
-        admitted_path="/score",
+        admitted_paths=frozenset({"/score"}),
     )
-    return ExchangeMiddleware(app, metrics=metrics, counted_path="/score")
+    return ExchangeMiddleware(app, metrics=metrics, counted_paths=frozenset({"/score"}))
 
 
 def sample(app: ExchangeMiddleware, name: str, **labels: str) -> float:

@@ -16,6 +16,7 @@ STATUS = {
     store_errors.ClipTooLarge: 413,
     store_errors.UnusableClip: 422,
     store_errors.InvalidDifficulty: 422,
+    store_errors.InvalidPanel: 422,
     store_errors.InvalidTrim: 422,
     store_errors.CheckpointNotFound: 404,
     store_errors.CheckpointExists: 500,

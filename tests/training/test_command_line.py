@@ -56,6 +56,8 @@ def test_bad_annotations(tmp_path, command, text, message):
         (["--resize", "32x32", "--crop", "64x64"], "does not fit"),
         (["--start", "9"], "start is 9"),
         (["--epochs", "0"], "no epochs"),
+        (["--width", "9"], "width is 9"),
+        (["--width", "0.5", "--base", "diving"], "own width"),
     ],
 )
 def test_options_that_cannot_be(bright, tmp_path, options, message):
@@ -117,6 +119,12 @@ def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
     ).exit_code == 0  # fmt: skip
 
 
+def test_a_place_that_cannot_be_written_is_told(bright, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    output = told(call("train", "--data", bright, "--out", tmp_path / "file" / "run"))
+    assert "Not a directory" in output
+
+
 def test_help_is_quick():
     """It must not wait for PyTorch."""
     code = (
@@ -127,7 +135,7 @@ def test_help_is_quick():
     assert result.stderr == "\n"
     for command in (
         "simulate", "pretrain", "train", "evaluate", "publish", "baseline", "import-c3d",
-        "datasets check",
+        "datasets check", "report",
     ):  # fmt: skip
         told_by_help = call(*command.split(), "--help")
         assert told_by_help.exit_code == 0

@@ -99,10 +99,11 @@ def test_alpha_where_one_clip_is_pulled_both_ways():
 def test_objective_adds_its_parts():
     predicted, judged = random_scores(1)
     weights = [torch.full((2, 3), 2.0), torch.tensor([3.0])]
-    assert weight_penalty(weights).item() == 6 * 4 + 9
-    loss = Objective(alpha="balance", beta=0.1)(predicted, judged, weights)
+    penalty = weight_penalty(weights)
+    assert penalty.item() == 6 * 4 + 9
+    loss = Objective(alpha="balance", beta=0.1)(predicted, judged, penalty)
     expected = loss.regression + loss.alpha * loss.ranking + 0.1 * 33
     assert loss.total.item() == pytest.approx(expected.item())
     assert loss.alpha.item() == pytest.approx(balanced_alpha(predicted, judged).item())
-    ranking_only = Objective(alpha=0.5, beta=0.0, regression=False)(predicted, judged, weights)
+    ranking_only = Objective(alpha=0.5, beta=0.0, regression=False)(predicted, judged, penalty)
     assert ranking_only.total.item() == pytest.approx(0.5 * ranking_loss(predicted, judged).item())

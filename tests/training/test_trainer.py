@@ -25,7 +25,7 @@ from training.errors import RunError
 from training.head_phase import HeadPhase
 from training.metrics import spearman
 from training.run_folder import RunFolder
-from training.runspec import PRESETS, RunSpec
+from training.runspec import PRESETS, RunSpec, preset_clip
 from training.simulator.dataset import write_dataset
 from training.trainer import Trainer, load_extractor, new_network, rate_factor
 from training.whole_phase import WholePhase
@@ -156,7 +156,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
     log = folder.path / "log.csv"
     process = subprocess.Popen([sys.executable, "-c", RUN_AGAIN, str(folder.path)], cwd=ROOT)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and process.poll() is None:
             if log.exists() and len(log.read_text().splitlines()) > 5:
                 break
@@ -267,6 +267,16 @@ def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
     for name, tensor in network.state_dict().items():
         assert torch.equal(begun[name], tensor), name
 
+    last = dataclasses.replace(
+        run, network=dataclasses.replace(TINY, fragments_used=(1,)), base="x@1", new_head=True
+    )
+    fewer = new_network(last, material_of(run), base)
+    for name, tensor in fewer.extractors[0].state_dict().items():
+        assert torch.equal(tensor, network.extractors[1].state_dict()[name]), name
+    assert fewer.head.baseline != network.head.baseline
+    with pytest.raises(RunError, match="another network"):
+        new_network(dataclasses.replace(last, new_head=False), material_of(run), base)
+
     wider = dataclasses.replace(run, network=dataclasses.replace(TINY, head_channels=(5, 4)))
     padded = dataclasses.replace(run, clip=dataclasses.replace(run.clip, pad="start"))
     for other, message in ((wider, "another network"), (padded, "sees clips of")):
@@ -326,18 +336,36 @@ def test_the_paper_preset_is_the_papers_numbers():
     assert paper["schedule"] == "steps"
     assert defaults["shift"]
     assert paper["alpha"] == "balance"
-    assert paper["network"].dropout == 0.8
+    network = paper["network"]
+    assert (network.dropout, network.width, network.normalisation) == (0.8, 1.0, "none")
+    # Nothing that the paper does not have.
+    assert defaults["regression"]
+    assert (defaults["head_epochs"], defaults["accumulate"], paper["blanking"]) == (0, 1, 0)
+    assert not paper.keys() & {"flip", "colour", "zoom", "auxiliary", "max_gradient", "teach"}
+    assert (defaults["flip"], defaults["colour"], defaults["zoom"]) == (0, 0, 0)
+    assert (defaults["auxiliary"], defaults["max_gradient"]) == (0, None)
+    clip = preset_clip("paper", "diving")
+    assert (clip.crop, clip.frames, clip.max_start) == ((112, 112), 151, 5)
 
 
 def test_options_survive_json(run):
     assert RunSpec.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
+def test_options_of_something_else_are_refused(run):
+    values = run.to_json()
+    for wrong in ({**values, "steps": 4000}, {k: v for k, v in values.items() if k != "data"}):
+        with pytest.raises(RunError, match="no options of `train`"):
+            RunSpec.from_json(wrong)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
      {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
-     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")}],
+     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
+     {"new_head": True}, {"accumulate": 0}, {"folds": 3}, {"fold": 1},
+     {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
 )  # fmt: skip
 def test_impossible_options_are_refused(run, wrong):
     with pytest.raises(RunError):

@@ -61,7 +61,8 @@ def evaluate(
     """Measure a checkpoint on judged clips that it has not seen, as the service would score them.
 
     With --simulate a fifth as many counterfactual pairs are simulated too: two clips alike but
-    for one fault. They show whether the contributions point at it.
+    for one fault. They show whether the contributions point at it. Skating has no stages: what
+    is measured by stage is left out.
 
     Example: python -m training evaluate --checkpoint diving --simulate 300 --seed 7
     """
@@ -103,7 +104,7 @@ def evaluate(
                 clips = read_annotations(_simulated(action, simulate, seed, here / "clips"))
                 source = {"simulated": simulate, "seed": seed}
             evaluation = scored(clips, "scoring")
-            if simulate is not None and simulate >= FEWEST_FOR_PAIRS:
+            if simulate is not None and simulate >= FEWEST_FOR_PAIRS and scorer.spec.stages:
                 folder = _simulated(
                     action, simulate // 5, seed, here / "pairs", first=simulate, pairs=True
                 )
@@ -123,9 +124,10 @@ def _simulated(
     action: str, clips: int, seed: int, folder: Path, *, first: int = 0, pairs: bool = False
 ) -> Path:
     from training.errors import RunError
+    from training.simulator.actions import ACTIONS
     from training.simulator.dataset import write_dataset
 
-    if action not in ("diving", "vault"):
+    if action not in ACTIONS:
         raise RunError(f"there is no simulator for {action}, give --data")
     write_dataset(action, clips, seed, folder, first=first, pairs=pairs)
     return folder

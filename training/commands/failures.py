@@ -14,6 +14,6 @@ from training.errors import TrainingError
 def told() -> Iterator[None]:
     try:
         yield
-    except (TrainingError, ModelStoreError) as error:
+    except (TrainingError, ModelStoreError, OSError) as error:  # a full disk, no permission, …
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

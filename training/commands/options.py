@@ -3,7 +3,7 @@
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,18 @@ class Preset(StrEnum):
 class Teach(StrEnum):
     judged = "judged"
     known = "known"
+
+
+class LossTerms(StrEnum):
+    mse = "mse"
+    ranking = "ranking"
+    both = "both"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Pad(StrEnum):
@@ -69,6 +81,23 @@ SaveEvery = Annotated[
 ]
 
 
+def loss_terms(preset: float | str, terms: LossTerms | None, alpha: str | None) -> dict[str, Any]:
+    """Fields of `RunSpec`; `preset` is the α of a loss of which nothing is asked."""
+    try:
+        given = alpha if alpha is None or alpha == "balance" else float(alpha)
+    except ValueError as error:
+        raise RunError(f"alpha is {alpha!r}, need a number or balance") from error
+    if terms is None:
+        return {"alpha": preset if given is None else given}
+    if (given is not None) if terms == LossTerms.mse else given == 0:
+        raise RunError(f"alpha is {alpha}, which does not go with --loss {terms.value}")
+    if terms == LossTerms.mse:
+        return {"alpha": 0.0}
+    if terms == LossTerms.ranking:
+        return {"alpha": given or 1.0, "regression": False}
+    return {"alpha": given or preset or "balance"}
+
+
 def clip_spec(
     base: ClipSpec, resize: str | None, crop: str | None, pad: Pad | None, start: int | None
 ) -> ClipSpec:
@@ -80,6 +109,21 @@ def clip_spec(
         base = base.with_size(base.resize, extent(crop))
     changes = {"pad": None if pad is None else pad.value, "start": start}
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+
+
+def fragments_used(text: str, clip: ClipSpec) -> tuple[int, ...] | None:
+    """ "all" -> None, "last" -> its index alone, "3" -> (3,), "0,3" -> (0, 3)"""
+    if text == "all":
+        return None
+    if text == "last":
+        return (clip.fragments - 1,)
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words):
+        raise RunError(f"fragments are {text!r}, need all, last, or indices as 3 or 0,3")
+    used = tuple(sorted(set(map(int, words))))
+    if used[-1] >= clip.fragments:
+        raise RunError(f"fragments are {text!r}, the clip has 0…{clip.fragments - 1}")
+    return used
 
 
 def extent(text: str) -> tuple[int, int]:

@@ -13,14 +13,18 @@ from training.commands.options import (
     CropOption,
     DataOption,
     KindOption,
+    LossTerms,
     OutOption,
     PadOption,
+    Precision,
     Preset,
     ResizeOption,
     SaveEvery,
     StartOption,
     Teach,
     clip_spec,
+    fragments_used,
+    loss_terms,
 )
 from training.datasets.kinds import Kind
 
@@ -40,6 +44,12 @@ def train(
         str | None,
         typer.Option(help="Checkpoint to go on from: fine-tune it on your clips."),
     ] = None,
+    new_head: Annotated[
+        bool,
+        typer.Option(
+            "--new-head", help="Of the base take the extractors, for all --fragments or some."
+        ),
+    ] = False,
     store: Annotated[
         Path | None, typer.Option(envvar="SCORING_STORE", help="Its store; else the shipped one.")
     ] = None,
@@ -51,7 +61,26 @@ def train(
         int | None, typer.Option(min=1, help="Versions of a clip that the head alone sees.")
     ] = None,
     head_rate: Annotated[float | None, typer.Option(help="Its learning rate there.")] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help="Clips a batch.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Clips a micro-batch, in each process.")
+    ] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Micro-batches a step. The ranking loss uses the pairs of each micro-batch, over"
+            " all processes, and not those between micro-batches.",
+        ),
+    ] = 1,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the extractors; auto is bfloat16 where that is quick.")
+    ] = Precision.auto,
+    checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--checkpointing", help="Less memory: activations are computed again backwards."
+        ),
+    ] = False,
     extractor_rate: Annotated[float | None, typer.Option(help="Adam, for extractors.")] = None,
     rate: Annotated[float | None, typer.Option(help="Adam, for the head.")] = None,
     teach: Annotated[
@@ -61,6 +90,13 @@ def train(
             " the judges' noise; simulated clips know it."
         ),
     ] = Teach.judged,
+    fragments: Annotated[
+        str | None,
+        typer.Option(help="all, last, or indices from 0, as 3 or 0,3; the others stay blank."),
+    ] = None,
+    loss: Annotated[
+        LossTerms | None, typer.Option(help="Regression, ranking, or both; else as the preset.")
+    ] = None,
     alpha: Annotated[
         str | None, typer.Option(help="Weight of the ranking loss: a number, or balance.")
     ] = None,
@@ -82,8 +118,18 @@ def train(
     ] = None,
     max_gradient: Annotated[float | None, typer.Option(help="Norm to clip gradients to.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share dropped in the head.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Factor on the channels of C3D; of a base it is given.")
+    ] = None,
     validation: Annotated[
         float | None, typer.Option(help="Share of the training split, to choose weights by.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Cross-validate instead: so many runs, OUT/fold-0 and on."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(min=0, help="Of --folds this one only, in OUT itself.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order, draws and split.")] = 0,
     resize: ResizeOption = None,
@@ -101,20 +147,21 @@ def train(
     With --base the run begins with a checkpoint's weights and takes its clips and network; of
     the preset remain the rates and the like.
 
+    On several GPUs or machines start it by torchrun: `torchrun --nproc-per-node 4 -m training
+    train …`. All processes must see the data, the cache and OUT.
+
     Example: python -m training train --data data/diving --out runs/diving --extractor
     runs/diving-extractor/extractor.safetensors --head-epochs 30 --epochs 10
     """
     with told():
         from model_store.store import Store
-        from training.display import bar
+        from training.distributed import joined
         from training.errors import RunError
         from training.extractor_file import spec_for
-        from training.material import open_material
         from training.memory import keep_freed_memory
-        from training.run_folder import RunFolder
         from training.runspec import PRESETS, RunSpec, preset_clip
-        from training.summary import remember, remember_command, summarise
-        from training.trainer import Trainer
+        from training.session import Session
+        from training.session import told as summary
 
         keep_freed_memory()
         options: dict[str, Any] = dict(PRESETS[preset.value])
@@ -143,42 +190,41 @@ def train(
             options |= {"flip": 0.0, "colour": 0.0, "zoom": 0.0}
         elif augment:
             options |= {k: PRESETS["compact"][k] for k in ("flip", "colour", "zoom")}
-        if alpha is not None:
-            try:
-                options["alpha"] = alpha if alpha == "balance" else float(alpha)
-            except ValueError as error:
-                raise RunError(f"alpha is {alpha!r}, need a number or balance") from error
-        if dropout is not None:
-            options["network"] = dataclasses.replace(options["network"], dropout=dropout)
-        run = RunSpec(
-            data=tuple(map(str, data)),
-            kind=kind.value,
-            clip=spec_for(extractor, clip_spec(clips, resize, crop, pad, start)),
-            extractor=None if extractor is None else str(extractor),
-            base=None if based is None else f"{based.name}@{based.version}",
-            teach=teach.value,
-            seed=seed,
-            **options,
+        options |= loss_terms(options["alpha"], loss, alpha)
+        if width is not None and base is not None:
+            raise RunError("a base has its own width, leave --width out")
+        shape = {"dropout": dropout, "width": width}
+        options["network"] = dataclasses.replace(
+            options["network"], **{k: v for k, v in shape.items() if v is not None}
         )
-        folder = RunFolder(out)
-        folder.open(run.to_json())
-        with bar("clips") as shown:
-            material = open_material(
-                run.data,
-                run.clip,
-                kind=run.kind,
-                target=run.network.target,
-                validation=run.validation,
-                seed=seed,
-                cache=cache,
-                progress=lambda done, total: shown.update(done, total, phase="decoding"),
+        clip = spec_for(extractor, clip_spec(clips, resize, crop, pad, start))
+        if fragments is not None:
+            options["network"] = dataclasses.replace(
+                options["network"], fragments_used=fragments_used(fragments, clip)
             )
-        remember_command(folder)
-        remember(folder, summarise(material, run.data, folder))
-        with bar("steps") as shown:
-            trainer = Trainer(run, material, folder, base=based, save_every=save_every)
-            best = trainer.train(shown)
-        typer.echo(
-            f"best validation: Spearman {best['spearman']:.4f}, mean distance"
-            f" {best['mean_distance']:.3f} points"
-        )
+        with joined() as processes:
+            run = RunSpec(
+                data=tuple(map(str, data)),
+                kind=kind.value,
+                clip=clip,
+                extractor=None if extractor is None else str(extractor),
+                base=None if based is None else f"{based.name}@{based.version}",
+                new_head=new_head,
+                teach=teach.value,
+                seed=seed,
+                folds=folds,
+                fold=0 if folds is not None and fold is None else fold,
+                accumulate=accumulate,
+                processes=processes.count,
+                precision=precision.value,
+                checkpointing=checkpointing,
+                **options,
+            )
+            session = Session(based, cache, save_every, processes)
+            if folds is None or fold is not None:
+                best = [session.train(run, out)]
+            else:
+                each = (dataclasses.replace(run, fold=k) for k in range(folds))
+                best = [session.train(part, out / f"fold-{part.fold}") for part in each]
+            if processes.leads:
+                typer.echo(summary(best))

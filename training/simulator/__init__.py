@@ -1,4 +1,4 @@
-"""Simulated diving and vault: rendered clips of which every fault and its cost are known."""
+"""Simulated dives, vaults and programmes on ice of which every fault and its cost are known."""
 
 from training.simulator.clip import SimulatedClip, simulate_clip
 from training.simulator.dataset import write_dataset

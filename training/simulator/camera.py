@@ -5,17 +5,21 @@ Cameras know the faultless path (`Motion.followed`) alone, so that no fault move
 Screen axes: right and up in body heights before the zoom; pixels count right and down.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.spec import SKATING
 from training.simulator.body import Floats
-from training.simulator.looks import HEIGHT, WIDTH, Looks
+from training.simulator.looks import FPS, HEIGHT, WIDTH, Looks
 
 Offsets = NDArray[np.int64]
 
 LOWEST = 0.42  # height at which a camera that follows a dive stops, to show the splash
+SKATER_HEIGHT = 0.62  # above the ice, that a camera keeps in the middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,17 @@ class Shot:
         return int(left), int(top), int(right) + WIDTH, int(bottom) + HEIGHT
 
 
-def follow(view: View, path: Floats, frames: range, rng: np.random.Generator) -> Shot:
+def follow(
+    view: View, path: Floats, frames: range, rng: np.random.Generator, *, fps: float = FPS
+) -> Shot:
     """A shot that keeps up with the path (T, 3), late and not quite steadily."""
     target = view.project(path)[:, :2]
-    window = 9
+    window = max(round(0.3 * fps), 2)
     padded = np.concatenate((np.repeat(target[:1], window, axis=0), target, target[-1:]))
     kernel = np.ones(window) / window
     late = np.stack([np.convolve(padded[:, i], kernel, mode="valid") for i in (0, 1)], axis=-1)
     smooth = late[1 : len(target) + 1] * 0.3 + target * 0.7
-    t = np.arange(len(target))[:, None] / 30.0
+    t = np.arange(len(target))[:, None] / fps
     wobble = 3.5 * np.sin(2 * np.pi * rng.uniform(0.2, 0.9, 2) * t + rng.uniform(0, 6.3, 2))
     offset = rng.uniform((-12, -8), (12, 8))
     centre = smooth + wobble + offset
@@ -113,4 +119,21 @@ def vault_shots(
         follow(view, followed, range(first), rng),
         stand(view, table, range(first, second)),
         follow(view, followed, range(second, frames), rng),
+    ]
+
+
+def skating_shots(
+    looks: Looks, followed: Floats, starts: Sequence[int], rng: np.random.Generator
+) -> list[Shot]:
+    """One shot, or cuts at some of the elements' `starts` to a view from nearer or further up."""
+    frames, fps = len(followed), float(SKATING.fps)
+    ground = followed * (1, 0, 1) + (0, SKATER_HEIGHT, 0)
+    near = View(looks.yaw, looks.pitch, looks.zoom)
+    if looks.camera == "follows":
+        return [follow(near, ground, range(frames), rng, fps=fps)]
+    wide = View(-looks.yaw, looks.pitch + 4, looks.zoom * 0.8)
+    cuts = sorted(rng.choice(starts, size=len(starts) // 2, replace=False).tolist())
+    return [
+        follow((near, wide)[n % 2], ground, range(begin, end), rng, fps=fps)
+        for n, (begin, end) in enumerate(itertools.pairwise((0, *cuts, frames)))
     ]

@@ -12,6 +12,7 @@ from training.simulator.dataset import OFFICIAL_TEST_SHARE, write_dataset
 class Action(StrEnum):
     DIVING = "diving"
     VAULT = "vault"
+    SKATING = "skating"
 
 
 def simulate(
@@ -26,7 +27,9 @@ def simulate(
     first: Annotated[int, typer.Option(min=0, help="Index of the first clip.")] = 0,
     pairs: Annotated[
         bool,
-        typer.Option("--pairs", help="Render every clip twice, alike but for one fault."),
+        typer.Option(
+            "--pairs", help="Render every clip twice, alike but for one fault in one part."
+        ),
     ] = False,
     test_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the clips, the last ones, for testing.")
@@ -40,9 +43,12 @@ def simulate(
 ) -> None:
     """Render clips of a simulated athlete of which every fault and its cost are known.
 
-    OUT becomes a data set folder: annotations.csv, clips/NNNNN.mp4 (320×240, 30 fps) and
-    tracks/NNNNN.npz (joints and what is to be seen, per frame). The same seed gives the same
-    clips. With --sheet alone nothing but the contact sheet is made.
+    OUT becomes a data set folder: annotations.csv, clips/NNNNN.mp4 (320×240; 30 frames a second,
+    skating 4.8) and tracks/NNNNN.npz (joints and what is to be seen, per frame). The same seed
+    gives the same clips. With --sheet alone nothing but the contact sheet is made.
+
+    A dive and a vault have stages; a skating programme has seven to twelve elements instead, and
+    annotations.csv lists them with their base values, faults and deductions.
 
     Example: python -m training simulate --action diving --clips 370 --seed 0 --out data/diving
     """

@@ -25,9 +25,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from training.simulator.actions import ACTIONS
 from training.simulator.clip import simulate_clip
-from training.simulator.faults import fault, possible
-from training.simulator.plan import Plan, draw_plan
+from training.simulator.faults import Fault
+from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 from training.simulator.video import write_video
 
@@ -46,7 +47,7 @@ class Take:
     index: int
     faults: dict[str, float]
     pair: dict[str, str | int]
-    """pair, fault, stage, role; empty outside pairs."""
+    """pair, fault, stage (of a programme: element), role; empty outside pairs."""
 
     @property
     def video(self) -> str:
@@ -70,7 +71,7 @@ def write_dataset(
 ) -> Path:
     """Render clips first…first + clips − 1 of `seed` into a folder -> its annotations.csv.
 
-    With `pairs` every clip is rendered twice, alike but for one fault in one stage. The last
+    With `pairs` every clip is rendered twice, alike but for one fault in one part. The last
     clips, a share of `test_share`, are the test split. Raises FileExistsError for a folder that
     holds something else.
     """
@@ -117,23 +118,21 @@ def _takes(action: str, clips: int, seed: int, first: int, pairs: bool) -> Itera
         if not pairs:
             yield Take(i, action, seed, index, {}, {})
             continue
-        kind, clean, faulty = draw_pair(action, seed, index)
-        about: dict[str, str | int] = {
-            "pair": i,
-            "fault": kind,
-            "stage": fault(action, kind).stage,
-        }
+        wrong, clean, faulty = draw_pair(action, seed, index)
+        about: dict[str, str | int] = {"pair": i, "fault": wrong.kind, "stage": wrong.stage}
         yield Take(2 * i, action, seed, index, clean, about | {"role": "clean"})
         yield Take(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"})
 
 
-def draw_pair(action: str, seed: int, index: int) -> tuple[str, dict[str, float], dict[str, float]]:
-    """A kind of fault that the routine can show, and the overrides without and with it."""
+def draw_pair(
+    action: str, seed: int, index: int
+) -> tuple[Fault, dict[str, float], dict[str, float]]:
+    """A fault that the performance can show, and the overrides without and with it."""
     rng = stream(seed, index, "pair")
-    choices = possible(action, draw_plan(action, seed, index).routine.position)
-    kind = choices[rng.integers(len(choices))]
-    clean = dict.fromkeys((kind, *fault(action, kind).rivals), 0.0)
-    return kind, clean, clean | {kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
+    choices = ACTIONS[action].draw(seed, index).faults
+    wrong = choices[rng.integers(len(choices))]
+    clean = dict.fromkeys((wrong.kind, *wrong.rivals), 0.0)
+    return wrong, clean, clean | {wrong.kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
 
 
 def _render(takes: list[Take], out: Path, workers: int | None) -> None:
@@ -168,7 +167,7 @@ def _render(takes: list[Take], out: Path, workers: int | None) -> None:
 def render(take: Take, out: Path) -> None:
     """Write one clip and its track; each file appears only when it is whole."""
     clip = simulate_clip(take.action, take.seed, take.index, faults=take.faults)
-    write_video(out / take.video, clip.frames, crf=clip.looks.crf)
+    write_video(out / take.video, clip.frames, fps=ACTIONS[take.action].fps, crf=clip.looks.crf)
     track = out / take.track
     partial = track.with_name(track.name + ".part")
     with partial.open("wb") as file:
@@ -179,31 +178,20 @@ def render(take: Take, out: Path) -> None:
 
 
 def _row(take: Take, split: str) -> dict[str, Any]:
-    plan = draw_plan(take.action, take.seed, take.index, faults=take.faults)
+    plan = ACTIONS[take.action].draw(take.seed, take.index, faults=take.faults)
     return {"clip": take.video, "split": split} | describe(plan) | take.pair
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """A plan as columns of annotations.csv."""
-    routine = plan.routine
+def describe(plan: Performance) -> dict[str, Any]:
+    """A performance as columns of annotations.csv."""
     return {
         "score": f"{plan.score:.3f}",
-        "difficulty": routine.difficulty,
+        "difficulty": plan.difficulty,
         "execution": f"{plan.execution:.3f}",
         "marks": " ".join(f"{mark:.1f}" for mark in plan.marks),
         "seed": plan.seed,
         "index": plan.index,
-        "routine": routine.code,
-        "group": routine.group,
-        "position": routine.position,
-        "somersaults": routine.somersaults,
-        "twists": routine.twists,
-        "frames": plan.frames,
-        "stage_starts": " ".join(map(str, plan.stage_starts)),
-        "true_score": f"{plan.true_score:.4f}",
-        **{f"deduction_{stage}": f"{d:.4f}" for stage, d in plan.deductions.items()},
-        **{f"fault_{kind}": f"{s:.4f}" for kind, s in plan.severities.items()},
-    }
+    } | plan.columns()
 
 
 def _write_annotations(out: Path, rows: list[dict[str, Any]]) -> Path:

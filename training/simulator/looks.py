@@ -26,6 +26,32 @@ _SUITS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
+_BOOTS: tuple[Colour, ...] = ((226, 226, 226), (40, 36, 36), (190, 150, 118))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Habits:
+    """How an action is filmed, and what its athletes wear."""
+
+    cameras: dict[Camera, float]
+    """Share of the clips that each films."""
+    zoom: tuple[float, float] = (126, 160)
+    yaw: tuple[float, float] = (-16, 20)
+    pitch: tuple[float, float] = (4, 12)
+    behind: float = 0.0
+    """Share of the clips seen from behind the athlete."""
+    legs_covered: float = 0.35
+
+
+_HABITS = {
+    "diving": _Habits(cameras={"stands": 0.2, "follows": 0.35, "cuts": 0.45}, legs_covered=0.15),
+    "vault": _Habits(cameras={"stands": 0.3, "follows": 0.7}, behind=0.35),
+    "skating": _Habits(
+        cameras={"follows": 0.5, "cuts": 0.5}, zoom=(98, 124), yaw=(-4, 4), pitch=(7, 12)
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
     camera: Camera
@@ -46,6 +72,8 @@ class Looks:
     trim: Colour
     """Front of the suit."""
     legs_covered: bool
+    feet: Colour
+    """Skin, or boots."""
     indoor: bool
     gain: Colour
     """Exposure times white balance."""
@@ -60,12 +88,8 @@ class Looks:
 
 def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None = None) -> Looks:
     """Looks of one clip; `camera` overrides the drawn one without changing anything else."""
-    diving = action == "diving"
-    drawn: Camera = (
-        ("stands", "follows", "cuts")[rng.choice(3, p=(0.2, 0.35, 0.45))]
-        if diving
-        else ("stands", "follows")[rng.choice(2, p=(0.3, 0.7))]
-    )
+    habits = _HABITS[action]
+    drawn = tuple(habits.cameras)[rng.choice(len(habits.cameras), p=[*habits.cameras.values()])]
     chosen = camera or drawn
     stands = chosen == "stands"
     scale, lift = rng.random(2)
@@ -73,13 +97,14 @@ def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None =
     red, green, blue = (float(exposure * (1 + b)) for b in balance)
     skin, hair = _SKINS[rng.integers(len(_SKINS))], _HAIR[rng.integers(len(_HAIR))]
     suit, trim = (_SUITS[i] for i in rng.choice(len(_SUITS), size=2, replace=False))
-    behind = not diving and rng.random() < 0.35
-    yaw = rng.uniform(28, 48) if behind else rng.uniform(-16, 20)
+    behind = habits.behind > 0 and rng.random() < habits.behind
+    yaw = rng.uniform(28, 48) if behind else rng.uniform(*habits.yaw)
+    widest, nearest = (100, 112) if stands else habits.zoom
     return Looks(
         camera=chosen,
-        zoom=100 + 12 * scale if stands else 126 + 34 * scale,
+        zoom=widest + (nearest - widest) * scale,
         yaw=float(yaw),
-        pitch=float(rng.uniform(4, 12)),
+        pitch=float(rng.uniform(*habits.pitch)),
         overhead_pitch=float(rng.uniform(50, 66)),
         mirrored=bool(rng.random() < 0.5),
         platform=3.6 + 1.0 * lift,
@@ -88,7 +113,7 @@ def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None =
         hair=hair,
         suit=suit,
         trim=trim,
-        legs_covered=bool(rng.random() < (0.15 if diving else 0.35)),
+        legs_covered=bool(rng.random() < habits.legs_covered),
         indoor=bool(rng.random() < 0.7),
         gain=(red, green, blue),
         gamma=float(rng.uniform(0.85, 1.2)),
@@ -97,6 +122,7 @@ def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None =
         pan_blur=float(rng.uniform(0.2, 0.6)),
         overlay=bool(rng.random() < 0.5),
         crf=int(rng.integers(20, 30)),
+        feet=_BOOTS[rng.integers(len(_BOOTS))] if action == "skating" else skin,
     )
 
 

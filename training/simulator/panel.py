@@ -13,6 +13,8 @@ from training.simulator.statistics import real_statistics
 
 DIVING_JUDGES = 7
 VAULT_JUDGES = 5
+SKATING_JUDGES = 9
+SKATING_SPREAD = 0.3  # marks
 VAULT_SPREAD = 0.1  # points of E; panels of the code give tenths and rarely differ by 0.3
 
 
@@ -45,3 +47,17 @@ def vault_execution(marks: Sequence[float]) -> float:
     if len(marks) != VAULT_JUDGES:
         raise ValueError(f"{len(marks)} marks, a vault panel gives {VAULT_JUDGES}")
     return round(sum(sorted(marks)[1:4]) / 3, 3)
+
+
+def skating_marks(level: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Nine marks 0–10 in quarters around `level`."""
+    bias, noise = rng.standard_normal((2, SKATING_JUDGES))
+    given = level + SKATING_SPREAD * (0.6 * bias + 0.8 * noise)
+    return tuple(float(m) for m in np.clip(np.round(given * 4) / 4, 0, 10))
+
+
+def skating_execution(marks: Sequence[float]) -> float:
+    """Mean of the middle seven of nine: the highest and the lowest are dropped."""
+    if len(marks) != SKATING_JUDGES:
+        raise ValueError(f"{len(marks)} marks, a skating panel gives {SKATING_JUDGES}")
+    return round(sum(sorted(marks)[1:8]) / 7, 3)

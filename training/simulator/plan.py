@@ -1,24 +1,27 @@
 """
-Everything about a simulated routine that is known before a pixel is drawn.
+Everything about a simulated dive or vault that is known before a pixel is drawn.
 
 A plan is drawn in well under a millisecond, so distributions are checked without rendering.
 deductions are points of the final score, noise-free: perfect_score − their sum = true_score;
 the judges' score scatters around true_score.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from model_store.spec import SPECS
-from training.simulator.faults import FAULTS, draw_severities, fault, without_rivals
+from training.simulator.faults import FAULTS, Fault, draw_severities, overridden, possible
 from training.simulator.panel import (
     diving_execution,
     diving_marks,
     vault_execution,
     vault_marks,
 )
+from training.simulator.performance import Performance
 from training.simulator.routines import Routine, draw_routine, routines
 from training.simulator.seeds import stream
 
@@ -33,34 +36,59 @@ _CLIP = {"diving": (100, 151), "vault": (75, 100)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    action: str
-    seed: int
-    index: int
+class Plan(Performance):
+    """Of a dive or a vault: one routine, whose parts are the stages of the spec."""
+
     routine: Routine
-    severities: dict[str, float]
-    """By kind of fault, 0…1; every kind of the action."""
-    fault_costs: dict[str, float]
-    """By kind, points of the final score, noise-free."""
-    deductions: dict[str, float]
-    """By stage of the spec, points of the final score, noise-free."""
-    marks: tuple[float, ...]
-    execution: float
-    score: float
-    """As announced: the panel's execution × or + difficulty."""
-    perfect_score: float
     stage_starts: tuple[int, ...]
-    frames: int
 
     @property
-    def true_score(self) -> float:
-        """What a panel without bias and noise would give."""
-        return self.perfect_score - sum(self.deductions.values())
+    def difficulty(self) -> float:
+        return self.routine.difficulty
+
+    @property
+    def title(self) -> str:
+        return self.routine.code
+
+    @property
+    def parts(self) -> dict[str, range]:
+        bounds = itertools.pairwise((*self.stage_starts, self.frames))
+        return {
+            stage: range(*bound)
+            for stage, bound in zip(SPECS[self.action].stages, bounds, strict=True)
+        }
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        return possible(self.action, self.routine.position)
 
     def stage_range(self, stage: str) -> range:
         """Frames of a stage."""
-        i = SPECS[self.action].stages.index(stage)
-        return range(*(*self.stage_starts, self.frames)[i : i + 2])
+        return self.parts[stage]
+
+    def moments(self, count: int) -> list[int]:
+        """As many of every stage, so that each is to be seen."""
+        each = count // len(self.parts)
+        return [
+            int(t)
+            for part in self.parts.values()
+            for t in np.linspace(part.start, part.stop, each + 2)[1:-1]
+        ]
+
+    def columns(self) -> dict[str, Any]:
+        routine = self.routine
+        return {
+            "routine": routine.code,
+            "group": routine.group,
+            "position": routine.position,
+            "somersaults": routine.somersaults,
+            "twists": routine.twists,
+            "frames": self.frames,
+            "stage_starts": " ".join(map(str, self.stage_starts)),
+            "true_score": f"{self.true_score:.4f}",
+            **{f"deduction_{stage}": f"{d:.4f}" for stage, d in self.deductions.items()},
+            **{f"fault_{kind}": f"{s:.4f}" for kind, s in self.severities.items()},
+        }
 
 
 def draw_plan(
@@ -76,14 +104,10 @@ def draw_plan(
         raise ValueError(f"action is {action!r}, there are {sorted(FAULTS)}")
     drawn = draw_routine(action, stream(seed, index, "routine"))
     routine = routines(action)[code] if code is not None else drawn
-    severities = draw_severities(action, routine.position, stream(seed, index, "faults"))
-    for kind, severity in (faults or {}).items():
-        if not 0 <= severity <= 1:
-            raise ValueError(f"severity of {kind} is {severity}, need 0…1")
-        for rival in fault(action, kind).rivals if severity else ():
-            severities[rival] = 0.0
-        severities[kind] = float(severity)
-    severities = without_rivals(action, severities)
+    severities = draw_severities(
+        FAULTS[action], stream(seed, index, "faults"), position=routine.position
+    )
+    severities = overridden(FAULTS[action], severities, faults or {})
 
     costs = {f.kind: f.weight * severities[f.kind] for f in FAULTS[action]}
     spared = PERFECT[action] - WORST[action]

@@ -32,7 +32,7 @@ def _limbs() -> tuple[Capsule, ...]:
             Capsule(f"chest_{s}", f"hip_{s}", 0.066, 0.060, "suit"),
             Capsule(f"hip_{s}", f"knee_{s}", 0.068, 0.048, "thigh"),
             Capsule(f"knee_{s}", f"ankle_{s}", 0.048, 0.031, "leg"),
-            Capsule(f"ankle_{s}", f"toe_{s}", 0.030, 0.020, "skin"),
+            Capsule(f"ankle_{s}", f"toe_{s}", 0.030, 0.020, "feet"),
             Capsule(f"shoulder_{s}", f"elbow_{s}", 0.042, 0.034, "skin"),
             Capsule(f"elbow_{s}", f"hand_{s}", 0.034, 0.024, "skin"),
         ]
@@ -58,6 +58,7 @@ class BodyPainter:
         red, green, blue = looks.skin
         palette: dict[str, Colour] = {
             "skin": looks.skin,
+            "feet": looks.feet,
             "hair": looks.hair,
             "suit": looks.suit,
             "trim": looks.trim,

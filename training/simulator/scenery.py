@@ -1,10 +1,13 @@
-"""The places: a pool with its platform, from the side and from above; a gymnastics hall."""
+"""The places: a pool from the side and from above, a gymnastics hall; the rink is in `rink.py`."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from training.simulator.camera import Shot
 from training.simulator.canvas import Canvas
 from training.simulator.looks import Colour, Looks, Pixels, graded
+from training.simulator.rink import paint_rink
 
 _BANNERS: tuple[Colour, ...] = (
     (24, 50, 130), (200, 205, 215), (20, 110, 130), (90, 100, 120), (12, 24, 60), (60, 120, 180),
@@ -20,12 +23,7 @@ MAT_HEIGHT = 0.10
 def paint(action: str, shot: Shot, looks: Looks, rng: np.random.Generator) -> Pixels:
     """The backdrop of a shot, from the left and top of its bounds, graded."""
     canvas = Canvas(shot.view, shot.bounds(), rng)
-    if action == "vault":
-        _gym(canvas, looks)
-    elif shot.view.pitch > _OVERHEAD:
-        _water_from_above(canvas)
-    else:
-        _pool(canvas, looks)
+    _PLACES[action](canvas, looks)
     return graded(canvas.pixels, looks)
 
 
@@ -35,6 +33,9 @@ def _water_colour(rng: np.random.Generator) -> Colour:
 
 
 def _pool(canvas: Canvas, looks: Looks) -> None:
+    if canvas.view.pitch > _OVERHEAD:
+        _water_from_above(canvas)
+        return
     rng = canvas.rng
     sine = float(np.sin(np.deg2rad(canvas.view.pitch)))
     far = (5.0 + 2.5 * rng.random()) * sine  # screen height of the pool's far edge
@@ -158,3 +159,10 @@ def _gym(canvas: Canvas, looks: Looks) -> None:
     canvas.box((-0.12, 0.12), (0.0, TABLE_HEIGHT - 0.2), (-0.12, 0.12), (90, 92, 98))
     pad: Colour = (196, 176, 140) if rng.random() < 0.5 else (60, 90, 170)
     canvas.box((-half, half), (TABLE_HEIGHT - 0.2, TABLE_HEIGHT), (-0.28, 0.28), pad)
+
+
+_PLACES: dict[str, Callable[[Canvas, Looks], None]] = {
+    "diving": _pool,
+    "vault": _gym,
+    "skating": lambda canvas, _: paint_rink(canvas),
+}

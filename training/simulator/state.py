@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from training.simulator.body import COCO, POINT, Floats
 from training.simulator.looks import HEIGHT, WIDTH
 from training.simulator.motion import Motion
-from training.simulator.plan import Plan
+from training.simulator.performance import Performance
 
 _MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]  # left becomes right
 
 
 def coco_joints(
-    plan: Plan, motion: Motion, pixels: Floats, seen: NDArray[np.bool_], *, mirrored: bool
+    plan: Performance, motion: Motion, pixels: Floats, seen: NDArray[np.bool_], *, mirrored: bool
 ) -> NDArray[np.float32]:
     """(T, J, 3) pixels -> (T, 17, 2), 0…1; NaN outside the picture and under water."""
     order = [POINT[name] for name in COCO]
@@ -32,7 +32,7 @@ def coco_joints(
 
 
 def describe_state(
-    plan: Plan, motion: Motion, seen: NDArray[np.bool_], *, mirrored: bool
+    plan: Performance, motion: Motion, seen: NDArray[np.bool_], *, mirrored: bool
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """-> (T, S) values and their names."""
     pose, points = motion.pose, motion.points

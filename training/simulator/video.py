@@ -1,11 +1,12 @@
 """
-Frames to an H.264 mp4 of 320×240 at 30 fps, the same bytes every time.
+Frames to an H.264 mp4, the same bytes every time.
 
 With x264's defaults the bytes depend on where buffers happen to lie in memory, even on one thread;
 `cpu-independent` takes only the routines that compute alike everywhere.
 """
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,7 +15,9 @@ from av.video.reformatter import VideoReformatter
 from training.simulator.looks import FPS, Pixels
 
 
-def write_video(path: Path, frames: Pixels, *, crf: int = 23) -> None:
+def write_video(
+    path: Path, frames: Pixels, *, fps: Fraction = Fraction(FPS), crf: int = 23
+) -> None:
     """(T, H, W, 3) RGB frames to `path`, which appears only when it is whole."""
     partial = path.with_name(path.name + ".part")
     height, width = frames.shape[1:3]
@@ -22,7 +25,7 @@ def write_video(path: Path, frames: Pixels, *, crf: int = 23) -> None:
     with av.open(str(partial), mode="w", format="mp4") as container:
         stream = container.add_stream(
             "libx264",
-            rate=FPS,
+            rate=fps,
             options={
                 "crf": str(crf),
                 "preset": "veryfast",

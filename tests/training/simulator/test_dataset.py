@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from training.simulator.command import simulate
 from training.simulator.dataset import draw_pair, write_dataset
-from training.simulator.faults import fault
+from training.simulator.faults import FAULTS, fault
 from training.simulator.plan import draw_plan
 
 
@@ -89,7 +89,7 @@ def test_pairs_differ_in_one_fault(tmp_path):
     for clean, faulty in zip(table[::2], table[1::2], strict=True):
         assert (clean["role"], faulty["role"]) == ("clean", "faulty")
         assert clean["pair"] == faulty["pair"]
-        assert clean["stage"] == fault("vault", clean["fault"]).stage
+        assert clean["stage"] == fault(FAULTS["vault"], clean["fault"]).stage
         kinds = [name for name in clean if name.startswith("fault_")]
         differ = [name for name in kinds if clean[name] != faulty[name]]
         assert differ == [f"fault_{clean['fault']}"]
@@ -97,7 +97,7 @@ def test_pairs_differ_in_one_fault(tmp_path):
 
 
 def test_pairs_cover_every_kind():
-    drawn = {draw_pair("diving", 0, i)[0] for i in range(200)}
+    drawn = {draw_pair("diving", 0, i)[0].kind for i in range(200)}
     assert len(drawn) == 9
 
 

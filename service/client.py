@@ -1,0 +1,216 @@
+"""
+The service's calls for Python programs. One file that needs httpx and nothing of this project:
+import it, or copy it.
+
+    with ScoringClient("http://127.0.0.1:8000", key="…") as client:
+        answer = client.score("dive.mp4", difficulty=3.3, marks=[8.5, 8, 8, 8.5, 9, 8, 8])
+        print(answer["score"], answer["interval"], answer["panel"]["total"])
+
+Answers are the service's JSON as dictionaries; `/docs` of a running service describes them. What
+the service refuses is a ScoringError whose `type` never changes its meaning.
+
+    httpx.HTTPError     the service cannot be reached, or hung up
+    ScoringError        it answered with a problem (RFC 9457)
+    └── Overloaded      too much work already, also after the retries; knows when to come back
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import httpx
+
+Answer = dict[str, Any]
+Clip = str | os.PathLike[str] | BinaryIO
+
+_TIMEOUT = httpx.Timeout(10.0, read=120.0, write=120.0)  # seconds; a score may wait its turn
+_OVERLOADED = 429
+
+
+class ScoringError(Exception):
+    """A problem that the service answered with."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(problem.get("detail") or problem.get("title") or "no reason given")
+        self.type: str = problem.get("type", "about:blank")
+        self.status: int = problem.get("status", 0)
+        self.request_id: str | None = problem.get("request_id")
+        self.errors: list[dict[str, str]] = problem.get("errors") or []
+        """The fields that are wrong, each with `name` and `reason`."""
+        self.retry_after_s: int | None = problem.get("retry_after_s")
+
+
+class Overloaded(ScoringError):
+    pass
+
+
+class ScoringClient:
+    """Keeps connections open between calls; one may be used by many threads."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        retries: int = 3,
+        timeout: httpx.Timeout = _TIMEOUT,
+    ) -> None:
+        """A refusal for lack of room is tried again `retries` times, when the service says."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._retries = retries
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+
+    def score(
+        self,
+        clip: Clip,
+        *,
+        action: str | None = None,
+        checkpoint: str | None = None,
+        difficulty: float | None = None,
+        marks: Sequence[float] | None = None,
+        deductions: float | None = None,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        frames: bool = False,
+        on_event: Callable[[str, Answer], None] | None = None,
+    ) -> Answer:
+        """The score of a clip, a path or an open file.
+
+        `on_event` hears what happens meanwhile: `queued`, `decoding` with `done` and `of`,
+        `scoring`. `frames` asks for a JPEG of each fragment.
+        """
+        fields = {
+            "action": action,
+            "checkpoint": checkpoint,
+            "difficulty": difficulty,
+            "marks": None if marks is None else ",".join(f"{mark:g}" for mark in marks),
+            "deductions": deductions,
+            "start_s": start_s,
+            "end_s": end_s,
+            "include": "frames" if frames else None,
+        }
+        return self._send("/score", {"clip": [clip]}, fields, on_event)
+
+    def rank(
+        self,
+        clips: Sequence[Clip],
+        *,
+        action: str | None = None,
+        checkpoint: str | None = None,
+        difficulties: Sequence[float] | None = None,
+    ) -> Answer:
+        """2 to 32 clips of one action in order, and how sure each neighbouring pair is."""
+        fields = {"action": action, "checkpoint": checkpoint, "difficulty": difficulties}
+        return self._send("/rank", {"clips": clips}, fields)
+
+    def panel(
+        self,
+        marks: Sequence[float],
+        difficulty: float,
+        *,
+        action: str = "diving",
+        deductions: float = 0.0,
+    ) -> Answer:
+        """The official total of a judges' panel, and which marks are out of line."""
+        fields = {"action": action, "difficulty": difficulty, "deductions": deductions}
+        return _answer_of(self._http.post("/panel", json=fields | {"marks": list(marks)}))
+
+    def checkpoints(self) -> Answer:
+        return _answer_of(self._http.get("/checkpoints"))
+
+    def checkpoint(self, reference: str) -> Answer:
+        """The card of `diving`, or of `diving@1`."""
+        return _answer_of(self._http.get(f"/checkpoints/{reference}"))
+
+    def ready(self) -> bool:
+        return self._http.get("/readyz").is_success
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(
+        self,
+        path: str,
+        clips: Mapping[str, Sequence[Clip]],
+        fields: Mapping[str, Any],
+        on_event: Callable[[str, Answer], None] | None = None,
+    ) -> Answer:
+        data = {name: value for name, value in fields.items() if value is not None}
+        for attempt in range(self._retries + 1):
+            try:
+                with ExitStack() as stack:
+                    files = [
+                        (name, ("clip", _opened(clip, stack)))
+                        for name, several in clips.items()
+                        for clip in several
+                    ]
+                    if on_event is None:
+                        return _answer_of(self._http.post(path, files=files, data=data))
+                    accept = {"Accept": "text/event-stream"}
+                    response = stack.enter_context(
+                        self._http.stream("POST", path, files=files, data=data, headers=accept)
+                    )
+                    return _last_of(response, on_event)
+            except Overloaded as error:
+                if attempt == self._retries:
+                    raise
+                time.sleep(error.retry_after_s or 1)
+        raise AssertionError  # the last attempt returns or raises
+
+
+def _opened(clip: Clip, stack: ExitStack) -> BinaryIO:
+    """From its beginning, also when it is sent again."""
+    if isinstance(clip, (str, os.PathLike)):
+        return stack.enter_context(Path(clip).open("rb"))
+    clip.seek(0)
+    return clip
+
+
+def _answer_of(response: httpx.Response) -> Answer:
+    """Raises ScoringError."""
+    try:
+        body: Answer = response.json()
+    except ValueError:  # not from the service: a proxy in between
+        body = {"title": response.reason_phrase, "status": response.status_code}
+    if response.is_success:
+        return body
+    raise _error(body)
+
+
+def _last_of(response: httpx.Response, on_event: Callable[[str, Answer], None]) -> Answer:
+    if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        response.read()
+        return _answer_of(response)
+    for name, data in _events(response.iter_lines()):
+        if name == "result":
+            return data
+        if name == "problem":
+            raise _error(data)
+        on_event(name, data)
+    raise httpx.RemoteProtocolError("the stream ended without a result")
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, Answer]]:
+    """Server-sent events, each with one line of data."""
+    name = "message"
+    for line in lines:
+        field, _, value = line.partition(":")
+        if field == "event":
+            name = value.strip()
+        elif field == "data":
+            yield name, json.loads(value)
+
+
+def _error(problem: Mapping[str, Any]) -> ScoringError:
+    cls = Overloaded if problem.get("status") == _OVERLOADED else ScoringError
+    return cls(problem)

@@ -1,0 +1,89 @@
+// What machine-readable answers mean, in plain sentences.
+
+const REASONS = {
+  not_calibrated: "The model cannot say how sure it is: it was never calibrated.",
+  unfamiliar_clip: "The clip does not look like those the model learned from.",
+  wide_interval: "The model is less sure than usual.",
+  mostly_blank: "Half of what is scored shows nothing: the clip is short, or dark.",
+  trimmed: "The clip is longer than what is scored; its beginning was left out.",
+  decode_errors: "The file is damaged or cut off.",
+};
+
+const WARNINGS = {
+  trimmed: "Longer than what is scored: the last part was.",
+  padded: "Shorter than what is scored: blank frames were added.",
+  truncated: "The file ends before the video that it announces.",
+  decode_errors: "Some frames are damaged.",
+  times_assumed: "The file has no usable times: an even rate was assumed.",
+  size_changes: "The picture changes its size within the clip.",
+  interlaced: "The video is interlaced.",
+  score_above_range: "The score is above the nominal range.",
+  score_below_range: "The score is below the nominal range.",
+};
+
+export const reason = (code) => REASONS[code] ?? code;
+export const warning = (code) => WARNINGS[code] ?? code;
+
+export const points = (value, digits = 2) => value.toFixed(digits);
+export function signed(value, digits = 1) {
+  const size = Math.abs(value).toFixed(digits);
+  return Number(size) === 0 ? size : (value < 0 ? "−" : "+") + size;
+}
+
+export function trust(answer) {
+  if (!answer.interval) return "Nobody can say how far off this may be: the model was not calibrated.";
+  const { low, high, coverage } = answer.interval;
+  const share = `${Math.round(coverage * 10)} of 10`;
+  const range = `${points(low, 1)} and ${points(high, 1)}`;
+  return `${share} clips like this one are judged between ${range}.`;
+}
+
+export function origin(answer) {
+  return answer.checkpoint.trained_on === "simulated"
+    ? "Learned from simulated clips only: it shows how this works and must not be used to judge people."
+    : "Learned from routines that judges scored.";
+}
+
+// Digits after the point that tell the contributions of an answer apart: a vault's are small.
+export function digits(fragments) {
+  return Math.max(...fragments.map((fragment) => Math.abs(fragment.contribution))) < 2 ? 2 : 1;
+}
+
+export function contribution(fragment, digits) {
+  if (fragment.blank) return "shows nothing";
+  const verb = fragment.contribution < 0 ? "cost" : "added";
+  return `${verb} ${points(Math.abs(fragment.contribution), digits)} points`;
+}
+
+export function seconds(fragment) {
+  if (fragment.start_s === null) return "no time";
+  return `${points(fragment.start_s, 1)} to ${points(fragment.end_s, 1)} seconds`;
+}
+
+// "1 in 200", for a share of real marks.
+export function rarity(share) {
+  if (share === null) return "not known";
+  if (share === 0) return "none seen";
+  return share >= 0.1 ? `${Math.round(share * 100)} %` : `1 in ${Math.round(1 / share)}`;
+}
+
+export function panelVerdict(panel) {
+  const sentences = [];
+  if (panel.judges.every((judge) => judge.out_of_line === null)) {
+    sentences.push("How far real panels of this kind differ is not known, so no mark is called out of line.");
+  } else if (panel.out_of_line.length) {
+    const who = panel.out_of_line.map((number) => `judge ${number}`).join(" and ");
+    sentences.push(`Out of line: ${who}. Fewer than 1 in 100 real marks lie so far from their panel.`);
+  } else {
+    sentences.push("No mark is out of line: real panels differ as much.");
+  }
+  if (panel.model && panel.model.agrees !== null) {
+    const range = `${points(panel.model.low, 1)} to ${points(panel.model.high, 1)}`;
+    sentences.push(
+      panel.model.agrees
+        ? `The panel's mark lies inside what the model expects, ${range}.`
+        : `The panel's mark lies outside what the model expects, ${range}: worth a second look.`,
+    );
+  }
+  return sentences.join(" ");
+}

@@ -1,0 +1,118 @@
+"""The page in the system's Chromium, in front of the service with the shipped checkpoints."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+
+from model_store.store import Store
+from tests.checkpoints import tiny_store
+from tests.servers import LiveServer, live_server, wait_until_ready
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT_MS = 60_000  # on a busy machine; a quick one needs a second
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        message = "Chromium is missing: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")  # ends with the module: it keeps an event loop running
+def playwright(chromium: str) -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("server")
+    small = {"batch_clips": 1, "decode_workers": 1}
+    with live_server(Store().root, folder, ready=False, **small) as server:
+        wait_until_ready(server, timeout_s=240)  # two checkpoints of full size
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(
+    playwright: Playwright, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """With a profile of its own, the clipboard allowed."""
+    context = playwright.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("profile"),
+        executable_path=chromium,
+        headless=True,
+        args=FLAGS,
+        viewport={"width": 1280, "height": 900},
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    context.close()
+
+
+class Visit:
+    """A page, and everything that it asked for or complained about."""
+
+    def __init__(self, page: Page, server: LiveServer) -> None:
+        self.page = page
+        self.server = server
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning") and self.complaints.append(message.text)
+            ),
+        )
+
+    def open(self) -> Page:
+        self.page.goto(self.server.url)
+        self.page.wait_for_selector("option", state="attached")
+        return self.page
+
+    def upload(self, path: Path | str) -> None:
+        self.page.set_input_files("#clip", path)
+        self.page.click("#score")
+
+    def wait_for_score(self) -> str:
+        return self.page.inner_text(".number strong")
+
+
+@pytest.fixture
+def visit(browser: BrowserContext, server: LiveServer) -> Iterator[Visit]:
+    page = browser.new_page()
+    yield Visit(page, server)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def scored(browser: BrowserContext, server: LiveServer) -> Iterator[Visit]:
+    """The simulated dive, scored once for all tests that only look."""
+    visit = Visit(browser.new_page(), server)
+    visit.open().click("[data-demo=dive]")
+    visit.wait_for_score()
+    yield visit
+    visit.page.close()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return tiny_store(tmp_path_factory.mktemp("store"))

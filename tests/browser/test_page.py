@@ -1,0 +1,256 @@
+"""The page as people use it, in a real browser."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from service.page import WEB
+from tests.browser.conftest import Visit
+from tests.clips import clip_of, moving_square
+from tests.servers import live_server
+
+DIVE = WEB / "demo" / "dive.mp4"
+FRAGMENTS = ".fragment"
+
+
+@pytest.fixture(scope="module")
+def answer(scored: Visit) -> dict[str, Any]:
+    """What the service says of the simulated dive, without the page."""
+    fields = {"difficulty": "3.7", "marks": "6, 6.5, 6.5, 5.5, 6.5, 7, 6.5"}
+    response: dict[str, Any] = scored.server.score(DIVE.read_bytes(), **fields).json()
+    return response
+
+
+def time_of(page: Page) -> float:
+    seconds: float = page.evaluate("document.querySelector('video').currentTime")
+    return seconds
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Playwright's own wait_for_function is eval in the page, which its policy forbids."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_paused(page: Page) -> bool:
+    paused: bool = page.evaluate("document.querySelector('video').paused")
+    return paused
+
+
+def violations(page: Page) -> list[str]:
+    return [
+        f"{found['id']}: {node['html']}"
+        for found in Axe().run(page).response["violations"]
+        for node in found["nodes"]
+    ]
+
+
+def test_the_page_says_what_the_service_says(scored: Visit, answer: dict[str, Any]) -> None:
+    page = scored.page
+    assert page.inner_text(".number strong") == f"{answer['score']:.2f}"
+    low, high = (f"{answer['interval'][end]:.1f}" for end in ("low", "high"))
+    assert (
+        page.inner_text(".trust")
+        == f"9 of 10 clips like this one are judged between {low} and {high}."
+    )
+    assert "must not be used to judge people" in page.inner_text(".score")
+    bars = page.locator(FRAGMENTS)
+    assert bars.count() == 9
+    for i, fragment in enumerate(answer["fragments"]):
+        label = bars.nth(i).get_attribute("aria-label") or ""
+        assert fragment["stage"] in label
+        points = f"{abs(fragment['contribution']):.1f} points"
+        assert fragment["blank"] or points in label
+    assert page.inner_text(".total") == "72.15"  # 6.5 + 6.5 + 6.5 = 19.5; × 3.7
+    assert page.locator(".panel tbody tr").count() == 7
+
+
+def test_no_other_host_is_asked_and_nothing_is_complained_about(scored: Visit) -> None:
+    own = (scored.server.url, "blob:", "data:")
+    assert [url for url in scored.requests if not url.startswith(own)] == []
+    assert scored.complaints == []  # the Content-Security-Policy would speak up here
+
+
+def test_a_click_on_a_bar_plays_that_fragment_and_stops(
+    scored: Visit, answer: dict[str, Any]
+) -> None:
+    page, fragment = scored.page, answer["fragments"][5]
+    bar = page.locator(FRAGMENTS).nth(5)
+    bar.click()
+    expect(bar).to_have_attribute("aria-pressed", "true")
+    until(lambda: time_of(page) > fragment["start_s"] and is_paused(page))
+    assert fragment["end_s"] - 0.1 <= time_of(page) <= fragment["end_s"] + 0.35
+    page.locator(FRAGMENTS).nth(2).click()
+    until(lambda: time_of(page) < answer["fragments"][3]["start_s"])
+    assert time_of(page) >= answer["fragments"][2]["start_s"] - 0.01
+
+
+def test_copy_and_report(scored: Visit, answer: dict[str, Any], browser: BrowserContext) -> None:
+    page = scored.page
+    page.get_by_role("button", name="Copy as JSON").click()
+    page.wait_for_selector("text=Copied.")
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    for name in ("score", "interval", "baseline", "panel"):
+        assert copied[name] == answer[name]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download report").click()
+    text = Path(download.value.path()).read_text()
+    assert text.startswith("<!doctype html>")
+    assert "http:" not in text
+    assert "https:" not in text
+    report = browser.new_page()
+    asked: list[str] = []
+    report.on("request", lambda request: asked.append(request.url))
+    report.set_content(text)
+    assert f"{answer['score']:.2f}" in report.inner_text(".number")
+    assert report.locator(".frames img").count() == 4
+    assert report.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    assert all(url.startswith("data:") for url in asked)
+    report.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_and_nothing_overflows(scored: Visit, scheme: Any, width: int) -> None:
+    page = scored.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_upload_with_its_progress(visit: Visit, tmp_path: Path) -> None:
+    clip = tmp_path / "dive.mp4"
+    clip.write_bytes(clip_of(moving_square(151, 360, 480), options={"preset": "ultrafast"}))
+    page = visit.open()
+    page.evaluate("""
+        window.steps = [];
+        const said = (id) => document.getElementById(id).textContent;
+        const note = () => steps.push([said("step"), said("count")]);
+        new MutationObserver(note).observe(document.getElementById("ask"),
+            {subtree: true, childList: true, attributes: true});
+    """)
+    visit.upload(clip)
+    visit.wait_for_score()
+    steps = page.evaluate("steps")
+    said = list(dict.fromkeys(text for text, _ in steps if text))
+    order = [text for text in said if text in ("Sending the clip", "Decoding", "Scoring")]
+    assert order == ["Sending the clip", "Decoding", "Scoring"]
+    assert said[-1].startswith("Scored: ")
+    decoded = [count for _, count in steps if count]
+    assert "151 of 151 frames" in decoded
+    assert len(set(decoded)) > 2
+    assert violations(page) == []  # needs review: an unfamiliar clip
+    assert "Needs review" in page.inner_text("#result")
+
+
+def test_keyboard_only(visit: Visit) -> None:
+    page = visit.open()
+
+    def tab_to(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached by Tab")
+
+    tab_to("#clip")
+    tab_to("[data-demo=vault]")
+    page.keyboard.press("Enter")
+    visit.wait_for_score()
+    assert page.evaluate("document.activeElement.id") == "result"
+    tab_to(FRAGMENTS)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.evaluate("document.activeElement.ariaPressed") == "true"
+    until(lambda: time_of(page) > 0)
+
+
+def test_a_bad_file_and_a_bad_field_are_told(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open()
+    page.click("#score")
+    assert "Choose a video first" in page.inner_text("[role=alert]")
+    (tmp_path / "notes.mp4").write_text("no video")
+    visit.upload(tmp_path / "notes.mp4")
+    expect(page.locator("[role=alert]")).to_contain_text("Not a video")
+    assert violations(page) == []
+    page.fill("#difficulty", "9")
+    visit.upload(DIVE)
+    expect(page.locator("#difficulty")).to_be_focused()
+    assert page.get_attribute("#difficulty", "aria-invalid") == "true"
+    assert "in tenths" in page.inner_text("[role=alert]")
+    assert page.locator(".number").count() == 0
+
+
+def test_what_the_browser_cannot_play_is_shown_as_scored(visit: Visit, tmp_path: Path) -> None:
+    clip = tmp_path / "dive.avi"
+    frames = moving_square(151, 240, 320)
+    clip.write_bytes(clip_of(frames, codec="mjpeg", container="avi", pix_fmt="yuvj420p"))
+    page = visit.open()
+    visit.upload(clip)
+    visit.wait_for_score()
+    expect(page.locator(".film > .hint")).to_be_visible()
+    page.locator(FRAGMENTS).nth(3).click()
+    shown = page.get_attribute(".screen img", "src")
+    assert shown == page.locator(f"{FRAGMENTS} img").nth(3).get_attribute("src")
+    assert page.evaluate("document.querySelector('.screen img').naturalWidth") == 64
+
+
+def test_marks_without_a_clip(visit: Visit) -> None:
+    page = visit.open()
+    page.click("text=Check the judges' marks too")
+    page.fill("#difficulty", "3.3")
+    page.fill("#marks", "8.5, 8, 8, 8.5, 9, 8, 3")
+    page.click("#marks-only")
+    assert page.inner_text(".total") == "80.85"  # 8 + 8 + 8.5 = 24.5; × 3.3
+    assert page.locator("tr.attention th").inner_text() == "7"
+    assert "Out of line: judge 7" in page.inner_text(".panel")
+    page.fill("#marks", "8.5, 8")
+    page.click("#marks-only")
+    expect(page.locator("#marks")).to_be_focused()
+    assert "need 5, 7 or 11" in page.inner_text("[role=alert]")
+
+
+def test_the_clients_events(scored: Visit) -> None:
+    events = scored.page.evaluate("""async () => {
+        const { ScoringClient, Problem } = await import("/web/client.js");
+        const client = new ScoringClient(), clip = await (await fetch("/web/demo/dive.mp4")).blob();
+        const names = [];
+        await client.score(clip, { action: "diving" }, { onEvent: (name) => names.push(name) });
+        let problem;
+        await client.score(new Blob(["x"])).catch((error) => { problem = error; });
+        return [[...new Set(names)], problem instanceof Problem, problem.type, problem.status];
+    }""")
+    assert events == [["queued", "decoding", "scoring"], True, "/problems/not-a-video", 415]
+
+
+def test_a_key_is_asked_for_and_kept_nowhere(
+    browser: BrowserContext, tmp_path: Path, store: Any
+) -> None:
+    with live_server(
+        store.root, tmp_path, api_keys="right", checkpoints="diving", decode_workers=1
+    ) as server:
+        assert httpx.post(f"{server.url}/panel", json={}).status_code == 401
+        visit = Visit(browser.new_page(), server)
+        page = visit.page
+        page.goto(server.url)
+        for key in ("wrong", "right"):
+            page.wait_for_selector("dialog[open]")
+            page.fill("#key", key)
+            page.keyboard.press("Enter")
+        page.wait_for_selector("option", state="attached")
+        page.click("[data-demo=dive]")
+        visit.wait_for_score()
+        kept = "[localStorage.length, sessionStorage.length, document.cookie]"
+        assert page.evaluate(kept) == [0, 0, ""]
+        assert "right" not in page.content()
+        page.close()

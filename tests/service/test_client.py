@@ -1,0 +1,111 @@
+"""The Python client against the running service."""
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from model_store.store import Store
+from service.client import Overloaded, ScoringClient, ScoringError
+from tests.clips import clip_bytes
+from tests.servers import LiveServer, live_server
+
+MARKS = [8.5, 8, 8, 8.5, 9, 8, 8]
+
+
+@pytest.fixture
+def client(server: LiveServer) -> Iterator[ScoringClient]:
+    with ScoringClient(server.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def dive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "dive.mp4"
+    path.write_bytes(clip_bytes())
+    return path
+
+
+def test_score_from_a_path_or_a_file_is_the_services(
+    client: ScoringClient, server: LiveServer, dive: Path
+) -> None:
+    expected = server.score(dive.read_bytes(), difficulty="3.3").json()
+    answer = client.score(dive, difficulty=3.3, marks=MARKS)
+    assert answer["score"] == pytest.approx(expected["score"], abs=1e-3)
+    assert answer["execution"] == pytest.approx(expected["execution"], abs=1e-3)
+    assert answer["panel"]["total"] == 80.85  # 8 + 8 + 8.5 = 24.5; × 3.3
+    again = client.score(io.BytesIO(dive.read_bytes()), action="diving", frames=True, end_s=2)
+    assert again["clip"]["frames"] == 60
+    assert again["fragments"][0]["jpeg"]
+
+
+def test_events_come_in_order(client: ScoringClient, dive: Path) -> None:
+    events = []
+    answer = client.score(dive, on_event=lambda name, data: events.append((name, data)))
+    names = [name for name, _ in events]
+    assert names[0] == "queued"
+    assert names[-1] == "scoring"
+    assert set(names[1:-1]) == {"decoding"}
+    done = [data["done"] for name, data in events if name == "decoding"]
+    assert done == sorted(done)
+    assert done[-1] == 151
+    assert len(answer["fragments"]) == 9
+
+
+@pytest.mark.parametrize("listen", [None, lambda name, data: None], ids=["answer", "events"])
+def test_problems_are_errors(client: ScoringClient, listen: object) -> None:
+    with pytest.raises(ScoringError) as caught:
+        client.score(io.BytesIO(b"no video"), on_event=listen)  # type: ignore[arg-type]
+    assert caught.value.type == "/problems/not-a-video"
+    assert caught.value.status == 415
+    assert caught.value.request_id
+    with pytest.raises(ScoringError) as caught:
+        client.score(io.BytesIO(b"no video"), difficulty=9.0, on_event=listen)  # type: ignore[arg-type]
+    assert [wrong["name"] for wrong in caught.value.errors] == ["difficulty"]
+
+
+def test_rank_panel_and_checkpoints(client: ScoringClient, dive: Path) -> None:
+    ranked = client.rank([dive, io.BytesIO(clip_bytes(seed=3))], difficulties=[3.0, 3.2])
+    assert sorted(ranked["order"]) == [0, 1]
+    assert client.panel(MARKS, 3.3)["total"] == 80.85
+    assert client.panel([9.0, 9.1, 9.2, 9.1, 8.9], 5.8, action="vault")["total"] == 14.867
+    assert client.checkpoints()["default"] == "diving"
+    assert client.checkpoint("vault@1")["action"] == "vault"
+    assert client.ready()
+
+
+def test_it_comes_back_when_the_service_has_room(store: Store, tmp_path: Path, dive: Path) -> None:
+    """Room for one clip at a time, four clients at once: refused ones wait as they are told."""
+    settings = {"queue_fragments": 9, "checkpoints": "diving", "decode_workers": 1}
+    with live_server(store.root, tmp_path, **settings) as server:
+        began = time.monotonic()
+        with ScoringClient(server.url, retries=8) as client, ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda _: client.score(dive), range(4)))
+        assert len({answer["score"] for answer in answers}) == 1
+        assert "429" in server.log.read_text()
+        assert time.monotonic() - began >= 1  # the shortest that is ever told
+
+
+class BadGateway(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(502)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_what_is_not_from_the_service_is_an_error_too() -> None:
+    with HTTPServer(("127.0.0.1", 0), BadGateway) as proxy:
+        threading.Thread(target=proxy.handle_request).start()
+        with (
+            ScoringClient(f"http://127.0.0.1:{proxy.server_port}") as client,
+            pytest.raises(ScoringError) as caught,
+        ):
+            client.checkpoints()
+    assert caught.value.status == 502
+    assert not isinstance(caught.value, Overloaded)

@@ -1,0 +1,102 @@
+"""The panel check over HTTP."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from model_store.store import Store
+from tests.clips import clip_bytes
+from tests.servers import App, running_app
+
+pytestmark = pytest.mark.anyio
+
+MARKS = "8.5,8,8,8.5,9,8,3"
+DIVE: dict[str, Any] = {"action": "diving", "difficulty": 3.3}
+
+
+@pytest.fixture(scope="module")
+async def app(store: Store) -> AsyncIterator[App]:
+    async with running_app(store) as app:
+        yield app
+
+
+async def test_with_a_clip_the_model_is_on_the_marks_scale(app: App) -> None:
+    plain = (await app.score(clip_bytes(), difficulty="3.3")).json()
+    answer = (await app.score(clip_bytes(), difficulty="3.3", marks=MARKS)).json()
+    panel = answer["panel"]
+    assert "panel" not in plain
+    assert answer["score"] == pytest.approx(plain["score"], abs=1e-3)
+    assert panel["total"] == 80.85
+    assert panel["out_of_line"] == [7]
+    assert panel["model"]["mark"] == pytest.approx(answer["execution"] / 3)
+    assert panel["model"]["agrees"] is None  # the checkpoint for tests is not calibrated
+    for judge in panel["judges"]:
+        assert judge["from_model"] == pytest.approx(judge["mark"] - panel["model"]["mark"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"json": DIVE | {"marks": [8.5, 8, 8, 8.5, 9, 8, 3]}},
+        {"json": DIVE | {"marks": MARKS}},
+        {"data": DIVE | {"marks": MARKS}},
+        {"data": {"difficulty": "3.3", "marks": "8.5, 8, 8, 8.5, 9, 8, 3"}},
+    ],
+    ids=["list", "text", "form", "spaces"],
+)
+async def test_without_a_clip(app: App, body: dict[str, Any]) -> None:
+    response = await app.client.post("/panel", **body)
+    panel = response.json()
+    assert response.status_code == 200
+    assert panel["total"] == 80.85
+    assert panel["out_of_line"] == [7]
+    assert panel["model"] is None
+    assert all(judge["from_model"] is None for judge in panel["judges"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"marks": MARKS}, "difficulty"),
+        ({"marks": "8,8", "difficulty": "3"}, "marks"),
+        ({"marks": "8,8,x,8,8", "difficulty": "3"}, "marks"),
+        ({"marks": "8,8,8,8,11", "difficulty": "3"}, "marks"),
+        ({"marks": "", "difficulty": "3", "deductions": "1"}, "deductions"),
+        ({"difficulty": "9"}, "difficulty"),
+        ({"action": "vault", "difficulty": "20"}, "difficulty"),
+        ({"deductions": "1"}, "deductions"),
+    ],
+)
+async def test_bad_fields_with_a_clip(app: App, fields: dict[str, str], name: str) -> None:
+    response = await app.score(clip_bytes(), **fields)
+    assert response.status_code == 422
+    assert response.json()["type"] == "/problems/invalid-parameter"
+    assert [wrong["name"] for wrong in response.json()["errors"]] == [name]
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"json": {"marks": [8] * 7}}, "difficulty"),
+        ({"json": {"marks": [8] * 6, "difficulty": 3}}, "marks"),
+        ({"json": {"marks": [8, "x"], "difficulty": 3}}, "marks"),
+        ({"json": DIVE | {"marks": [8] * 7, "deductions": 1}}, "deductions"),
+        ({"json": DIVE | {"marks": [8] * 7, "judges": 7}}, "judges"),
+        ({"json": [8, 8, 8]}, "body"),
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, "body"),
+        ({"files": {"marks": b"8"}}, "body"),
+        ({"content": b"marks=8"}, "body"),
+    ],
+)
+async def test_bad_fields_without_one(app: App, body: dict[str, Any], name: str) -> None:
+    response = await app.client.post("/panel", **body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["errors"][0]["name"] == name
+
+
+async def test_a_long_body_is_refused(app: App) -> None:
+    response = await app.client.post("/panel", json=DIVE | {"marks": [8] * 40_000})
+    assert response.status_code == 413
+    assert response.json()["type"] == "/problems/body-too-large"

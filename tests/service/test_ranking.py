@@ -1,0 +1,100 @@
+"""`POST /rank` against what `POST /score` says of each clip."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from model_store.store import Store
+from tests.clips import clip_bytes
+from tests.servers import App, running_app
+
+pytestmark = pytest.mark.anyio
+
+CLIPS = [clip_bytes(seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+async def app(store: Store) -> AsyncIterator[App]:
+    async with running_app(store) as app:
+        yield app
+
+
+async def rank(app: App, clips: list[bytes], **data: Any) -> Any:
+    return await app.client.post("/rank", files=[("clips", clip) for clip in clips], data=data)
+
+
+async def test_the_order_is_that_of_the_scores(app: App) -> None:
+    alone = [(await app.score(clip)).json()["score"] for clip in CLIPS]
+    response = await rank(app, CLIPS, difficulty=["3.0", "3.1", "3.2"])
+    answer = response.json()
+    assert response.status_code == 200
+    assert answer["order"] == sorted(range(3), key=lambda i: -alone[i])
+    for i, clip in enumerate(answer["clips"]):
+        assert clip["index"] == i
+        assert clip["score"] == pytest.approx(alone[i], abs=1e-3)
+        assert clip["execution"] == pytest.approx(alone[i] / (3.0, 3.1, 3.2)[i], abs=1e-3)
+        assert answer["order"][clip["rank"] - 1] == i
+    for pair, first, second in zip(
+        answer["pairs"], answer["order"], answer["order"][1:], strict=False
+    ):
+        assert (pair["first"], pair["second"]) == (first, second)
+        assert pair["difference"] == pytest.approx(alone[first] - alone[second], abs=2e-3)
+        assert pair["probability"] is None  # the checkpoint for tests is not calibrated
+
+
+async def test_bad_clips_are_reported_in_their_place(app: App) -> None:
+    response = await rank(app, [b"no video", CLIPS[0], b"", CLIPS[1], clip_bytes(frames=5)])
+    answer = response.json()
+    assert response.status_code == 200
+    assert sorted(answer["order"]) == [1, 3]
+    assert len(answer["pairs"]) == 1
+    kinds = [clip["problem"] and clip["problem"]["type"] for clip in answer["clips"]]
+    assert kinds == [
+        "/problems/not-a-video",
+        None,
+        "/problems/empty-file",
+        None,
+        "/problems/unusable-clip",
+    ]
+    assert [clip["rank"] is None for clip in answer["clips"]] == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("clips", "data", "status", "name"),
+    [
+        (1, {}, 422, "clips"),
+        (33, {}, 422, "clips"),
+        (2, {"action": ["diving", "vault"]}, 422, "action"),
+        (2, {"difficulty": ["3.0"]}, 422, "difficulty"),
+        (2, {"difficulty": ["3.0", "x"]}, 422, "difficulty"),
+        (2, {"difficulty": ["3.0", "9"]}, 422, "difficulty"),
+        (2, {"checkpoint": "vault@1", "action": "diving"}, 422, "checkpoint"),
+        (2, {"include": "frames"}, 422, "include"),
+        (2, {"action": "rowing"}, 404, None),
+        (40, {}, 400, None),
+    ],
+)
+async def test_what_cannot_be_ranked(
+    app: App, clips: int, data: dict[str, Any], status: int, name: str | None
+) -> None:
+    response = await rank(app, [b"x"] * clips, **data)
+    assert response.status_code == status
+    if name is not None:
+        assert [wrong["name"] for wrong in response.json()["errors"]] == [name]
+
+
+async def test_more_clips_than_there_is_room_for_take_turns(store: Store) -> None:
+    """Room for two dives: one request must not refuse itself."""
+    async with running_app(store, queue_fragments=18, decode_workers=1) as app:
+        response = await rank(app, CLIPS * 2, action=["diving"] * 6)
+        assert response.status_code == 200
+        assert len(response.json()["order"]) == 6
+
+
+async def test_what_concerns_all_fails_the_whole(store: Store) -> None:
+    async with running_app(store, checkpoints="diving") as app:
+        app.service.drain()
+        response = await rank(app, CLIPS)
+        assert response.status_code == 503
+        assert response.json()["type"] == "/problems/draining"

@@ -1,0 +1,166 @@
+"""Two processes make the steps that one with twice the batch would; so do micro-batches."""
+
+import csv
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.bright import TINY, Quiet, material_of
+from training.batches import Batches
+from training.distributed import ALONE, Processes, joined
+from training.errors import RunError
+from training.forward import Device
+from training.run_folder import RunFolder
+from training.runspec import RunSpec
+from training.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
+
+TOGETHER = """
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.bright import Quiet, material_of
+from training.distributed import joined
+from training.run_folder import RunFolder
+from training.runspec import RunSpec
+from training.trainer import Trainer
+
+torch.set_num_threads(1)
+with joined() as processes:
+    folder = RunFolder(Path(sys.argv[1]))
+    run = RunSpec.from_json(folder.options())
+    with processes.leader_first():
+        material = material_of(run)
+    Trainer(run, material, folder, processes=processes).train(Quiet())
+"""
+
+
+@pytest.fixture
+def run(bright, spec) -> RunSpec:
+    """Nothing that depends on which clips are in a forward pass together, but the loss."""
+    return RunSpec(
+        data=(str(bright),),
+        clip=spec,
+        network=dataclasses.replace(TINY, normalisation="none", dropout=0.0),
+        head_epochs=1,
+        head_variants=1,
+        head_batch=24,
+        epochs=2,
+        batch=8,
+        extractor_rate=1e-3,
+        rate=1e-3,
+        schedule="cosine",
+        alpha="balance",
+        beta=1e-4,
+        blanking=0.0,
+        shift=False,
+        validation=0.2,
+        precision="float32",
+    )
+
+
+def trained(run: RunSpec, path: Path) -> RunFolder:
+    folder = RunFolder(path)
+    folder.open(run.to_json())
+    Trainer(run, material_of(run), folder).train(Quiet())
+    return folder
+
+
+def log_of(folder: RunFolder) -> list[dict[str, float]]:
+    with (folder.path / "log.csv").open() as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("beta", [1e-4, 0.0])
+def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta):
+    """Without the penalty the extractors have no gradient while the head is trained alone."""
+    run = dataclasses.replace(run, beta=beta)
+    whole = trained(run, tmp_path / "whole")
+    halves = dataclasses.replace(run, batch=4, processes=2)
+    folder = RunFolder(tmp_path / "halves")
+    folder.open(halves.to_json())
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*command, str(script), str(folder.path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert result.returncode == 0, result.stderr
+    expected, found = log_of(whole), log_of(folder)
+    assert len(found) == len(expected) == 2 + 2 * 6
+    for one, two in zip(expected, found, strict=True):
+        assert {n: two[n] for n in TERMS} == pytest.approx({n: one[n] for n in TERMS}, rel=1e-5)
+    assert any(row["ranking"] > 0 for row in found)
+    for name, weights in whole.load_state()["network"].items():
+        torch.testing.assert_close(folder.load_state()["network"][name], weights)
+
+
+def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(run, tmp_path):
+    run = dataclasses.replace(run, alpha=0.0)
+    whole = log_of(trained(run, tmp_path / "whole"))
+    split = log_of(trained(dataclasses.replace(run, batch=4, accumulate=2), tmp_path / "split"))
+    assert len(split) == len(whole)
+    for one, two in zip(whole, split, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    # The ranking loss sums over pairs: two halves of a batch of 8 have 12 of its 28.
+    assert 0 < sum(row["ranking"] for row in split[2:]) < sum(row["ranking"] for row in whole[2:])
+
+
+def test_activations_computed_again_change_nothing(run, tmp_path):
+    kept = trained(run, tmp_path / "kept")
+    again = trained(dataclasses.replace(run, checkpointing=True), tmp_path / "again")
+    assert log_of(again) == log_of(kept)
+
+
+def test_half_precision_is_asked_for_or_not(run, tmp_path):
+    assert Device.best("float32").dtype == torch.float32
+    assert Device.best("bfloat16").dtype == torch.bfloat16
+    full = log_of(trained(run, tmp_path / "full"))
+    half = log_of(trained(dataclasses.replace(run, precision="bfloat16"), tmp_path / "half"))
+    assert half != full
+    for one, two in zip(full, half, strict=True):
+        assert two["regression"] == pytest.approx(one["regression"], rel=0.1)
+
+
+def test_processes_divide_every_batch_between_them(run):
+    material = material_of(run)
+
+    def batches(size: int, processes: Processes) -> Batches:
+        return Batches(
+            cache=material.cache, spec=material.spec, clips=material.training, size=size,
+            epoch=3, processes=processes,
+        )  # fmt: skip
+
+    whole, halves = batches(6, ALONE), [batches(3, Processes(rank, 2)) for rank in range(2)]
+    assert len(whole) == len(halves[0]) == len(halves[1])
+    for number in range(len(whole)):
+        parts = [half.batch(number).clips.tolist() for half in halves]
+        assert parts[0] + parts[1] == whole.batch(number).clips.tolist()
+
+
+def test_too_few_clips_for_a_step_are_told(run, tmp_path):
+    with pytest.raises(RunError, match="48 training clips, need 64"):
+        trained(dataclasses.replace(run, accumulate=8), tmp_path / "run")
+
+
+def test_alone_there_is_nothing_to_join(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    scores = torch.ones(3)
+    with joined() as processes:
+        assert processes.leads
+        assert processes.gather(scores) is scores

@@ -1,0 +1,138 @@
+"""`train` from the shell: loss terms, fragments, folds; and killed by the system in the middle."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.__main__ import app
+from training.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def words_for(bright, cache, *more: object) -> list[str]:
+    words = [
+        "train", "--action", "vault", "--data", bright, "--cache", cache, "--resize", "32x32",
+        "--batch", 16, "--fragments", "last", *more,
+    ]  # fmt: skip
+    return [str(word) for word in words]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def options_of(bright, cache, out, *words: object) -> dict[str, object]:
+    result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, *words))
+    assert result.exit_code == 0, result.output
+    return json.loads((out / "run.json").read_text())
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("words", "alpha", "regression", "terms"),
+    [
+        (["--loss", "mse"], 0.0, True, {"regression"}),
+        (["--loss", "ranking"], 1.0, False, {"ranking"}),
+        (["--loss", "both"], "balance", True, {"regression", "ranking"}),
+        (["--loss", "both", "--alpha", "0.5"], 0.5, True, {"regression", "ranking"}),
+    ],
+)
+def test_loss_terms_alone_and_combined(bright, cache, tmp_path, words, alpha, regression, terms):
+    options = options_of(bright, cache, tmp_path / "run", *words)
+    assert (options["alpha"], options["regression"]) == (alpha, regression)
+    for row in rows(tmp_path / "run" / "log.csv"):
+        weights = {"regression": float(regression), "ranking": float(row["alpha"])}
+        assert float(row["loss"]) == pytest.approx(
+            sum(weights[term] * float(row[term]) for term in terms), rel=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--loss", "mse", "--alpha", "0.5"], "does not go with --loss mse"),
+        (["--loss", "ranking", "--alpha", "0"], "does not go with --loss ranking"),
+        (["--fragments", "6"], "the clip has 0…5"),
+        (["--fragments", "first"], "need all, last, or indices"),
+        (["--folds", "1"], "folds"),
+        (["--folds", "3", "--fold", "3"], "fold is 3 of 3"),
+        (["--fold", "1"], "fold is 1 of None"),
+        (["--checkpointing"], "counted twice"),
+        (["--accumulate", "9"], "need 144"),
+    ],
+)
+def test_what_does_not_go_together(bright, cache, tmp_path, words, message):
+    result = call(*words_for(bright, cache, "--out", tmp_path / "run", *words))
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+
+
+def test_folds_are_runs_whose_validations_make_up_the_training_split(bright, cache, tmp_path):
+    out = tmp_path / "folds"
+    result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, "--folds", 3))
+    assert result.exit_code == 0, result.output
+    assert "3 folds: Spearman" in result.output
+    options = [json.loads((out / f"fold-{k}" / "run.json").read_text()) for k in range(3)]
+    assert [(o["fold"], o["folds"]) for o in options] == [(0, 3), (1, 3), (2, 3)]
+    table = rows(out / "results.csv")
+    assert [line["run"] for line in table] == ["fold-0", "fold-1", "fold-2"]
+    found = [RunFolder(out / f"fold-{k}").load_best()[1]["spearman"] for k in range(3)]
+    assert [float(line["spearman"]) for line in table] == pytest.approx(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_the_command_killed_in_the_middle_ends_as_if_it_had_not_been(bright, cache, tmp_path):
+    """SIGKILL at some step of the real command, twice; then it is given again."""
+
+    def start(out: Path) -> subprocess.Popen:
+        words = words_for(
+            bright, cache, "--out", out, "--epochs", 6, "--head-epochs", 2, "--head-variants", 1,
+            "--save-every", 0, "--alpha", "balance",
+        )  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-m", "training", *words],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process = start(whole)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert "waiting for data" in output
+    log = killed / "log.csv"
+    for steps in (4, 9):
+        process = start(killed)
+        while process.poll() is None:
+            if log.exists() and len(log.read_text().splitlines()) > steps:
+                process.kill()
+            time.sleep(0.002)
+        process.communicate()
+        assert process.returncode == -9
+    assert len(rows(log)) < len(rows(whole / "log.csv"))
+    process = start(killed)
+    assert process.wait(600) == 0
+    process.communicate()
+    assert log.read_bytes() == (whole / "log.csv").read_bytes()
+    assert (killed / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()

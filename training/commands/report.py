@@ -1,0 +1,56 @@
+"""`python -m training report`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.failures import told
+from training.commands.options import Engine
+
+
+def report(
+    run: Annotated[
+        list[Path], typer.Option("--run", help="Folder of a run of `train`; may be given again.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for README.md, the PNGs and report.json.")],
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option("--baseline", help="JSON of `baseline`; may be given again."),
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option(help="What readers must know first; goes to the top.")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="What runs the networks.")] = Engine.auto,
+) -> None:
+    """Draw the paper's tables and figures from any runs, on any data sets.
+
+    Table 1 (loss terms), Table 2 (methods), Fig. 2 (single fragments), Fig. 3 and 4 (examples),
+    Fig. 5 (predictions by judged score). Each run finds its place by its data, --loss and
+    --fragments; runs that differ only in seed, fold or pre-training are averaged. Every run is
+    measured on the test split of its data, once: the predictions are kept in its folder.
+
+    Example: python -m training report --run runs/last-mse --run runs/last-both --run runs/all-both
+    --baseline runs/c3d-svr.json --out report
+    """
+    with told():
+        from training.display import bar
+        from training.report.baseline_file import read_baseline
+        from training.report.document import write_report
+        from training.report.measured import measure
+        from training.report.results import gather
+
+        baselines = [read_baseline(path) for path in baseline or []]
+        measured = []
+        with bar("clips") as shown:
+            for number, path in enumerate(dict.fromkeys(run), 1):
+                title = f"run {number}/{len(run)}"
+                measured.append(
+                    measure(
+                        path,
+                        engine.value,
+                        lambda done, total, title=title: shown.update(done, total, phase=title),  # type: ignore[misc]
+                    )
+                )
+        written = write_report(gather(measured, baselines), out, note=note)
+        typer.echo(f"report: {written}")

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# The tables and figures of [Li18] §5, for dives and vaults. Run from the repository's root, with
+# .venv activated. Every step goes on where it was killed; what is there already is not made again.
+#
+#   bash training/runs/paper.sh table-1     three losses × SRC and MED
+#   bash training/runs/paper.sh table-2     methods × data sets
+#   bash training/runs/paper.sh figure-2    SRC by single fragment
+#   bash training/runs/paper.sh figure-3    frames of the last fragments (the paper's Fig. 3 and 4)
+#   bash training/runs/paper.sh figure-5    predictions by judged score
+#   bash training/runs/paper.sh all         all of it, in one report
+#
+# Options, from the environment:
+#
+#   DIVING, VAULT   data set folders, simulated where they are missing; DIVING= leaves dives out
+#   DIVING_KIND, VAULT_KIND   their layout, as --kind has it; else annotations
+#   CLIPS           how many to simulate of each, 30 % of them for testing
+#   PRESET          compact: small, for a CPU, heads on frozen extractors; TRAIN="--epochs 8" goes on
+#                   end to end. paper: [Li18] §4.2 to the letter, for a GPU
+#   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
+#                   the extractors of the shipped checkpoints, paper from random weights
+#   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
+#   RUNS, OUT       folders for the runs and for the report
+#   NOTE            what readers of the report must know first
+set -euo pipefail
+DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
+CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-}
+RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
+what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
+
+case $PRESET in
+    compact)
+        options=(--head-epochs 40 --head-variants 1 --head-rate 2e-3 --epochs 0 --batch 16)
+        options+=(--frozen-norm --no-augment --validation 0.2) ;;
+    paper) options=() ;;
+    *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
+esac
+read -ra further <<< "${TRAIN:-}"
+declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
+declare -A kind=([diving]=${DIVING_KIND:-annotations} [vault]=${VAULT_KIND:-annotations})
+
+simulate() {  # action
+    [[ ${kind[$1]} != annotations || -e ${folder[$1]}/annotations.csv ]] && return
+    local seed; [[ $1 == diving ]] && seed=4000 || seed=5000
+    python -m training simulate --action "$1" --clips "$CLIPS" --seed "$seed" --test-share 0.3 \
+        --out "${folder[$1]}"
+}
+
+runs=()
+train() {  # action, fragments, loss
+    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3")
+    if [[ -n $EXTRACTOR ]]; then
+        words+=(--extractor "$EXTRACTOR")
+    elif [[ $PRESET == compact ]]; then
+        words+=(--base "$1@1" --new-head)
+    fi
+    [[ $2 == all ]] || words+=(--blanking 0)
+    python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
+        --kind "${kind[$1]}" --out "$out" "${options[@]}" "${words[@]}" "${further[@]}"
+    runs+=(--run "$out")
+}
+
+baselines=()
+baseline() {  # action, method
+    local json="$RUNS/$1-$2.json" words=()
+    if [[ $2 == c3d-* ]]; then
+        [[ -n $EXTRACTOR ]] && words=(--extractor "$EXTRACTOR") || words=(--checkpoint "$1@1")
+    fi
+    [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" \
+        --data "${folder[$1]}" --kind "${kind[$1]}" "${words[@]}" --json "$json"
+    baselines+=(--baseline "$json")
+}
+
+for action in diving vault; do
+    [[ -n ${folder[$action]} ]] || continue
+    simulate "$action"
+    case $what in table-1 | table-2 | figure-5 | all)
+        for loss in mse ranking both; do
+            train "$action" last "$loss"
+            train "$action" all "$loss"
+        done ;;
+    esac
+    case $what in figure-2 | all)
+        for ((k = 0; k < fragments[$action] - 1; k++)); do train "$action" "$k" both; done ;;
+    esac
+    case $what in figure-2) train "$action" last both; train "$action" all both ;; esac
+    case $what in figure-3) train "$action" last both ;; esac
+    case $what in table-2 | all)
+        for method in pose-dct c3d-lstm c3d-svr; do baseline "$action" "$method"; done ;;
+    esac
+done
+python -m training report "${runs[@]}" "${baselines[@]}" --out "$OUT" ${NOTE:+--note "$NOTE"}

@@ -1,0 +1,107 @@
+"""
+One update of the weights: from micro-batches, in one process or in several.
+
+The rule: the loss of a micro-batch is over the clips that all processes have of it, so the
+ranking loss uses pairs across processes but not across micro-batches; gradients are averaged
+over both.
+
+Shapes: B clips a micro-batch and process, R processes.
+"""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from training.distributed import without_averaging
+from training.errors import RunError
+from training.losses import weight_penalty
+from training.trainee import Inputs, Phase, Trainee
+
+RANK_SEED = 24  # bits of a seed below the process's number, for the steps of a run
+
+T = TypeVar("T")
+
+
+class Forward(nn.Module):
+    """A phase's forward pass, as a module that owns the weights it trains."""
+
+    def __init__(self, trainee: Trainee, phase: Phase) -> None:
+        super().__init__()
+        self.network, self.auxiliary = trainee.network, trainee.auxiliary
+        self._phase, self._penalised = phase, trainee.run.beta > 0
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """-> predicted (B,), wanted (B,), auxiliary loss (), ‖w‖² ()"""
+        outcome = self._phase.forward(inputs)
+        penalty = outcome.predicted.new_zeros(())
+        if self._penalised:
+            penalty = weight_penalty(self.network.parameters())
+        return outcome.predicted, outcome.wanted, outcome.auxiliary, penalty
+
+
+class Step:
+    """The updates of one phase."""
+
+    def __init__(self, trainee: Trainee, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
+        self.run, self.processes, self.optimiser = trainee.run, trainee.processes, optimiser
+        self.model = self.processes.parallel(Forward(trainee, phase))
+
+    def __call__(self, parts: Sequence[Inputs], number: int, factor: float) -> dict[str, float]:
+        """Update `number` with rates × `factor`; the figures of the log.
+
+        Raises RunError where the loss is not finite.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base"] * factor
+        torch.manual_seed((self.run.seed << 32) + (self.processes.rank << RANK_SEED) + number)
+        self.optimiser.zero_grad(set_to_none=True)
+        each = []
+        for inputs in parts:
+            is_last = inputs is parts[-1]
+            with contextlib.nullcontext() if is_last else without_averaging(self.model):
+                each.append(self._gradient(inputs, 1 / len(parts)))
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.run.max_gradient or math.inf)
+        self.optimiser.step()
+        figures = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
+        if not math.isfinite(figures["loss"]):
+            raise RunError(
+                f"the loss is {figures['loss']} at step {number + 1}: lower the"
+                " learning rates, or clip gradients (--max-gradient)"
+            )
+        return figures | {"gradient": float(norm)} | self._rates()
+
+    def _gradient(self, inputs: Inputs, share: float) -> Mapping[str, float]:
+        """Add a micro-batch's share of the gradient; its terms of the loss."""
+        predicted, wanted, auxiliary, penalty = self.model(inputs)
+        loss = self.run.objective(
+            self.processes.gather(predicted), self.processes.gather(wanted), penalty
+        )
+        total = loss.total + auxiliary
+        (total * share).backward()
+        return {
+            "loss": total.item(),
+            "regression": loss.regression.item(),
+            "ranking": loss.ranking.item(),
+            "alpha": loss.alpha.item(),
+            "penalty": loss.penalty.item(),
+            "auxiliary": auxiliary.item(),
+        }
+
+    def _rates(self) -> dict[str, float]:
+        rates: list[Any] = [group["lr"] for group in self.optimiser.param_groups]
+        return {
+            "extractor_rate": rates[0] if len(rates) > 1 else 0.0,
+            "rate": rates[min(1, len(rates) - 1)],
+        }
+
+
+def grouped(inputs: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Micro-batches step by step; what does not fill a step is left out."""
+    while len(group := list(itertools.islice(inputs, size))) == size:
+        yield group
