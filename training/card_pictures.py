@@ -49,7 +49,7 @@ def _scores(figures: dict[str, Any]) -> Figure:
 
 
 def _fragments(by_fragment: dict[str, Any]) -> Figure:
-    names = [f"{k + 1}\n{stage or ''}" for k, stage in enumerate(by_fragment["stage"])]
+    names = [f"{k}\n{stage or ''}" for k, stage in enumerate(by_fragment["stage"])]
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     boxes = [

@@ -21,8 +21,6 @@ TRUST = {
     "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
     "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
 }
-
-
 CAPTIONS = {
     "scores.png": "predicted against judged scores of the test clips",
     "fragments.png": "contributions by fragment, and how well each fragment alone ranks the clips",
@@ -67,9 +65,8 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         ]
         if rows:
             lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
-        lines += [
-            line for name in sorted(pictures) for line in ("", f"![{CAPTIONS[name]}]({name})")
-        ]
+        for name, caption in CAPTIONS.items():
+            lines += ["", f"![{caption}]({name})"] if name in pictures else []
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
 
