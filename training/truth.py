@@ -9,6 +9,7 @@ Shapes: N clips, K fragments, S stages.
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sklearn.model_selection import cross_val_predict
 
 from model_store.clip import load_clip
 from model_store.errors import ClipError
+from model_store.ranking import order_probability
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from training.agreement import pair_measures, stage_agreement, stage_shares
@@ -32,6 +34,7 @@ Figures = dict[str, Any]
 Floats = NDArray[np.float64]
 
 FEWEST_FOR_RIDGE = 20
+SURE = 0.9  # probability of an order
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RIDGE = np.logspace(0, 8, 17)
 
@@ -51,6 +54,37 @@ def confidence_figures(evaluation: Evaluation) -> Figures:
         "width": float(np.mean(high - low)),
         "width_share": float(np.mean(high - low)) / mean_width,
         "own_flagged": float(np.mean([t.unfamiliar for t in trusts])),
+    }
+
+
+def order_figures(evaluation: Evaluation) -> Figures:
+    """Whether `order_probability` tells the truth: over all pairs of clips that judges told apart.
+
+    What it says on average of the order of the scores, the share of pairs in that order, and the
+    same share of the pairs of which it is sure. {} if not calibrated.
+    """
+    scores, judged = evaluation.scores, evaluation.judged
+    said, right = [], []
+    for i, j in itertools.combinations(range(len(scores)), 2):
+        first, second = scores[i], scores[j]
+        if first.trust is None or second.trust is None:
+            return {}
+        if judged[i] == judged[j]:
+            continue
+        difference = first.score - second.score
+        probability = order_probability(difference, first.trust.interval, second.trust.interval)
+        said.append(max(probability, 1 - probability))
+        right.append((difference > 0) == (judged[i] > judged[j]))
+    if not said:
+        return {}
+    sure = [is_right for is_right, p in zip(right, said, strict=True) if p >= SURE]
+    return {
+        "order": {
+            "said": float(np.mean(said)),
+            "right": float(np.mean(right)),
+            "sure_share": len(sure) / len(said),
+            "right_where_sure": float(np.mean(sure)) if sure else None,
+        }
     }
 
 

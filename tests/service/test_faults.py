@@ -162,9 +162,15 @@ def test_sigterm_under_load_answers_all_that_was_accepted(store: Store, tmp_path
         live_server(store.root, tmp_path, checkpoints="diving", drain_s=120) as server,
         ThreadPoolExecutor(12) as threads,
     ):
+        workers = children_of(server.process.pid)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)  # until all are accepted
         answers = [threads.submit(server.score, LONG) for _ in range(12)]
         until(lambda: server.metric("score_queue_clips") == 12)
-        assert server.terminate(timeout_s=120) == 0
+        server.process.send_signal(signal.SIGTERM)
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        assert server.process.wait(timeout=120) == 0
         assert [answer.result().status_code for answer in answers] == [200] * 12
 
 

@@ -1,6 +1,7 @@
 """Predictions made by hand, so that every figure is known beforehand."""
 
 import dataclasses
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from training.truth import (
     confidence_figures,
     difficulty_figures,
     fragment_figures,
+    order_figures,
     pair_figures,
     shortcut_figures,
     stage_figures,
@@ -123,6 +125,25 @@ def test_coverage_and_widths_are_counted():
     assert figures["own_flagged"] == 0.25
     # |judged − 14| is 1, 0, 1, 2; its 0.9 quantile 1.7; the mean's interval 3.4 wide
     assert figures["width_share"] == pytest.approx(2 / 3.4)
+
+
+def test_the_probability_of_an_order_is_held_against_the_orders_there_were():
+    trust = Trust(interval=Interval(low=14, high=16, coverage=0.9), wide=False, distance=1.0)
+    clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 2.0)]  # 15, 14, 13, 13
+    scores = [
+        dataclasses.replace(scored(np.zeros(6), trust), score=score)
+        for score in (15.0, 12.0, 14.0, 12.5)
+    ]
+    figures = order_figures(evaluation(clips, scores))["order"]
+    sigma = 1 / 1.6448536 * math.sqrt(2)
+    # Five pairs: the last two clips are tied. The second and each of these two are out of order.
+    differences = (3.0, 1.0, 2.5, 2.0, 0.5)
+    said = [0.5 * math.erfc(-d / sigma / math.sqrt(2)) for d in differences]
+    assert figures["said"] == pytest.approx(np.mean(said))
+    assert figures["right"] == pytest.approx(3 / 5)
+    assert figures["sure_share"] == pytest.approx(3 / 5)  # 3, 2.5 and 2 points apart
+    assert figures["right_where_sure"] == pytest.approx(2 / 3)
+    assert order_figures(evaluation(clips, [scored(np.zeros(6))] * 4)) == {}
 
 
 def test_shortcuts_find_a_score_that_is_in_the_colours():

@@ -33,6 +33,7 @@ BLOCKS = (
     "training_mean",
     "difficulty_alone",
     "with_difficulty",
+    "order",
     "shortcuts",
     "pairs_ordered_by_kind",
     "stage_agreement_by_stage",
@@ -79,6 +80,7 @@ def evaluate(
             difficulty_figures,
             flagged_share,
             fragment_figures,
+            order_figures,
             pair_figures,
             shortcut_figures,
             stage_figures,
@@ -111,7 +113,7 @@ def evaluate(
                 pairs = pair_figures(scored(read_annotations(folder), "scoring pairs"))
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
         figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
-        figures |= fragment_figures(evaluation)
+        figures |= fragment_figures(evaluation) | order_figures(evaluation)
         if foreign is not None:
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
         figures |= source
@@ -142,5 +144,6 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
     table.add_section()
     for block in BLOCKS:
         for name, value in figures.get(block, {}).items():
-            table.add_row(f"{block}: {name}".replace("_", " "), f"{value:.4f}")
+            if value is not None:
+                table.add_row(f"{block}: {name}".replace("_", " "), f"{value:.4f}")
     Console().print(table)
