@@ -85,7 +85,8 @@ async def capacity(server: LiveServer, seconds: float, clients: int = 4) -> floa
         for number in itertools.count(first):
             if time.monotonic() >= until:
                 return
-            done += (await ask(client, number)).status == 200
+            answer = await ask(client, number)  # before `done` is read
+            done += answer.status == 200
 
     async with client_of(server) as client:
         began = time.monotonic()

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from training.errors import DataError
+from training.metrics import spearman
+from training.report.bootstrap import Estimate, estimate
 
 NEEDED = ("method", "data", "spearman", "mean_distance", "clips")
 
@@ -21,6 +25,8 @@ class Baseline:
     """Points."""
     clips: int
     """Test clips."""
+    rank: Estimate | None = None
+    """The Spearman with its interval, where the file has every clip's `scores`."""
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -40,9 +46,19 @@ def read_baseline(path: Path) -> Baseline:
             spearman=float(values["spearman"]),
             mean_distance=float(values["mean_distance"]),
             clips=int(values["clips"]),
+            rank=_rank(values["scores"]) if "scores" in values else None,
         )
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
     if not (math.isfinite(baseline.spearman) and math.isfinite(baseline.mean_distance)):
         raise DataError(f"{path} has figures that are not finite")
     return baseline
+
+
+def _rank(scores: dict[str, list[float]]) -> Estimate:
+    """From `judged` and `predicted`, a number a clip each."""
+    judged = np.array(scores["judged"], np.float64)
+    predicted = np.array(scores["predicted"], np.float64)
+    if judged.ndim != 1 or judged.shape != predicted.shape:
+        raise ValueError(f"scores of {judged.shape} and {predicted.shape} clips, need as many")
+    return estimate(spearman, predicted[None], judged)

@@ -109,7 +109,8 @@ def _methods(sets: Sequence[DataSet]) -> dict[str, dict[str, Published]]:
 
 def _baseline(data: DataSet, method: str) -> str:
     found: list[Baseline] = [b for b in data.baselines if _plain(b.method) == _plain(method)]
-    return ", ".join(f"{baseline.spearman:.3f}" for baseline in found) or NONE
+    texts = [_text(b.rank, 3) if b.rank else f"{b.spearman:.3f}" for b in found]
+    return ", ".join(texts) or NONE
 
 
 def _plain(method: str) -> str:

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from training.errors import DataError
 from training.report.baseline_file import read_baseline
@@ -23,6 +25,20 @@ def test_one_folder_or_several(tmp_path):
     assert read_baseline(path).data == ("data/x", "data/y")
 
 
+def test_scores_of_every_clip_give_an_interval(tmp_path):
+    random = np.random.default_rng(0)
+    judged = random.normal(size=50)
+    predicted = judged + random.normal(size=50)
+    scores = {"judged": judged.tolist(), "predicted": predicted.tolist()}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(GOOD | {"scores": scores}))
+    rank = read_baseline(path).rank
+    assert rank.value == pytest.approx(spearmanr(predicted, judged).statistic)
+    assert rank.low < rank.value < rank.high < 1
+    path.write_text(json.dumps(GOOD))
+    assert read_baseline(path).rank is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -31,6 +47,8 @@ def test_one_folder_or_several(tmp_path):
         (json.dumps({"method": "x"}), "lacks"),
         (json.dumps(GOOD | {"clips": None}), "a.json"),
         (json.dumps(GOOD | {"spearman": float("nan")}), "not finite"),
+        (json.dumps(GOOD | {"scores": {"judged": [1, 2], "predicted": [1]}}), "as many"),
+        (json.dumps(GOOD | {"scores": {"judged": [1, 2]}}), "predicted"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, text, message):
