@@ -65,7 +65,7 @@ def test_the_last_fragment_alone():
     assert network.features(pixels(DIVING, device="meta")).shape == (1, 512, 1, 4, 4)
 
     spec = tiny_spec()
-    small = FragmentNetwork(dataclasses.replace(TINY, fragments_used=(8,)), spec).eval()
+    small = tiny_network(spec, dataclasses.replace(TINY, fragments_used=(8,)))
     clip = pixels(spec)
     others, last = clip.clone(), clip.clone()
     others[:, :8] = 0
