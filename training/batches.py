@@ -19,6 +19,7 @@ from model_store.spec import ClipSpec
 from training.augment import Augmentation, Look
 from training.cache import ClipCache
 from training.distributed import ALONE, Processes
+from training.pairs import shuffled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,8 @@ class Batches:
     spec: ClipSpec
     clips: NDArray[np.int64]
     size: int
+    leader: NDArray[np.int64] | None = None
+    """(N,) clip whose draws a clip shares, see `pairs.leaders`; else its own."""
     variation: Variation = NO_VARIATION
     seed: int = 0
     epoch: int | None = None
@@ -121,13 +124,17 @@ class Batches:
     def order(self) -> NDArray[np.int64]:
         if self.epoch is None:
             return self.clips
-        return np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
+        random = np.random.default_rng([self.seed, self.epoch])
+        if self.leader is None:
+            return random.permutation(self.clips)
+        return shuffled(random, self.clips, self.leader)
 
     def batch(self, number: int) -> Batch:
         first = (number * self.processes.count + self.processes.rank) * self.size
         clips = self.order()[first : first + self.size]
         stream = (self.epoch or 0, self.variant)
-        draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in clips]
+        drawn = clips if self.leader is None else self.leader[clips]
+        draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in drawn]
         return make_batch(self.cache, self.spec, clips, draws)
 
     def begin_at(self, number: int) -> Iterator[Batch]:

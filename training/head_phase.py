@@ -20,6 +20,7 @@ from training.augment import Augmentation
 from training.batches import Batches, Variation
 from training.display import Bar
 from training.forward import blank_features, evaluating
+from training.pairs import shuffled
 from training.trainee import Outcome, Trainee
 
 FEATURE_BATCH = 32  # clips
@@ -94,9 +95,11 @@ class HeadPhase:
 
     def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
         run, material = self.trainee.run, self.trainee.material
-        order = np.random.default_rng([run.seed, 1, epoch]).permutation(material.training)
-        variants = np.random.default_rng([run.seed, 2, epoch]).integers(
-            run.head_variants, size=len(order)
+        order = shuffled(
+            np.random.default_rng([run.seed, 1, epoch]), material.training, material.leader
+        )
+        variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
+            run.head_variants, size=len(material.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
         processes = self.trainee.processes
@@ -104,13 +107,14 @@ class HeadPhase:
             begin = (number * processes.count + processes.rank) * self._size
             part = slice(begin, begin + self._size)
             clips = order[part]
+            leader = material.leader[clips]  # the clips of a pair are varied alike
             kept = [
                 (self._variants[variant], self._row[int(clip)])
-                for variant, clip in zip(variants[part], clips, strict=True)
+                for variant, clip in zip(variant_of[leader], clips, strict=True)
             ]
             features = torch.stack([one.features[row] for one, row in kept]).float()
             shown = np.stack([one.shown[row] for one, row in kept])
-            for row, clip in enumerate(clips):
+            for row, clip in enumerate(leader):
                 hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
                 shown[row, list(hidden)] = False
                 for i, k in enumerate(self.trainee.network.used):
@@ -124,7 +128,8 @@ class HeadPhase:
         trainee.network.head.train()
         predicted = trainee.score(inputs.features)
         wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
-        return Outcome(predicted, wanted, auxiliary=predicted.new_zeros(()))
+        pairs = trainee.pairs(predicted, wanted, inputs.clips)
+        return Outcome(predicted, wanted, auxiliary=predicted.new_zeros(()), pairs=pairs)
 
     def validate(self) -> NDArray[np.float32]:
         parts = torch.split(self._validation, SCORE_BATCH)

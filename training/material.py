@@ -19,6 +19,7 @@ from training.datasets.annotations import JudgedClip
 from training.datasets.kinds import Kind, read_clips
 from training.errors import DataError
 from training.known_scores import KnownScores
+from training.pairs import leaders
 from training.targets import FragmentTargets
 
 CACHE = ".cache"  # below the first data set folder
@@ -33,6 +34,8 @@ class Material:
     """(N,) points: what the network is to predict."""
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
+    leader: NDArray[np.int64]
+    """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
 
     @functools.cached_property
     def targets(self) -> FragmentTargets:
@@ -72,6 +75,8 @@ def open_material(
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
     order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
     kept = order[: round(validation * len(clips))] if fold is None else order[fold[0] :: fold[1]]
+    leader = leaders(clips)
+    kept = np.flatnonzero(np.isin(leader, kept))  # a pair stays together
     training = np.setdiff1d(order, kept)
     if min(len(kept), len(training)) < 2:
         raise DataError(
@@ -83,7 +88,7 @@ def open_material(
         cache or Path(folders[0]) / CACHE,
         progress=progress,
     )
-    return Material(spec, clips, decoded, judged, training, np.sort(kept))
+    return Material(spec, clips, decoded, judged, training, kept, leader)
 
 
 def judged_value(clip: JudgedClip, target: Target) -> float:

@@ -85,6 +85,9 @@ class RunSpec:
     auxiliary: float = 0.0
     """Weight of the loss of the throw-away heads, in units of the scores' variance / 2."""
 
+    pairs: float = 0.0
+    """Weight of the loss on differences within counterfactual pairs, see `pairs.py`."""
+
     shift: bool = True
     blanking: float
     """Probability that some fragments of a clip are blanked."""
@@ -125,6 +128,11 @@ class RunSpec:
         require(
             self.alpha == "balance" or float(self.alpha) >= 0,
             f"alpha is {self.alpha!r}, need a number of at least 0 or balance",
+        )
+        require(self.pairs >= 0, f"pairs is {self.pairs}, need at least 0")
+        require(
+            not self.pairs or self.batch % 2 == self.head_batch % 2 == 0,
+            f"batch is {self.batch}, need an even number that keeps pairs together",
         )
         require(self.auxiliary >= 0, f"auxiliary is {self.auxiliary}, need at least 0")
         try:

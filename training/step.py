@@ -35,13 +35,13 @@ class Forward(nn.Module):
         self.network, self.auxiliary = trainee.network, trainee.auxiliary
         self._phase, self._penalised = phase, trainee.run.beta > 0
 
-    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """-> predicted (B,), wanted (B,), auxiliary loss (), ‖w‖² ()"""
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """-> predicted (B,), wanted (B,), auxiliary loss (), loss of pairs (), ‖w‖² ()"""
         outcome = self._phase.forward(inputs)
         penalty = outcome.predicted.new_zeros(())
         if self._penalised:
             penalty = weight_penalty(self.network.parameters())
-        return outcome.predicted, outcome.wanted, outcome.auxiliary, penalty
+        return outcome.predicted, outcome.wanted, outcome.auxiliary, outcome.pairs, penalty
 
 
 class Step:
@@ -78,11 +78,11 @@ class Step:
 
     def _gradient(self, inputs: Inputs, share: float) -> Mapping[str, float]:
         """Add a micro-batch's share of the gradient; its terms of the loss."""
-        predicted, wanted, auxiliary, penalty = self.model(inputs)
+        predicted, wanted, auxiliary, pairs, penalty = self.model(inputs)
         loss = self.run.objective(
             self.processes.gather(predicted), self.processes.gather(wanted), penalty
         )
-        total = loss.total + auxiliary
+        total = loss.total + auxiliary + pairs
         (total * share).backward()
         return {
             "loss": total.item(),
@@ -91,6 +91,7 @@ class Step:
             "alpha": loss.alpha.item(),
             "penalty": loss.penalty.item(),
             "auxiliary": auxiliary.item(),
+            "pairs": pairs.item(),
         }
 
     def _rates(self) -> dict[str, float]:

@@ -20,6 +20,7 @@ from training.distributed import ALONE, Processes
 from training.errors import RunError
 from training.forward import Device, features_by_fragment, join
 from training.material import Material
+from training.pairs import difference_loss
 from training.runspec import RunSpec
 
 
@@ -30,6 +31,8 @@ class Outcome:
     predicted: Tensor
     wanted: Tensor
     auxiliary: Tensor
+    pairs: Tensor
+    """The loss of `pairs.difference_loss`, points²."""
 
 
 class Inputs(Protocol):
@@ -86,6 +89,12 @@ class Trainee:
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 
+    def pairs(self, predicted: Tensor, wanted: Tensor, clips: NDArray[np.int64]) -> Tensor:
+        """The loss on differences within pairs, weighted; (B,), (B,), (B,) -> ()."""
+        if not self.run.pairs:
+            return predicted.new_zeros(())
+        return self.run.pairs * difference_loss(predicted, wanted, clips, self.material.leader)
+
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
         """(B, K, D, T', H', W')"""
         with self.device.autocast():
@@ -106,7 +115,12 @@ class Trainee:
 
     def batches(self, clips: NDArray[np.int64], size: int, **options: Any) -> Batches:
         return Batches(
-            cache=self.material.cache, spec=self.material.spec, clips=clips, size=size, **options
+            cache=self.material.cache,
+            spec=self.material.spec,
+            clips=clips,
+            size=size,
+            leader=self.material.leader,
+            **options,
         )
 
     def steps(self, clips: int) -> int:

@@ -37,8 +37,8 @@ from training.trainee import Phase, Trainee
 from training.whole_phase import WholePhase
 
 COLUMNS = (
-    "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "gradient",
-    "extractor_rate", "rate",
+    "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "pairs",
+    "gradient", "extractor_rate", "rate",
 )  # fmt: skip
 COSINE_END = 0.01
 OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions stray

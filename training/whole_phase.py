@@ -54,10 +54,13 @@ class WholePhase:
                 if isinstance(module, nn.BatchNorm3d):
                     module.eval()
         features = trainee.features(inputs, frozen=frozen)
+        predicted = trainee.score(features)
+        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
         return Outcome(
-            trainee.score(features),
-            trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy()),
+            predicted,
+            wanted,
             self._auxiliary(inputs, features.float()),
+            trainee.pairs(predicted, wanted, inputs.clips),
         )
 
     def _auxiliary(self, batch: Batch, features: Tensor) -> Tensor:

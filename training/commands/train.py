@@ -104,6 +104,13 @@ def train(
     auxiliary: Annotated[
         float | None, typer.Option(help="Weight of throw-away heads that learn from tracks.")
     ] = None,
+    pairs: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the loss on differences within counterfactual pairs, as"
+            " `simulate --pairs` makes them."
+        ),
+    ] = None,
     blanking: Annotated[
         float | None, typer.Option(help="Probability that fragments of a clip are blanked.")
     ] = None,
@@ -179,6 +186,7 @@ def train(
             "rate": rate,
             "beta": beta,
             "auxiliary": auxiliary,
+            "pairs": pairs,
             "blanking": blanking,
             "shift": shift,
             "frozen_norm": frozen_norm,
