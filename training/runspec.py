@@ -70,6 +70,8 @@ class RunSpec:
     """Share of the steps over which cosine rates rise from 0."""
     max_gradient: float | None = None
     """Norm that gradients are clipped to."""
+    frozen_layers: int = 0
+    """First layers of each extractor that stay as they are while all is trained: the dearest."""
     frozen_norm: bool = False
     """Keep the running statistics of batch normalisation as they are while all is trained."""
 
@@ -111,6 +113,10 @@ class RunSpec:
             (self.folds is None and self.fold is None)
             or (self.fold is not None and 0 <= self.fold < (self.folds or 0) >= 2),
             f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k, at least 2",
+        )
+        require(
+            not self.frozen_layers or self.frozen_norm or self.network.normalisation == "none",
+            "layers that stay as they are need frozen_norm",
         )
         require(self.batch >= 2, f"batch is {self.batch}, need at least 2")
         require(self.accumulate >= 1, f"accumulate is {self.accumulate}, need at least 1")

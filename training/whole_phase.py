@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model_store.network import C3DExtractor, FragmentNetwork
 from training.auxiliary import masked_loss
 from training.batches import Batch, Batches, Variation
 from training.forward import evaluating
@@ -24,7 +25,7 @@ class WholePhase:
         self.epochs, self.accumulate = run.epochs, run.accumulate
         self.batches = trainee.steps(run.batch * run.accumulate)
         self.groups = [
-            {"params": list(network.extractors.parameters()), "base": run.extractor_rate},
+            {"params": learning(network, run.frozen_layers), "base": run.extractor_rate},
             {"params": list(network.head.parameters()), "base": run.rate},
         ]
         if trainee.auxiliary is not None:
@@ -89,3 +90,19 @@ class WholePhase:
             ]
         predicted: NDArray[np.float32] = torch.cat(scores).numpy()
         return predicted
+
+
+def learning(network: FragmentNetwork, frozen_layers: int) -> list[nn.Parameter]:
+    """Parameters of the extractors without their first layers, which get no gradient any more."""
+    frozen = {
+        prefix
+        for name, _, _ in C3DExtractor.LAYERS[:frozen_layers]
+        for prefix in (name, f"{name}_norm")
+    }
+    parameters = []
+    for extractor in network.extractors:
+        for name, parameter in extractor.named_parameters():
+            parameter.requires_grad_(name.partition(".")[0] not in frozen)
+            if parameter.requires_grad:
+                parameters.append(parameter)
+    return parameters

@@ -120,6 +120,27 @@ def test_auxiliary_heads_learn_beside_the_score(run, tmp_path):
     assert "auxiliary" not in " ".join(folder.load_best()[0])
 
 
+def test_frozen_layers_stay_as_they_are(run, tmp_path):
+    run = dataclasses.replace(run, frozen_layers=2, frozen_norm=True, epochs=2)
+    material = material_of(run)
+    torch.manual_seed(run.seed)
+    before = new_network(run, material).state_dict()
+    folder, _ = train(run, tmp_path / "run")
+    after, _ = folder.load_best()
+    changed = {
+        name.split(".")[2]
+        for name, value in after.items()
+        if name.startswith("extractors.") and not torch.equal(value, before[name])
+    }
+    assert not changed & {"conv1a", "conv1a_norm", "conv2a", "conv2a_norm"}
+    assert {"conv3a", "conv5b", "conv5b_norm"} <= changed
+
+
+def test_frozen_layers_need_frozen_statistics(run):
+    with pytest.raises(RunError, match="need frozen_norm"):
+        dataclasses.replace(run, frozen_layers=2)
+
+
 RUN_AGAIN = """
 import sys
 from pathlib import Path

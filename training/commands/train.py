@@ -123,6 +123,12 @@ def train(
     frozen_norm: Annotated[
         bool | None, typer.Option("--frozen-norm/--batch-norm", help="In the whole network.")
     ] = None,
+    frozen_layers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=8, help="First layers of each extractor that are left as they are."
+        ),
+    ] = None,
     max_gradient: Annotated[float | None, typer.Option(help="Norm to clip gradients to.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share dropped in the head.")] = None,
     width: Annotated[
@@ -189,6 +195,7 @@ def train(
             "pairs": pairs,
             "blanking": blanking,
             "shift": shift,
+            "frozen_layers": frozen_layers,
             "frozen_norm": frozen_norm,
             "max_gradient": max_gradient,
             "validation": validation,
