@@ -1,4 +1,4 @@
-"""`python -m model_store list | show | verify | use | score`: the checkpoints, from the shell."""
+"""`python -m model_store list | show | verify | use | install | score`: the checkpoints, from the shell."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 from model_store.errors import CheckpointError, EngineError
 from model_store.score_command import EngineChoice, StoreOption, fail, out, score
-from model_store.store import Store
+from model_store.store import SHIPPED, Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -100,6 +100,17 @@ def use(
     except CheckpointError as error:
         fail(error)
     out.print(f"{checkpoint.name} now means version {checkpoint.version}")
+
+
+@app.command()
+def install(store: StoreOption = None) -> None:
+    """Copy the shipped versions that the store lacks; what its names mean stays."""
+    shelf = Store(store)
+    try:
+        added = shelf.add_from(Store(SHIPPED))
+    except (CheckpointError, OSError) as error:
+        fail(error)
+    out.print(f"{shelf.root}: {', '.join(added) or 'nothing'} added", highlight=False)
 
 
 app.command()(score)

@@ -160,26 +160,38 @@ def save_checkpoint(
     if folder.exists():
         raise CheckpointExists(f"{card.name}@{card.version} is already published")
     card = card.model_copy(update={"calibration": confidence and confidence.numbers()})
+    contents = {
+        WEIGHTS: save_tensors(stored_weights(network, confidence, half)),
+        CARD: (card.model_dump_json(indent=2) + "\n").encode(),
+        README: readme.encode(),
+        GOLDEN_CLIP: golden_clip,
+        **pictures,
+    }
+    stored, _ = parse_weights(contents[WEIGHTS], card)
+    clip = load_clip(golden_clip, card.spec)
+    answer = make_engine(stored, name="torch").score(clip[None]).contributions
+    golden = Golden(
+        float(answer.score[0]), tuple(map(float, answer.contribution[0])), GOLDEN_TOLERANCE
+    )
+    contents[GOLDEN_ANSWER] = golden.to_json().encode()
+    contents[MANIFEST] = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()
+    ).encode()
+    write_folder(folder, contents)
+    return folder
+
+
+def copy_checkpoint(source: Path, folder: Path) -> None:
+    """The same checkpoint at another place.   Raises CheckpointCorrupt."""
+    contents = verified_files(source)
+    write_folder(folder, {**contents, MANIFEST: (source / MANIFEST).read_bytes()})
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Files by name, in a folder that is seen under its name once all of them are written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        contents = {
-            WEIGHTS: save_tensors(stored_weights(network, confidence, half)),
-            CARD: (card.model_dump_json(indent=2) + "\n").encode(),
-            README: readme.encode(),
-            GOLDEN_CLIP: golden_clip,
-            **pictures,
-        }
-        stored, _ = parse_weights(contents[WEIGHTS], card)
-        clip = load_clip(golden_clip, card.spec)
-        answer = make_engine(stored, name="torch").score(clip[None]).contributions
-        golden = Golden(
-            float(answer.score[0]), tuple(map(float, answer.contribution[0])), GOLDEN_TOLERANCE
-        )
-        contents[GOLDEN_ANSWER] = golden.to_json().encode()
-        contents[MANIFEST] = "".join(
-            f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()
-        ).encode()
         for name, content in contents.items():
             write_durably(partial / name, content)
         partial.chmod(0o755)
@@ -187,7 +199,6 @@ def save_checkpoint(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return folder
 
 
 def verified_files(folder: Path) -> dict[str, bytes]:

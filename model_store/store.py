@@ -13,7 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from model_store.card import NAME_PATTERN, Card
-from model_store.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_durably
+from model_store.checkpoint import (
+    Checkpoint,
+    copy_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_durably,
+)
 from model_store.confidence import Confidence
 from model_store.errors import CheckpointCorrupt, CheckpointNotFound
 from model_store.network import FragmentNetwork
@@ -109,6 +115,22 @@ class Store:
         checkpoint = load_checkpoint(folder)
         self.make_current(card.name, card.version)
         return checkpoint
+
+    def add_from(self, other: "Store") -> list[str]:
+        """Copy each version of `other` that is not here; the references of what was copied.
+
+        What is here stays as it is, and so does what a name means; a name that is new here means
+        what it does in `other`. Raises CheckpointCorrupt for one whose hashes do not match.
+        """
+        added = []
+        for name in other.names():
+            for version in sorted({*other.versions(name)} - {*self.versions(name)}):
+                place = Path(name) / str(version)
+                copy_checkpoint(other.root / place, self.root / place)
+                added.append(f"{name}@{version}")
+            if not (self.root / name / CURRENT).exists():
+                self.make_current(name, other.current(name))
+        return added
 
     def make_current(self, name: str, version: int) -> None:
         """Let the bare name mean this version: an upgrade, or a roll-back."""

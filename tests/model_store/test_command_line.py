@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from model_store.__main__ import app
-from model_store.store import Store
+from model_store.store import SHIPPED, Store
 from tests.checkpoints import tiny_store
 from tests.clips import clip_bytes
 
@@ -126,3 +126,11 @@ def test_use_rolls_back(run, tmp_path, monkeypatch):
     assert run("use", "diving@1").exit_code == 0
     assert store.current("diving") == 1
     assert run("use", "diving@9").exit_code == 1
+
+
+def test_install_fills_a_store_with_what_is_shipped(run, tmp_path):
+    added = run("install", "--store", tmp_path)
+    assert added.exit_code == 0
+    assert "diving@1" in added.output
+    assert "nothing added" in run("install", "--store", tmp_path).output
+    assert Store(tmp_path).current("diving") == Store(SHIPPED).current("diving")

@@ -44,6 +44,34 @@ def test_a_folder_under_another_name_is_refused(store):
         store.load("diving@7")
 
 
+def test_what_a_newer_release_ships_is_added_and_nothing_else_changes(store, tmp_path):
+    shipped = Store(tmp_path / "shipped")
+    publish_tiny(shipped)
+    publish_tiny(shipped, "vault")
+    ours = Store(tmp_path / "ours")
+    assert ours.add_from(shipped) == ["diving@1", "vault@1"]
+    assert (ours.load("diving").sha256, ours.current("vault")) == (shipped.load("diving").sha256, 1)
+
+    publish_tiny(shipped, seed=1)
+    publish_tiny(ours, "vault", seed=2)
+    own = ours.load("vault@2").sha256
+    publish_tiny(shipped, "vault", seed=3)
+    assert ours.add_from(shipped) == ["diving@2"]
+    assert ours.load("diving").version == 1
+    assert ours.load("diving@2").version == 2
+    assert ours.load("vault@2").sha256 == own
+    assert ours.add_from(shipped) == []
+
+
+def test_a_damaged_version_is_not_added(store, tmp_path):
+    (store.path("diving@2") / "golden.mp4").write_bytes(b"damaged")
+    ours = Store(tmp_path / "ours")
+    with pytest.raises(CheckpointCorrupt, match=r"golden\.mp4"):
+        ours.add_from(store)
+    assert ours.versions("diving") == [1]
+    assert not list((ours.root / "diving").glob(".*"))
+
+
 def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
     assert Store().root == tmp_path
