@@ -45,6 +45,7 @@ class Admission:
     ) -> None:
         self.limit = limit
         self._metrics = metrics
+        self._metrics.queue_limit.set(limit)
         self._clock = clock
         self._lock = threading.Lock()
         self._fragments = 0

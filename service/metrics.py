@@ -1,11 +1,12 @@
 """
 What Prometheus reads: one registry for each application, base units, few labels.
 
-The rule: no label holds anything that a client sent.
+The rule: no label holds anything that a client sent. Where its values are known, all of them are
+there from the start: a series that begins with its first event hides that event from `rate`.
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -36,6 +37,8 @@ _OUTCOMES = {
     504: "timeout",
     507: "too_large",
 }
+_ALL_OUTCOMES = sorted({"ok", "invalid", "error", *_OUTCOMES.values()})
+_STAGES = ("upload", "decode", "queue", "inference", "post")
 
 
 def outcome_of(status: int) -> str:
@@ -54,8 +57,11 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+        def counter(name: str, text: str, *labels: str, values: Iterable[str] = ()) -> Counter:
+            made = Counter(name, text, labels, registry=registry)
+            for value in values:
+                made.labels(value)
+            return made
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
@@ -63,9 +69,13 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(name, text, labels, buckets=buckets, registry=registry)
 
-        self.requests = counter("score_requests_total", "Requests to score, by outcome", "outcome")
+        self.requests = counter(
+            "score_requests_total", "Requests to score, by outcome", "outcome", values=_ALL_OUTCOMES
+        )
         self.rejected = counter("score_rejected_total", "Requests refused, by problem", "reason")
-        self.dropped = counter("score_dropped_total", "Requests whose client left", "stage")
+        self.dropped = counter(
+            "score_dropped_total", "Requests whose client left", "stage", values=("decode", "queue")
+        )
         self.decode_failures = counter(
             "score_decode_failures_total", "Clips that did not decode, by problem", "reason"
         )
@@ -79,6 +89,8 @@ class Metrics:
         self.stage_seconds = histogram(
             "score_stage_seconds", "Time in each stage of a request", _SECONDS, "stage"
         )
+        for stage in _STAGES:
+            self.stage_seconds.labels(stage)
         self.batch_clips = histogram("score_batch_clips", "Clips a batch", (1, 2, 4, 8, 16, 32, 64))
         self.batch_fragments = histogram(
             "score_batch_fragments", "Fragments a batch", (6, 9, 18, 36, 72, 144, 288, 576)
@@ -90,10 +102,15 @@ class Metrics:
             _FAMILIARITY,
             "checkpoint",
         )
-        self.cache_lookups = counter("score_cache_lookups_total", "In the result cache", "outcome")
-        self.reloads = counter("score_reloads_total", "Reloads of the checkpoints", "outcome")
+        self.cache_lookups = counter(
+            "score_cache_lookups_total", "In the result cache", "outcome", values=("hit", "miss")
+        )
+        self.reloads = counter(
+            "score_reloads_total", "Reloads of the checkpoints", "outcome", values=("done", "refused")
+        )
         self.cache_bytes = gauge("score_cache_bytes", "Answers kept in the result cache")
         self.queue_fragments = gauge("score_queue_fragments", "Fragments admitted, not answered")
+        self.queue_limit = gauge("score_queue_limit_fragments", "Fragments admitted at most")
         self.queue_clips = gauge("score_queue_clips", "Clips admitted and not yet answered")
         self.inflight_requests = gauge("score_inflight_requests", "Requests to score in flight")
         self.inflight_bytes = gauge("score_inflight_bytes", "Bytes of request bodies held")
@@ -105,6 +122,11 @@ class Metrics:
         Info("score_build", "What is running", registry=registry).info(
             {"version": version("fragment-scorer"), "python": platform.python_version()}
         )
+
+    def expect_scores(self, checkpoint: str) -> None:
+        """Of this checkpoint, such as "diving@2", from now on."""
+        self.output.labels(checkpoint)
+        self.familiarity.labels(checkpoint)
 
     def watch_device_memory(self, read: Callable[[], tuple[int, int]]) -> None:
         """Report a GPU's memory; `read` gives free and total bytes."""

@@ -66,7 +66,9 @@ class CheckpointLoader:
 
     def _tell(self, fresh: LoadedCheckpoints) -> None:
         self._metrics.model_info.clear()
-        for used in (each.used() for each in fresh.all()):
+        for loaded in fresh.all():
+            used = loaded.used()
+            self._metrics.expect_scores(loaded.reference)
             self._metrics.model_info.labels(
                 used.name, str(used.version), used.sha256, used.engine
             ).set(1)
