@@ -1,4 +1,4 @@
-"""`python -m model_store list | show | verify | use | install | score`: the checkpoints, from the shell."""
+"""The checkpoints, from the shell: `python -m model_store list | show | use | install | …`."""
 
 from typing import Annotated
 

@@ -106,7 +106,10 @@ class Metrics:
             "score_cache_lookups_total", "In the result cache", "outcome", values=("hit", "miss")
         )
         self.reloads = counter(
-            "score_reloads_total", "Reloads of the checkpoints", "outcome", values=("done", "refused")
+            "score_reloads_total",
+            "Reloads of the checkpoints",
+            "outcome",
+            values=("done", "refused"),
         )
         self.cache_bytes = gauge("score_cache_bytes", "Answers kept in the result cache")
         self.queue_fragments = gauge("score_queue_fragments", "Fragments admitted, not answered")
