@@ -9,7 +9,7 @@ PORT ?= 8000
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow demo lint format clean
+.PHONY: help serve test test-slow test-docker demo lint format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -39,6 +39,9 @@ test: $(VENV)/.test  ## all tests but the slow ones
 test-slow: $(VENV)/.test  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
+test-docker: $(VENV)/.serve  ## build the image for CPUs and try it, as root on Debian
+	PYTHON=$(BIN)/python docker/verify.sh
+
 demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a server
 	$(BIN)/python -m training simulate --action diving --clips 1 --seed 7 --out data/demo/diving
 	$(BIN)/python -m training simulate --action vault --clips 1 --seed 7 --out data/demo/vault
@@ -53,6 +56,10 @@ lint: $(VENV)/.test  ## ruff and mypy
 format: $(VENV)/.test  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(VENV)/.serve  ## what the image installs, anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	PATH=$(abspath $(BIN)):$$PATH docker/lock.sh
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
