@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.errors import Draining
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
 from service.problems import answer_problem
@@ -100,11 +101,18 @@ class _Exchange:
     async def run(self, app: ASGIApp) -> None:
         try:
             await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:  # by uvicorn, when SCORING_DRAIN_S is over
+            if self._answering:
+                raise
+            await self._answer(Draining("the service went down before it was done"))
         except Exception as error:  # the last place where it can still become an answer
             if self._answering:
                 raise
-            response = await answer_problem(Request(self._scope), error)
-            await response(self._scope, self.receive, self.send)
+            await self._answer(error)
+
+    async def _answer(self, error: Exception) -> None:
+        response = await answer_problem(Request(self._scope), error)
+        await response(self._scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -163,6 +163,21 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0(store: Store, tmp_path: 
     assert not children_of(server.process.pid)
 
 
+def test_what_is_not_done_in_time_is_told_so(store: Store, tmp_path: Path) -> None:
+    clip = clip_bytes(height=720, width=1280)
+    with (
+        live_server(store.root, tmp_path, drain_s=0.1, decode_workers=1) as server,
+        ThreadPoolExecutor(16) as threads,
+    ):
+        answers = [threads.submit(server.score, clip) for _ in range(16)]
+        while server.metric("score_inflight_requests") + sum(a.done() for a in answers) < 16:
+            time.sleep(0.01)
+        assert server.terminate() == 0
+        cut = [answer.result() for answer in answers if answer.result().status_code != 200]
+        assert cut
+        assert {answer.json()["type"] for answer in cut} == {"/problems/draining"}
+
+
 def test_while_it_drains_it_is_not_ready_but_alive(store: Store, tmp_path: Path) -> None:
     with live_server(store.root, tmp_path, drain_delay_s=1.0) as server:
         with server.client() as client:

@@ -1,0 +1,78 @@
+"""What must be the same in the image, its lock, the compose files and the service."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from service.__main__ import unknown_settings
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SERVICES = yaml.safe_load((ROOT / "docker" / "compose.services.yml").read_text())["services"]
+GPU = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+CPU = yaml.safe_load((ROOT / "docker" / "compose.cpu.yml").read_text())
+VARIANTS = ("gpu", "cpu")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_can_do_little(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert all("127.0.0.1" in port for port in service.get("ports", []))
+
+
+def test_the_scorer_has_longer_to_stop_than_it_takes() -> None:
+    grace_s = int(SERVICES["scorer"]["stop_grace_period"].removesuffix("s"))
+    fields = Settings.model_fields
+    assert grace_s > fields["drain_s"].default + fields["drain_delay_s"].default
+
+
+def test_its_settings_exist() -> None:
+    assert not unknown_settings(SERVICES["scorer"]["environment"])
+
+
+def test_uploads_fit_into_the_temporary_folder() -> None:
+    [mount] = SERVICES["scorer"]["tmpfs"]
+    megabytes = int(re.search(r"size=(\d+)m", mount)[1])  # type: ignore[index]
+    assert megabytes << 20 > SERVICES["scorer"]["environment"]["SCORING_MAX_INFLIGHT_BYTES"]
+
+
+def test_machines_with_and_without_a_gpu_differ_in_the_gpu_alone() -> None:
+    def without_variant(file: dict[str, Any]) -> dict[str, Any]:
+        services = {}
+        for name, service in file["services"].items():
+            kept = {key: service[key] for key in service.keys() - {"image", "build", "deploy"}}
+            kept["extends"] = service["extends"]["service"]
+            services[name] = kept
+        return services
+
+    assert without_variant(GPU) == without_variant(CPU)
+    assert GPU["services"].keys() == SERVICES.keys()
+    assert "deploy" not in CPU["services"]["scorer"]
+    for file, variant in ((GPU, "gpu"), (CPU, "cpu")):
+        for name in ("scorer", "store"):
+            assert file["services"][name]["build"]["args"]["VARIANT"] == variant
+            assert variant in file["services"][name]["image"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_lock_has_what_the_project_needs(variant: str) -> None:
+    text = (ROOT / "docker" / f"requirements.{variant}.lock").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+) \\\n    --hash=sha256:", text, re.MULTILINE))
+    assert len(locked) == len(re.findall(r"^\w", text, re.MULTILINE)), "one has no hash"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build = project["build-system"]["requires"]
+    for line in [*project["project"]["dependencies"], *build]:
+        needed = Requirement(line)
+        assert needed.specifier.contains(locked[canonicalize_name(needed.name)]), needed
+    assert locked["torch"].endswith("+cpu") == (variant == "cpu")
