@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import torch
 import yaml
 
@@ -128,7 +127,7 @@ def scraping(prometheus: str, server: LiveServer, folder: Path) -> Iterator[http
     )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:{}".format(free.getsockname()[1])
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     process = subprocess.Popen(
         [
             prometheus,
