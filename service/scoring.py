@@ -101,13 +101,13 @@ class ScoringService:
         """Loads in the background; on the way out everything is stopped and waited for."""
         self._loop = asyncio.get_running_loop()
         self._batcher.start()
-        loading = asyncio.create_task(self._load())
+        self.loading = asyncio.create_task(self._load())
         try:
             yield
         finally:
             self.drain()
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            self.loading.cancel()
+            await asyncio.gather(self.loading, return_exceptions=True)
             await asyncio.to_thread(self._batcher.stop)
             await self._pool.stop()
 
