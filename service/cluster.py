@@ -18,6 +18,7 @@ from ray.serve.config import (
     AutoscalingPolicy,
     BackpressureConfig,
 )
+from ray.serve.schema import LoggingConfig
 
 from service.admission import RETRY_AFTER_S
 from service.decode_replica import DECODE, DECODING, DecodeReplica
@@ -25,6 +26,7 @@ from service.score_replica import ScoreReplica
 from service.settings import ClusterSettings
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray tells its makers about its use
+QUIET = LoggingConfig(enable_access_log=False)  # the application has its own, without paths
 
 
 def app(settings: ClusterSettings) -> Application:
@@ -48,6 +50,7 @@ def app(settings: ClusterSettings) -> Application:
             **delays(settings),
         ),
         graceful_shutdown_timeout_s=settings.drain_s,
+        logging_config=QUIET,
     )
     decode = serve.deployment(
         name=DECODE,
@@ -63,6 +66,7 @@ def app(settings: ClusterSettings) -> Application:
             **delays(settings),
         ),
         graceful_shutdown_timeout_s=settings.drain_s,
+        logging_config=QUIET,
     )
     return decode(DecodeReplica).bind(settings, score(ScoreReplica).bind(settings))
 

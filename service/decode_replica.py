@@ -26,6 +26,7 @@ from service.batcher import Clip, ClipBatcher, Scored
 from service.checkpoints import LoadedCheckpoint
 from service.errors import EngineDead
 from service.logs import configure_logging
+from service.metrics import Metrics
 from service.replica_metrics import exposition, of_this_replica
 from service.schemas import ReloadAnswer
 from service.scoring import ScoringService
@@ -41,8 +42,12 @@ Replicas = DeploymentHandle[Any]
 class RemoteBatcher:
     """The score replicas, as the service sees them: a `ClipBatcher`."""
 
-    def __init__(self, replicas: Replicas, on_done: Callable[[int], None]) -> None:
+    def __init__(
+        self, replicas: Replicas, *, metrics: Metrics, on_done: Callable[[int], None]
+    ) -> None:
+        """`on_done` hears of the fragments of each clip that is scored."""
         self._replicas = replicas
+        self._metrics = metrics
         self._on_done = on_done
         self.clips = 0
         """Sent and not yet scored."""
@@ -79,6 +84,7 @@ class RemoteBatcher:
         try:
             return await answer(call.remote(*arguments))
         except (RayActorError, EngineDead):
+            self._metrics.retries.inc()
             try:
                 return await answer(call.remote(*arguments))
             except RayActorError as error:
@@ -103,7 +109,7 @@ class ClusterService(ScoringService):
         super().__init__(settings, Store(settings.store))
 
     def make_batcher(self) -> ClipBatcher:
-        self._remote = RemoteBatcher(self._score, self.admission.done)
+        self._remote = RemoteBatcher(self._score, metrics=self.metrics, on_done=self.admission.done)
         return self._remote
 
     @asynccontextmanager

@@ -32,12 +32,16 @@ SMALL: dict[str, Any] = {
     "decode_cpus": 0.25,
     "score_cpus": 0.25,
     "max_decode_replicas": 1,
-    "max_score_replicas": 1,
+    "min_score_replicas": 2,
+    "max_score_replicas": 2,
+    "queue_fragments": 144,
 }
 ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # else anything that runs beside the tests starves the replicas
     "RAY_AUTH_MODE": "disabled",  # else Ray writes a token into the user's home
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
 }
 
 
