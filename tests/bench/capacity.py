@@ -5,76 +5,31 @@ How many cores and devices a load needs, and what a thousand clips cost: `docker
     python -m tests.bench.capacity table docker/stages.json --core-hour 0.04
 
 Clips arrive at random, wait for a decode core, then for a device that scores whatever waits, up to
-a batch. Stage times are measured as processor time of one core, so a busy machine spoils them
-little; waiting is simulated, and `test_capacity.py` holds it against queueing theory.
+a batch. What the stages cost is measured (`stages.py`); the waiting is simulated, and
+`test_capacity.py` holds it against queueing theory.
 """
 
-import io
 import json
 import math
-import os
 import statistics
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-import av
 import numpy as np
 import simpy
-import torch
 import typer
 from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
-from model_store.clip import cut, load_clip
-from model_store.scorer import Scorer
-from model_store.spec import ClipSpec
-from model_store.store import Store
-from tests.servers import live_server
+from tests.bench.stages import BATCH, USUAL, Stages, measure
 
-DEMO = Path(__file__).parents[2] / "service/web/demo/dive.mp4"
-SIZES = {"320×240": (320, 240), "1280×720": (1280, 720), "1920×1080": (1920, 1080)}
-USUAL = "1280×720"  # what the table is for
-BATCH = 8  # clips; SCORING_BATCH_CLIPS
 LOADS = (10, 1_000, 100_000)  # clips an hour
 SIMULATED = 20_000  # clips a load
 WAIT_S = 2.0  # that at most one clip in twenty may wait, beyond its own work
 FULLEST = 0.7  # share of the time that cores and devices may be busy: the rest is for peaks
 
 Draw = Callable[[np.random.Generator, float], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """Seconds of one core a clip, but for `batch_s`: a batch of so many clips."""
-
-    machine: str
-    measured: str
-    engine: str
-    front_s: float
-    """Receiving, hashing, answering: what the service's one event loop does."""
-    decode_s: dict[str, float]
-    batch_s: dict[int, float]
-    gflop: float
-    """Of the network, a clip: 10⁹ multiplications and additions."""
-    megabytes: dict[str, float]
-    """Of the clips that were decoded."""
-
-    @classmethod
-    def read(cls, path: Path) -> "Stages":
-        values = json.loads(path.read_text())
-        values["batch_s"] = {int(clips): seconds for clips, seconds in values["batch_s"].items()}
-        return cls(**values)
-
-    def score_s(self, clips: int) -> float:
-        """A straight line through the smallest and the largest batch."""
-        few, many = min(self.batch_s), max(self.batch_s)
-        each = (self.batch_s[many] - self.batch_s[few]) / (many - few)
-        return self.batch_s[few] + each * (clips - few)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,119 +197,44 @@ def report(
 ) -> str:
     """The part of CAPACITY.md that is numbers."""
 
-    def gpu_batch_s(clips: int) -> float:
-        return (gpu_launch_ms + clips * stages.gflop / gpu_tflops) / 1e3
-
     core = Device("scoring cores", stages.score_s, core_hour)
-    gpu = Device("GPUs", gpu_batch_s, gpu_hour)
-    per_gpu = gpu.rate * (stages.decode_s[USUAL] + stages.front_s)
+    gpus = {
+        preset: Device(
+            "GPUs",
+            lambda clips, gflop=gflop: (gpu_launch_ms + clips * gflop / gpu_tflops) / 1e3,
+            gpu_hour,
+        )
+        for preset, gflop in stages.gflop.items()
+    }
+    feeds = {
+        preset: gpu.rate * (stages.decode_s[USUAL] + stages.front_s) for preset, gpu in gpus.items()
+    }
     return "\n".join(
         [
             f"Measured on {stages.machine}, {stages.measured}:",
             "",
             rates(stages),
             "",
-            f"Scored on CPU cores, ${core_hour:g} each an hour:",
+            f"The shipped network ({stages.gflop['compact']:.1f} GFLOP a clip) on CPU cores, "
+            f"${core_hour:g} each an hour:",
             "",
             table(stages, core, core_hour=core_hour),
             "",
-            f"Scored on GPUs, ${gpu_hour:g} each an hour, **assumed, not measured**, to do"
-            f" {gpu_tflops:g} TFLOP/s on a network of {stages.gflop:.1f} GFLOP a clip and to take"
-            f" {gpu_launch_ms:g} ms a batch besides, that is {gpu.rate:.0f} clips a second:",
+            f"The paper's network ({stages.gflop['paper']:.0f} GFLOP a clip) on GPUs, ${gpu_hour:g}"
+            f" each an hour, **assumed, not measured**, to do {gpu_tflops:g} TFLOP/s and to take"
+            f" {gpu_launch_ms:g} ms a batch besides:",
             "",
-            table(stages, gpu, core_hour=core_hour),
+            table(stages, gpus["paper"], core_hour=core_hour),
             "",
-            f"One such GPU is kept busy by {per_gpu:.0f} decode cores.",
+            "| network, on such a GPU | clips a second | decode cores that keep it busy |",
+            "|---|--:|--:|",
+            *(
+                f"| {preset} | {gpus[preset].rate:.0f} | {feeds[preset]:.0f} |"
+                for preset in stages.gflop
+            ),
         ]
     )
 
-
-# --- measuring -----------------------------------------------------------------------------------
-
-
-def measure() -> Stages:
-    checkpoint = Store().load("diving")
-    scorer = Scorer(checkpoint, "openvino", threads=1)
-    clips = {size: recoded(*pixels) for size, pixels in SIZES.items()}
-    prepared = load_clip(clips[USUAL], checkpoint.spec)
-    batches = {n: [prepared] * n for n in (1, BATCH)}
-    return Stages(
-        machine=f"{cpu_model()}, one core",
-        measured=date.today().isoformat(),
-        engine=scorer.engine.name,
-        front_s=front_s(clips[USUAL]),
-        decode_s={
-            size: processor_s(lambda clip=clip: load_clip(clip, checkpoint.spec))
-            for size, clip in clips.items()
-        },
-        batch_s={
-            n: processor_s(lambda batch=batch: scorer.score(batch)) for n, batch in batches.items()
-        },
-        gflop=gflop(checkpoint.network, prepared, checkpoint.spec),
-        megabytes={size: len(clip) / 1e6 for size, clip in clips.items()},
-    )
-
-
-def processor_s(work: Callable[[], object], *, runs: int = 15) -> float:
-    """Processor time of one run, of all threads: the median."""
-    work()
-    seconds = []
-    for _ in range(runs):
-        began = time.process_time()
-        work()
-        seconds.append(time.process_time() - began)
-    return statistics.median(seconds)
-
-
-def front_s(clip: bytes, *, runs: int = 100) -> float:
-    """Processor time that the service's own process takes for a clip whose answer it knows."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        live_server(
-            Store().root, Path(folder), checkpoints="diving", result_cache_bytes=1 << 20
-        ) as server,
-    ):
-        assert server.score(clip).headers["x-cache"] == "miss"
-        began = server_s(server.process.pid)
-        for _ in range(runs):
-            assert server.score(clip).headers["x-cache"] == "hit"
-        return (server_s(server.process.pid) - began) / runs
-
-
-def server_s(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def recoded(width: int, height: int) -> bytes:
-    """The page's simulated dive at another size, with a sensor's noise: smooth clips are cheap."""
-    generator = np.random.default_rng(0)
-    content = io.BytesIO()
-    with av.open(DEMO) as source, av.open(content, "w", format="mp4") as output:
-        stream = output.add_stream("libx264", rate=30, options={"preset": "medium", "crf": "23"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in source.decode(video=0):
-            pixels = frame.reformat(width, height, "rgb24").to_ndarray()
-            noise = generator.normal(0, 2.5, pixels.shape[:2])[..., None]  # levels
-            noisy = (pixels + noise).clip(0, 255).astype(np.uint8)
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(noisy)))
-        output.mux(stream.encode(None))
-    return content.getvalue()
-
-
-def gflop(network: torch.nn.Module, clip: NDArray[np.uint8], spec: ClipSpec) -> float:
-    """Of the extractors and the head once, without the coalitions."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.from_numpy(cut(clip[None], spec)))
-    return counter.get_total_flops() / 1e9
-
-
-def cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "a CPU")
-
-
-# --- the command ---------------------------------------------------------------------------------
 
 command = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -370,7 +250,7 @@ def table_command(
     file: Path,
     core_hour: Annotated[float, typer.Option(help="Price of a core.")] = 0.04,
     gpu_hour: Annotated[float, typer.Option(help="Price of a GPU.")] = 0.80,
-    gpu_tflops: Annotated[float, typer.Option(help="What a GPU does on this network.")] = 4.0,
+    gpu_tflops: Annotated[float, typer.Option(help="What a GPU does on such networks.")] = 20.0,
     gpu_launch_ms: Annotated[float, typer.Option(help="What it takes a batch besides.")] = 5.0,
 ) -> None:
     """Print what `docker/CAPACITY.md` shows, from measured stages."""
