@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tests.bench.stages import BATCH, USUAL, Stages, measure
 
 LOADS = (10, 1_000, 100_000)  # clips an hour
-SIMULATED = 20_000  # clips a load
+SIMULATED = 6_000  # clips a load
 WAIT_S = 2.0  # that at most one clip in twenty may wait, beyond its own work
 FULLEST = 0.7  # share of the time that cores and devices may be busy: the rest is for peaks
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.bench.capacity import command, simulate
+from tests.bench.capacity import FULLEST, WAIT_S, Device, Plan, command, simulate
 from tests.bench.stages import BATCH, Stages
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -28,7 +28,7 @@ def erlang_c(servers: int, load: float) -> float:
 def test_one_core_is_an_m_d_1_queue(busy: float) -> None:
     """Pollaczek-Khinchine: the mean wait is busy / (2 (1 − busy)) services."""
     outcome = simulate(
-        busy, cores=1, decode_s=1.0, devices=1, batch_s=lambda clips: INSTANT, clips=60_000
+        busy, cores=1, decode_s=1.0, devices=1, batch_s=lambda clips: INSTANT, clips=30_000
     )
     assert outcome.decode_busy == pytest.approx(busy, rel=0.03)
     assert outcome.waits_s.mean() == pytest.approx(busy / (2 * (1 - busy)), rel=0.1)
@@ -44,7 +44,7 @@ def test_cores_are_an_m_m_c_queue(cores: int) -> None:
         decode_s=1.0,
         devices=1,
         batch_s=lambda clips: INSTANT,
-        clips=60_000,
+        clips=30_000,
         draw=exponential,
     )
     assert outcome.waits_s.mean() == pytest.approx(erlang_c(cores, load) / (cores - load), rel=0.12)
@@ -53,7 +53,7 @@ def test_cores_are_an_m_m_c_queue(cores: int) -> None:
 def test_a_device_without_batches_is_an_m_d_1_queue() -> None:
     outcome = simulate(
         0.7, cores=400, decode_s=INSTANT, devices=1, batch_s=lambda clips: clips, most=1,
-        clips=60_000,
+        clips=30_000,
     )  # fmt: skip
     assert outcome.score_busy == pytest.approx(0.7, rel=0.03)
     assert outcome.waits_s.mean() == pytest.approx(0.7 / 0.6, rel=0.1)
@@ -81,11 +81,11 @@ def test_the_document_is_what_the_command_prints() -> None:
     assert result.output.strip() in document
 
 
-def test_other_prices_give_other_costs() -> None:
-    stages = str(DOCKER / "stages.json")
-    usual, dear = (
-        CliRunner().invoke(command, ["table", stages, *more]).output
-        for more in ([], ["--core-hour", "0.4"])
-    )
-    assert usual != dear
-    assert Stages.read(DOCKER / "stages.json").score_s(BATCH) > 0
+def test_a_clip_costs_what_waits_for_it() -> None:
+    stages = Stages.read(DOCKER / "stages.json")
+    device = Device("GPUs", stages.score_s, hour=0.8)
+    plan = Plan.of(1_000, stages, device)
+    expected = plan.cores * 0.04 + plan.devices * 0.8  # dollars an hour, for a thousand clips
+    assert plan.cost(0.04, device) == pytest.approx(expected)
+    assert plan.outcome.late_s <= WAIT_S
+    assert plan.outcome.decode_busy <= FULLEST
