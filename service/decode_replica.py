@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 import ray
@@ -130,7 +131,7 @@ class ClusterService(ScoringService):
         told = await asyncio.gather(
             *(
                 each.broadcast("metrics").results_async(timeout_s=_SCRAPE_S, return_exceptions=True)
-                for each in (self._decoders(), self._score)
+                for each in (self._decoders, self._score)
             ),
             return_exceptions=True,
         )
@@ -142,7 +143,7 @@ class ClusterService(ScoringService):
         self.require_ready()
         try:
             await self._score.broadcast("prepare").results_async()
-            answers = await self._decoders().broadcast("adopt").results_async()
+            answers = await self._decoders.broadcast("adopt").results_async()
         except RayTaskError as error:
             raise error.cause from error
         first: ReloadAnswer = answers[0]
@@ -151,6 +152,7 @@ class ClusterService(ScoringService):
     async def adopt(self) -> ReloadAnswer:
         return await super().reload()
 
+    @cached_property
     def _decoders(self) -> Replicas:
         return serve.get_deployment_handle(DECODE)
 
