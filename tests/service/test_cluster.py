@@ -78,6 +78,22 @@ def test_metrics_are_those_of_all_replicas(cluster: Cluster) -> None:
     assert text.count("score_model_info{") == 6  # two checkpoints, three replicas
 
 
+def test_no_log_has_what_a_client_sent(cluster: Cluster) -> None:
+    httpx.post(
+        f"{cluster.url}/score",
+        files={"clip": ("name-of-an-athlete.mp4", b"no video")},
+        params={"secret": "in-the-query"},
+    )
+    httpx.get(f"{cluster.url}/somewhere/in-the-path")
+    time.sleep(1.0)
+    logs = [path for path in cluster.folder.rglob("*.log") if path.is_file()]
+    assert any("replica_default_decode" in path.name for path in logs)
+    for path in logs:
+        text = path.read_text(errors="replace")
+        for secret in ("athlete", "in-the-query", "in-the-path"):
+            assert secret not in text, path
+
+
 def test_more_than_it_takes_is_429_and_the_rest_is_scored(cluster: Cluster) -> None:
     """40 clients at once, room for 16 dives; the clips are large, so that they wait."""
     clip = clip_bytes(height=480, width=640)
