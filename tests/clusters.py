@@ -104,7 +104,7 @@ def live_cluster(store: Path, folder: Path, **settings: Any) -> Iterator[Cluster
         )
     cluster = Cluster(process, port, log, folder)
     try:
-        wait_until_ready(cluster)
+        wait_until_ready(cluster, timeout_s=280)
         yield cluster
     finally:
         process.terminate()
