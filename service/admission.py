@@ -57,6 +57,10 @@ class Admission:
     def fragments(self) -> int:
         return self._fragments
 
+    @property
+    def clips(self) -> int:
+        return self._clips
+
     def require_room(self) -> None:
         """Raises QueueFull if not a single fragment more would be admitted."""
         if self._fragments >= self.limit:

@@ -35,7 +35,11 @@ def create_app(
 
     `on_failure` hears, on the event loop, that the process can no longer do its work.
     """
-    service = ScoringService(settings, store, on_failure)
+    return create_app_for(ScoringService(settings, store, on_failure))
+
+
+def create_app_for(service: ScoringService) -> FastAPI:
+    """The same around a service that somebody else made."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +61,7 @@ def create_app(
         app.add_exception_handler(error, answer_problem)
     app.add_middleware(
         LimitsMiddleware,
-        settings=settings,
+        settings=service.settings,
         metrics=service.metrics,
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,

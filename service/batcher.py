@@ -8,6 +8,7 @@ happens: a clip that fails is separated from its batch by halving, a thread that
 waiting futures with it, and says so in `alive`.
 """
 
+import asyncio
 import logging
 import math
 import re
@@ -25,8 +26,11 @@ from numpy.typing import NDArray
 
 from model_store.errors import EngineError
 from model_store.scorer import Score
+from model_store.store import Store
+from service.checkpoints import LoadedCheckpoint, load
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
+from service.settings import Settings
 
 T = TypeVar("T")
 Clip = NDArray[np.uint8]
@@ -48,6 +52,24 @@ class Scored:
     """From submission until its batch ran."""
     inference_s: float
     """Of the whole batch."""
+
+
+class ClipBatcher(Protocol):
+    """Who scores clips for the service: `Batcher` in this process, or the replicas of a cluster."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """Fail what still waits. Blocks."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
+        """Make a published version ready to score with.   Raises `model_store`'s errors."""
+
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
+        """One prepared clip, with others if others wait. Cancel it to leave."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +171,14 @@ class Batcher:
     @property
     def alive(self) -> bool:
         return not self._dead and all(thread.is_alive() for thread in self._threads)
+
+    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
+        return await load(reference, store, settings, self.call)
+
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
+        assert loaded.scorer is not None  # `load` above has made it
+        fragments = loaded.checkpoint.spec.fragments
+        return await asyncio.wrap_future(self.submit(loaded.scorer, clip, fragments))
 
     def submit(self, scorer: Scores, clip: Clip, fragments: int) -> Future[Scored]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""

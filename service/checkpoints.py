@@ -3,19 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-from model_store.checkpoint import Checkpoint
+from model_store.card import Card
 from model_store.errors import CheckpointNotFound
 from model_store.scorer import Scorer
+from model_store.spec import ClipSpec
 from model_store.store import Store
-from service.batcher import Batcher
 from service.schemas import CheckpointDetail, CheckpointSummary, CheckpointUsed
 from service.settings import Settings
 
@@ -23,10 +23,33 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class Described(Protocol):
+    """What the service tells of a checkpoint: `model_store.checkpoint.Checkpoint`, say."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def card(self) -> Card: ...
+    @property
+    def spec(self) -> ClipSpec: ...
+
+
+class OnDevice(Protocol):
+    """Runs something on the thread that owns the device."""
+
+    def __call__(self, function: Callable[[], T], /) -> Future[T]: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedCheckpoint:
-    checkpoint: Checkpoint
-    scorer: Scorer
+    checkpoint: Described
+    engine: str
+    scorer: Scorer | None
+    """None where another process scores."""
     current: bool
     """Whether the bare name meant this version when it was loaded."""
     golden_error: float
@@ -46,7 +69,7 @@ class LoadedCheckpoint:
             version=self.checkpoint.version,
             sha256=self.checkpoint.sha256,
             trained_on=self.checkpoint.card.data.trained_on,
-            engine=self.scorer.engine.name,
+            engine=self.engine,
         )
 
     def summary(self) -> CheckpointSummary:
@@ -112,11 +135,11 @@ class LoadedCheckpoints:
 
 
 async def load(
-    reference: str, store: Store, settings: Settings, batcher: Batcher
+    reference: str, store: Store, settings: Settings, on_device: OnDevice
 ) -> LoadedCheckpoint:
     """Verify, convert for the engine, warm up, and score the golden clip.
 
-    A GPU is left to the inference thread. Elsewhere a thread of its own does all this, so that
+    A GPU is left to its thread. Elsewhere a thread of its own does all this, so that
     clips for other checkpoints are scored meanwhile. Raises `model_store`'s errors.
     """
     checkpoint = await asyncio.to_thread(store.load, reference)
@@ -125,7 +148,7 @@ async def load(
 
     async def apart(function: Callable[[], T]) -> T:
         return await asyncio.wrap_future(
-            batcher.call(function) if has_gpu else thread.submit(function)
+            on_device(function) if has_gpu else thread.submit(function)
         )
 
     try:
@@ -149,4 +172,4 @@ async def load(
         golden_error,
     )
     current = checkpoint.version == await asyncio.to_thread(store.current, checkpoint.name)
-    return LoadedCheckpoint(checkpoint, scorer, current, golden_error)
+    return LoadedCheckpoint(checkpoint, scorer.engine.name, scorer, current, golden_error)

@@ -83,6 +83,9 @@ class Metrics:
         self.fragments = counter("score_fragments_total", "Fragments scored")
         self.batch_splits = counter("score_batch_splits_total", "Batches halved after an error")
         self.oom_splits = counter("score_oom_splits_total", "Of these, for lack of device memory")
+        self.retries = counter(
+            "score_retries_total", "Clips sent to a second score replica, the first being lost"
+        )
         self.request_seconds = histogram(
             "score_request_seconds", "From the head of a request to its answer", _SECONDS
         )

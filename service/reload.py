@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from model_store.errors import CheckpointError, CheckpointNotFound
 from model_store.store import Store
-from service.batcher import Batcher
-from service.checkpoints import LoadedCheckpoints, load
+from service.batcher import ClipBatcher
+from service.checkpoints import LoadedCheckpoints
 from service.errors import ReloadRefused
 from service.metrics import Metrics
 from service.settings import Settings
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 class CheckpointLoader:
     def __init__(
-        self, store: Store, settings: Settings, batcher: Batcher, metrics: Metrics
+        self, store: Store, settings: Settings, batcher: ClipBatcher, metrics: Metrics
     ) -> None:
         self._store = store
         self._settings = settings
@@ -44,7 +44,8 @@ class CheckpointLoader:
             current = version == await asyncio.to_thread(self._store.current, name)
             one = known.get(f"{name}@{version}")
             if one is None:
-                one = await load(f"{name}@{version}", self._store, self._settings, self._batcher)
+                reference = f"{name}@{version}"
+                one = await self._batcher.load(reference, self._store, self._settings)
             fresh.add(dataclasses.replace(one, current=current))
         self._tell(fresh)
         return fresh

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from model_store.panel import check_difficulty, judge
 from service import progress
@@ -244,7 +244,7 @@ async def reload(service: Service) -> ReloadAnswer:
     responses=problems(401, 500) | {200: {"content": {"text/plain": {}}}},
 )
 async def metrics(service: Service) -> Response:
-    return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(await service.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+from prometheus_client.exposition import generate_latest
 
 from model_store.clip import ClipWarning, fragment_span
 from model_store.confidence import review_reasons
@@ -26,7 +27,7 @@ from model_store.scorer import Score
 from model_store.spec import ClipSpec
 from model_store.store import Store
 from service.admission import Admission
-from service.batcher import Batcher
+from service.batcher import Batcher, ClipBatcher
 from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
 from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParameter, NotReady
@@ -71,12 +72,7 @@ class ScoringService:
         self.checkpoints = LoadedCheckpoints()
         self.phase = Phase.STARTING
         self._on_failure = on_failure
-        self._batcher = Batcher(
-            max_clips=settings.batch_clips,
-            metrics=self.metrics,
-            on_done=self.admission.done,
-            on_death=self._engine_died,
-        )
+        self._batcher = self.make_batcher()
         self._pool = DecodePool(
             workers=settings.decode_workers,
             timeout_s=settings.decode_timeout_s,
@@ -91,18 +87,27 @@ class ScoringService:
         self.metrics.ready.set_function(lambda: self.phase is Phase.READY)
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def make_batcher(self) -> ClipBatcher:
+        """Here: threads of this process."""
+        return Batcher(
+            max_clips=self.settings.batch_clips,
+            metrics=self.metrics,
+            on_done=self.admission.done,
+            on_death=self._engine_died,
+        )
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Loads in the background; on the way out everything is stopped and waited for."""
         self._loop = asyncio.get_running_loop()
         self._batcher.start()
-        loading = asyncio.create_task(self._load())
+        self.loading = asyncio.create_task(self._load())
         try:
             yield
         finally:
             self.drain()
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            self.loading.cancel()
+            await asyncio.gather(self.loading, return_exceptions=True)
             await asyncio.to_thread(self._batcher.stop)
             await self._pool.stop()
 
@@ -165,7 +170,7 @@ class ScoringService:
             key = ResultKey(
                 clip_sha256=await asyncio.to_thread(sha256_of, upload),
                 checkpoint_sha256=chosen.checkpoint.sha256,
-                engine=chosen.scorer.engine.name,
+                engine=chosen.engine,
                 difficulty=difficulty,
                 start_s=start_s,
                 end_s=end_s,
@@ -199,9 +204,7 @@ class ScoringService:
                     decoded = await self._decode(upload, job, tell)
                     tell(Scoring())
                     stage, wait = "queue", time.monotonic() - entered - decoded.seconds
-                    scored = await asyncio.wrap_future(
-                        self._batcher.submit(chosen.scorer, decoded.clip.frames, spec.fragments)
-                    )
+                    scored = await self._batcher.score(chosen, decoded.clip.frames)
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
         except asyncio.CancelledError:
@@ -268,6 +271,10 @@ class ScoringService:
             loaded=sorted(after - before),
             released=sorted(before - after),
         )
+
+    async def exposition(self) -> bytes:
+        """The metrics, as Prometheus reads them."""
+        return generate_latest(self.metrics.registry)
 
     async def _decode(self, upload: BinaryIO, job: DecodeJob, tell: Tell) -> DecodedUpload:
         descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now

@@ -7,6 +7,7 @@ The rule: no other module reads the environment. HOST and PORT are read by `__ma
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,6 +17,7 @@ from service.cpus import usable_cpus
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _LIMITS = ClipLimits()
 
@@ -97,3 +99,31 @@ class Settings(BaseSettings):
             max_frames=self.max_clip_frames,
             max_seconds=self.max_clip_seconds,
         )
+
+
+def one_gpu() -> float:
+    """What a score replica takes: a GPU, if there is one here."""
+    return float(torch.cuda.is_available())
+
+
+class ClusterSettings(Settings):
+    """The same for each replica of a cluster, and how many replicas there are."""
+
+    decode_workers: Count = 1
+    """Processes of a decode replica."""
+    engine_threads: Count = 1
+    """CPU threads of a score replica."""
+
+    min_decode_replicas: Count = 1
+    max_decode_replicas: Count = 8
+    min_score_replicas: Count = 1
+    max_score_replicas: Count = 4
+    decode_cpus: Share = 1.0
+    """That Ray sets aside for a decode replica."""
+    score_cpus: Share = 1.0
+    score_gpus: Share = Field(default_factory=one_gpu)
+    """That a score replica gets; by default 1 if there is a GPU where the cluster is started."""
+    scale_up_s: Seconds = 30.0
+    """How long there must be too much work before replicas are added."""
+    scale_down_s: Seconds = 600.0
+    """How long there must be too little before replicas are stopped."""

@@ -38,8 +38,8 @@ assert isinstance(problem, ProblemAnswer) and problem.errors[0].name == "difficu
 
 
 @pytest.fixture(scope="module")
-def document(server: LiveServer) -> dict[str, Any]:
-    document: dict[str, Any] = httpx.get(f"{server.url}/openapi.json", timeout=60).json()
+def document(local_server: LiveServer) -> dict[str, Any]:
+    document: dict[str, Any] = httpx.get(f"{local_server.url}/openapi.json", timeout=60).json()
     return document
 
 
@@ -64,7 +64,7 @@ def test_every_operation_has_a_name_a_tag_and_named_errors(document: dict[str, A
 
 
 def test_a_generated_client_compiles_and_works(
-    document: dict[str, Any], server: LiveServer, tmp_path: Path
+    document: dict[str, Any], local_server: LiveServer, tmp_path: Path
 ) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     (tmp_path / "dive.mp4").write_bytes(clip_bytes())
@@ -73,7 +73,7 @@ def test_a_generated_client_compiles_and_works(
     generate = "generate --path openapi.json --output-path generated --meta none"
     for command in (
         [str(bin_folder / "openapi-python-client"), *generate.split(), "--fail-on-warning"],
-        [sys.executable, "-c", USE, server.url, "dive.mp4"],
+        [sys.executable, "-c", USE, local_server.url, "dive.mp4"],
     ):
         run = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
