@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from model_store.container import ClipLimits, Demuxed, Video, demux, open_video
 from model_store.decoder import Decoder, Progress
 from model_store.errors import InvalidTrim, UnusableClip
-from model_store.pictures import Orientation, PictureScaler
+from model_store.pictures import PictureScaler
 from model_store.spec import ClipSpec
 from model_store.timeline import Timeline
 
@@ -137,8 +137,7 @@ class FootageReader:
             place = None if stamp is None else places.pop(stamp, None)
             if place is None:
                 continue
-            orientation = Orientation.of_frame(frame)
-            shots.frames[place] = scale(frame, orientation)
+            shots.frames[place], orientation = scale(frame)
             shots.sizes.append(orientation.size(frame))
             shots.interlaced |= frame.interlaced_frame
             if not places:

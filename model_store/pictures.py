@@ -81,14 +81,29 @@ class PictureScaler:
         self._format = f"{spec.colour_order}24"
         self._interpolation = _SCALERS[spec.scaler]
         self._reformatter = VideoReformatter()
+        self._transpose = False
 
-    def __call__(self, frame: VideoFrame, orientation: Orientation) -> Picture:
-        """A view of memory that lives as long as the view does."""
+    def __call__(self, frame: VideoFrame) -> tuple[Picture, Orientation]:
+        """The picture, a view of memory that lives as long as the view does, and how it is turned.
+
+        The small frame knows the matrix, too. The decoder's own is never asked: a frame that was
+        asked for its side data is in a cycle of references and keeps its pixels until the garbage
+        collector comes by, which for large pictures is a hundred frames later.
+        """
+        small = self._scaled(frame)
+        orientation = Orientation.of_frame(small)
+        if orientation.transpose != self._transpose:  # not as the frame before was
+            self._transpose = orientation.transpose
+            small = self._scaled(frame)
+        pixels: Picture = small.to_ndarray()  # type: ignore[assignment]  # 24 bits: uint8
+        return orientation.apply(pixels)[self._crop], orientation
+
+    def _scaled(self, frame: VideoFrame) -> VideoFrame:
         width, height = self._width, self._height
-        if orientation.transpose:
+        if self._transpose:
             width, height = height, width
         try:
-            small = self._reformatter.reformat(
+            return self._reformatter.reformat(
                 frame,
                 width=width,
                 height=height,
@@ -100,5 +115,3 @@ class PictureScaler:
             raise UnusableClip(
                 f"frames of {frame.width}×{frame.height} {frame.format.name} cannot be scaled"
             ) from error
-        pixels: Picture = small.to_ndarray()  # type: ignore[assignment]  # 24 bits: uint8
-        return orientation.apply(pixels)[self._crop]

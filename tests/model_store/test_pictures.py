@@ -1,6 +1,7 @@
 """Orientation, size, crop and colour, against pixels that are known."""
 
 import dataclasses
+import gc
 import io
 import struct
 from typing import Any
@@ -177,3 +178,18 @@ def _yuv_clip(y: int, cb: int, cr: int, standard: int, full: bool) -> bytes:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_decoded_frames_are_let_go_at_once(rotation: int) -> None:
+    """Without a garbage collector: large pictures must not wait for it."""
+    data = lossless([picture()] * 40, rotation=rotation)
+    gc.collect()
+    gc.disable()
+    try:
+        decode(data, spec_of(16, 16))
+        frames = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+        assert [one for one in frames if one.width == 16]  # small ones are what a leak looks like
+        assert not [one for one in frames if one.width == 48]
+    finally:
+        gc.enable()
