@@ -9,7 +9,7 @@ PORT ?= 8000
 export HOST PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker demo lint format lock clean
+.PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -30,6 +30,10 @@ $(VENV)/.test: pyproject.toml $(VENV)/.serve
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
+$(VENV)/.bench: pyproject.toml $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
 serve: $(VENV)/.serve  ## the service on HOST:PORT with the shipped checkpoints
 	$(BIN)/python -m service
 
@@ -41,6 +45,12 @@ test-slow: $(VENV)/.test  ## the tests that take minutes each
 
 test-docker: $(VENV)/.serve  ## build the image for CPUs and try it, as root on Debian
 	PYTHON=$(BIN)/python docker/verify.sh
+
+bench: $(VENV)/.bench  ## measure every stage against its peers; fails when a target is missed
+	$(BIN)/python -m tests.bench
+
+bench-gpu: $(VENV)/.test  ## measure on an NVIDIA GPU, into tests/bench/GPU.md
+	$(BIN)/python -m tests.bench.gpu
 
 demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a server
 	$(BIN)/python -m training simulate --action diving --clips 1 --seed 7 --out data/demo/diving

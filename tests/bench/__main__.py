@@ -1,0 +1,74 @@
+"""`python -m tests.bench`: measure what is listed, and say whether the targets are met."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.bench import report
+from tests.bench.bench import Bench
+from tests.bench.chart import draw
+
+STAGES = (
+    "decode", "network", "contributions", "growth", "request", "throughput", "overload", "start",
+    "training_step",
+)  # fmt: skip
+HERE = Path(__file__).parent
+
+
+def stage(name: str) -> Callable[[Bench], None]:
+    measure: Callable[[Bench], None] = import_module(f"tests.bench.{name}").run
+    return measure
+
+
+def bench(
+    only: Annotated[
+        list[str] | None, typer.Option(help="A stage; may be given several times.")
+    ] = None,
+    list_stages: Annotated[bool, typer.Option("--list", help="Name the stages and end.")] = False,
+    quick: Annotated[bool, typer.Option(help="Rougher, to try things out.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = Path(
+        "data/bench"
+    ),
+    write: Annotated[
+        bool, typer.Option("--write", help="Also put table and chart into tests/bench/README.md.")
+    ] = False,
+) -> None:
+    """Measure every stage against its peers, side by side.
+
+    Exit codes: 0 all targets are met, 1 one is missed, 2 the command is wrong, 3 none is missed
+    but a peer could not be measured.
+    """
+    if list_stages:
+        typer.echo("\n".join(STAGES))
+        return
+    if unknown := set(only or ()) - set(STAGES):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: need one of {', '.join(STAGES)}")
+    console = Console()
+    about = report.machine()
+    with console.status("") as status:
+        measured = Bench(folder=Path("data/bench").absolute(), quick=quick, tell=status.update)
+        for name in STAGES:
+            if only and name not in only:
+                continue
+            stage(name)(measured)
+            console.print(f"{name}: done")
+    results = measured.results
+    console.print(report.table(results))
+    for name, configuration in results.peers.items():
+        console.print(f"{name}: {configuration}", style="dim", highlight=False)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench.json").write_text(report.to_json(results, about))
+    draw(results, out / "bench.png")
+    if write:
+        report.write_markdown(HERE / "README.md", results, about)
+        draw(results, HERE / "bench.png")
+    console.print(f"{report.summary(results)}; {out / 'bench.json'}, {out / 'bench.png'}")
+    raise typer.Exit(results.exit_code)
+
+
+if __name__ == "__main__":
+    typer.run(bench)

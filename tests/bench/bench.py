@@ -1,0 +1,30 @@
+"""What every stage gets: where results go, how long to measure, and how to tell of progress."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.measure import Contender, Timings, interleaved
+from tests.bench.results import Results
+
+
+@dataclass(slots=True)
+class Bench:
+    folder: Path
+    """For clips that were made; kept from run to run."""
+    quick: bool = False
+    """Shorter and rougher, to try things out."""
+    tell: Callable[[str], None] = lambda text: None
+    results: Results = field(default_factory=Results)
+
+    def compare(
+        self, title: str, contenders: Mapping[str, Contender], *, budget_s: float, fewest: int = 5
+    ) -> dict[str, Timings]:
+        """Measure side by side."""
+        names = ", ".join(contenders)
+        return interleaved(
+            contenders,
+            budget_s=budget_s / 10 if self.quick else budget_s,
+            fewest=2 if self.quick else fewest,
+            on_round=lambda done: self.tell(f"{title}: {names}: round {done}"),
+        )

@@ -1,0 +1,64 @@
+"""LitServe with our decoder and engine. One JSON argument: cache, workers, threads, batch, timeout.
+
+Uploads are read in the server process and travel to the worker as bytes: an `UploadFile` cannot
+be pickled. Decoding is in the worker, which is where LitServe has it.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+import litserve
+
+from model_store.scorer import Score
+from tests.bench.peers.scoring import Clip, Scoring, answer
+
+
+class DiveAPI(litserve.LitAPI):  # type: ignore[misc]
+    options: dict[str, Any]
+
+    def setup(self, device: str) -> None:
+        self.scoring = Scoring(self.options["cache"], self.options["threads"])
+
+    def decode_request(self, request: Any) -> Clip:
+        return self.scoring.decode(request["clip"].file.read())
+
+    def predict(self, clips: Any) -> Any:
+        if self.options["batch"] > 1:
+            return self.scoring.score(list(clips))
+        return self.scoring.score([clips])[0]
+
+    def batch(self, inputs: list[Clip]) -> list[Clip]:
+        return inputs
+
+    def unbatch(self, output: list[Score]) -> list[Score]:
+        return output
+
+    def encode_response(self, output: Score) -> dict[str, Any]:
+        return answer(output)
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    api = DiveAPI(max_batch_size=options["batch"], batch_timeout=0.0)
+    api.options = options
+    server = litserve.LitServer(
+        api,
+        accelerator="cpu",
+        devices=1,
+        workers_per_device=options["workers"],
+        timeout=options["timeout"],
+        fast_queue=True,
+    )
+    server.run(
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        num_api_servers=1,
+        log_level="warning",
+        generate_client_file=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What every peer does with a clip: our decoder and our engine, called directly."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.clip import load_clip
+from model_store.scorer import Score, Scorer
+from model_store.store import Store
+
+Clip = NDArray[np.uint8]
+
+
+class Scoring:
+    """The shipped diving checkpoint on OpenVINO with so many threads."""
+
+    def __init__(self, cache: str | Path, threads: int) -> None:
+        self.scorer = Scorer(Store().load("diving"), "openvino", cache=Path(cache), threads=threads)
+
+    def decode(self, file: bytes) -> Clip:
+        return load_clip(file, self.scorer.spec)
+
+    def score(self, clips: list[Clip]) -> list[Score]:
+        return self.scorer.score(clips)
+
+
+def answer(score: Score) -> dict[str, Any]:
+    return {
+        "score": score.score,
+        "baseline": score.baseline,
+        "contribution": score.contribution,
+        "alone": score.alone,
+        "without": score.without,
+    }

@@ -1,0 +1,110 @@
+"""The servers that are measured, each a command in processes of its own, on loopback."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Processor time of the process and of its children, so far."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(stat.parent.name) == self.pid or int(fields[1]) == self.pid:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    module: str, folder: Path, *, ready: str, arguments: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Process]:  # fmt: skip
+    """`python -m module` with PORT set, from when `ready` answers 200 on; its log is in `folder`.
+
+    Raises RuntimeError with the end of its log if it does not come up.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{module}-{port}.log"
+    command = [sys.executable, "-m", module]
+    if arguments is not None:
+        command.append(json.dumps(dict(arguments)))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "PORT": str(port), "HOST": "127.0.0.1", **(environment or {})},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        _wait(process, url + ready, log)
+        yield Process(url, process.pid)
+    finally:
+        _end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"{url} never came up: " + log.read_text(errors="replace")[-2000:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The whole process group: some servers leave workers behind."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def service(folder: Path, **settings: object) -> Iterator[Process]:
+    """Ours, with the diving checkpoint, and no answer given twice."""
+    chosen = {
+        "checkpoints": "diving",
+        "result_cache_bytes": 0,
+        "cache": folder / "cache",
+        "log_level": "warning",
+    } | settings
+    environment = {f"SCORING_{name.upper()}": str(value) for name, value in chosen.items()}
+    with running("service", folder, ready="/readyz", environment=environment) as process:
+        yield process

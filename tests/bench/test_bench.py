@@ -1,0 +1,142 @@
+"""The measuring itself: order, ratios, verdicts, exit codes, what is written."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bench import report
+from tests.bench.__main__ import STAGES, stage
+from tests.bench.chart import draw
+from tests.bench.footage import Footage
+from tests.bench.load import Answer
+from tests.bench.measure import Ratio, Timings, interleaved, quartiles
+from tests.bench.overload import DEADLINE_S, in_time, p95
+from tests.bench.peers.decoders import decode_only
+from tests.bench.results import (
+    MISSED,
+    PASSED,
+    UNMEASURED,
+    Results,
+    Row,
+    Verdict,
+    at_least,
+    at_most,
+    timed,
+)  # fmt: skip
+
+
+def row(ratio: float | None, *, target=None, **others) -> Row:
+    found = None if ratio is None else Ratio.single(ratio)
+    return Row(
+        stage="s", case="c", peer="p", unit="ms", ratio=found, target=target or at_most(1), **others
+    )
+
+
+def test_contenders_take_turns_and_nobody_is_always_first():
+    calls: list[str] = []
+    clock = itertools.count().__next__
+    taken = interleaved(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")},
+        budget_s=0, fewest=3, warm_ups=1, clock=clock,
+    )  # fmt: skip
+    assert "".join(calls) == "ab" + "ab" + "ba" + "ab"
+    assert {name: len(timings.seconds) for name, timings in taken.items()} == {"a": 3, "b": 3}
+
+
+def test_the_budget_ends_the_rounds():
+    clock = itertools.count().__next__  # a second a look
+
+    def rounds(**options: float) -> int:
+        return len(interleaved({"a": lambda: None}, fewest=1, clock=clock, **options)["a"].seconds)
+
+    assert 5 < rounds(budget_s=30) < 30
+    assert rounds(budget_s=1e9, most=4) == 4
+
+
+def test_ratio_is_of_medians_and_spread_of_rounds():
+    ratio = Ratio.of(Timings((1, 2, 30)), Timings((2, 4, 4)))
+    assert ratio.value == 2 / 4
+    assert (ratio.low, ratio.high) == quartiles([0.5, 0.5, 7.5])
+    assert quartiles([3.0]) == (3.0, 3.0)
+
+
+def test_rounds_must_match():
+    with pytest.raises(ValueError, match="zip"):
+        Ratio.of(Timings((1, 2)), Timings((1,)))
+
+
+def test_verdicts():
+    assert row(1.0).verdict is Verdict.PASS
+    assert row(1.001).verdict is Verdict.MISS
+    assert row(0.9, target=at_least(0.85)).verdict is Verdict.PASS
+    assert row(0.8, target=at_least(0.85)).verdict is Verdict.MISS
+    assert row(None, absent="not installed").verdict is Verdict.ABSENT
+    shown = Row(stage="s", case="c", peer="p", unit="ms", ratio=Ratio.single(5))
+    assert shown.verdict is Verdict.SHOWN
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([row(0.5), row(1.0)], PASSED),
+        ([row(0.5), row(1.1)], MISSED),
+        ([row(1.1), row(None)], MISSED),
+        ([row(0.5), row(None)], UNMEASURED),
+        ([row(0.5), row(None, optional=True)], PASSED),
+    ],
+)
+def test_exit_code(rows, code):
+    assert Results(rows=rows).exit_code == code
+
+
+def test_answers_count_only_in_time():
+    answers = [
+        Answer(200, 1.0), Answer(200, DEADLINE_S), Answer(200, DEADLINE_S + 1), Answer(429, 0.1),
+        Answer(0, 0.1),
+    ]  # fmt: skip
+    assert in_time(answers) == [1.0, DEADLINE_S]
+    assert p95([float(n) for n in range(101)]) == 95.0
+    assert p95([]) == DEADLINE_S
+
+
+def test_report(tmp_path: Path):
+    ours, theirs = Timings((0.1, 0.1, 0.2)), Timings((0.2, 0.2, 0.2))
+    results = Results(
+        rows=[
+            timed("decode", "a clip", "peer", ours, theirs, at_most(0.4)),
+            row(None, absent="why"),
+        ],
+        peers={"peer": "its options"},
+        stages={"decode_s": 0.1},
+        growth={"clips": [(1, 1.0), (2, 1.9)]},
+    )
+    about = report.machine()
+    written = json.loads(report.to_json(results, about))
+    assert written["rows"][0]["ratio"]["value"] == pytest.approx(0.5)
+    assert [each["verdict"] for each in written["rows"]] == ["miss", "absent"]
+    assert written["rows"][0]["target"] == "≤ 0.4"
+    assert written["stages"] == {"decode_s": 0.1}
+    assert report.table(results).row_count == 2
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    report.write_markdown(page, results, about)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| decode | a clip | peer | 100 ms | 200 ms | 0.50 | 0.50–0.75 | ≤ 0.4 | miss |" in text
+    draw(results, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_footage_is_what_it_says(tmp_path: Path):
+    clip = Footage(name="small", frames=20, height=48, width=64)
+    file = clip.read(tmp_path)
+    assert decode_only(file) == 20
+    assert clip.read(tmp_path) == file  # kept
+
+
+def test_every_stage_can_be_run():
+    assert all(callable(stage(name)) for name in STAGES)

@@ -1,0 +1,103 @@
+"""A training step of the compact network, as `train` makes it and as it would be made first."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_store.clip import cut, load_clip
+from model_store.network import COMPACT
+from model_store.spec import DIVING
+from service.cpus import usable_cpus
+from tests.bench.bench import Bench
+from tests.bench.dives import dives_folder
+from tests.bench.results import at_most, timed
+from training.batches import Batch, Draw
+from training.forward import Device
+from training.material import Material, open_material
+from training.runspec import RunSpec
+from training.step import Step, grouped
+from training.trainee import Outcome, Trainee
+from training.trainer import new_network
+from training.whole_phase import WholePhase
+
+BATCH = 4
+STEPS = 3  # a measurement: the first one waits for its data, the others need not
+
+
+class PlainPhase(WholePhase):
+    """Clips decoded for each step, when they are needed; the modules as they are written."""
+
+    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
+        material = self.trainee.material
+        for some in grouped(itertools.cycle(material.training.tolist()), BATCH):
+            yield decoded(material, np.array(some))
+
+    def forward(self, inputs: Batch) -> Outcome:
+        network = self.trainee.network.train()
+        with torch.autocast("cpu", self.trainee.device.dtype, enabled=self.half):
+            fragments = inputs.fragments.permute(0, 1, 5, 2, 3, 4).contiguous()
+            pixels = fragments.float() - network.mean
+            features = [
+                extractor(pixels[:, k])
+                for k, extractor in zip(network.used, network.extractors, strict=True)
+            ]
+            predicted = network.head(torch.cat(features, dim=2)).float()
+        wanted = self.trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
+        return Outcome(predicted, wanted, predicted.new_zeros(()))
+
+    @property
+    def half(self) -> bool:
+        return self.trainee.device.dtype != torch.float32
+
+
+def decoded(material: Material, clips: Any) -> Batch:
+    spec = material.spec
+    frames = np.stack([load_clip(material.clips[i].path, spec) for i in clips])
+    fragments = torch.from_numpy(np.ascontiguousarray(cut(frames, spec)))
+    draw = Draw(start=spec.start, look=None, hidden=())
+    shown = torch.ones(len(clips), spec.fragments, dtype=torch.bool)
+    return Batch(clips=clips, draws=(draw,) * len(clips), fragments=fragments, shown=shown)
+
+
+def run(bench: Bench) -> None:
+    bench.tell("training step: decoding")
+    torch.set_num_threads(usable_cpus())
+    folder = dives_folder(bench.folder)
+    spec = DIVING.with_size((72, 96), (64, 64))
+    options = RunSpec(
+        data=(str(folder),), clip=spec, network=COMPACT, epochs=1, batch=BATCH,
+        extractor_rate=1e-4, rate=1e-4, schedule="cosine", alpha="balance", beta=0.0,
+        blanking=0.0,
+    )  # fmt: skip
+    material = open_material(options.data, spec, validation=0.1, seed=0)
+    timings = bench.compare(
+        "training step",
+        {
+            "ours": _steps(options, material, WholePhase),
+            "plain": _steps(options, material, PlainPhase),
+        },
+        budget_s=40,
+        fewest=3,
+    )
+    bench.results.rows.append(
+        timed(
+            "training step", f"compact 64×64, batches of {BATCH}, {STEPS} steps",
+            "without cache, prefetch, channels last", timings["ours"], timings["plain"],
+            at_most(0.6),
+        )
+    )  # fmt: skip
+
+
+def _steps(options: RunSpec, material: Material, kind: type[WholePhase]) -> Any:
+    network = new_network(options, material)
+    phase = kind(Trainee(options, material, network, None, Device.best(options.precision)))
+    step = Step(phase.trainee, phase, torch.optim.Adam(phase.groups, fused=True))
+
+    def go() -> None:
+        for number, inputs in enumerate(itertools.islice(phase.inputs(0, 0), STEPS)):
+            step([inputs], number, 1.0)
+
+    return go
