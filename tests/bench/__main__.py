@@ -1,5 +1,7 @@
 """`python -m tests.bench`: measure what is listed, and say whether the targets are met."""
 
+import signal
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +19,7 @@ STAGES = (
     "training_step",
 )  # fmt: skip
 HERE = Path(__file__).parent
+WIDE = 170  # characters, where the output is not a terminal
 
 
 def stage(name: str) -> Callable[[Bench], None]:
@@ -47,7 +50,10 @@ def bench(
         return
     if unknown := set(only or ()) - set(STAGES):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: need one of {', '.join(STAGES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are ended on the way out
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     about = report.machine()
     with console.status("") as status:
         measured = Bench(folder=Path("data/bench").absolute(), quick=quick, tell=status.update)

@@ -23,6 +23,13 @@ class Process:
     url: str
     pid: int
 
+    def pause(self) -> None:
+        """Stop the process and its children where they are: some servers poll when idle."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self.pid, signal.SIGCONT)
+
     def cpu_s(self) -> float:
         """Processor time of the process and of its children, so far."""
         ticks = 0
@@ -88,6 +95,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """The whole process group: some servers leave workers behind."""
     with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)

@@ -1,15 +1,17 @@
 """A training step of the compact network, as `train` makes it and as it would be made first."""
 
 import itertools
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from model_store.clip import cut, load_clip
-from model_store.network import COMPACT
-from model_store.spec import DIVING
+from model_store.network import COMPACT, NetworkSpec
+from model_store.spec import DIVING, ClipSpec
 from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
@@ -65,14 +67,8 @@ def decoded(material: Material, clips: Any) -> Batch:
 def run(bench: Bench) -> None:
     bench.tell("training step: decoding")
     torch.set_num_threads(usable_cpus())
-    folder = dives_folder(bench.folder)
-    spec = DIVING.with_size((72, 96), (64, 64))
-    options = RunSpec(
-        data=(str(folder),), clip=spec, network=COMPACT, epochs=1, batch=BATCH,
-        extractor_rate=1e-4, rate=1e-4, schedule="cosine", alpha="balance", beta=0.0,
-        blanking=0.0,
-    )  # fmt: skip
-    material = open_material(options.data, spec, validation=0.1, seed=0)
+    options = run_of(COMPACT, DIVING.with_size((72, 96), (64, 64)), bench.folder)
+    material = open_material(options.data, options.clip, validation=0.1, seed=0)
     timings = bench.compare(
         "training step",
         {
@@ -91,9 +87,40 @@ def run(bench: Bench) -> None:
     )  # fmt: skip
 
 
+def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path) -> RunSpec:
+    return RunSpec(
+        data=(str(dives_folder(folder)),),
+        clip=spec,
+        network=network,
+        epochs=1,
+        batch=BATCH,
+        extractor_rate=1e-4,
+        rate=1e-4,
+        schedule="cosine",
+        alpha="balance",
+        beta=0.0,
+        blanking=0.0,
+    )
+
+
+def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
+    """Clips a second on the device at hand, and its peak memory; for GPU.md."""
+    options = run_of(network, spec, folder)
+    material = open_material(options.data, spec, validation=0.1, seed=0)
+    go = _steps(options, material, WholePhase)
+    go()
+    torch.cuda.reset_peak_memory_stats()
+    began = time.perf_counter()
+    go()
+    seconds = time.perf_counter() - began
+    memory = torch.cuda.max_memory_allocated() / 1e9
+    return f"{BATCH * STEPS / seconds:.1f} clips/s in batches of {BATCH}, {memory:.1f} GB at most."
+
+
 def _steps(options: RunSpec, material: Material, kind: type[WholePhase]) -> Any:
-    network = new_network(options, material)
-    phase = kind(Trainee(options, material, network, None, Device.best(options.precision)))
+    device = Device.best(options.precision)
+    network = new_network(options, material).to(device.kind)
+    phase = kind(Trainee(options, material, network, None, device))
     step = Step(phase.trainee, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:

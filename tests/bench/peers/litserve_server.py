@@ -1,7 +1,7 @@
 """LitServe with our decoder and engine. One JSON argument: cache, workers, threads, batch, timeout.
 
-Uploads are read in the server process and travel to the worker as bytes: an `UploadFile` cannot
-be pickled. Decoding is in the worker, which is where LitServe has it.
+The form travels to the worker as LitServe sends it (pickled, over ZeroMQ). Decoding is in the
+worker, which is where LitServe has it.
 """
 
 import json
@@ -24,10 +24,16 @@ class DiveAPI(litserve.LitAPI):  # type: ignore[misc]
     def decode_request(self, request: Any) -> Clip:
         return self.scoring.decode(request["clip"].file.read())
 
-    def predict(self, clips: Any) -> Any:
-        if self.options["batch"] > 1:
-            return self.scoring.score(list(clips))
-        return self.scoring.score([clips])[0]
+    def predict(self, clip: Any) -> Any:
+        return self.scoring.score([clip])[0]
+
+    def encode_response(self, output: Score) -> dict[str, Any]:
+        return answer(output)
+
+
+class BatchedDiveAPI(DiveAPI):
+    def predict(self, clips: list[Clip]) -> list[Score]:
+        return self.scoring.score(clips)
 
     def batch(self, inputs: list[Clip]) -> list[Clip]:
         return inputs
@@ -35,13 +41,11 @@ class DiveAPI(litserve.LitAPI):  # type: ignore[misc]
     def unbatch(self, output: list[Score]) -> list[Score]:
         return output
 
-    def encode_response(self, output: Score) -> dict[str, Any]:
-        return answer(output)
-
 
 def main() -> None:
     options = json.loads(sys.argv[1])
-    api = DiveAPI(max_batch_size=options["batch"], batch_timeout=0.0)
+    batch = options["batch"]
+    api = BatchedDiveAPI(max_batch_size=batch) if batch > 1 else DiveAPI()
     api.options = options
     server = litserve.LitServer(
         api,

@@ -6,6 +6,7 @@ A FastAPI ingress takes the upload; decoding and scoring are in the replica. The
 import asyncio
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -31,6 +32,7 @@ class Dives:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options = json.loads(sys.argv[1])
     ray.init(
         num_cpus=2,
@@ -42,7 +44,10 @@ def main() -> None:
     serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])})
     app = Dives.options(num_replicas=options["replicas"]).bind(options["cache"], options["threads"])
     serve.run(app)
-    asyncio.run(asyncio.Event().wait())
+    try:
+        asyncio.run(asyncio.Event().wait())
+    finally:
+        ray.shutdown()  # its processes are no children of this one
 
 
 if __name__ == "__main__":
