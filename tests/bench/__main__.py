@@ -56,7 +56,12 @@ def bench(
         console = Console(width=WIDE)
     about = report.machine()
     with console.status("") as status:
-        measured = Bench(folder=Path("data/bench").absolute(), quick=quick, tell=status.update)
+        measured = Bench(
+            folder=Path("data/bench").absolute(),
+            quick=quick,
+            tell=status.update,
+            say=lambda found: console.print(found, style="dim", highlight=False),
+        )
         for name in STAGES:
             if only and name not in only:
                 continue

@@ -15,6 +15,9 @@ class Bench:
     quick: bool = False
     """Shorter and rougher, to try things out."""
     tell: Callable[[str], None] = lambda text: None
+    """Hears what is being done."""
+    say: Callable[[str], None] = lambda text: None
+    """Hears what was found."""
     results: Results = field(default_factory=Results)
 
     def compare(
@@ -22,9 +25,13 @@ class Bench:
     ) -> dict[str, Timings]:
         """Measure side by side."""
         names = ", ".join(contenders)
-        return interleaved(
+        timings = interleaved(
             contenders,
             budget_s=budget_s / 10 if self.quick else budget_s,
             fewest=2 if self.quick else fewest,
             on_round=lambda done: self.tell(f"{title}: {names}: round {done}"),
         )
+        medians = ", ".join(f"{name} {1e3 * taken.median:.1f}" for name, taken in timings.items())
+        rounds = len(next(iter(timings.values())).seconds)
+        self.say(f"{title}, ms, medians of {rounds}: {medians}")
+        return timings
