@@ -96,7 +96,8 @@ def _alongside(folder: Path) -> list[Peer]:
         Peer(f"LitServe, {variant}", LITSERVE, arguments, "/health", "/predict")
         for variant, arguments in litserve_variants(folder, 120.0).items()
     ]
-    return [*lit, Peer("plain FastAPI", FASTAPI, {"threads": usable_cpus()}, "/health", "/score")]
+    options = {"cache": str(folder / "cache"), "threads": usable_cpus()}
+    return [*lit, Peer("plain FastAPI", FASTAPI, options, "/health", "/score")]
 
 
 def _alone(folder: Path) -> list[Peer]:

@@ -1,24 +1,24 @@
-"""A plain FastAPI handler with torch eager, as a tutorial has it: scores alone, no contributions.
+"""
+A plain FastAPI handler: our decoder, torch eager. One JSON argument: cache, threads.
 
-Our decoder, one process; FastAPI runs the handler on its threads, torch uses all CPUs.
+The same answer as ours, by the torch engine: float32, normalisation folded, channels last. One
+process; FastAPI runs the handler on its threads, torch uses all CPUs.
 """
 
 import json
 import os
 import sys
+from typing import Any
 
 import torch
 import uvicorn
 from fastapi import FastAPI, UploadFile
 
-from model_store.clip import load_clip
-from model_store.store import Store
-from tests.bench.peers.runtimes import torch_eager
+from tests.bench.peers.scoring import Scoring, answer
 
 app = FastAPI()
 options = json.loads(sys.argv[1])
-checkpoint = Store().load("diving")
-predict = torch_eager(checkpoint.network, options["threads"])
+scoring = Scoring(options["cache"], options["threads"], "torch")
 
 
 @app.get("/health")
@@ -27,10 +27,9 @@ def health() -> str:
 
 
 @app.post("/score")
-def score(clip: UploadFile) -> dict[str, float]:
-    torch.set_num_threads(options["threads"])  # it counts by thread of the pool
-    frames = load_clip(clip.file.read(), checkpoint.spec)
-    return {"score": float(predict(frames[None])[0])}
+def score(clip: UploadFile) -> dict[str, Any]:
+    torch.set_num_threads(options["threads"])  # torch counts by calling thread
+    return answer(scoring.score([scoring.decode(clip.file.read())])[0])
 
 
 if __name__ == "__main__":

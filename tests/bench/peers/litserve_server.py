@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import litserve
+from fastapi import Request
 
 from model_store.scorer import Score
 from tests.bench.peers.scoring import Clip, Scoring, answer
@@ -21,8 +22,9 @@ class DiveAPI(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         self.scoring = Scoring(self.options["cache"], self.options["threads"])
 
-    def decode_request(self, request: Any) -> Clip:
-        return self.scoring.decode(request["clip"].file.read())
+    def decode_request(self, request: Request) -> Clip:
+        form: Any = request  # LitServe has awaited it
+        return self.scoring.decode(form["clip"].file.read())
 
     def predict(self, clip: Any) -> Any:
         return self.scoring.score([clip])[0]

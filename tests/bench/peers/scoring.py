@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip import load_clip
+from model_store.engines import EngineName
 from model_store.scorer import Score, Scorer
 from model_store.store import Store
 
@@ -14,10 +15,10 @@ Clip = NDArray[np.uint8]
 
 
 class Scoring:
-    """The shipped diving checkpoint on OpenVINO with so many threads."""
+    """The shipped diving checkpoint, on so many threads."""
 
-    def __init__(self, cache: str | Path, threads: int) -> None:
-        self.scorer = Scorer(Store().load("diving"), "openvino", cache=Path(cache), threads=threads)
+    def __init__(self, cache: str | Path, threads: int, engine: EngineName = "openvino") -> None:
+        self.scorer = Scorer(Store().load("diving"), engine, cache=Path(cache), threads=threads)
 
     def decode(self, file: bytes) -> Clip:
         return load_clip(file, self.scorer.spec)
