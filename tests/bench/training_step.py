@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_store.clip import cut, load_clip
 from model_store.network import COMPACT, NetworkSpec
@@ -21,7 +22,7 @@ from training.forward import Device
 from training.material import Material, open_material
 from training.runspec import RunSpec
 from training.step import Step, grouped
-from training.trainee import Outcome, Trainee
+from training.trainee import Trainee
 from training.trainer import new_network
 from training.whole_phase import WholePhase
 
@@ -30,29 +31,27 @@ STEPS = 3  # a measurement: the first one waits for its data, the others need no
 
 
 class PlainPhase(WholePhase):
-    """Clips decoded for each step, when they are needed; the modules as they are written."""
+    """Clips decoded for each step, when they are needed."""
 
     def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
         material = self.trainee.material
         for some in grouped(itertools.cycle(material.training.tolist()), BATCH):
             yield decoded(material, np.array(some))
 
-    def forward(self, inputs: Batch) -> Outcome:
-        network = self.trainee.network.train()
-        with torch.autocast("cpu", self.trainee.device.dtype, enabled=self.half):
-            fragments = inputs.fragments.permute(0, 1, 5, 2, 3, 4).contiguous()
-            pixels = fragments.float() - network.mean
+
+class PlainTrainee(Trainee):
+    """Extractors as they are written, on contiguous pixels."""
+
+    def features(self, batch: Batch, *, frozen: bool) -> Tensor:
+        network, dtype = self.network, self.device.dtype
+        fragments = batch.fragments.permute(0, 1, 5, 2, 3, 4).contiguous()  # (B, K, 3, L, H, W)
+        pixels = fragments.float() - network.mean
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             features = [
                 extractor(pixels[:, k])
                 for k, extractor in zip(network.used, network.extractors, strict=True)
             ]
-            predicted = network.head(torch.cat(features, dim=2)).float()
-        wanted = self.trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
-        return Outcome(predicted, wanted, predicted.new_zeros(()))
-
-    @property
-    def half(self) -> bool:
-        return self.trainee.device.dtype != torch.float32
+        return torch.stack(features, dim=1)
 
 
 def decoded(material: Material, clips: Any) -> Batch:
@@ -72,8 +71,8 @@ def run(bench: Bench) -> None:
     timings = bench.compare(
         "training step",
         {
-            "ours": _steps(options, material, WholePhase),
-            "plain": _steps(options, material, PlainPhase),
+            "ours": _steps(options, material, WholePhase, Trainee),
+            "plain": _steps(options, material, PlainPhase, PlainTrainee),
         },
         budget_s=40,
         fewest=3,
@@ -107,7 +106,7 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     """Clips a second on the device at hand, and its peak memory; for GPU.md."""
     options = run_of(network, spec, folder)
     material = open_material(options.data, spec, validation=0.1, seed=0)
-    go = _steps(options, material, WholePhase)
+    go = _steps(options, material, WholePhase, Trainee)
     go()
     torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
@@ -117,10 +116,12 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     return f"{BATCH * STEPS / seconds:.1f} clips/s in batches of {BATCH}, {memory:.1f} GB at most."
 
 
-def _steps(options: RunSpec, material: Material, kind: type[WholePhase]) -> Any:
+def _steps(
+    options: RunSpec, material: Material, phase_kind: type[WholePhase], kind: type[Trainee]
+) -> Any:
     device = Device.best(options.precision)
     network = new_network(options, material).to(device.kind)
-    phase = kind(Trainee(options, material, network, None, device))
+    phase = phase_kind(kind(options, material, network, None, device))
     step = Step(phase.trainee, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
