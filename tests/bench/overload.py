@@ -14,7 +14,7 @@ from tests.bench.throughput import LITSERVE, described
 
 DEADLINE_S = 8.0
 QUEUE_SHARE = 0.3  # of the deadline that our queue may take: what else would a queue be for?
-SECONDS = 24.0
+SECONDS = 30.0
 
 
 def run(bench: Bench) -> None:
@@ -66,8 +66,12 @@ def run(bench: Bench) -> None:
 
 
 def in_time(answers: list[Answer]) -> list[float]:
-    """Seconds of the answers that came within the deadline."""
-    return [a.seconds for a in answers if a.status == 200 and a.seconds <= DEADLINE_S]
+    """Seconds of the answers that came within the deadline.
+
+    Requests of the first seconds are left out: as many as the deadline has meet an empty server.
+    """
+    settled = [a for a in answers if a.due >= DEADLINE_S]
+    return [a.seconds for a in settled if a.status == 200 and a.seconds <= DEADLINE_S]
 
 
 def p95(seconds: list[float]) -> float:
@@ -81,7 +85,7 @@ CASES = (("in time", "clips/s", at_least(2.0)), ("p95 of those in time", "s", at
 
 def _rows(answers: dict[str, list[list[Answer]]], seconds: float) -> list[Row]:
     goodput = {
-        name: Timings(tuple(max(1, len(in_time(each))) / seconds for each in runs))
+        name: Timings(tuple(max(1, len(in_time(each))) / (seconds - DEADLINE_S) for each in runs))
         for name, runs in answers.items()
     }
     late = {
