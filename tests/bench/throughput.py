@@ -31,6 +31,9 @@ Scores = dict[str, tuple[Timings, Timings]]
 """By peer: what we took, and what it took, in the same rounds."""
 
 
+PATIENT = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}  # five seconds are few on two CPUs
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     name: str
@@ -120,7 +123,13 @@ def _add(
     bench.tell(f"throughput: starting {peer.name}")
     try:
         server = stack.enter_context(
-            running(peer.module, bench.folder / "logs", ready=peer.ready, arguments=peer.arguments)
+            running(
+                peer.module,
+                bench.folder / "logs",
+                ready=peer.ready,
+                arguments=peer.arguments,
+                environment=PATIENT,
+            )
         )
         score_all(Endpoint(server.url + peer.path), clips[:1], 1)
     except RuntimeError as error:

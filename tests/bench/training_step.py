@@ -20,6 +20,7 @@ from tests.bench.results import at_most, timed
 from training.batches import Batch, Draw
 from training.forward import Device
 from training.material import Material, open_material
+from training.memory import keep_freed_memory
 from training.runspec import RunSpec
 from training.step import Step, grouped
 from training.trainee import Trainee
@@ -66,6 +67,7 @@ def decoded(material: Material, clips: Any) -> Batch:
 def run(bench: Bench) -> None:
     bench.tell("training step: decoding")
     torch.set_num_threads(usable_cpus())
+    keep_freed_memory()  # as `train` does; the plain step has it, too
     options = run_of(COMPACT, DIVING.with_size((72, 96), (64, 64)), bench.folder)
     material = open_material(options.data, options.clip, validation=0.1, seed=0)
     timings = bench.compare(
