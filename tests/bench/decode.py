@@ -1,8 +1,7 @@
 """
 Decoding and scaling to the spec: against the decoder alone, and against other libraries.
 
-Bit rates are those that YouTube recommends for uploads (1080p 8, 720p 5 Mbit/s; a third of that
-of 360p for 320×240).
+Bit rates are fixed, as uploads have them: 1080p 8, 720p 5, 320×240 0.4 Mbit/s.
 """
 
 import dataclasses

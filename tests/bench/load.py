@@ -69,9 +69,7 @@ def score_all(endpoint: Endpoint, clips: Sequence[bytes], clients: int) -> None:
 class Answer:
     status: int  # 0: none came
     seconds: float
-    """From the moment at which it should have been sent, which was"""
-    due: float
-    """seconds after the first."""
+    """From the moment at which it should have been sent."""
 
 
 def arrivals(
@@ -89,7 +87,7 @@ def arrivals(
             status = 0
         finally:
             connection.close()
-        return Answer(status, time.monotonic() - due, due - began)
+        return Answer(status, time.monotonic() - due)
 
     count = int(rate * seconds)
     with ThreadPoolExecutor(count) as pool:
