@@ -42,7 +42,7 @@ def bench(
 ) -> None:
     """Measure every stage against its peers, side by side.
 
-    Exit codes: 0 all targets are met, 1 one is missed, 2 the command is wrong, 3 none is missed
+    Exit codes: 0 all targets are met, 1 one is missed or a stage broke, 2 the command is wrong, 3 none is missed
     but a peer could not be measured.
     """
     if list_stages:
@@ -65,7 +65,14 @@ def bench(
         for name in STAGES:
             if only and name not in only:
                 continue
-            stage(name)(measured)
+            try:
+                stage(name)(measured)
+            except Exception:  # whatever it is, the other stages are worth having
+                console.print_exception(max_frames=5)
+                measured.results.broken.append(name)
+            except SystemExit:  # told to end: say what is known
+                measured.results.broken.append(name)
+                break
             console.print(f"{name}: done")
     results = measured.results
     console.print(report.table(results))

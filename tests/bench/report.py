@@ -101,6 +101,7 @@ def summary(results: Results) -> str:
     return (
         f"{counts[Verdict.PASS]} targets met, {counts[Verdict.MISS]} missed,"
         f" {counts[Verdict.ABSENT]} not measured"
+        + (f"; broken off: {', '.join(results.broken)}" if results.broken else "")
     )
 
 

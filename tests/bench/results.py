@@ -112,11 +112,13 @@ class Results:
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By what grows: (size, cost), cost in units of the smallest size's."""
     notes: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Stages that ended with an error, or were stopped."""
 
     @property
     def exit_code(self) -> int:
         verdicts = [(row.verdict, row.optional) for row in self.rows]
-        if any(verdict is Verdict.MISS for verdict, _ in verdicts):
+        if self.broken or any(verdict is Verdict.MISS for verdict, _ in verdicts):
             return MISSED
         if any(verdict is Verdict.ABSENT and not optional for verdict, optional in verdicts):
             return UNMEASURED

@@ -91,6 +91,12 @@ def test_exit_code(rows, code):
     assert Results(rows=rows).exit_code == code
 
 
+def test_a_stage_that_broke_is_no_success():
+    results = Results(broken=["decode"])
+    assert results.exit_code == 1
+    assert "broken off: decode" in report.summary(results)
+
+
 def test_answers_count_only_in_time():
     answers = [
         Answer(200, 1.0),
