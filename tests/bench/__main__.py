@@ -42,8 +42,8 @@ def bench(
 ) -> None:
     """Measure every stage against its peers, side by side.
 
-    Exit codes: 0 all targets are met, 1 one is missed or a stage broke, 2 the command is wrong, 3 none is missed
-    but a peer could not be measured.
+    Exit codes: 0 all targets are met, 1 one is missed or a stage broke, 2 the command is wrong,
+    3 none is missed but a peer could not be measured.
     """
     if list_stages:
         typer.echo("\n".join(STAGES))
