@@ -111,19 +111,21 @@ def test_more_than_it_takes_is_429_and_the_rest_is_scored(cluster: Cluster) -> N
 def test_a_lost_score_replica_costs_no_request(cluster: Cluster) -> None:
     clips = [clip_bytes(frames=60, seed=seed) for seed in range(4)]
     alone = [cluster.score(clip).json()["score"] for clip in clips]
-    first, second = cluster.pids("score")
     retries = cluster.metric("score_retries_total")
-    with ThreadPoolExecutor(8) as threads:
-        tries = [threads.submit(cluster.score, clips[i % 4]) for i in range(48)]
-        until(lambda: sum(one.done() for one in tries) > 8)
-        os.kill(first, signal.SIGKILL)
-        answers = [one.result() for one in tries]
-    assert {answer.status_code for answer in answers} == {200}
-    for i, answer in enumerate(answers):
-        assert answer.json()["score"] == pytest.approx(alone[i % 4], abs=1e-3)
-    assert cluster.metric("score_retries_total") > retries
-    assert second in cluster.pids("score")
-    until(lambda: len(cluster.pids("score")) == 2)  # Ray starts another one
+    for _ in range(6):  # it may have had nothing to do at that moment
+        until(lambda: len(cluster.pids("score")) == 2)
+        lost = cluster.pids("score")[0]
+        with ThreadPoolExecutor(8) as threads:
+            tries = [threads.submit(cluster.score, clips[i % 4]) for i in range(48)]
+            until(lambda: sum(one.done() for one in tries) > 8)  # noqa: B023 it is over then
+            os.kill(lost, signal.SIGKILL)
+            answers = [one.result() for one in tries]
+        assert {answer.status_code for answer in answers} == {200}
+        for i, answer in enumerate(answers):
+            assert answer.json()["score"] == pytest.approx(alone[i % 4], abs=1e-3)
+        if cluster.metric("score_retries_total") > retries:
+            return
+    pytest.fail("no clip was ever sent a second time")
 
 
 def test_strangers_need_a_key_or_the_operators_word(module: ModuleType) -> None:

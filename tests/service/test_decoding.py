@@ -198,7 +198,8 @@ async def test_workers_are_replaced_after_their_share() -> None:
 
 async def test_too_little_memory_is_the_clips_problem() -> None:
     """A picture that is allowed, but that the worker has no room for."""
-    big = clip_of(np.zeros((20, 2160, 3840, 3), np.uint8), options={"preset": "ultrafast"})
+    frames = np.zeros((20, 2160, 3840, 3), np.uint8)
+    big = clip_of(frames, options={"preset": "ultrafast", "refs": "16"})  # all kept: 190 MB
     async with pool(memory_bytes=300 << 20) as decoders:
         with pytest.raises((ClipTooLarge, UnusableClip, NotAVideo, DecoderFailed)):
             await decode(decoders, big)
