@@ -1,7 +1,7 @@
 """
 Everything an operator can set: environment variables that begin with SCORING_.
 
-The rule: no other module reads the environment. HOST and PORT are read by `__main__`.
+The rule: no other module reads the environment. HOST and PORT are read by `server.py`.
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from service.__main__ import unknown_settings
+from service.server import unknown_settings
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -28,7 +28,7 @@ WITH_FEW_DESCRIPTORS = ("sh", "-c", 'ulimit -n 100 && exec "$@"', "sh")
 DEVICE_FAILS = """
 import sys, torch
 from model_store.scorer import Scorer
-from service.__main__ import main
+from service.server import main
 good, check = Scorer.score, Scorer.check_golden
 def fail(self, clips):
     raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import shutil
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
-from tests.servers import App, live_server, running_app
+from tests.servers import App, live_server, running_app, wait_until_ready
 
 pytestmark = pytest.mark.anyio
 
@@ -145,4 +146,20 @@ def test_sighup_loses_no_request(own: Store, tmp_path: Path) -> None:
         while not any("SIGHUP has changed" in line["message"] for line in server.log_lines()):
             time.sleep(0.05)
         assert server.score(next(clips)).json()["checkpoint"]["version"] == 2
+        assert server.terminate() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_sighup_while_it_starts_does_not_end_it(own: Store, tmp_path: Path) -> None:
+    with live_server(own.root, tmp_path, ready=False, checkpoints="diving") as server:
+        status = Path(f"/proc/{server.process.pid}/status")
+        while not (int(status.read_text().partition("SigIgn:")[2].split()[0], 16) & 1):
+            assert server.process.poll() is None
+            time.sleep(0.01)  # Python itself is starting
+        with ThreadPoolExecutor(1) as thread:
+            ready = thread.submit(wait_until_ready, server)
+            while not ready.done():
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(0.05)
+            ready.result()
         assert server.terminate() == 0
