@@ -13,9 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +25,7 @@ from model_store.container import open_bytes, sha256_of
 from model_store.errors import ClipError
 from model_store.spec import ClipSpec
 from training.errors import DataError
+from training.worker_pool import worker_pool
 
 Frames = NDArray[np.uint8]
 ClipSource = Path | FrameFiles
@@ -131,8 +130,7 @@ def _decoded(
     if workers == 1 or len(jobs) < 2 * workers:
         yield from map(_decode_one, jobs)
         return
-    # Not forked: this process may already run threads of PyTorch.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         try:
             yield from pool.map(_decode_one, jobs, chunksize=4)
         except DataError:

@@ -7,10 +7,9 @@ call: clips that are whole are kept, and annotations.csv appears last.
 
 import csv
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from training.simulator.faults import Fault
 from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 from training.simulator.video import write_video
+from training.worker_pool import worker_pool
 
 VERSION = 1  # of the simulator; another one draws other clips from the same seed
 OFFICIAL_TEST_SHARE = 70 / 370  # of UNLV-Dive
@@ -152,8 +152,7 @@ def _render(takes: list[Take], out: Path, workers: int | None) -> None:
                 render(take, out)
                 progress.advance(bar)
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, mp_context=context) as pool:
+        with worker_pool(count) as pool:
             jobs = [pool.submit(render, take, out) for take in missing]
             try:
                 for job in as_completed(jobs):

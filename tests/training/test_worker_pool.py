@@ -1,0 +1,51 @@
+"""Workers of a process that was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.servers import children_of
+
+PARENT = """
+import time
+from training.worker_pool import worker_pool
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        jobs = [pool.submit(time.sleep, seconds) for seconds in (0.5, 0.5, 600, 600)]
+        jobs[0].result(), jobs[1].result()
+        print("working", flush=True)
+        jobs[2].result()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"working\n"
+        children = children_of(parent.pid)
+        assert len(children) >= 2
+        parent.send_signal(signal.SIGKILL)
+    until = time.monotonic() + 30
+    while any(map(_runs, children)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # dead, and not yet collected by the process that adopted it
