@@ -288,8 +288,9 @@ class ScoringService:
 
     async def _load(self) -> None:
         try:
-            await self._pool.start()
-            self.checkpoints = await self._loader.load(self.checkpoints)
+            _, self.checkpoints = await asyncio.gather(
+                self._pool.start(), self._loader.load(self.checkpoints)
+            )
             if any(loaded.used().engine == "cuda" for loaded in self.checkpoints.all()):
                 self.metrics.watch_device_memory(torch.cuda.mem_get_info)
         except Exception:  # whatever it is, a service that cannot score must not look alive

@@ -61,7 +61,7 @@ def centred(fragments: Tensor, mean: Tensor, dtype: torch.dtype) -> Tensor:
 
 def per_line(channels: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     """(C,) -> (W·C,): elementwise work on whole lines is vectorised."""
-    return channels.to(dtype).repeat(width)
+    return channels.to(dtype).expand(width, -1).reshape(-1)
 
 
 def convolve(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -97,9 +97,11 @@ def blank_features(network: FragmentNetwork, device: Device) -> Tensor:
 
 def _blank(network: FragmentNetwork, index: int, device: Device) -> Tensor:
     spec = network.clip_spec
-    black = torch.zeros(1, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
+    # Twice the same: for one small picture torch leaves oneDNN aside, and its own way is slow.
+    black = torch.zeros(2, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
     black = black.to(network.mean.device)
-    return fragment_features(_extractor(network, index), black, network.mean, device, frozen=True)
+    extractor = _extractor(network, index)
+    return fragment_features(extractor, black, network.mean, device, frozen=True)[:1]
 
 
 def _shown_features(
