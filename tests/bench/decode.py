@@ -20,7 +20,7 @@ from model_store.store import Store
 from tests.bench.bench import Bench
 from tests.bench.footage import Footage
 from tests.bench.peers.decoders import PEERS, Decode, decode_only, described
-from tests.bench.results import Row, at_most, timed
+from tests.bench.results import Row, at_most, timed, why_absent
 
 HD: dict[str, Any] = {"height": 720, "width": 1280, "bit_rate": 5_000_000}
 FULL_HD: dict[str, Any] = {"height": 1080, "width": 1920, "bit_rate": 8_000_000}
@@ -78,8 +78,6 @@ def _whole(bench: Bench, case: str, footage: Footage, spec: ClipSpec) -> list[Ro
             absent[name] = reason
     timings = bench.compare(case, contenders, budget_s=15)
     ours = timings["ours"]
-    if case == SMALL_CLIP:
-        bench.results.stages["decode_s"] = ours.median
     floor = at_most(1.6 if case == SMALL_CLIP else 1.25)
     rows = [timed("decode", case, "decode only", ours, timings["decode only"], floor)]
     for name, bound in BOUNDS.items():
@@ -102,7 +100,7 @@ def why_not(
     try:
         shape = decode(file, path, size).shape
     except (ImportError, OSError, RuntimeError) as error:
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return why_absent(error)
     wanted = (frames, *size, 3)
     return None if shape == wanted else f"gives {shape} for {wanted}"
 

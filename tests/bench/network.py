@@ -24,7 +24,7 @@ from tests.bench.peers.runtimes import (
     torch_as_written,
     torch_eager,
 )
-from tests.bench.results import Row, at_least, at_most, timed
+from tests.bench.results import Row, at_least, at_most, timed, why_absent
 
 TOLERANCE = 0.01  # points between any two runtimes
 MATRIX = 2048  # side of the matrices whose product is timed
@@ -62,7 +62,7 @@ def _compact(bench: Bench, batch: int) -> list[Row]:
             f"{size} at once": onnx_runtime(network, threads, size) for size in {1, batch}
         }
     except ImportError as error:
-        absent["ONNX Runtime"] = str(error)
+        absent["ONNX Runtime"] = why_absent(error)
     contenders: dict[str, Callable[[], object]] = {"ours": partial(engine.predict, clips)}
     ours = engine.predict(clips)
     for peer, variants in ways.items():
@@ -72,8 +72,6 @@ def _compact(bench: Bench, batch: int) -> list[Row]:
             contenders[f"{peer}, {variant}"] = partial(runtime, clips)
     case = f"compact 64×64, batch {batch}"
     timings = bench.compare(case, contenders, budget_s=25)
-    key = "inference_batch_1_s" if batch == 1 else "inference_s"
-    bench.results.stages[key] = timings["ours"].median * threads / batch  # core seconds a clip
     rows = []
     for peer in ("torch eager", "ONNX Runtime"):
         target = at_most(BOUNDS[peer, batch])

@@ -6,6 +6,7 @@ never passed.
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -100,6 +101,12 @@ def timed(
     )
 
 
+def why_absent(error: Exception) -> str:
+    """The last line of an error, without the paths of this machine."""
+    lines = str(error).strip().splitlines() or [""]
+    return re.sub(r"(?<![\w.:/])/[^\s:,'\"]+", "…", f"{type(error).__name__}: {lines[-1]}")[:200]
+
+
 @dataclass(slots=True)
 class Results:
     """Of one run of the command."""
@@ -107,8 +114,6 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     peers: dict[str, str] = field(default_factory=dict)
     """By name, with which configuration it ran."""
-    stages: dict[str, float] = field(default_factory=dict)
-    """Seconds a clip, by part of a request."""
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By what grows: (size, cost), cost in units of the smallest size's."""
     notes: list[str] = field(default_factory=list)

@@ -30,16 +30,6 @@ class Process:
     def resume(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
 
-    def cpu_s(self) -> float:
-        """Processor time of the process and of its children, so far."""
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(stat.parent.name) == self.pid or int(fields[1]) == self.pid:
-                    ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
 
 def free_port() -> int:
     with socket.socket() as free:

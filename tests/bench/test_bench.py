@@ -24,6 +24,7 @@ from tests.bench.results import (
     at_least,
     at_most,
     timed,
+    why_absent,
 )  # fmt: skip
 
 
@@ -118,7 +119,6 @@ def test_report(tmp_path: Path):
             row(None, absent="why"),
         ],
         peers={"peer": "its options"},
-        stages={"decode_s": 0.1},
         growth={"clips": [(1, 1.0), (2, 1.9)]},
     )
     about = report.machine()
@@ -126,7 +126,6 @@ def test_report(tmp_path: Path):
     assert written["rows"][0]["ratio"]["value"] == pytest.approx(0.5)
     assert [each["verdict"] for each in written["rows"]] == ["miss", "absent"]
     assert written["rows"][0]["target"] == "≤ 0.4"
-    assert written["stages"] == {"decode_s": 0.1}
     assert report.table(results).row_count == 2
     page = tmp_path / "README.md"
     page.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
@@ -138,6 +137,12 @@ def test_report(tmp_path: Path):
     assert "| decode | a clip | peer | 100 ms | 200 ms | 0.50 | 0.50–0.75 | ≤ 0.4 | miss |" in text
     draw(results, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_why_a_peer_is_absent_names_no_place_of_this_machine():
+    error = OSError("first\nCould not load this library: /a/b/lib.so, see https://a.org/b")
+    assert why_absent(error) == "OSError: Could not load this library: …, see https://a.org/b"
+    assert why_absent(RuntimeError()) == "RuntimeError: "
 
 
 def test_footage_is_what_it_says(tmp_path: Path):

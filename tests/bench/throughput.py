@@ -20,7 +20,7 @@ from tests.bench.dives import dives
 from tests.bench.load import Endpoint, score_all
 from tests.bench.measure import Contender, Ratio, Timings
 from tests.bench.peers.bare import bare_processes
-from tests.bench.results import Row, at_least
+from tests.bench.results import Row, at_least, why_absent
 from tests.bench.servers import Process, running, service
 
 CLIENTS = 16
@@ -90,7 +90,7 @@ def run(bench: Bench) -> None:
             _row(peer, bound, scores, absent, len(clips)) for peer, bound in BOUNDS.items()
         ]
         ours.resume()
-        _own_figures(bench, ours, clips)
+        _growing(bench, ours, clips)
 
 
 def _alongside(folder: Path) -> list[Peer]:
@@ -118,7 +118,7 @@ def _add(
     absent: dict[str, str],
     clips: list[bytes],
 ) -> bool:
-    """Start a peer, if it can be, and have it score a clip."""
+    """Start a peer, if it can be, and have it score a clip for each client at once."""
     bench.results.peers[f"throughput, {peer.name}"] = described(peer.name, peer.arguments)
     bench.tell(f"throughput: starting {peer.name}")
     try:
@@ -131,9 +131,9 @@ def _add(
                 environment=PATIENT,
             )
         )
-        score_all(Endpoint(server.url + peer.path), clips[:1], 1)
+        score_all(Endpoint(server.url + peer.path), clips[:CLIENTS], CLIENTS)
     except RuntimeError as error:
-        absent[peer.name.partition(",")[0]] = str(error)[-300:]
+        absent[peer.name.partition(",")[0]] = why_absent(error)
         return False
     contenders[peer.name] = _scoring(server, peer.path, clips, can_pause=peer.can_pause)
     return True
@@ -204,17 +204,9 @@ def _row(peer: str, bound: float, scores: Scores, absent: dict[str, str], clips:
     )
 
 
-def _own_figures(bench: Bench, server: Process, clips: list[bytes]) -> None:
-    """Processor time a clip beside decoding and the network, and cost as clients grow."""
+def _growing(bench: Bench, server: Process, clips: list[bytes]) -> None:
+    """Cost as clients grow."""
     endpoint = Endpoint(f"{server.url}/score")
-    score_all(endpoint, clips, CLIENTS)
-    before = server.cpu_s()
-    score_all(endpoint, clips, CLIENTS)
-    spent = (server.cpu_s() - before) / len(clips)
-    stages = bench.results.stages
-    if {"decode_s", "inference_s"} <= stages.keys():
-        stages["overhead_s"] = spent - stages["decode_s"] - stages["inference_s"]
-    stages["server_s"] = spent
     timings = bench.compare(
         "growth: clients",
         {str(n): partial(score_all, endpoint, clips[: max(n, 16)], n) for n in GROWING},

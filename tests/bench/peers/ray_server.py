@@ -1,6 +1,7 @@
 """Ray Serve with our decoder and engine. One JSON argument: cache, replicas, threads, batch.
 
-A FastAPI ingress takes the upload; decoding and scoring are in the replica. The dashboard is off.
+A FastAPI ingress takes the upload; decoding and scoring are in the replica, in the threads in which
+Ray runs its requests, of which one at a time may score. The dashboard is off.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 import ray
@@ -24,11 +26,13 @@ api = FastAPI()
 class Dives:
     def __init__(self, cache: str, threads: int) -> None:
         self.scoring = Scoring(cache, threads)
+        self.turn = threading.Lock()
 
     @api.post("/score")
     def score(self, clip: UploadFile) -> dict[str, Any]:
         frames = self.scoring.decode(clip.file.read())
-        return answer(self.scoring.score([frames])[0])
+        with self.turn:
+            return answer(self.scoring.score([frames])[0])
 
 
 def main() -> None:
