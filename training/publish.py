@@ -21,7 +21,7 @@ from training.runspec import RunSpec
 from training.summary import RunSummary, commands_of, recall, simulation_command
 
 SIMULATED_LICENCE = (
-    "made by this project's simulator; no footage of anyone; same licence as the code"
+    "made by this project's simulator; no footage of anyone"
 )
 
 
@@ -98,8 +98,9 @@ def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None
 
 
 def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
-    """What `evaluate` measured, without the thousands of single scores that pictures need."""
-    return {name: value for name, value in metrics.items() if name != "scores"}
+    """What `evaluate` measured, without single scores, and what it was called where it was measured."""
+    left_out = ("scores", "checkpoint", "sha256")
+    return {name: value for name, value in metrics.items() if name not in left_out}
 
 
 def is_half(network: FragmentNetwork) -> bool:

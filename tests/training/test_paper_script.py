@@ -72,6 +72,17 @@ def test_everything_has_every_run_once(commands):
     assert sorted(methods) == sorted(2 * ["c3d-lstm", "c3d-svr", "pose-dct"])
 
 
+def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(commands):
+    lines = commands("table-2", PRESET="paper", VAULT_KIND="aqa-7-vault", EXTRACTOR="c3d.safetensors")
+    asked = [" ".join(line) for line in lines if line[0] == "baseline"]
+    assert len(asked) == 3 + 2
+    assert all("--preset paper" in line for line in asked)
+    assert not any("pose-dct --action vault" in line for line in asked)
+    lines = commands("table-2", VAULT_KIND="aqa-7-vault", POSES="poses")
+    [posed] = [line for line in lines if {"baseline", "pose-dct", "vault"} <= set(line)]
+    assert posed[posed.index("--poses") + 1] == "poses/vault"
+
+
 def test_the_papers_preset_is_left_as_it_is(commands):
     lines = commands("figure-3", PRESET="paper", VAULT="", EXTRACTOR="c3d.safetensors")
     assert [line[0] for line in lines] == ["simulate", "train", "report"]

@@ -19,11 +19,14 @@
 #   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
 #                   the extractors of the shipped checkpoints, paper from random weights
 #   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
+#   POSES           folder with diving/ and vault/, COCO-17 JSON for pose-dct; else simulated clips
+#                   have tracks, and of other layouts pose-dct is left out
 #   RUNS, OUT       folders for the runs and for the report
 #   NOTE            what readers of the report must know first
 set -euo pipefail
 DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
 CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-}
+POSES=${POSES:-}
 RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
 what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 
@@ -61,9 +64,14 @@ train() {  # action, fragments, loss
 
 baselines=()
 baseline() {  # action, method
-    local json="$RUNS/$1-$2.json" words=()
+    local json="$RUNS/$1-$2.json" words=(--preset "$PRESET")
     if [[ $2 == c3d-* ]]; then
-        [[ -n $EXTRACTOR ]] && words=(--extractor "$EXTRACTOR") || words=(--checkpoint "$1@1")
+        [[ -n $EXTRACTOR ]] && words+=(--extractor "$EXTRACTOR") || words+=(--checkpoint "$1@1")
+    elif [[ -n $POSES ]]; then
+        words+=(--poses "$POSES/$1")
+    elif [[ ${kind[$1]} != annotations ]]; then
+        echo "left out: $2 of $1, for which POSES must be set" >&2
+        return
     fi
     [[ -e $json ]] || python -m training baseline --method "$2" --action "$1" \
         --data "${folder[$1]}" --kind "${kind[$1]}" "${words[@]}" --json "$json"
