@@ -14,7 +14,13 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from model_store.errors import ClipError, InvalidPanel, ModelStoreError
+from model_store.errors import (
+    ClipError,
+    EngineError,
+    InvalidDifficulty,
+    InvalidPanel,
+    ModelStoreError,
+)
 from model_store.store import Store
 
 if TYPE_CHECKING:
@@ -69,6 +75,10 @@ def score(
         if difficulty is not None:
             check_difficulty(difficulty)
             check_routine(scorer.spec.action, difficulty)
+        elif scorer.checkpoint.card.network.target == "execution":
+            raise InvalidDifficulty(
+                f"{scorer.checkpoint.name} predicts the execution, it needs --difficulty"
+            )
     except ModelStoreError as error:
         fail(error, BAD_COMMAND)
     answers = []
@@ -93,7 +103,7 @@ def answered(scorer: "Scorer", clips: Sequence[Path], difficulty: float | None) 
     for clip in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
         try:
             yield score_file(scorer, clip, difficulty)
-        except ClipError as error:
+        except (ClipError, EngineError) as error:
             yield {"clip": str(clip), "error": str(error)}
 
 
@@ -140,7 +150,9 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
 
 def print_answer(answer: Answer) -> None:
     """One clip: its fragments, then what it comes to."""
-    table = Table("fragment", "stage", "seconds", "points", "cost | added", title=answer["clip"])
+    table = Table(
+        "fragment", "stage", "seconds", "points", "cost | added", title=escape(answer["clip"])
+    )
     largest = max(abs(fragment["contribution"]) for fragment in answer["fragments"]) or 1.0
     for fragment in answer["fragments"]:
         shown = not fragment["blank"]

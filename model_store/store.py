@@ -78,8 +78,8 @@ class Store:
 
     def load(self, reference: str) -> Checkpoint:
         """Load and verify "diving" (its current version) or "diving@1"."""
-        checkpoint = load_checkpoint(self.path(reference))
         name, version = self.resolve(reference)
+        checkpoint = load_checkpoint(self.root / name / str(version))
         if (checkpoint.name, checkpoint.version) != (name, version):
             raise CheckpointCorrupt(
                 f"the folder {name}/{version} holds {checkpoint.name}@{checkpoint.version}"

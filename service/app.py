@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +15,7 @@ from model_store.store import Store
 from service import page, routes
 from service.errors import ServiceError
 from service.exchange import ExchangeMiddleware
-from service.limits import LimitsMiddleware
+from service.limits import LimitsMiddleware, key_needed
 from service.problems import answer_problem
 from service.reference import completed
 from service.scoring import ScoringService
@@ -72,7 +73,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return completed(describe())
+        return completed(describe(), key_needed=partial(key_needed, settings=service.settings))
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app

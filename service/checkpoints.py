@@ -20,6 +20,7 @@ from service.schemas import CheckpointDetail, CheckpointSummary, CheckpointUsed
 from service.settings import Settings
 
 T = TypeVar("T")
+USUAL = "diving"  # the default checkpoint, where it is loaded
 log = logging.getLogger(__name__)
 
 
@@ -50,10 +51,10 @@ class LoadedCheckpoint:
     engine: str
     scorer: Scorer | None
     """None where another process scores."""
-    current: bool
-    """Whether the bare name meant this version when it was loaded."""
     golden_error: float
     """Points that the golden clip was off."""
+    current: bool = False
+    """Whether the bare name meant this version when the store was last looked at."""
 
     @property
     def name(self) -> str:
@@ -112,8 +113,17 @@ class LoadedCheckpoint:
 class LoadedCheckpoints:
     """By name, which means the current version, and by name@version."""
 
-    def __init__(self) -> None:
+    def __init__(self, default: str | None = None) -> None:
         self._by_reference: dict[str, LoadedCheckpoint] = {}
+        self._default = default
+
+    @property
+    def default(self) -> str:
+        """What a request that names none gets."""
+        if self._default is not None:
+            return self._default
+        names = [loaded.name for loaded in self.all()]
+        return USUAL if USUAL in names else next(iter(names), USUAL)
 
     def add(self, loaded: LoadedCheckpoint) -> None:
         self._by_reference[loaded.reference] = loaded
@@ -159,8 +169,8 @@ async def load(
         )
         spec = checkpoint.spec
         blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
-        for batch in ([blank], [blank] * settings.batch_clips):
-            await apart(partial(scorer.score, batch))
+        for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
+            await apart(partial(scorer.score, [blank] * clips))
         golden_error = await apart(scorer.check_golden)
     finally:
         thread.shutdown(wait=False)
@@ -171,5 +181,4 @@ async def load(
         scorer.engine.name,
         golden_error,
     )
-    current = checkpoint.version == await asyncio.to_thread(store.current, checkpoint.name)
-    return LoadedCheckpoint(checkpoint, scorer.engine.name, scorer, current, golden_error)
+    return LoadedCheckpoint(checkpoint, scorer.engine.name, scorer, golden_error)

@@ -2,7 +2,7 @@
 Connections that ask for nothing: uvicorn would keep them for ever, a descriptor each.
 
 The rule: whoever is connected has a request being answered, or little time to send the head of
-the next one; and there are never more connections than allowed.
+the next one or to take in the answer; and there are never more connections than allowed.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **options)
         self._settings = self.config.app.state.service.settings  # type: ignore[union-attr]
         self._until_head: asyncio.TimerHandle | None = None
+        self._until_taken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -25,27 +26,52 @@ class Connection(H11Protocol):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop(self._until_head)
+        self._stop(self._until_taken)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._stop_waiting()
+            self._stop(self._until_head)
 
     def on_response_complete(self) -> None:
         answered = self.cycle
         super().on_response_complete()
-        if self.cycle is answered and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._expect_taken()
+        elif self.cycle is answered:
             self._expect_head()
 
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._expect_taken()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_taken()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop(self._until_taken)
+        if self.transport.is_closing():  # which waits for the last byte to be taken
+            self._expect_taken()
+
     def _expect_head(self) -> None:
-        self._stop_waiting()
+        self._stop(self._until_head)
         self._until_head = self.loop.call_later(
             self._settings.head_timeout_s, self.timeout_keep_alive_handler
         )
 
-    def _stop_waiting(self) -> None:
-        if self._until_head is not None:
-            self._until_head.cancel()
+    def _expect_taken(self) -> None:
+        """Closing is not enough where the other side takes nothing."""
+        self._stop(self._until_taken)
+        self._until_taken = self.loop.call_later(
+            self._settings.head_timeout_s, self.transport.abort
+        )
+
+    @staticmethod
+    def _stop(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()

@@ -97,13 +97,17 @@ class LimitsMiddleware:
         self._metrics.inflight_bytes.set(self._held)
 
     def _check_key(self, path: str, headers: Headers) -> None:
-        keys = self._settings.api_keys
-        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
-        if path == "/metrics" and self._settings.metrics_need_key:
-            is_open = False
-        needs_key = path.startswith(ADMIN) or (bool(keys) and not is_open)
-        if needs_key and not _matches(headers.get("authorization", ""), keys):
+        given = headers.get("authorization", "")
+        if key_needed(path, self._settings) and not _matches(given, self._settings.api_keys):
             raise Unauthorised("send Authorization: Bearer and a key")
+
+
+def key_needed(path: str, settings: Settings) -> bool:
+    """Whether a request to this path must bring one of the keys."""
+    is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+    if path == "/metrics" and settings.metrics_need_key:
+        is_open = False
+    return path.startswith(ADMIN) or (bool(settings.api_keys) and not is_open)
 
 
 @dataclass(slots=True)

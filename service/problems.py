@@ -125,8 +125,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         if isinstance(error.__cause__, Exception):  # FastAPI's wrapping of what reading raised
             known = problem_of(error.__cause__)
-            if known.kind is not INTERNAL:
-                return known
+            if known.kind is not INTERNAL or isinstance(error.__cause__, OSError):
+                return known  # what the disk does is not the client's fault
         headers = dict(error.headers or {})
         if kind := _HTTP.get(error.status_code):
             return Problem(kind, error.detail if kind is MALFORMED else None, headers)

@@ -4,6 +4,7 @@ The OpenAPI document: FastAPI's, completed so that programs and generated client
 Errors get their media type and, by name, an example of each problem that comes with their status.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from service.problems import KINDS, MEDIA_TYPE
@@ -11,9 +12,14 @@ from service.problems import KINDS, MEDIA_TYPE
 Document = dict[str, Any]
 
 
-def completed(document: Document) -> Document:
-    for path in document["paths"].values():
+def completed(document: Document, *, key_needed: Callable[[str], bool]) -> Document:
+    """`key_needed` says of which paths; the others may be asked without."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "A key of SCORING_API_KEYS."}
+    document.setdefault("components", {})["securitySchemes"] = {"key": scheme}
+    for name, path in document["paths"].items():
         for operation in path.values():
+            if key_needed(name):
+                operation["security"] = [{"key": []}]
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     _complete_error(int(status), response.get("content", {}))

@@ -38,7 +38,7 @@ class CheckpointLoader:
         if not references:
             raise CheckpointNotFound("the store has no checkpoints")
         known = {each.reference: each for each in loaded.all()}
-        fresh = LoadedCheckpoints()
+        fresh = LoadedCheckpoints(self._settings.default_checkpoint)
         for reference in references:
             name, version = await asyncio.to_thread(self._store.resolve, reference)
             current = version == await asyncio.to_thread(self._store.current, name)
@@ -47,6 +47,8 @@ class CheckpointLoader:
                 reference = f"{name}@{version}"
                 one = await self._batcher.load(reference, self._store, self._settings)
             fresh.add(dataclasses.replace(one, current=current))
+        if self._settings.default_checkpoint is not None:
+            fresh.get(self._settings.default_checkpoint)
         self._tell(fresh)
         return fresh
 

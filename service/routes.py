@@ -101,6 +101,7 @@ async def score(
     from the model. With `Accept: text/event-stream` the answer is a stream of events: `queued`,
     `decoding`, `scoring`, then `result` or `problem`.
     """
+    service.note_upload(request.state.began)
     if not form.clip.size:
         raise EmptyFile("0 bytes, need a video file")
     chosen = service.choose(form.action, form.checkpoint)
@@ -152,8 +153,9 @@ async def rank(
     form: Annotated[RankForm, Form(media_type="multipart/form-data")],
 ) -> RankAnswer:
     """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
-    chosen = service.choose(one_action(form.action), form.checkpoint)
     began = request.state.began
+    service.note_upload(began)
+    chosen = service.choose(one_action(form.action), form.checkpoint)
     return await unless_gone(request, rank_clips(service, form, chosen, began=began))
 
 
@@ -182,7 +184,7 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
 )
 async def list_checkpoints(service: Service) -> CheckpointList:
     return CheckpointList(
-        default=service.settings.default_checkpoint,
+        default=service.checkpoints.default,
         checkpoints=[loaded.summary() for loaded in service.checkpoints.all()],
     )
 

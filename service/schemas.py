@@ -31,7 +31,9 @@ class ScoreForm(BaseModel):
         json_schema_extra={"format": "binary"},  # as generators of clients know a file
     )
     action: str | None = Field(
-        None, pattern=REFERENCE, description="`diving`, `vault` or another checkpoint; there is a default."
+        None,
+        pattern=REFERENCE,
+        description="`diving`, `vault` or another checkpoint; there is a default.",
     )
     checkpoint: str | None = Field(
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."

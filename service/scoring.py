@@ -134,10 +134,14 @@ class ScoringService:
         self.require_ready()
         self.admission.require_room()
 
+    def note_upload(self, began: float) -> None:
+        """A request's whole form is there."""
+        self.metrics.stage_seconds.labels("upload").observe(time.monotonic() - began)
+
     def choose(self, action: str | None, checkpoint: str | None) -> LoadedCheckpoint:
         """Raises CheckpointNotFound, InvalidParameter."""
         if checkpoint is None:
-            return self.checkpoints.get(action or self.settings.default_checkpoint)
+            return self.checkpoints.get(action or self.checkpoints.default)
         chosen = self.checkpoints.get(checkpoint)
         if action not in (None, chosen.name, chosen.checkpoint.card.action):
             raise InvalidParameter(
@@ -195,7 +199,6 @@ class ScoringService:
             progress=tell is not untold,
         )
         stage, entered = "decode", time.monotonic()
-        self.metrics.stage_seconds.labels("upload").observe(entered - began)
         try:
             ahead = self.admission.fragments
             with self.admission.place(spec.fragments):
@@ -266,7 +269,7 @@ class ScoringService:
             self.checkpoints = await self._loader.reload(self.checkpoints)
             after = set(self.checkpoints.references())
         return ReloadAnswer(
-            default=self.settings.default_checkpoint,
+            default=self.checkpoints.default,
             checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],
             loaded=sorted(after - before),
             released=sorted(before - after),

@@ -29,8 +29,9 @@ class Settings(BaseSettings):
     """Folder of checkpoints; the shipped ones if not set."""
     checkpoints: Annotated[tuple[str, ...], NoDecode] = ()
     """References to load, such as "diving,vault@1"; the current version of every name if empty."""
-    default_checkpoint: str = "diving"
-    """What a request without `action` and `checkpoint` gets."""
+    default_checkpoint: str | None = None
+    """What a request without `action` and `checkpoint` gets; "diving", or else the first, if not
+    set."""
     engine: EngineName = "auto"
     engine_threads: Count = Field(default_factory=usable_cpus)
     """CPU threads of the engine; all that this process may really use if not set."""
@@ -40,7 +41,8 @@ class Settings(BaseSettings):
     max_connections: Count = 500
     """Open at once; one more is closed."""
     head_timeout_s: Seconds = 15.0
-    """For the head of a request to arrive, from the connection or the last answer on."""
+    """For the head of a request to arrive, from the connection or the last answer on; and for
+    a client to take in some of an answer that waits for it."""
     max_upload_bytes: Count = 100_000_000
     """Of the whole request body; counted while it arrives."""
     max_inflight_bytes: Count = 2_000_000_000

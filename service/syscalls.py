@@ -27,7 +27,9 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
-    "pidfd_send_signal": (424, 424), "process_madvise": (440, 440),
+    "pidfd_send_signal": (424, 424), "process_madvise": (440, 440), "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioprio_set": (251, 30),
     # files by name
     "open": (2, None), "openat": (257, 56), "openat2": (437, 437), "creat": (85, None),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "truncate": (76, 45),
@@ -48,12 +50,15 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "mq_open": (240, 180),
 }  # fmt: skip
 _CLONE, _CLONE_THREAD = (56, 220), 0x10000  # threads may be started, processes not
+_PRLIMIT = (302, 261)  # its own limits may be changed, by the number 0
+_FCNTL, _IOCTL = (72, 25), (16, 29)  # but not whom the kernel sends a signal about a file:
+_SET_OWNER = {_FCNTL: (8, 10, 15), _IOCTL: (0x8901, 0x8902)}  # F_SETOWN, F_SETSIG, F_SETOWN_EX, …
 _CLONE3 = 435  # what it asks for is out of a filter's sight; the C library falls back to clone
 _X32 = 0x4000_0000  # numbers from here on are another set of system calls on x86-64
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _KILL, _FAIL, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000  # what a filter may say
-_NUMBER, _MACHINE, _FIRST_ARGUMENT = 0, 4, 16  # offsets of what it is shown
+_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # where what it is shown is
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # its instructions
 
 
@@ -92,11 +97,15 @@ def _program(machine: str) -> list[tuple[int, int, int, int]]:
     for numbers in _REFUSED.values():
         if (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), fail]
-    return [
-        *program,
-        (_EQUAL, 0, 3, _CLONE[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_ANY_BIT, 1, 0, _CLONE_THREAD),
-        fail,
-        (_RETURN, 0, 0, _ALLOW),
+    checked = [
+        (_CLONE, _FIRST_ARGUMENT, [(_ANY_BIT, 1, 0, _CLONE_THREAD), fail]),
+        (_PRLIMIT, _FIRST_ARGUMENT, [(_EQUAL, 1, 0, 0), fail]),
     ]
+    for call, commands in _SET_OWNER.items():
+        refused = [step for command in commands for step in ((_EQUAL, 0, 1, command), fail)]
+        checked.append((call, _SECOND_ARGUMENT, refused))
+    allow = (_RETURN, 0, 0, _ALLOW)
+    for numbers, argument, steps in checked:
+        rest = [(_LOAD, 0, 0, argument), *steps, allow]
+        program += [(_EQUAL, 0, len(rest), numbers[column]), *rest]
+    return [*program, allow]

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from model_store.card import Card, DataCard, TrainingCard
-from model_store.network import COMPACT, FragmentNetwork, NetworkSpec
+from model_store.network import COMPACT, FragmentNetwork, NetworkSpec, Target
 from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store
 from tests.clips import clip_bytes
@@ -64,11 +64,13 @@ def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) 
     )
 
 
-def publish_tiny(store: Store, action: str = "diving", *, seed: int = 0) -> None:
-    spec = tiny_spec(action)
+def publish_tiny(
+    store: Store, action: str = "diving", *, seed: int = 0, target: Target = "final"
+) -> None:
+    spec, network = tiny_spec(action), dataclasses.replace(TINY, target=target)
     store.publish(
-        tiny_card(spec, version=store.next_version(action)),
-        tiny_network(spec, seed=seed),
+        tiny_card(spec, network, version=store.next_version(action)),
+        tiny_network(spec, network, seed=seed),
         golden_clip=clip_bytes(frames=spec.frames, height=48, width=64),
         readme="Random weights, for tests.\n",
     )

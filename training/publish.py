@@ -20,9 +20,7 @@ from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.summary import RunSummary, commands_of, recall, simulation_command
 
-SIMULATED_LICENCE = (
-    "made by this project's simulator; no footage of anyone"
-)
+SIMULATED_LICENCE = "made by this project's simulator; no footage of anyone"
 
 
 def publish(
@@ -98,7 +96,7 @@ def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None
 
 
 def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
-    """What `evaluate` measured, without single scores, and what it was called where it was measured."""
+    """What `evaluate` measured, without single scores and the name it had where it was measured."""
     left_out = ("scores", "checkpoint", "sha256")
     return {name: value for name, value in metrics.items() if name not in left_out}
 

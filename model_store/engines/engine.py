@@ -33,6 +33,10 @@ class Runtime(Protocol):
     tolerance: float
     """How far a score may be from the float32 reference, points."""
 
+    def batch_sizes(self, most: int) -> list[int]:
+        """Of batches of up to `most` clips those that are prepared for when they first come."""
+        ...
+
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M)."""
         ...

@@ -75,6 +75,9 @@ class OpenVinoRuntime:
             compiled = core.compile_model(models["extraction"], "CPU", apart)
             self.queue = ov.AsyncInferQueue(compiled, self.streams)
 
+    def batch_sizes(self, most: int) -> list[int]:
+        return [1, most]
+
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         features = self._features(clips)
         values = np.empty((len(clips), self.coalitions), np.float32)

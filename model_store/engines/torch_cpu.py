@@ -21,6 +21,9 @@ class TorchRuntime:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
+    def batch_sizes(self, most: int) -> list[int]:
+        return [1, most]
+
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         features = self._features(clips)
         values = [self.parts.coalition_head(some) for some in torch.split(features, 1)]

@@ -46,6 +46,11 @@ class CudaRuntime:
             raise EngineError(f"cuda failed: {error}") from error
         self._graph = cache(self._capture)
 
+    @staticmethod
+    def batch_sizes(most: int) -> list[int]:
+        needed = next((size for size in BATCH_SIZES if size >= most), BATCH_SIZES[-1])
+        return [size for size in BATCH_SIZES if size < needed] + [min(most, needed)]
+
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         features, values = self._run(self.coalition_head, clips)
         return features, values

@@ -135,6 +135,7 @@ export class Film {
       this.head.style.setProperty("--at", percent((index + share) / count));
       if (!this.video.paused) this.#mark(index);
     }
-    if (!this.video.paused) requestAnimationFrame(() => this.#follow());
+    cancelAnimationFrame(this.next);
+    if (!this.video.paused) this.next = requestAnimationFrame(() => this.#follow());
   }
 }

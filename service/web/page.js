@@ -96,6 +96,7 @@ async function score() {
     $("clip").focus();
     return;
   }
+  const sent = clip; // another may be chosen meanwhile
   running = new AbortController();
   setBusy(true);
   step("upload", 0);
@@ -105,8 +106,8 @@ async function score() {
     onEvent: (name, data) => step(name, data.of ? data.done / data.of : undefined, data),
   };
   try {
-    const answer = await withKey(() => client.score(clip, fields(), listeners));
-    showAnswer(answer);
+    const answer = await withKey(() => client.score(sent, fields(), listeners));
+    showAnswer(answer, sent);
     $("step").textContent = `Scored: ${answer.score.toFixed(2)} points.`;
   } catch (error) {
     $("step").textContent = "";
@@ -215,9 +216,9 @@ function show(cards) {
   result.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }
 
-function showAnswer(answer) {
+function showAnswer(answer, file) {
   if (shownUrl) URL.revokeObjectURL(shownUrl);
-  shownUrl = URL.createObjectURL(clip);
+  shownUrl = URL.createObjectURL(file);
   const { name, version } = answer.checkpoint;
   const checkpoint = checkpoints.find((each) => each.name === name && each.version === version)
     ?? { score_range: [0, answer.action === "vault" ? 20 : 100] };

@@ -156,6 +156,19 @@ def test_upload_with_its_progress(visit: Visit, tmp_path: Path) -> None:
     assert "Needs review" in page.inner_text("#result")
 
 
+def test_another_clip_chosen_meanwhile_is_not_the_one_that_was_scored(
+    visit: Visit, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    first.write_bytes(clip_of(moving_square(151, 360, 480), options={"preset": "ultrafast"}))
+    second.write_bytes(clip_of(moving_square(151, 48, 64)))
+    page = visit.open()
+    visit.upload(first)
+    page.set_input_files("#clip", second)
+    visit.wait_for_score()
+    until(lambda: page.evaluate("document.querySelector('video').videoWidth") == 480)
+
+
 def test_keyboard_only(visit: Visit) -> None:
     page = visit.open()
 

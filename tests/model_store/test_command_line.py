@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from model_store.__main__ import app
 from model_store.store import SHIPPED, Store
-from tests.checkpoints import tiny_store
+from tests.checkpoints import publish_tiny, tiny_store
 from tests.clips import clip_bytes
 
 
@@ -101,6 +101,25 @@ def test_a_bad_command_is_refused(run, dive, arguments):
     result = run("score", dive, *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("error:")
+
+
+def test_an_execution_needs_its_difficulty(run, dive, tmp_path):
+    store = Store(tmp_path)
+    publish_tiny(store, target="execution")
+    result = run("score", dive, "--engine", "torch", "--store", tmp_path)
+    assert result.exit_code == 2
+    assert "needs --difficulty" in result.stderr
+    arguments = ("--engine", "torch", "--store", tmp_path, "--difficulty", "3.2")
+    assert run("score", dive, *arguments).exit_code == 0
+
+
+def test_a_name_with_brackets_is_shown_as_it_is(run, dive, tmp_path):
+    odd = tmp_path / "dive [" / "x] [final].mp4"
+    odd.parent.mkdir()
+    odd.write_bytes(dive.read_bytes())
+    result = run("score", odd, "--engine", "torch")
+    assert result.exit_code == 0
+    assert "dive[/x][final].mp4" in "".join(result.stdout.split())  # wrapped
 
 
 def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):

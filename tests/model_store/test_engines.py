@@ -229,6 +229,16 @@ def test_nothing_is_reported_to_anyone(network, cache):
     assert sys.modules["openvino_telemetry"] is None
 
 
+@pytest.mark.parametrize(
+    ("most", "sizes"),
+    [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8]), (40, [1, 2, 4, 8, 16, 32])],
+)
+def test_a_graph_is_prepared_for_every_size_of_batch(most, sizes):
+    from model_store.engines.torch_cuda import CudaRuntime
+
+    assert CudaRuntime.batch_sizes(most) == sizes
+
+
 @pytest.mark.cuda
 @needs_cuda
 def test_graphs_of_all_sizes_on_a_gpu(network, reference, spec):

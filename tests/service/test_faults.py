@@ -215,6 +215,19 @@ def test_200_slow_lorises_keep_nobody_from_being_served(exposed: LiveServer) -> 
         assert exposed.metric('score_requests_total{outcome="timeout"}') == timeouts + 100
 
 
+def test_clients_that_never_read_are_closed(exposed: LiveServer) -> None:
+    asked = 40 * b"GET /web/demo/vault.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"  # more than a kernel holds
+    with contextlib.ExitStack() as held:
+        for _ in range(40):
+            deaf = held.enter_context(socket.socket())
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            deaf.connect(("127.0.0.1", exposed.port))
+            deaf.sendall(asked)
+        until(lambda: open_sockets(exposed) > 40)
+        until(lambda: open_sockets(exposed) < 20)
+        assert exposed.score(CLIP).status_code == 200
+
+
 def test_connections_beyond_the_limit_are_closed(exposed: LiveServer) -> None:
     with contextlib.ExitStack() as held:
         connections = [

@@ -79,6 +79,14 @@ def test_what_the_document_allows_and_forbids_gets_a_documented_answer(
         attempt()
 
 
+def test_where_a_key_is_needed_is_documented(guarded: LiveServer) -> None:
+    needed = {
+        label for label, each in operations(guarded).items() if each.definition.raw.get("security")
+    }
+    assert needed >= {"POST /score", "POST /rank", "GET /checkpoints", "POST /admin/reload"}
+    assert not needed & {"GET /livez", "GET /readyz", "GET /metrics"}
+
+
 def test_any_parameters_beside_a_clip(guarded: LiveServer) -> None:
     operation = operations(guarded)["POST /score"]
     statuses = set()

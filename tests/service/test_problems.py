@@ -91,6 +91,7 @@ def test_what_reading_the_body_raised_is_what_counts() -> None:
         (errors.BodyTimeout("x"), 408),
         (OSError(errno.ENOSPC, "secret"), 507),
         (OSError(errno.EMFILE, "secret"), 503),
+        (OSError(errno.EROFS, "secret"), 500),
         (ValueError("secret"), 400),
     ):
         error = HTTPException(400, "There was an error parsing the body")

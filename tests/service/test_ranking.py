@@ -43,6 +43,14 @@ async def test_the_order_is_that_of_the_scores(app: App) -> None:
         assert pair["probability"] is None  # the checkpoint for tests is not calibrated
 
 
+async def test_its_upload_is_timed_once(store: Store) -> None:
+    async with running_app(store) as app:
+        assert (await rank(app, CLIPS)).status_code == 200
+        metrics = (await app.client.get("/metrics")).text
+    assert 'score_stage_seconds_count{stage="upload"} 1.0' in metrics
+    assert f'score_stage_seconds_count{{stage="decode"}} {len(CLIPS)}.0' in metrics
+
+
 async def test_bad_clips_are_reported_in_their_place(app: App) -> None:
     response = await rank(app, [b"no video", CLIPS[0], b"", CLIPS[1], clip_bytes(frames=5)])
     answer = response.json()

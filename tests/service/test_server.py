@@ -231,6 +231,12 @@ def test_an_empty_store_and_a_bad_setting_end_the_process(tmp_path: Path) -> Non
         assert "SCORING_BATCH_CLIPS" in server.log.read_text()
 
 
+def test_a_default_that_is_not_loaded_ends_the_process(store: Store, tmp_path: Path) -> None:
+    chosen = {"checkpoints": "vault", "default_checkpoint": "diving"}
+    with live_server(store.root, tmp_path, ready=False, **chosen) as server:
+        assert server.process.wait(timeout=60) == 1
+
+
 def test_what_an_operator_should_know_is_said_at_the_start(store: Store, tmp_path: Path) -> None:
     with live_server(store.root, tmp_path, queue_fragment=5) as server:
         said = " ".join(line["message"] for line in server.log_lines())

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.syscalls import _CLONE, _CLONE3, _MACHINES, _REFUSED
+from service.syscalls import _CLONE, _CLONE3, _FCNTL, _IOCTL, _MACHINES, _PRLIMIT, _REFUSED
 
 ATTEMPTS = """
-import ctypes, os, signal, socket, sys, threading
+import ctypes, fcntl, os, resource, signal, socket, sys, threading
 from service.syscalls import refuse_system_calls
 
 ours, theirs = socket.socketpair()
@@ -38,6 +38,12 @@ ATTEMPTS = {
     "kill": lambda: os.kill(os.getppid(), 0),
     "ptrace": lambda: by_number({"x86_64": 101, "aarch64": 117}[os.uname().machine], 16, 1, 0, 0),
     "uring": lambda: by_number(425, 1, 0),
+    "limits": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CORE, (0, 0)),
+    "priority": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 19),
+    "affinity": lambda: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0)),
+    "owner": lambda: fcntl.fcntl(ours, fcntl.F_SETOWN, os.getppid()),
+    "owner_by_ioctl": lambda: fcntl.ioctl(ours, 0x8901, os.getppid().to_bytes(4, sys.byteorder)),
+    "signal": lambda: fcntl.fcntl(ours, 10, signal.SIGKILL),
 }
 if sys.argv[1] != "nothing":
     assert libc.prctl(38, 1, 0, 0, 0) == 0
@@ -48,6 +54,8 @@ except OSError as error:
     ours.sendall(str(error.errno).encode())  # what was open before still works
 else:
     ours.sendall(b"0")
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its own
+fcntl.fcntl(ours, fcntl.F_SETFL, fcntl.fcntl(ours, fcntl.F_GETFL))
 thread = threading.Thread(target=lambda: print(theirs.recv(100).decode()))
 thread.start()
 thread.join()
@@ -74,7 +82,10 @@ def test_a_decoder_that_was_taken_over_reaches_nothing(attempt: str) -> None:
     assert error_of(attempt, "filtered") == errno.EPERM
 
 
-@pytest.mark.parametrize("attempt", ["tcp", "pair", "read", "rename", "kill"])
+@pytest.mark.parametrize(
+    "attempt",
+    ["tcp", "pair", "read", "rename", "kill", "limits", "owner", "owner_by_ioctl", "signal"],
+)
 def test_without_the_filter_the_same_is_not_refused(attempt: str) -> None:
     assert error_of(attempt, "nothing") in (0, errno.ENOENT)
 
@@ -93,3 +104,5 @@ def test_the_numbers_are_those_of_the_kernels_headers() -> None:
             name: numbers[name] for name in _REFUSED if name in numbers
         }
         assert (_CLONE[column], _CLONE3) == (numbers["clone"], numbers["clone3"])
+        calls = {"prlimit64": _PRLIMIT, "fcntl": _FCNTL, "ioctl": _IOCTL}
+        assert all(numbers[name] == call[column] for name, call in calls.items())

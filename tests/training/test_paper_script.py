@@ -73,7 +73,9 @@ def test_everything_has_every_run_once(commands):
 
 
 def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(commands):
-    lines = commands("table-2", PRESET="paper", VAULT_KIND="aqa-7-vault", EXTRACTOR="c3d.safetensors")
+    lines = commands(
+        "table-2", PRESET="paper", VAULT_KIND="aqa-7-vault", EXTRACTOR="c3d.safetensors"
+    )
     asked = [" ".join(line) for line in lines if line[0] == "baseline"]
     assert len(asked) == 3 + 2
     assert all("--preset paper" in line for line in asked)
