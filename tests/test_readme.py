@@ -91,6 +91,17 @@ def test_every_example_works(server, tmp_path):
         assert documented.keys() <= answer.keys()
         assert documented["fragments"][0].keys() <= answer["fragments"][0].keys()
         assert documented["checkpoint"].keys() <= answer["checkpoint"].keys()
+    first = next(iter(answers.values()))
+    [shown] = documented["fragments"]
+    for said, is_so in (
+        (documented, first),
+        (documented["interval"], first["interval"]),
+        (shown, first["fragments"][shown["index"]]),
+    ):
+        for name, value in said.items():
+            if isinstance(value, float):
+                assert is_so[name] == pytest.approx(value, abs=0.03), name
+    assert documented["checkpoint"]["version"] == first["checkpoint"]["version"]
 
 
 def test_the_map_is_true():
