@@ -6,6 +6,7 @@ YUV; encoded by FFmpeg's own encoders with their usual settings. Kept in a folde
 and encoding takes longer than what is measured.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -86,6 +87,28 @@ class Footage:
             luma += np.roll(noise[index % 4], 37 * index, axis=1)
             planes = [luma.clip(16, 235).astype(np.uint8), *chroma]
             yield np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, width)
+
+
+def repeated(file: bytes, times: int) -> bytes:
+    """An MP4 so many times after itself, not encoded again: each frame costs what it cost."""
+    output = io.BytesIO()
+    with (
+        av.open(io.BytesIO(file)) as source,
+        av.open(output, "w", format="mp4") as target,
+    ):
+        video = source.streams.video[0]
+        packets = [packet for packet in source.demux(video) if packet.size]
+        length = sum(packet.duration for packet in packets)
+        stream = target.add_stream_from_template(video)
+        for turn in range(times):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.pts = packet.pts + turn * length
+                again.dts = packet.dts + turn * length
+                again.duration, again.time_base = packet.duration, packet.time_base
+                again.is_keyframe, again.stream = packet.is_keyframe, stream
+                target.mux(again)
+    return output.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

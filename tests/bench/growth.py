@@ -13,7 +13,7 @@ from model_store.store import Store
 from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.decode import SMALL
-from tests.bench.footage import Footage
+from tests.bench.footage import Footage, repeated
 from tests.bench.measure import Contender, Ratio, Timings
 from tests.bench.network import some_clips
 from tests.bench.results import Row, at_most
@@ -73,12 +73,15 @@ def _batches(bench: Bench) -> dict[int, Contender]:
 
 def _frames(bench: Bench) -> dict[int, Contender]:
     spec = Store().load("vault").spec  # its fragments fit into 100 frames
-    contenders: dict[int, Contender] = {}
-    for frames in FRAMES:
-        bench.tell(f"growth: making a clip of {frames} frames")
-        file = Footage(name=f"h264-240-{frames}", frames=frames, **SMALL).read(bench.folder)
-        contenders[frames] = partial(read_clip, file, dataclasses.replace(spec, frames=frames))
-    return contenders
+    least = Footage(name="h264-240-100", frames=FRAMES[0], **SMALL).read(bench.folder)
+    return {
+        frames: partial(
+            read_clip,
+            repeated(least, frames // FRAMES[0]),
+            dataclasses.replace(spec, frames=frames),
+        )
+        for frames in FRAMES
+    }
 
 
 def _fragments(bench: Bench) -> dict[int, Contender]:

@@ -1,15 +1,19 @@
 """The measuring itself: order, ratios, verdicts, exit codes, what is written."""
 
+import io
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import STAGES, stage
 from tests.bench.chart import draw
-from tests.bench.footage import Footage
+from tests.bench.footage import Footage, repeated
 from tests.bench.load import Answer
 from tests.bench.measure import Ratio, Timings, interleaved, quartiles
 from tests.bench.overload import DEADLINE_S, in_time, p95
@@ -145,11 +149,19 @@ def test_why_a_peer_is_absent_names_no_place_of_this_machine():
     assert why_absent(RuntimeError()) == "RuntimeError: "
 
 
+def all_pixels(file: bytes) -> Any:
+    with av.open(io.BytesIO(file)) as container:
+        return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
+
+
 def test_footage_is_what_it_says(tmp_path: Path):
     clip = Footage(name="small", frames=20, height=48, width=64)
     file = clip.read(tmp_path)
     assert decode_only(file) == 20
     assert clip.read(tmp_path) == file  # kept
+    assert decode_only(repeated(file, 3)) == 60
+    first, again = all_pixels(file), all_pixels(repeated(file, 2))
+    np.testing.assert_array_equal(again, np.concatenate([first, first]))
 
 
 def test_every_stage_can_be_run():
