@@ -10,7 +10,8 @@ Shapes: T frames, H W pixels; frames are (T, H, W, 3) uint8, RGB.
 import functools
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -81,8 +82,22 @@ def write_clip(
 def clip_of(frames: Iterable[Frames], **arguments: Any) -> bytes:
     """`write_clip` into memory."""
     buffer = io.BytesIO()
-    write_clip(buffer, frames, **arguments)
+    with ordinary_priority():
+        write_clip(buffer, frames, **arguments)
     return buffer.getvalue()
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """SVT-AV1, run by root, gives its caller real-time priority, and so whatever that starts."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def lossless(frames: Iterable[Frames], **arguments: Any) -> bytes:

@@ -20,10 +20,10 @@ class TorchRuntime:
         if threads is not None:
             torch.set_num_threads(threads)
 
-    @torch.inference_mode()
     def batch_sizes(self, most: int) -> list[int]:
         return [1, most]
 
+    @torch.inference_mode()
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         features = self._features(clips)
         values = [self.parts.coalition_head(some) for some in torch.split(features, 1)]
