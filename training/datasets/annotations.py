@@ -38,6 +38,8 @@ class JudgedClip:
     score: float
     columns: dict[str, str]
     """The row as it was read; `clip` names it within the data set."""
+    group: str | None = None
+    """Clips of one group stay on one side of every split: an athlete, an event, a video."""
     frames: FrameFiles | None = None
     """Where the clip is not one file."""
     difficulty: float | None = None
