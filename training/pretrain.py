@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
 from model_store.spec import ClipSpec
+from training.arithmetic import trusted_device
 from training.augment import Augmentation
 from training.display import Bar
 from training.extractor_file import EXTRACTOR, write_extractor
@@ -85,12 +86,9 @@ class Pupil(nn.Module):
         self.register_buffer("mean", whole.mean)
 
     def forward(self, fragments: Tensor, device: Device, *, frozen: bool) -> Tensor:
-        with device.autocast():
-            features = fragment_features(
-                self.extractor, fragments, self.mean, device, frozen=frozen
-            )
-            predicted: Tensor = self.head(features.flatten(1))
-        return predicted.float()
+        features = fragment_features(self.extractor, fragments, self.mean, device, frozen=frozen)
+        predicted: Tensor = self.head(features.flatten(1))
+        return predicted
 
 
 class Pretrainer:
@@ -103,9 +101,10 @@ class Pretrainer:
         save_every: float = 60.0,
     ) -> None:
         self.spec, self.lesson, self.folder, self.save_every = spec, lesson, folder, save_every
-        self.device = Device.best()
         torch.manual_seed(spec.seed)
-        self.pupil = Pupil(spec, lesson.outputs).to(self.device.kind)
+        self.pupil = Pupil(spec, lesson.outputs)
+        self.device = trusted_device("auto", self.pupil.extractor, spec.clip, spec.batch)
+        self.pupil.to(self.device.kind)
         self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
 

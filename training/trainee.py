@@ -97,21 +97,19 @@ class Trainee:
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
         """(B, K, D, T', H', W')"""
-        with self.device.autocast():
-            return features_by_fragment(
-                self.network,
-                batch.fragments.to(self.device.kind),
-                batch.shown.to(self.device.kind),
-                self.device,
-                frozen=frozen,
-                checkpointing=self.run.checkpointing,
-            )
+        return features_by_fragment(
+            self.network,
+            batch.fragments.to(self.device.kind),
+            batch.shown.to(self.device.kind),
+            self.device,
+            frozen=frozen,
+            checkpointing=self.run.checkpointing,
+        )
 
     def score(self, features: Tensor) -> Tensor:
         """(B, K, D, T', H', W') -> (B,) points"""
-        with self.device.autocast():
-            predicted: Tensor = self.network.head(join(features))
-        return predicted.float()
+        predicted: Tensor = self.network.head(join(features))
+        return predicted
 
     def batches(self, clips: NDArray[np.int64], size: int, **options: Any) -> Batches:
         return Batches(

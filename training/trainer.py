@@ -19,12 +19,12 @@ import torch
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
+from training.arithmetic import trusted_device
 from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
 from training.distributed import ALONE, Processes
 from training.errors import RunError
 from training.extractor_file import read_extractor
-from training.forward import Device
 from training.head_phase import HeadPhase
 from training.material import Material
 from training.metrics import mean_distance, spearman
@@ -81,8 +81,9 @@ class Trainer:
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self.processes = processes
-        device = Device.best(run.precision)
-        network = new_network(run, material, base).to(device.kind)
+        network = new_network(run, material, base)
+        device = trusted_device(run.precision, network.extractors[0], run.clip, run.batch)
+        network.to(device.kind)
         auxiliary = new_auxiliary(run, material, network)
         if auxiliary is not None:
             auxiliary.to(device.kind)

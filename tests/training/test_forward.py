@@ -1,11 +1,21 @@
 """The forward pass of training against the network that is published."""
 
+import copy
+
 import pytest
 import torch
 
-from model_store.network import FragmentNetwork
+from model_store.network import C3DExtractor, FragmentNetwork, initialise
 from tests.training.bright import SPEC, TINY
-from training.forward import Device, blank_features, features_by_fragment, join
+from training.forward import (
+    Device,
+    blank_features,
+    centred,
+    features_by_fragment,
+    folded,
+    fragment_features,
+    join,
+)
 
 REFERENCE = Device("cpu", torch.float32)
 
@@ -56,3 +66,39 @@ def test_gradients_reach_every_extractor_also_through_blank_features(network):
     for name, parameter in network.extractors.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all()
+
+
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
+def test_frozen_normalisation_is_folded_with_its_gradients(normalisation):
+    torch.manual_seed(0)
+    reference = C3DExtractor(1 / 16, normalisation).apply(initialise).double().eval()
+    for module in reference.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.weight.data.normal_()  # some negative
+            module.bias.data.normal_()
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    ours = copy.deepcopy(reference)
+    x = centred(pixels()[:, 0], torch.tensor(SPEC.mean).double().view(3, 1, 1, 1))
+    expected, got = reference(x), folded(ours, x)
+    torch.testing.assert_close(got, expected)
+    pull = torch.randn_like(expected)
+    expected.backward(pull)
+    got.backward(pull)
+    for a, b in zip(reference.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(b.grad, a.grad)
+    for a, b in zip(reference.buffers(), ours.buffers(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_half_precision_stays_close(network, frozen):
+    extractor, half = network.extractors[0], Device("cpu", torch.bfloat16)
+    fragments = pixels(8)[:, 0]
+    with torch.no_grad():
+        expected, got = (
+            fragment_features(extractor, fragments, network.mean, device, frozen=frozen)
+            for device in (REFERENCE, half)
+        )
+    assert got.dtype == torch.float32
+    assert 0 < (got - expected).norm() / expected.norm() < 0.05

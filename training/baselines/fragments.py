@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from model_store.clip import blank_fragments, cut
 from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
 from model_store.spec import ClipSpec
+from training.arithmetic import trusted_device
 from training.datasets.annotations import JudgedClip
 from training.evaluate import prepared_clips
-from training.forward import Device, evaluating, fragment_features
+from training.forward import evaluating, fragment_features
 from training.trainer import load_extractor
 
 
@@ -59,19 +60,16 @@ class Extraction:
         self, clips: Sequence[JudgedClip], progress: Callable[[int, int], None]
     ) -> Fragments:
         """Raises DataError, naming the clip, where one cannot be used."""
-        device = Device.best()
-        network = self.network.to(device.kind)
-        extractor = network.extractors[0]
+        extractor = self.network.extractors[0]
         assert isinstance(extractor, C3DExtractor)
+        device = trusted_device("auto", extractor, self.spec, self.spec.fragments)
+        network = self.network.to(device.kind)
         features, shown = [], []
         with evaluating(network):
             for frames in prepared_clips(clips, self.spec):
                 fragments = torch.from_numpy(cut(frames[None], self.spec)[0]).to(device.kind)
-                with device.autocast():
-                    seen = fragment_features(
-                        extractor, fragments, network.mean, device, frozen=True
-                    )
-                features.append(seen.flatten(1).float().cpu().numpy())  # (K, P)
+                seen = fragment_features(extractor, fragments, network.mean, device, frozen=True)
+                features.append(seen.flatten(1).cpu().numpy())  # (K, P)
                 shown.append(~blank_fragments(frames[None], self.spec)[0])
                 progress(len(features), len(clips))
         return Fragments(np.stack(features), np.stack(shown))
