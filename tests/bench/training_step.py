@@ -17,8 +17,8 @@ from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
+from training.arithmetic import trusted_device
 from training.batches import Batch, Draw
-from training.forward import Device
 from training.material import Material, open_material
 from training.memory import keep_freed_memory
 from training.runspec import RunSpec
@@ -121,8 +121,9 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
 def _steps(
     options: RunSpec, material: Material, phase_kind: type[WholePhase], kind: type[Trainee]
 ) -> Any:
-    device = Device.best(options.precision)
-    network = new_network(options, material).to(device.kind)
+    network = new_network(options, material)
+    device = trusted_device(options.precision, network.extractors[0], options.clip, BATCH)
+    network.to(device.kind)
     phase = phase_kind(kind(options, material, network, None, device))
     step = Step(phase.trainee, phase, torch.optim.Adam(phase.groups, fused=True))
 
