@@ -28,7 +28,8 @@ def baseline(
     ],
     kind: KindOption = Kind.annotations,
     checkpoint: Annotated[
-        str | None, typer.Option(help="For C3D: NAME[@VERSION]; its first extractor is used.")
+        str | None,
+        typer.Option(help="For C3D: NAME, or NAME@VERSION; its first extractor."),
     ] = None,
     extractor: Annotated[
         Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")

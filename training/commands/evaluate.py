@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from training.commands.failures import told
 from training.commands.options import Engine, KindOption
@@ -137,7 +138,7 @@ def _simulated(
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
     """As a table; figures in blocks come below those of the model."""
-    table = Table("", "", title=f"{title} on {figures['clips']} clips")
+    table = Table("", "", title=Text(f"{title} on {figures['clips']} clips"))
     for name in ROWS:
         if figures.get(name) is not None:
             table.add_row(name.replace("_", " "), f"{figures[name]:.4f}")
@@ -145,5 +146,5 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
     for block in BLOCKS:
         for name, value in figures.get(block, {}).items():
             if value is not None:
-                table.add_row(f"{block}: {name}".replace("_", " "), f"{value:.4f}")
+                table.add_row(Text(f"{block}: {name}".replace("_", " ")), f"{value:.4f}")
     Console().print(table)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from rich.console import Console
 
 from model_store.errors import ModelStoreError
+from training.display import message
 from training.errors import TrainingError
 
 
@@ -15,5 +15,5 @@ def told() -> Iterator[None]:
     try:
         yield
     except (TrainingError, ModelStoreError, OSError) as error:  # a full disk, no permission, …
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        message("error", str(error), "red")
         raise typer.Exit(2) from error

@@ -34,6 +34,13 @@ def test_scores_are_summed_up(published, monkeypatch):
     assert expected in result.output
 
 
+def test_a_folder_is_named_as_it_is(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = shutil.copytree(published("unlv-dive"), tmp_path / "meet [old] :dash:")
+    result = call("datasets", "check", "--kind", "unlv-dive", folder)
+    assert f"unlv-dive in {folder}" in result.output
+
+
 def test_classes_are_counted(tmp_path):
     write_ucf101(tmp_path)
     result = call("datasets", "check", "--kind", "ucf-101", tmp_path)
