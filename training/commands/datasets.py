@@ -69,6 +69,7 @@ def print_findings(title: str, findings: "Findings") -> None:
         highlight=False,
         soft_wrap=True,
     )
+    console.print(f"{findings.groups or 'no'} groups", highlight=False)
     if findings.classes is not None:
         console.print(f"{findings.classes} classes", highlight=False)
     for split in findings.splits:

@@ -72,10 +72,10 @@ def evaluate(
         from model_store.scorer import Scorer
         from model_store.store import Store
         from training.datasets.annotations import JudgedClip, read_annotations
-        from training.datasets.kinds import read_clips
         from training.display import bar
         from training.errors import RunError
         from training.evaluate import Evaluation, measures, score_clips
+        from training.judged_clips import open_clips
         from training.truth import (
             confidence_figures,
             difficulty_figures,
@@ -100,7 +100,7 @@ def evaluate(
         pairs: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
             if simulate is None:
-                clips = read_clips(kind, data or Path(), "test")
+                clips = open_clips(kind, [data or Path()], scorer.spec, "test")
                 source: dict[str, Any] = {"data": str(data), "kind": kind.value, "split": "test"}
             else:
                 action, here = scorer.spec.action, Path(temporary)
