@@ -72,10 +72,7 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
         classified = read_ucf101(folder)
         classes = len(classified.classes)
         groups: set[str | None] = {clip.group for clip in classified.clips}
-        train, test = (
-            {clip.group for clip in classified.clips if clip.split == name} for name in PUBLISHED
-        )
-        warn_of_groups(train & test)
+        warn_of_groups((clip.split, clip.group) for clip in classified.clips)
         sources: list[Path | FrameFiles] = [clip.path for clip in classified.clips]
         splits = [
             SplitFindings(

@@ -7,9 +7,9 @@ sets were published so. Same bytes mean the same clip whatever it is called: a c
 with `..`, a folder that is given twice.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
-from training.datasets.annotations import JudgedClip
+from training.datasets.annotations import JudgedClip, Split
 from training.datasets.hashes import clip_hashes
 from training.display import warn
 from training.errors import DataError
@@ -25,14 +25,17 @@ def check_leaks(clips: Sequence[JudgedClip]) -> None:
     copies = [found for found in same.values() if len(found) > 1]
     both = [found for found in copies if len({clip.split for clip in found}) > 1]
     if both:
-        raise DataError(f"{len(both)} clips are for training and for testing: {_listed(both)}")
+        raise DataError(
+            f"{len(both)} clips are for training and for testing, the same bytes: {_listed(both)}"
+        )
     contrary = [found for found in copies if len({clip.score for clip in found}) > 1]
     if contrary:
-        raise DataError(f"{len(contrary)} clips have more than one score: {_listed(contrary)}")
+        raise DataError(
+            f"{len(contrary)} clips have more than one score, the same bytes: {_listed(contrary)}"
+        )
     if copies:
         warn(f"{len(copies)} clips are there more than once, and count so: {_listed(copies)}")
-    train, test = ({clip.group for clip in clips if clip.split == s} for s in ("train", "test"))
-    warn_of_groups(train & test)
+    warn_of_groups((clip.split, clip.group) for clip in clips)
 
 
 def check_apart(clips: Sequence[JudgedClip], others: Sequence[JudgedClip], what: str) -> None:
@@ -43,10 +46,12 @@ def check_apart(clips: Sequence[JudgedClip], others: Sequence[JudgedClip], what:
         raise DataError(f"{len(shared)} clips are {what}: {_some([str(c.source) for c in shared])}")
 
 
-def warn_of_groups(groups: Collection[str | None]) -> None:
-    """Of those on both sides of a split."""
-    if named := sorted(group for group in groups if group is not None):
-        warn(f"{len(named)} groups have clips for training and for testing: {_some(named)}")
+def warn_of_groups(clips: Iterable[tuple[Split, str | None]]) -> None:
+    """Of groups on both sides; a clip is its split and its group."""
+    sides = {(split, group) for split, group in clips if group is not None}
+    groups = sorted({group for _, group in sides})
+    if both := [group for group in groups if {("train", group), ("test", group)} <= sides]:
+        warn(f"{len(both)} groups have clips for training and for testing: {_some(both)}")
 
 
 def _listed(copies: Sequence[Sequence[JudgedClip]]) -> str:

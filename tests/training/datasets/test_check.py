@@ -63,7 +63,10 @@ def test_what_is_wrong_across_rows_is_found(published, tmp_path):
     videos = folder / "diving_samples_len_ori"
     shutil.copy(videos / "001.avi", videos / "002.avi")
     message = told(call("datasets", "check", "--kind", "unlv-dive", folder))
-    assert f"1 clips are for training and for testing: {videos}/002.avi = {videos}/001" in message
+    assert (
+        f"1 clips are for training and for testing, the same bytes: {videos}/002.avi = {videos}/001"
+        in message
+    )
 
 
 def test_a_group_of_ucf101_on_both_sides(tmp_path):

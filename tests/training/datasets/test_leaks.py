@@ -31,7 +31,8 @@ def test_the_same_bytes_for_training_and_for_testing(tmp_path, way):
     folder = folder_of(tmp_path, "a.mp4,train,70", "same.mp4,test,70", "b.mp4,test,60")
     WAYS[way](folder / "a.mp4", folder / "same.mp4")
     with pytest.raises(
-        DataError, match=r"1 clips are for training and for testing: \S*a.mp4 = \S*same"
+        DataError,
+        match=r"1 clips are for training and for testing, the same bytes: \S*a.mp4 = \S*same",
     ):
         check_leaks(read_annotations(folder))
 
@@ -41,7 +42,9 @@ def test_the_same_bytes_for_training_and_for_testing(tmp_path, way):
 def test_the_same_bytes_with_two_scores(tmp_path, way, split):
     folder = folder_of(tmp_path, f"a.mp4,{split},70", f"same.mp4,{split},30", "b.mp4,test,60")
     WAYS[way](folder / "a.mp4", folder / "same.mp4")
-    with pytest.raises(DataError, match=r"1 clips have more than one score: \S*a.mp4 = \S*same"):
+    with pytest.raises(
+        DataError, match=r"1 clips have more than one score, the same bytes: \S*a.mp4 = \S*same"
+    ):
         check_leaks(read_annotations(folder))
 
 
