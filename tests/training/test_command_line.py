@@ -72,9 +72,9 @@ def test_a_clip_that_is_no_video(tmp_path):
     rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
-        (data / f"{i}.mp4").write_bytes(b"not a video")
+        (data / f"{i}.mp4").write_bytes(b"not a video %d" % i)
     output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
-    assert "0.mp4" in output
+    assert "0.mp4: not a video" in output
 
 
 def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
