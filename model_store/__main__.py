@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from model_store.errors import CheckpointError, EngineError
 from model_store.score_command import EngineChoice, StoreOption, fail, out, score
@@ -32,12 +33,12 @@ def list_checkpoints(store: StoreOption = None) -> None:
                 current = "yes" if shelf.current(name) == version else ""
             except CheckpointError as error:
                 bad = True
-                table.add_row(f"{name}@{version}", f"[red]{error}[/]", "", "", "", "")
+                table.add_row(f"{name}@{version}", Text(str(error), style="red"), "", "", "", "")
                 continue
             card = checkpoint.card
             table.add_row(
                 f"{name}@{version}",
-                card.action,
+                Text(card.action),
                 card.data.trained_on,
                 f"{card.created:%Y-%m-%d}",
                 current,
@@ -79,7 +80,7 @@ def verify(
             error = scorer.check_golden()
         except (CheckpointError, EngineError) as problem:
             bad = True
-            out.print(f"{each}: [red]{problem}[/]", highlight=False)
+            out.print(Text.assemble(each, ": ", (str(problem), "red")), soft_wrap=True)
         else:
             out.print(f"{each}: ok, golden clip within {error:.4f} points on {scorer.engine.name}")
     if not references:
@@ -110,7 +111,7 @@ def install(store: StoreOption = None) -> None:
         added = shelf.add_from(Store(SHIPPED))
     except (CheckpointError, OSError) as error:
         fail(error)
-    out.print(f"{shelf.root}: {', '.join(added) or 'nothing'} added", highlight=False)
+    out.print(Text(f"{shelf.root}: {', '.join(added) or 'nothing'} added"), soft_wrap=True)
 
 
 app.command()(score)

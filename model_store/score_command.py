@@ -1,4 +1,9 @@
-"""`python -m model_store score CLIP…`: for people a table with bars, for programs JSON."""
+"""
+`python -m model_store score CLIP…`: for people a table with bars, for programs JSON.
+
+The rule: what a user wrote, a path or a name, is printed as it is. Rich would take `[final]` for a
+style and `:dash:` for a picture, so such text is a `Text` and never a plain `str`.
+"""
 
 import dataclasses
 import json
@@ -9,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
@@ -47,7 +51,7 @@ class EngineChoice(StrEnum):
 
 def fail(error: Exception, code: int = 1) -> NoReturn:
     field = f"{error.field}: " if isinstance(error, InvalidPanel) else ""
-    err.print(f"[red]error:[/] {field}{escape(str(error))}", highlight=False)
+    err.print(Text.assemble(("error:", "red"), f" {field}{error}"), soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -87,7 +91,7 @@ def score(
         if as_json:
             print(json.dumps(answer), flush=True)
         elif "error" in answer:
-            err.print(f"{escape(answer['clip'])}: [red]{escape(answer['error'])}[/]")
+            err.print(Text.assemble(answer["clip"], ": ", (answer["error"], "red")), soft_wrap=True)
         elif len(clips) == 1:
             print_answer(answer)
     if len(clips) > 1 and not as_json:
@@ -151,14 +155,14 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
 def print_answer(answer: Answer) -> None:
     """One clip: its fragments, then what it comes to."""
     table = Table(
-        "fragment", "stage", "seconds", "points", "cost | added", title=escape(answer["clip"])
+        "fragment", "stage", "seconds", "points", "cost | added", title=Text(answer["clip"])
     )
     largest = max(abs(fragment["contribution"]) for fragment in answer["fragments"]) or 1.0
     for fragment in answer["fragments"]:
         shown = not fragment["blank"]
         table.add_row(
             str(fragment["index"]),
-            fragment["stage"] or "",
+            Text(fragment["stage"] or ""),
             f"{fragment['start_s']:.1f}–{fragment['end_s']:.1f}" if shown else "blank",
             f"{fragment['contribution']:+.2f}" if shown else "",
             bar(fragment["contribution"] / largest),
@@ -186,11 +190,11 @@ def print_answers(answers: Sequence[Answer]) -> None:
     table = Table("clip", "score", "interval", "needs review")
     for answer in answers:
         if "error" in answer:
-            table.add_row(escape(answer["clip"]), "–", "", "[red]cannot be scored[/]")
+            table.add_row(Text(answer["clip"]), "–", "", "[red]cannot be scored[/]")
             continue
         interval = answer["interval"]
         table.add_row(
-            escape(answer["clip"]),
+            Text(answer["clip"]),
             f"{answer['score']:.2f}",
             f"{interval['low']:.1f}–{interval['high']:.1f}" if interval else "",
             ", ".join(answer["review_reasons"]),

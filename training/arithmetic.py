@@ -12,14 +12,13 @@ Shapes: B fragments a batch.
 
 import dataclasses
 import functools
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from model_store.spec import ClipSpec
-from training.errors import TrainingWarning
+from training.display import warn
 from training.forward import Device, Precision, centred, evaluating
 
 TOLERANCE = 0.03  # share of the norm; one layer in bfloat16 rounds by 0.003
@@ -57,11 +56,9 @@ def trusted_device(
     if off is None:
         return device
     name = str(device.dtype).removeprefix("torch.")
-    warnings.warn(
+    warn(
         f"{name} is wrong on this machine: the {off.what} differs from float32 by"
-        f" {off.difference:.3g} of its size, rounding explains {TOLERANCE}. Computing in float32",
-        TrainingWarning,
-        stacklevel=2,
+        f" {off.difference:.3g} of its size, rounding explains {TOLERANCE}. Computing in float32"
     )
     return dataclasses.replace(device, dtype=torch.float32)
 

@@ -21,9 +21,9 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from model_store.clip import FrameFiles, decode
-from model_store.container import open_bytes, sha256_of
 from model_store.errors import ClipError
 from model_store.spec import ClipSpec
+from training.datasets.hashes import source_hash
 from training.errors import DataError
 from training.worker_pool import worker_pool
 
@@ -78,11 +78,7 @@ def cache_key(sources: Sequence[ClipSource], spec: ClipSpec) -> str:
     values = spec.to_json()
     digest = hashlib.sha256(json.dumps({k: values[k] for k in DECODING_FIELDS}).encode())
     for source in sources:
-        try:
-            with open_bytes(source) as file:
-                digest.update(bytes.fromhex(sha256_of(file)))
-        except (ClipError, OSError) as error:
-            raise DataError(f"{source} cannot be read: {error}") from error
+        digest.update(bytes.fromhex(source_hash(source)))
     return digest.hexdigest()[:16]
 
 

@@ -1,5 +1,11 @@
-"""Progress on the terminal: one bar, what it counts, and the latest figures beside it."""
+"""
+The terminal: one bar, what it counts and the latest figures beside it; warnings and errors.
 
+The rule: what a user wrote, a path or a value, is shown as it is. Rich would take `[old]` for a
+style and `:dash:` for a picture, so such text is never printed as a plain `str`.
+"""
+
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -12,8 +18,20 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 console = Console(stderr=True)
+
+
+def message(kind: str, text: str, colour: str) -> None:
+    """ "kind: text" on standard error, above the bar if there is one."""
+    console.print(Text.assemble((f"{kind}:", colour), " ", text), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Once, where several processes train together."""
+    if os.environ.get("RANK", "0") == "0":  # as torchrun sets it
+        message("warning", text, "yellow")
 
 
 class Bar:
@@ -30,19 +48,19 @@ class Bar:
         )
 
     def say(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False)
+        self._progress.console.print(Text(line))
 
 
 @contextmanager
 def bar(unit: str, *, hidden: bool = False) -> Iterator[Bar]:
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[unit]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
         console=console,
         disable=hidden,
     ) as progress:

@@ -1,7 +1,4 @@
-"""What a user of the commands did that cannot work: one message, exit code 2, no traceback.
-
-And what works, but not as asked: a `TrainingWarning`.
-"""
+"""What a user of the commands did that cannot work: one message, exit code 2, no traceback."""
 
 
 class TrainingError(Exception):
@@ -14,7 +11,3 @@ class DataError(TrainingError):
 
 class RunError(TrainingError):
     """Options or a run folder that do not fit together."""
-
-
-class TrainingWarning(UserWarning):
-    """What a run can go on with, but its user must know."""

@@ -1,7 +1,7 @@
 """
 The judged clips of a run: read, decoded, and split into training and validation.
 
-Only the training split of a data set is ever opened here; the test split is for `evaluate`.
+Only the training split of a data set is ever decoded here; the test split is for `evaluate`.
 """
 
 import functools
@@ -16,8 +16,9 @@ from model_store.network import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
-from training.datasets.kinds import Kind, read_clips
+from training.datasets.kinds import Kind
 from training.errors import DataError
+from training.judged_clips import open_clips
 from training.known_scores import KnownScores
 from training.pairs import leaders
 from training.targets import FragmentTargets
@@ -71,7 +72,7 @@ def open_material(
 
     Kept for validation is a share, or of `fold` (i, k) the i-th of k parts that make up the whole.
     """
-    clips = [clip for folder in folders for clip in read_clips(kind, Path(folder), "train")]
+    clips = open_clips(kind, folders, spec, "train")
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
     order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
     kept = order[: round(validation * len(clips))] if fold is None else order[fold[0] :: fold[1]]

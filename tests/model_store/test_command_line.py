@@ -122,6 +122,23 @@ def test_a_name_with_brackets_is_shown_as_it_is(run, dive, tmp_path):
     assert "dive[/x][final].mp4" in "".join(result.stdout.split())  # wrapped
 
 
+@pytest.mark.parametrize("name", ["notes [old]", "a:dash:b [red]"])
+def test_names_in_errors_are_shown_as_they_are(run, tmp_path, name):
+    """Rich would take brackets for a style, and colons for a picture."""
+    store = tiny_store(tmp_path / "store").root
+    (store / "vault" / "1" / name).touch()
+    for words in (["list"], ["verify", "--engine", "torch"], ["show", "vault"], ["use", "vault@1"]):
+        result = run(*words, "--store", store)
+        assert result.exit_code == 1
+        assert f"does not list: ['{name}']" in result.output
+    empty = tmp_path / name
+    assert str(empty) in run("verify", "--store", empty).output
+    assert str(empty) in run("install", "--store", empty).output
+    bad = tmp_path / f"{name}.mp4"
+    bad.write_bytes(b"not a video")
+    assert str(bad) in run("score", bad, "--engine", "torch").output
+
+
 def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):
     store = tiny_store(tmp_path)
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from model_store.network import C3DExtractor
 from tests.training.bright import SPEC
 from training.arithmetic import TOLERANCE, disagreement, trusted_device
-from training.errors import TrainingWarning
 from training.forward import Device
 
 HALF = Device("cpu", torch.bfloat16)
@@ -61,15 +60,18 @@ def test_an_answer_that_is_not_finite_is_a_disagreement():
 
 
 @pytest.mark.parametrize("wrong", [WrongGradient, UnwrittenOutput])
-def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong):
-    with pytest.warns(TrainingWarning, match=r"bfloat16 is wrong on this machine: .* of conv4b"):
-        device = trusted_device("bfloat16", extractor(wrong), SPEC, 4)
+def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong, capsys):
+    device = trusted_device("bfloat16", extractor(wrong), SPEC, 4)
     assert device.dtype == torch.float32
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: bfloat16 is wrong on this machine: the ")
+    assert "conv4b" in warning
 
 
-def test_a_right_one_is_used_and_nothing_is_warned_of():
+def test_a_right_one_is_used_and_nothing_is_warned_of(capsys):
     assert trusted_device("bfloat16", extractor(), SPEC, 4) == Device.best("bfloat16")
     assert trusted_device("float32", extractor(WrongGradient), SPEC, 4).dtype == torch.float32
+    assert capsys.readouterr().err == ""
 
 
 def test_the_check_leaves_the_extractor_as_it_was():

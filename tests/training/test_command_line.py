@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from training.__main__ import app
+from training.commands.evaluate import print_figures
+from training.display import bar, warn
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,9 +72,9 @@ def test_a_clip_that_is_no_video(tmp_path):
     rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
-        (data / f"{i}.mp4").write_bytes(b"not a video")
+        (data / f"{i}.mp4").write_bytes(b"not a video %d" % i)
     output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
-    assert "0.mp4" in output
+    assert "0.mp4: not a video" in output
 
 
 def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
@@ -140,3 +142,49 @@ def test_help_is_quick():
         told_by_help = call(*command.split(), "--help")
         assert told_by_help.exit_code == 0
         assert "Example" in told_by_help.output
+
+
+@pytest.mark.parametrize("name", ["meet [old] 2024", "quals [bold red]", "[", "a:dash:b [/]"])
+def test_a_path_is_shown_as_it_is(tmp_path, name, monkeypatch):
+    """Rich would take brackets for a style, and colons for a picture."""
+    monkeypatch.setenv("COLUMNS", "400")
+    data = tmp_path / name
+    data.mkdir(parents=True)
+    row = "clip,split,score\nclips/0.mp4,train,5\n"
+    (data / "annotations.csv").write_text(row)
+    words = {
+        "train": ("--data", data, "--out", tmp_path / "run"),
+        "datasets": ("check", data),
+        "report": ("--run", data, "--out", tmp_path / "report"),
+    }
+    for command, options in words.items():
+        assert str(data) in told(call(command, *options))
+
+
+def test_a_value_is_shown_as_it_is(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    for value in ("[/b]", "[red]", ":dash:"):
+        (tmp_path / "annotations.csv").write_text(f"clip,split,score\na.mp4,train,{value}\n")
+        assert f"score is '{value}', need" in told(call("datasets", "check", tmp_path))
+
+
+def test_tables_and_lines_show_names_as_they_are(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    figures = {"clips": 3, "pairs_ordered_by_kind": {"[bent] :knees:": 0.5}}
+    print_figures("[base]@1", figures)
+    with bar("clips") as shown:
+        shown.update(1, 2, phase="[phase]", figures={"[figure]": 1.0})
+        shown.say("epoch [1/2]: :dash:")
+    warn("clip [a] :dash:")
+    written = capsys.readouterr()
+    assert "[base]@1 on 3 clips" in written.out
+    assert "pairs ordered by kind: [bent] :knees:" in written.out
+    for text in ("[phase]", "[figure] 1", "epoch [1/2]: :dash:", "warning: clip [a] :dash:"):
+        assert text in written.err
+
+
+def test_of_several_processes_the_first_warns(capsys, monkeypatch):
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        warn(f"from {rank}")
+    assert capsys.readouterr().err == "warning: from 0\n"

@@ -28,7 +28,8 @@ def baseline(
     ],
     kind: KindOption = Kind.annotations,
     checkpoint: Annotated[
-        str | None, typer.Option(help="For C3D: NAME[@VERSION]; its first extractor is used.")
+        str | None,
+        typer.Option(help="For C3D: NAME, or NAME@VERSION; its first extractor."),
     ] = None,
     extractor: Annotated[
         Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")
@@ -60,25 +61,27 @@ def baseline(
         from training.baselines.fragments import Extraction
         from training.baselines.methods import figures, predict
         from training.commands.evaluate import print_figures
-        from training.datasets.kinds import read_clips
+        from training.datasets.annotations import of_split
         from training.display import bar
         from training.errors import RunError
         from training.extractor_file import spec_for
+        from training.judged_clips import open_clips
         from training.runspec import PRESETS, preset_clip
 
-        train = [clip for folder in data for clip in read_clips(kind, folder, "train")]
-        test = [clip for folder in data for clip in read_clips(kind, folder, "test")]
         extraction = None
+        clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
         if checkpoint is not None:
             loaded = Store(store).load(checkpoint)
-            extraction = Extraction(loaded.network, loaded.spec)
+            clip = loaded.spec
+            extraction = Extraction(loaded.network, clip)
         elif extractor is not None:
-            clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
             extraction = Extraction.of_file(
                 extractor, PRESETS[preset.value]["network"], spec_for(extractor, clip)
             )
+        clips = open_clips(kind, data, clip)
+        train, test = of_split(clips, "train", data[0]), of_split(clips, "test", data[0])
         with bar("steps") as shown:
             predicted = predict(
                 method, train, test, extraction=extraction, poses=poses, seed=seed, bar=shown

@@ -44,15 +44,17 @@ def calibrate(
         from model_store.store import Store
         from training.calibrate import calibrate as fit
         from training.calibrate import publish_calibrated
-        from training.datasets.kinds import read_clips
+        from training.datasets.leaks import check_apart
         from training.display import bar
         from training.errors import RunError
+        from training.judged_clips import open_clips
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
         original = Store(store).load(checkpoint)
-        clips = [clip for folder in data for clip in read_clips(kind, folder, split)]
-        known = [clip for folder in familiar or [] for clip in read_clips(kind, folder, "train")]
+        clips = open_clips(kind, data, original.spec, split)
+        known = open_clips(kind, familiar or [], original.spec, "train")
+        check_apart(known, clips, "familiar ones, and there to calibrate on")
         with bar("clips") as shown:
             confidence = fit(
                 Scorer(original, engine.value),

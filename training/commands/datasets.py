@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from training.commands.failures import told
 from training.commands.options import KindOption
@@ -46,7 +47,9 @@ def check(
 
 def print_findings(title: str, findings: "Findings") -> None:
     console = Console()
-    table = Table("split", "clips", "as published", "score", "difficulty", "marks", title=title)
+    table = Table(
+        "split", "clips", "as published", "score", "difficulty", "marks", title=Text(title)
+    )
     for split in findings.splits:
         table.add_row(
             split.name,
@@ -66,6 +69,7 @@ def print_findings(title: str, findings: "Findings") -> None:
         highlight=False,
         soft_wrap=True,
     )
+    console.print(f"{findings.groups or 'no'} groups", highlight=False)
     if findings.classes is not None:
         console.print(f"{findings.classes} classes", highlight=False)
     for split in findings.splits:

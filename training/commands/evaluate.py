@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from training.commands.failures import told
 from training.commands.options import Engine, KindOption
@@ -71,10 +72,10 @@ def evaluate(
         from model_store.scorer import Scorer
         from model_store.store import Store
         from training.datasets.annotations import JudgedClip, read_annotations
-        from training.datasets.kinds import read_clips
         from training.display import bar
         from training.errors import RunError
         from training.evaluate import Evaluation, measures, score_clips
+        from training.judged_clips import open_clips
         from training.truth import (
             confidence_figures,
             difficulty_figures,
@@ -99,7 +100,7 @@ def evaluate(
         pairs: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
             if simulate is None:
-                clips = read_clips(kind, data or Path(), "test")
+                clips = open_clips(kind, [data or Path()], scorer.spec, "test")
                 source: dict[str, Any] = {"data": str(data), "kind": kind.value, "split": "test"}
             else:
                 action, here = scorer.spec.action, Path(temporary)
@@ -137,7 +138,7 @@ def _simulated(
 
 def print_figures(title: str, figures: dict[str, Any]) -> None:
     """As a table; figures in blocks come below those of the model."""
-    table = Table("", "", title=f"{title} on {figures['clips']} clips")
+    table = Table("", "", title=Text(f"{title} on {figures['clips']} clips"))
     for name in ROWS:
         if figures.get(name) is not None:
             table.add_row(name.replace("_", " "), f"{figures[name]:.4f}")
@@ -145,5 +146,5 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
     for block in BLOCKS:
         for name, value in figures.get(block, {}).items():
             if value is not None:
-                table.add_row(f"{block}: {name}".replace("_", " "), f"{value:.4f}")
+                table.add_row(Text(f"{block}: {name}".replace("_", " ")), f"{value:.4f}")
     Console().print(table)

@@ -3,26 +3,32 @@ The plain data set: a folder with `annotations.csv` and the clips that it names.
 
 Columns `clip` (path below the folder), `split` (train or test), `score` (points) are needed;
 `difficulty`, `execution`, `marks` ("7.5 8.0 7.5": one a judge), `stage_starts` ("0 31 42 88 97":
-first frame of each stage, in order) and `deduction_<stage>` (points) are read where they are;
-others are left alone. A clip may be a folder of JPEG frames; then `fps` says their rate. Tracks of
-a simulated clip lie at `tracks/NAME.npz` for `clips/NAME.mp4`.
+first frame of each stage, in order), `group` (the athlete, event or video: any name) and
+`deduction_<stage>` (points) are read where they are; others are left alone. A clip may be a folder
+of JPEG frames; then `fps` says their rate. Tracks of a simulated clip lie at `tracks/NAME.npz` for
+`clips/NAME.mp4`. What spreadsheets make of such a file is read, too: see `table`, `clip_names` and
+`points`.
 
 The rule: a bad file is one clear DataError, and nothing of it is used.
 """
 
-import csv
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
 from model_store.frame_files import FrameFiles
+from training.datasets.clip_names import ClipNames
 from training.datasets.media import frame_files
-from training.datasets.points import points
+from training.datasets.points import decimal, factor, points
+from training.datasets.table import read_table
 from training.errors import DataError
 
 ANNOTATIONS = "annotations.csv"
 NEEDED = ("clip", "split", "score")
+KNOWN = ("difficulty", "execution", "marks", "stage_starts", "group", "fps")
 DEDUCTION = "deduction_"
 
 Split = Literal["train", "test"]
@@ -68,28 +74,18 @@ def read_annotations(folder: Path, split: Split | None = None) -> list[JudgedCli
     Every row is checked, whatever its split. Raises DataError.
     """
     path = folder / ANNOTATIONS
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; need columns {', '.join(NEEDED)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
-    reader = csv.DictReader(text.splitlines())
-    header = reader.fieldnames or []
-    if missing := [name for name in NEEDED if name not in header]:
-        raise DataError(f"{path} has columns {list(header)}, lacks {missing}")
-    if len(set(header)) < len(header):
-        raise DataError(f"{path} names a column twice: {list(header)}")
+    if not path.exists():
+        raise DataError(f"{path} is missing; need columns {', '.join(NEEDED)}")
     clips: list[JudgedClip] = []
     lines: dict[Path, int] = {}
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row or None in row.values():
-            raise DataError(f"{where}: need {len(header)} fields")
-        clip = _judged_clip(folder, row, where)
-        if clip.path in lines:
-            raise DataError(f"{where}: {row['clip']} again, first in line {lines[clip.path]}")
-        lines[clip.path] = reader.line_num
+    names = ClipNames(folder)
+    for row in read_table(path, needed=NEEDED, known=KNOWN):
+        where = f"{path}, line {row.line}"
+        clip = _judged_clip(folder, names, row.cells, where)
+        file = clip.path.resolve()  # one file may have several names
+        if file in lines:
+            raise DataError(f"{where}: {row.cells['clip']} again, first in line {lines[file]}")
+        lines[file] = row.line
         clips.append(clip)
     if not clips:
         raise DataError(f"{path} names no clips")
@@ -104,26 +100,20 @@ def of_split(clips: list[JudgedClip], split: Split | None, where: Path) -> list[
     return chosen
 
 
-def _judged_clip(folder: Path, row: dict[str, str], where: str) -> JudgedClip:
-    name = row["clip"]
-    path = folder / name
-    frames = None
-    if name and path.is_dir() and row.get("fps"):
-        frames = frame_files(path, _rate(row["fps"], where))
-    elif not name or not path.is_file():
-        frames_too = ", and a folder of frames needs the column fps" if path.is_dir() else ""
-        raise DataError(f"{where}: clip {name!r} is not a file below {folder}{frames_too}")
-    if row["split"] not in get_args(Split):
+def _judged_clip(folder: Path, names: ClipNames, row: dict[str, str], where: str) -> JudgedClip:
+    path, frames = _clip(folder, names, row, where)
+    split = row["split"].casefold()
+    if split not in get_args(Split):
         raise DataError(f"{where}: split is {row['split']!r}, need train or test")
-    split: Split = "train" if row["split"] == "train" else "test"
     return JudgedClip(
         path=path,
-        split=split,
+        split="train" if split == "train" else "test",
         score=points(row["score"], "score", where),
-        columns=row,
+        columns=row | {"clip": _name(path, folder)},
+        group=unicodedata.normalize("NFC", row.get("group", "")) or None,
         frames=frames,
-        difficulty=_optional(row, "difficulty", where),
-        execution=_optional(row, "execution", where),
+        difficulty=_optional(row, "difficulty", where, factor),
+        execution=_optional(row, "execution", where, points),
         marks=tuple(points(mark, "marks", where) for mark in row.get("marks", "").split()),
         stage_starts=_starts(row.get("stage_starts", ""), where),
         deductions={
@@ -134,14 +124,46 @@ def _judged_clip(folder: Path, row: dict[str, str], where: str) -> JudgedClip:
     )
 
 
-def _optional(row: dict[str, str], column: str, where: str) -> float | None:
+def _name(path: Path, folder: Path) -> str:
+    """Within the data set, with `/` on every system."""
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
+
+def _clip(
+    folder: Path, names: ClipNames, row: dict[str, str], where: str
+) -> tuple[Path, FrameFiles | None]:
+    """The file, or the folder and its frames."""
+    path = names.find(row["clip"])
+    if path is not None and path.is_dir() and row.get("fps"):
+        return path, frame_files(path, _rate(row["fps"], where))
+    if path is None or not path.is_file():
+        raise DataError(
+            f"{where}: clip {row['clip']!r} is not a file below {folder}{_hint(path, row['clip'])}"
+        )
+    if not path.stat().st_size:
+        raise DataError(f"{where}: clip {row['clip']!r} has 0 bytes, need a video file")
+    return path, None
+
+
+def _hint(path: Path | None, name: str) -> str:
+    """Why there may be no file."""
+    if path is not None and path.is_dir():
+        return ", and a folder of frames needs the column fps"
+    if path is not None and path.is_symlink():
+        return ": it is a link to a missing file"
+    return "" if name.isascii() else "; if its letters are wrong here, save the table as UTF-8"
+
+
+def _optional(
+    row: dict[str, str], column: str, where: str, read: Callable[[object, str, str], float]
+) -> float | None:
     value = row.get(column, "")
-    return points(value, column, where) if value else None
+    return read(value, column, where) if value else None
 
 
 def _rate(text: str, where: str) -> Fraction:
     try:
-        rate = Fraction(text)
+        rate = Fraction(decimal(text))
     except (ValueError, ZeroDivisionError) as error:
         raise DataError(f"{where}: fps is {text!r}, need a number, as 25 or 30000/1001") from error
     if rate <= 0:

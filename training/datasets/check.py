@@ -16,6 +16,7 @@ from model_store.errors import ClipError
 from model_store.timeline import Timeline
 from training.datasets.annotations import JudgedClip
 from training.datasets.kinds import DATA_SETS, Kind, read_clips
+from training.datasets.leaks import check_leaks, warn_of_groups
 from training.datasets.ucf101 import PUBLISHED, read_ucf101
 from training.errors import DataError
 
@@ -58,6 +59,8 @@ class Findings:
     """Clips that are one file; the others are folders of frames."""
     frames: Spread
     fps: Spread
+    groups: int
+    """Athletes, events or videos of which the clips are."""
     classes: int | None
     """Of a data set for classification."""
 
@@ -68,6 +71,8 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
     if kind == Kind.ucf101:
         classified = read_ucf101(folder)
         classes = len(classified.classes)
+        groups: set[str | None] = {clip.group for clip in classified.clips}
+        warn_of_groups((clip.split, clip.group) for clip in classified.clips)
         sources: list[Path | FrameFiles] = [clip.path for clip in classified.clips]
         splits = [
             SplitFindings(
@@ -79,6 +84,8 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
         ]
     else:
         clips = read_clips(kind, folder)
+        check_leaks(clips)
+        groups = {clip.group for clip in clips}
         sources = [clip.source for clip in clips]
         data_set = DATA_SETS[kind]
         splits = [
@@ -91,6 +98,7 @@ def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
         videos=sum(isinstance(source, Path) for source in sources),
         frames=counts,
         fps=rates,
+        groups=len(groups - {None}),
         classes=classes,
     )
 

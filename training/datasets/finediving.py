@@ -9,12 +9,14 @@ FineDiving as it is published: dives as folders of frames.   [Xu22]
                                                    `train_test_split/` or the folder itself
     FINADiving_MTL_256s/EVENT/DIVE/NNNNN.jpg       the frames, 25 a second
 
-Its authors ask for a signed agreement; this reads the copy that a user has.
+An event is a group: the rounds of one, as FINAWorldChampionships2019_Women10m_final_r1 is, have
+the same divers. Its authors ask for a signed agreement; this reads the copy that a user has.
 
 [Xu22] J. Xu et al. FineDiving: A Fine-Grained Dataset for Procedure-Aware Action Quality
 Assessment. CVPR 2022.
 """
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,7 @@ def read_finediving(folder: Path) -> list[JudgedClip]:
                 difficulty=difficulty,
                 execution=score / difficulty,
                 columns={"clip": f"{event}/{dive}"},
+                group=re.sub(r"_r\d+$", "", event),
                 marks=marks(row.get("judge_scores"), where),
             )
         )

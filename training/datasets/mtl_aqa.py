@@ -7,7 +7,7 @@ MTL-AQA as it is published: dives within the frames of whole broadcasts.   [Parm
     new_total_frames_256s/VV/NNNNNN.jpg      frame NNNNNN of video VV
 
 The pickles may lie in `info/` or in `Ready_2_Use/MTL-AQA_split_0_data/`, the frames in `new/`,
-`frames/` or the folder itself. The broadcasts have 25 frames a second.
+`frames/` or the folder itself. The broadcasts have 25 frames a second. A broadcast is a group.
 
 [Parmar19b] P. Parmar, B. T. Morris. What and How Well You Performed? CVPR 2019.
 """
@@ -64,6 +64,7 @@ def read_mtl_aqa(folder: Path) -> list[JudgedClip]:
                 difficulty=difficulty,
                 execution=score / difficulty,
                 columns={"clip": f"{video:02d}/{dive}"},
+                group=f"{video:02d}",
                 marks=marks(row.get("judge_scores"), where),
             )
         )

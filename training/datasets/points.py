@@ -1,6 +1,11 @@
-"""Numbers that judges gave, checked."""
+"""
+Numbers that judges gave, checked.
+
+Where they are text, a comma may stand for the decimal point: nobody is judged in thousands.
+"""
 
 import math
+import re
 from typing import Any
 
 from training.errors import DataError
@@ -9,12 +14,19 @@ from training.errors import DataError
 def points(value: object, what: str, where: str) -> float:
     """A finite number of at least 0.   Raises DataError, which says where it stands."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(decimal(value) if isinstance(value, str) else value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: {what} is {value!r}, need a number") from error
     if not math.isfinite(number) or number < 0:
         raise DataError(f"{where}: {what} is {value}, need a finite number of at least 0")
     return number
+
+
+def decimal(text: str) -> str:
+    """ "71,40" -> "71.40".   Raises ValueError for what Python alone takes for a number."""
+    if "_" in text:
+        raise ValueError(f"{text} has an underscore")
+    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text) else text
 
 
 def factor(value: object, what: str, where: str) -> float:

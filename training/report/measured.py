@@ -25,9 +25,9 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from training.cache import cache_key, open_cache
 from training.datasets.annotations import JudgedClip
-from training.datasets.kinds import read_clips
 from training.errors import DataError
 from training.evaluate import score_clips
+from training.judged_clips import open_clips
 from training.material import CACHE
 from training.publish import publish
 from training.run_folder import RunFolder, replace_file
@@ -64,12 +64,8 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
     folder = RunFolder(path)
     options, summary = RunSpec.from_json(folder.options()), recall(folder)
     _, best = folder.load_best()
-    clips = [
-        clip
-        for data in options.data
-        for clip in read_clips(options.kind, Path(data))
-        if clip.split == "test"
-    ]
+    every = open_clips(options.kind, options.data, options.clip)
+    clips = [clip for clip in every if clip.split == "test"]
     if len(clips) < FEWEST:
         raise DataError(f"{' '.join(options.data)}: {len(clips)} test clips, need {FEWEST}")
     key = predictions_key(folder, options, clips)

@@ -99,6 +99,6 @@ def test_too_few_clips(tmp_path, bright):
     rows = "".join(f"{i}.mp4,{'test' if i else 'train'},{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
-        (data / f"{i}.mp4").write_bytes(b"")
+        (data / f"{i}.mp4").write_bytes(b"%d" % i)
     output = told(call("baseline", "--method", "pose-dct", "--data", data))
     assert "1 training clips, need at least 8" in output

@@ -102,7 +102,8 @@ def write_aqa7(folder: Path, action: str = "gym_vault", number: int = 2) -> None
             folder / "Actions" / f"{action}-out" / f"{sample:03d}", score_of(sample), names
         )
         split = "test" if sample in numbers_for_testing(CLIPS) else "train"
-        rows[split] += [[6, sample, 1.0], [number, sample, score_of(sample)]]
+        other = 1 if number == 6 else 6
+        rows[split] += [[other, sample, 1.0], [number, sample, score_of(sample)]]
     (folder / "Split_4").mkdir()
     for split, content in rows.items():
         savemat(
@@ -136,7 +137,7 @@ def write_mtl_aqa(folder: Path) -> None:
 def write_finediving(folder: Path) -> None:
     annotations, splits = {}, {"train": [], "test": []}
     for number in range(1, CLIPS + 1):
-        key = (f"Event{number % 2}", number)
+        key = (f"Event{number % 2}_final_r{number}", number)
         names = [f"{400 + i:05d}.jpg" for i in range(FRAMES)]
         write_frames(folder / "FINADiving_MTL_256s" / key[0] / str(number), score_of(number), names)
         annotations[key] = {

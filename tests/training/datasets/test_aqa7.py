@@ -4,8 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
+from tests.training.datasets.layouts import CLIPS, write_aqa7
 from training.datasets.aqa7 import reader
 from training.errors import DataError
 
@@ -35,6 +36,52 @@ def test_what_is_wrong_is_said(folder, rows, told):
     savemat(path, {"consolidated_train_list": np.array(rows, float)})
     with pytest.raises(DataError, match=told):
         read(folder)
+
+
+def rewrite(folder, change):
+    for split in ("train", "test"):
+        path, key = folder / "Split_4" / f"split_4_{split}_list.mat", f"consolidated_{split}_list"
+        rows = loadmat(path)[key]
+        rows[:, 2] = change(rows[:, 0], rows[:, 2])
+        savemat(path, {key: rows})
+
+
+PUBLISHED = {  # least and most points: label_ranges of github.com/yuxumin/CoRe, utils/misc.py
+    "diving": (21.6, 102.6),
+    "gym_vault": (12.3, 16.87),
+    "ski_big_air": (8.0, 50.0),
+    "snowboard_big_air": (8.0, 50.0),
+    "sync_diving_3m": (46.2, 104.88),
+    "sync_diving_10m": (49.8, 99.36),
+}
+
+
+@pytest.mark.parametrize("unit", [1, 100])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_points_and_hundredths(tmp_path, number, unit):
+    """As Split_4 has them, and as the lists of the authors' code, which divides them by 100."""
+    action, (least, most) = list(PUBLISHED.items())[number - 1]
+    write_aqa7(tmp_path, action, number)
+    scores = np.linspace(least, most, CLIPS // 4)
+    rewrite(tmp_path, lambda actions, rows: unit * np.resize(scores, len(rows)))
+    read_scores = {clip.score for clip in reader(action)(tmp_path)}
+    assert (min(read_scores), max(read_scores)) == pytest.approx((least, most))
+
+
+def test_a_failed_attempt_is_0_in_either_form(folder):
+    rewrite(folder, lambda actions, rows: np.where(rows == rows.max(), 0.0, 1500.0))
+    assert {clip.score for clip in read(folder)} == {0.0, 15.0}
+
+
+def test_a_list_in_both_forms_is_refused(folder):
+    rewrite(folder, lambda actions, rows: np.where(rows == rows.max(), 15.0, 1500.0))
+    with pytest.raises(DataError, match=r"list.mat: scores of gym_vault from 15 to 1500, need all"):
+        read(folder)
+
+
+def test_another_action_decides_nothing(folder):
+    rewrite(folder, lambda actions, rows: np.where(actions == 2, rows, 4000.0))
+    assert min(clip.score for clip in read(folder)) > 10
 
 
 def test_the_folder_of_actions_may_be_left_out(folder):

@@ -24,6 +24,10 @@ def test_what_was_found_is_printed(kind, published, monkeypatch):
     assert f"{videos} videos and {12 - videos} folders of frames" in result.output
     assert f"{FRAMES}–{FRAMES} frames a clip" in result.output
     assert "were published" in result.output  # a tiny copy is not the whole
+    groups = {"mtl-aqa": "2 groups", "finediving": "2 groups"}.get(kind, "no groups")
+    assert groups in result.output
+    both = "groups have clips for training and for testing: "
+    assert (both in " ".join(result.output.split())) == (groups != "no groups")
 
 
 def test_scores_are_summed_up(published, monkeypatch):
@@ -34,15 +38,47 @@ def test_scores_are_summed_up(published, monkeypatch):
     assert expected in result.output
 
 
+def test_a_folder_is_named_as_it_is(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    folder = shutil.copytree(published("unlv-dive"), tmp_path / "meet [old] :dash:")
+    result = call("datasets", "check", "--kind", "unlv-dive", folder)
+    assert f"unlv-dive in {folder}" in result.output
+
+
 def test_classes_are_counted(tmp_path):
     write_ucf101(tmp_path)
     result = call("datasets", "check", "--kind", "ucf-101", tmp_path)
     assert result.exit_code == 0, result.output
     assert "2 classes" in result.output
+    assert "8 groups" in result.output
+    assert "warning" not in result.output
     assert "12 clips for train, 9537 were published" in result.output
     assert "for pretrain" in told(
         call("train", "--kind", "ucf-101", "--data", tmp_path, "--out", tmp_path / "run")
     )
+
+
+def test_what_is_wrong_across_rows_is_found(published, tmp_path):
+    folder = shutil.copytree(published("unlv-dive"), tmp_path / "dive")
+    videos = folder / "diving_samples_len_ori"
+    shutil.copy(videos / "001.avi", videos / "002.avi")
+    message = told(call("datasets", "check", "--kind", "unlv-dive", folder))
+    assert (
+        f"1 clips are for training and for testing, the same bytes: {videos}/002.avi = {videos}/001"
+        in message
+    )
+
+
+def test_a_group_of_ucf101_on_both_sides(tmp_path):
+    write_ucf101(tmp_path)
+    lists = tmp_path / "ucfTrainTestlist"
+    moved = "YoYo/v_YoYo_g01_c02.avi"
+    test = lists / "testlist01.txt"
+    test.write_text(test.read_text().replace(f"{moved}\n", ""))
+    with (lists / "trainlist01.txt").open("a") as file:
+        file.write(f"{moved} 2\n")
+    result = call("datasets", "check", "--kind", "ucf-101", tmp_path)
+    assert "warning: 1 groups have clips for training and for testing: YoYo_g01" in result.output
 
 
 @pytest.mark.parametrize("command", ["check", "train", "baseline"])
@@ -68,7 +104,7 @@ def test_train_publish_and_evaluate_on_frames(published, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["training", "train", "--kind", "mtl-aqa"])
     data, run, store = published("mtl-aqa"), tmp_path / "run", tmp_path / "store"
     result = call(
-        "train", "--kind", "mtl-aqa", "--action", "vault", "--data", data, "--out", run,
+        "train", "--kind", "mtl-aqa", "--action", "diving", "--data", data, "--out", run,
         "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 0, "--head-epochs", 1,
         "--head-variants", 1, "--validation", 0.3, "--no-augment",
     )  # fmt: skip

@@ -26,7 +26,9 @@ def test_annotations_as_lists(folder):
     }
     coarse.unlink()
     (place / "fine-grained_annotation_aqa.pkl").write_bytes(pickle.dumps(lists))
-    [clip] = [clip for clip in read_finediving(folder) if clip.columns["clip"] == "Event1/3"]
+    [clip] = [
+        clip for clip in read_finediving(folder) if clip.columns["clip"] == "Event1_final_r3/3"
+    ]
     assert (clip.score, clip.difficulty) == (score_of(3), difficulty_of(3))
     assert clip.marks == ()
 
@@ -34,7 +36,7 @@ def test_annotations_as_lists(folder):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"dive_score": np.nan, "difficulty": 3.0}, r"\('Event1', 3\): dive_score is nan"),
+        ({"dive_score": np.nan, "difficulty": 3.0}, r"\('Event1_final_r3', 3\): dive_score is nan"),
         ({"dive_score": -4, "difficulty": 3.0}, "dive_score is -4"),
         ({"dive_score": 80.0}, "need dive_score and difficulty"),
         (["5253B", 80.0], "need dive_score and difficulty"),
@@ -43,14 +45,14 @@ def test_annotations_as_lists(folder):
 )
 def test_what_is_wrong_is_said(folder, row, told):
     path = folder / "Annotations" / "FineDiving_coarse_annotation.pkl"
-    path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | {("Event1", 3): row}))
+    path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | {("Event1_final_r3", 3): row}))
     with pytest.raises(DataError, match=told):
         read_finediving(folder)
 
 
 def test_what_is_missing_is_named(folder):
-    shutil.rmtree(folder / "FINADiving_MTL_256s" / "Event1" / "3")
-    with pytest.raises(DataError, match=r"Event1.3 is missing, need 3.avi or a folder"):
+    shutil.rmtree(folder / "FINADiving_MTL_256s" / "Event1_final_r3" / "3")
+    with pytest.raises(DataError, match=r"Event1_final_r3.3 is missing, need 3.avi or a folder"):
         read_finediving(folder)
     path = folder / "Annotations" / "FineDiving_coarse_annotation.pkl"
     path.write_bytes(pickle.dumps({("Event9", 1): {}}))

@@ -62,12 +62,19 @@ def test_marks(published):
     assert read_clips("unlv-dive", published("unlv-dive"))[0].marks == ()
 
 
+def test_groups(published):
+    for kind in WRITERS:
+        groups = {clip.group for clip in read_clips(kind, published(kind))}
+        expected = {"mtl-aqa": {"01", "26"}, "finediving": {"Event0_final", "Event1_final"}}
+        assert groups == expected.get(kind, {None})
+
+
 def test_clips_are_named_within_their_data_set(published):
     names = {kind: read_clips(kind, published(kind))[0].columns["clip"] for kind in WRITERS}
     assert names["unlv-dive"] == "diving_samples_len_ori/012.avi"  # the split's order
     assert names["aqa-7-vault"] == "Actions/gym_vault-out/002"
     assert names["mtl-aqa"] == "01/2"
-    assert names["finediving"] == "Event0/2"
+    assert names["finediving"] == "Event0_final_r2/2"
 
 
 def test_other_actions_of_aqa7(tmp_path):
