@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from model_store.clip import blank_fragments, cut
-from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
+from model_store.network import C3DExtractor, FragmentNetwork
+from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
 from training.datasets.annotations import JudgedClip
 from training.evaluate import prepared_clips

@@ -8,12 +8,12 @@ import typer
 
 from training.commands.failures import told
 from training.commands.options import (
-    Action,
+    ActionOption,
     CropOption,
     DataOption,
     KindOption,
     PadOption,
-    Preset,
+    PresetOption,
     ResizeOption,
     clip_spec,
 )
@@ -33,8 +33,8 @@ def baseline(
     extractor: Annotated[
         Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")
     ] = None,
-    action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
-    preset: Annotated[Preset, typer.Option(help="Size of the extractor.")] = Preset.compact,
+    action: ActionOption = "diving",
+    preset: PresetOption = "compact",
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
@@ -75,9 +75,9 @@ def baseline(
             loaded = Store(store).load(checkpoint)
             extraction = Extraction(loaded.network, loaded.spec)
         elif extractor is not None:
-            clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
+            clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
             extraction = Extraction.of_file(
-                extractor, PRESETS[preset.value]["network"], spec_for(extractor, clip)
+                extractor, PRESETS[preset]["network"], spec_for(extractor, clip)
             )
         with bar("steps") as shown:
             predicted = predict(

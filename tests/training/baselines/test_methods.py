@@ -9,7 +9,8 @@ import torch
 from scipy.stats import spearmanr
 
 from model_store.clip import cut, load_clip
-from model_store.network import COMPACT, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.training.test_command_line import call, told
 from training.baselines.fragments import Extraction
