@@ -8,10 +8,11 @@ made.
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from model_store.network_spec import COMPACT, PAPER, NetworkSpec
-from model_store.spec import SPECS, ClipSpec
+from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
 from training.errors import RunError
 from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
@@ -19,6 +20,8 @@ from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHO
 if TYPE_CHECKING:  # they need PyTorch, for which `--help` would wait
     from training.augment import Augmentation
     from training.losses import Objective
+
+SMALLEST = 16  # C3D halves frames, height and width four times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,12 @@ class RunSpec:
             if not holds:
                 raise RunError(need)
 
+        least = min(self.clip.fragment_length, *self.clip.crop)
+        require(
+            least >= SMALLEST,
+            f"fragments are {self.clip.fragment_length} frames of {self.clip.height} x"
+            f" {self.clip.width} pixels, need at least {SMALLEST} of each",
+        )
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "a new head needs a base to be new to")
@@ -298,4 +307,12 @@ SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
 
 
 def preset_clip(preset: str, action: str) -> ClipSpec:
-    return SPECS[action].with_size(*SIZES[preset])
+    """Of a shipped action, or of a file that describes one.   Raises RunError, SpecError."""
+    if action in SPECS:
+        return SPECS[action].with_size(*SIZES[preset])
+    if not (action.endswith(".toml") or Path(action).is_file()):
+        raise RunError(
+            f"there is no action {action!r}: need one of {', '.join(SPECS)}, or a file, as"
+            " my-action.toml"
+        )
+    return read_action(Path(action), *SIZES[preset])
