@@ -28,10 +28,14 @@ def baseline(
     ],
     kind: KindOption = Kind.annotations,
     checkpoint: Annotated[
-        str | None, typer.Option(help="For C3D: NAME[@VERSION]; its first extractor is used.")
+        str | None,
+        typer.Option(help="For C3D: NAME[@VERSION]; each fragment by its own extractor."),
     ] = None,
     extractor: Annotated[
-        Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")
+        Path | None,
+        typer.Option(
+            help="Instead: extractor.safetensors, one for all fragments, and what it was made for:"
+        ),
     ] = None,
     action: ActionOption = "diving",
     preset: PresetOption = "compact",
@@ -72,8 +76,7 @@ def baseline(
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
         if checkpoint is not None:
-            loaded = Store(store).load(checkpoint)
-            extraction = Extraction(loaded.network, loaded.spec)
+            extraction = Extraction.of_network(Store(store).load(checkpoint).network)
         elif extractor is not None:
             clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
             extraction = Extraction.of_file(
