@@ -9,10 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
-from model_store.network import NetworkSpec
-from model_store.spec import ClipSpec
-
-NAME_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"
+from model_store.network_spec import NetworkSpec
+from model_store.spec import NAME_PATTERN, ClipSpec
 
 
 def _clip_spec(value: Any) -> ClipSpec:

@@ -19,7 +19,7 @@ from model_store.clip import blank_fragments, load_clip
 from model_store.confidence import Trust, pool
 from model_store.engines import EngineName, make_engine
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
-from model_store.network import Target
+from model_store.network_spec import Target
 from model_store.spec import ClipSpec, DifficultyRule
 
 

@@ -2,7 +2,8 @@
 What a clip must look like before the network sees it: the contract of training and serving.
 
 A `ClipSpec` travels in every checkpoint. Nothing in it has a default that a checkpoint could
-silently fall back to; `SPECS` holds the presets of the three actions.
+silently fall back to. What an action's clips are stands in a file, `actions/diving.toml`: `SPECS`
+holds the shipped ones, at the paper's size of the picture, and `read_action` reads any other.
 
 Shape letters, here and everywhere: B clips, K fragments, L frames a fragment, T frames a clip,
 H W pixels, C channels.
@@ -12,8 +13,12 @@ H W pixels, C channels.
 
 import dataclasses
 import math
+import re
+import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from model_store.errors import SpecError
@@ -22,6 +27,9 @@ Scaler = Literal["area", "bilinear", "bicubic"]
 ColourOrder = Literal["rgb", "bgr"]
 Pad = Literal["end", "start"]
 DifficultyRule = Literal["multiply", "add"]
+
+ACTIONS = Path(__file__).parent / "actions"
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"  # of actions and checkpoints
 
 MAX_START_SHIFT = 5  # frames; the augmentation of [Li18] §4.2 draws the start from 0…5
 
@@ -75,7 +83,15 @@ class ClipSpec:
         )
         require(0 <= self.start <= self.slack, f"start is {self.start}, need 0…{self.slack}")
         require(self.fps > 0, f"fps is {self.fps}, need more than 0")
-        require(self.score_range[0] < self.score_range[1], f"score range {self.score_range}")
+        low, high = self.score_range
+        require(
+            low < high and math.isfinite(high - low),
+            f"score range is {self.score_range}, need the lowest score and then the highest",
+        )
+        require(
+            all(self.stages) and len({*self.stages}) == len(self.stages),
+            f"stages are {self.stages}, need names that differ",
+        )
         require(
             all(1 <= c <= r for c, r in zip(self.crop, self.resize, strict=True)),
             f"crop {self.crop} does not fit into resize {self.resize}",
@@ -138,6 +154,8 @@ class ClipSpec:
                 k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
             }
             return cls(**fields | {"fps": Fraction(values["fps"])})
+        except SpecError:
+            raise
         except (TypeError, ValueError, ZeroDivisionError) as error:
             raise SpecError(f"spec: {error}") from error
 
@@ -152,37 +170,97 @@ _PAPER: dict[str, Any] = {
     "start": 0,
 }
 
-DIVING = ClipSpec(
-    action="diving",
-    frames=151,
-    fragments=9,
-    fragment_length=16,
-    fps=Fraction(30),
-    score_range=(0.0, 100.0),
-    difficulty_rule="multiply",
-    stages=("start", "take-off", "flight", "entry", "splash"),
-    **_PAPER,
-)
-VAULT = ClipSpec(
-    action="vault",
-    frames=100,
-    fragments=6,
-    fragment_length=16,
-    fps=Fraction(30),
-    score_range=(0.0, 20.0),
-    difficulty_rule="add",
-    stages=("start", "pre-flight", "support", "after-flight", "landing"),
-    **_PAPER,
-)
-SKATING = ClipSpec(
-    action="skating",
-    frames=900,
-    fragments=9,
-    fragment_length=100,
-    fps=Fraction(24, 5),
-    score_range=(0.0, 100.0),
-    difficulty_rule="add",
-    stages=(),
-    **_PAPER,
-)
-SPECS: dict[str, ClipSpec] = {spec.action: spec for spec in (DIVING, VAULT, SKATING)}
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_rate(value: object) -> bool:
+    try:
+        return (_is_number(value) or isinstance(value, str)) and Fraction(str(value)) > 0
+    except (ValueError, ZeroDivisionError):
+        return False
+
+
+def _is_pair(of: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and len(value) == 2 and all(map(of, value))
+
+
+_COUNT = (_is_count, "a whole number")
+_WORD = (lambda value: isinstance(value, str), "a word")
+_SIZE = (_is_pair(_is_count), "height and width in pixels, as [64, 64]")
+_NEEDED: dict[str, tuple[Callable[[object], bool], str]] = {
+    "frames": _COUNT,
+    "fragments": _COUNT,
+    "fragment_length": _COUNT,
+    "fps": (_is_rate, 'a number above 0, or a fraction as "24/5"'),
+    "stages": (
+        lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        'a list of words, as ["flight", "landing"], or []',
+    ),
+    "difficulty_rule": _WORD,
+    "score_range": (_is_pair(_is_number), "lowest and highest score, as [0, 100]"),
+}
+_OPTIONAL = {"pad": _WORD, "start": _COUNT, "resize": _SIZE, "crop": _SIZE}
+
+
+def read_action(
+    path: Path,
+    resize: tuple[int, int] = _PAPER["resize"],
+    crop: tuple[int, int] = _PAPER["crop"],
+) -> ClipSpec:
+    """The clips of an action from a file as those in `actions/`, named as the file is.
+
+    A size that the file gives goes before `resize` and `crop`. Raises SpecError.
+    """
+    spec = _read(path, resize, crop)
+    if (shipped := SPECS.get(spec.action)) is not None:
+        for name in _NEEDED:
+            ours, theirs = getattr(shipped, name), getattr(spec, name)
+            if ours != theirs:
+                raise SpecError(
+                    f"{path}: {spec.action} is a shipped action whose {name} is {ours}, here it is"
+                    f" {theirs}; give the file another name"
+                )
+    return spec
+
+
+def _read(path: Path, resize: tuple[int, int], crop: tuple[int, int]) -> ClipSpec:
+    if path.suffix != ".toml" or not re.fullmatch(NAME_PATTERN, path.stem):
+        raise SpecError(
+            f"{path}: an action is named as its file is, need a-z, 0-9 and - before .toml, and a"
+            " letter first"
+        )
+    try:
+        values = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SpecError(f"{path} is not TOML: {error}") from error
+    forms = _NEEDED | _OPTIONAL
+    if unknown := values.keys() - forms.keys():
+        raise SpecError(f"{path} has unknown {sorted(unknown)}, it may have {sorted(forms)}")
+    if missing := _NEEDED.keys() - values.keys():
+        raise SpecError(f"{path} lacks {sorted(missing)}")
+    for name, value in values.items():
+        fits, need = forms[name]
+        if not fits(value):
+            raise SpecError(f"{path}: {name} is {value!r}, need {need}")
+    size = {"resize": resize, "crop": values.get("resize", crop)}
+    score_range = tuple(map(float, values["score_range"]))
+    stated = values | {"action": path.stem, "fps": str(values["fps"]), "score_range": score_range}
+    try:
+        return ClipSpec.from_json(_PAPER | size | stated)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+
+
+SPECS: dict[str, ClipSpec] = {
+    path.stem: _read(path, _PAPER["resize"], _PAPER["crop"])
+    for path in sorted(ACTIONS.glob("*.toml"))
+}
+DIVING, VAULT, SKATING = SPECS["diving"], SPECS["vault"], SPECS["skating"]

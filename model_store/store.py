@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from model_store.card import NAME_PATTERN, Card
+from model_store.card import Card
 from model_store.checkpoint import (
     Checkpoint,
     copy_checkpoint,
@@ -23,6 +23,7 @@ from model_store.checkpoint import (
 from model_store.confidence import Confidence
 from model_store.errors import CheckpointCorrupt, CheckpointNotFound
 from model_store.network import FragmentNetwork
+from model_store.spec import NAME_PATTERN
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 CURRENT = "current"
@@ -38,7 +39,7 @@ class Store:
         """Names with at least one version, sorted."""
         if not self.root.is_dir():
             return []
-        names = (path.name for path in self.root.iterdir() if re.match(NAME_PATTERN, path.name))
+        names = (path.name for path in self.root.iterdir() if re.fullmatch(NAME_PATTERN, path.name))
         return sorted(name for name in names if self.versions(name))
 
     def versions(self, name: str) -> list[int]:
@@ -142,6 +143,6 @@ class Store:
         Path(partial).replace(self.root / name / CURRENT)
 
     def _checked(self, name: str) -> str:
-        if not re.match(NAME_PATTERN, name):
+        if not re.fullmatch(NAME_PATTERN, name):
             raise CheckpointNotFound(f"{name!r} is not a checkpoint name (a-z, 0-9 and -)")
         return name

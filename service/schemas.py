@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from model_store.clip import ClipWarning
 from model_store.confidence import Interval, ReviewReason
-from model_store.network import Target
+from model_store.network_spec import Target
 from model_store.spec import DifficultyRule
 from service.panel import PanelAnswer
 

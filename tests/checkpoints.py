@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from model_store.card import Card, DataCard, TrainingCard
-from model_store.network import COMPACT, FragmentNetwork, NetworkSpec, Target
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT, NetworkSpec, Target
 from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store
 from tests.clips import clip_bytes

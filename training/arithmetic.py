@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from model_store.spec import ClipSpec
+from training.choices import Precision
 from training.display import warn
-from training.forward import Device, Precision, centred, evaluating
+from training.forward import Device, centred, evaluating
 
 TOLERANCE = 0.03  # share of the norm; one layer in bfloat16 rounds by 0.003
 TRIALS = 2  # memory that nobody wrote may hold the right value once

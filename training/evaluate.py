@@ -66,7 +66,7 @@ def score_clips(
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     pooled, thumbnails = [], []
-    for frames in _batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
+    for frames in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
         answers, features = scorer.examine(frames)
         pooled.append(features)
         thumbnails += [thumbnail(clip) for clip in frames]
@@ -133,7 +133,7 @@ def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDAr
             yield frames
 
 
-def _batches(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
+def in_batches(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
     batch: list[NDArray[np.uint8]] = []
     for clip in frames:
         batch.append(clip)

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from model_store.network import C3DExtractor, FragmentNetwork
-
-Precision = Literal["auto", "float32", "bfloat16"]
+from training.choices import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,12 @@ Shapes: B clips in a batch; predicted and judged are (B,), in points.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MARGIN = 2.0  # points; δ of eq. 2
-
-Alpha = float | Literal["balance"]
+from training.choices import MARGIN, Alpha
 
 
 def mse_loss(predicted: Tensor, judged: Tensor) -> Tensor:

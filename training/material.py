@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.network import Target
+from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip

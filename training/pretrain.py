@@ -12,22 +12,20 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
-from model_store.spec import ClipSpec
+from model_store.network import C3DExtractor, FragmentNetwork
 from training.arithmetic import trusted_device
 from training.augment import Augmentation
 from training.display import Bar
 from training.extractor_file import EXTRACTOR, write_extractor
 from training.forward import Device, evaluating, fragment_features
 from training.lessons import FragmentBatch, Lesson
+from training.pretrain_spec import PretrainSpec
 from training.run_folder import RunFolder, StepLog
 from training.schedule import cosine_factor
 
@@ -36,35 +34,6 @@ VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
 COLUMNS = ("loss", "rate")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PretrainSpec:
-    data: tuple[str, ...]
-    kind: str = "annotations"
-    clip: ClipSpec
-    network: NetworkSpec
-    steps: int
-    batch: int = 64
-    rate: float = 2e-3
-    warmup: float = 0.05
-    seed: int = 0
-    validation: float = 0.1
-    flip: float = 0.5
-    colour: float = 0.2
-    zoom: float = 0.1
-
-    @property
-    def augmentation(self) -> Augmentation:
-        return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
-
-    def to_json(self) -> dict[str, Any]:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return values | {
-            "data": list(self.data),
-            "clip": self.clip.to_json(),
-            "network": self.network.to_json(),
-        }
 
 
 class Pupil(nn.Module):

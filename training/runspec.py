@@ -1,22 +1,27 @@
 """
 All options of a training run, as they are kept in its folder and in the checkpoint's card.
 
-`PRESETS["paper"]` is [Li18] §4.2 to the letter; `compact` is how the shipped checkpoints are made.
+A field whose type says how it is asked for is an option of `train`; nothing else is needed for
+one. `PRESETS["paper"]` is [Li18] §4.2 to the letter; `compact` is how the shipped checkpoints are
+made.
 """
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from model_store.network import COMPACT, PAPER, NetworkSpec
-from model_store.spec import SPECS, ClipSpec
-from training.augment import Augmentation
+from model_store.network_spec import COMPACT, PAPER, NetworkSpec
+from model_store.spec import SPECS, ClipSpec, read_action
+from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
 from training.errors import RunError
-from training.forward import Precision
-from training.losses import MARGIN, Alpha, Objective
+from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
 
-Schedule = Literal["steps", "cosine"]
-Teach = Literal["judged", "known"]
+if TYPE_CHECKING:  # they need PyTorch, for which `--help` would wait
+    from training.augment import Augmentation
+    from training.losses import Objective
+
+SMALLEST = 16  # C3D halves frames, height and width four times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,75 +38,140 @@ class RunSpec:
     """File of a pre-trained extractor that every fragment starts from."""
     base: str | None = None
     """NAME@VERSION of a published checkpoint that all weights start from instead."""
-    new_head: bool = False
-    """Of the base take the extractors only; they may be fewer, and the head starts anew."""
-    seed: int = 0
-    validation: float = 0.1
-    """Share of the training split that is kept for choosing the best weights."""
-    folds: int | None = None
-    """k of a k-fold cross-validation: part `fold`, 0…k − 1, of the training split is kept."""
-    fold: int | None = None
+    new_head: Annotated[
+        bool,
+        START(
+            "--new-head",
+            help="Of the base take the extractors, for all --fragments or some; the head starts"
+            " anew.",
+        ),
+    ] = False
+    seed: Annotated[int, SPLIT(min=0, help="Of weights, order, draws and split.")] = 0
+    validation: Annotated[
+        float, SPLIT(help="Share of the training split that is kept for choosing the best weights.")
+    ] = 0.1
+    folds: Annotated[
+        int | None,
+        SPLIT(min=2, help="Cross-validate instead: so many runs, OUT/fold-0 and on."),
+    ] = None
+    fold: Annotated[int | None, SPLIT(min=0, help="Of --folds this one only, in OUT itself.")] = (
+        None
+    )
 
-    head_epochs: int = 0
-    """Epochs of the head alone, on features of frozen extractors, before all is trained."""
-    head_variants: int = 3
-    """Versions of each clip (start shift and look) that those features are computed for."""
-    head_batch: int = 64
-    head_rate: float = 1e-3
-    epochs: int
-    batch: int
-    """Clips of a micro-batch in each process."""
-    accumulate: int = 1
-    """Micro-batches a step; the ranking loss uses the pairs of each."""
+    head_epochs: Annotated[
+        int,
+        HEAD(min=0, help="Epochs of the head, on features of frozen extractors: seconds each."),
+    ] = 0
+    head_variants: Annotated[
+        int, HEAD(min=1, help="Versions of a clip that those features are computed for.")
+    ] = 3
+    head_batch: Annotated[int, HEAD(min=2, help="Clips a step there.")] = 64
+    head_rate: Annotated[float, HEAD(min=0, help="Adam's learning rate there.")] = 1e-3
+    epochs: Annotated[int, WHOLE(min=0, help="Epochs of the whole network.")]
+    batch: Annotated[int, WHOLE(min=2, help="Clips a micro-batch, in each process.")]
+    accumulate: Annotated[
+        int,
+        WHOLE(
+            min=1,
+            help="Micro-batches a step. The ranking loss uses the pairs of each micro-batch, over"
+            " all processes, and not those between micro-batches.",
+        ),
+    ] = 1
     processes: int = 1
     """That train together; the ranking loss uses pairs across them."""
-    precision: Precision = "auto"
-    """In which extractors compute; auto is bfloat16 where that is quick."""
-    checkpointing: bool = False
-    """Keep no activations of extractors; compute them again in the backward pass."""
-    extractor_rate: float
-    """Adam's learning rate for the extractors, and for the head:"""
-    rate: float
-    schedule: Schedule
-    decay: float = 0.45
-    """Factor on both rates every `decay_every` steps; cosine falls to 1 % instead."""
-    decay_every: int = 600
-    warmup: float = 0.05
-    """Share of the steps over which cosine rates rise from 0."""
-    max_gradient: float | None = None
-    """Norm that gradients are clipped to."""
-    frozen_layers: int = 0
-    """First layers of each extractor that stay as they are while all is trained: the dearest."""
-    frozen_norm: bool = False
-    """Keep the running statistics of batch normalisation as they are while all is trained."""
+    precision: Annotated[
+        Precision, MACHINE(help="Of the extractors; auto is bfloat16 where that is quick.")
+    ] = "auto"
+    checkpointing: Annotated[
+        bool,
+        MACHINE("--checkpointing", help="Less memory: activations are computed again backwards."),
+    ] = False
+    extractor_rate: Annotated[float, WHOLE(min=0, help="Adam's learning rate, for extractors.")]
+    rate: Annotated[float, WHOLE(min=0, help="The same for the head.")]
+    schedule: Annotated[
+        Schedule,
+        WHOLE(help="Of the rates: steps falls by --decay, cosine rises, then falls to 1 %."),
+    ]
+    decay: Annotated[
+        float, WHOLE(min=0, max=1, help="Factor on both rates every --decay-every steps.")
+    ] = 0.45
+    decay_every: Annotated[int, WHOLE(min=1, help="Steps from one fall to the next.")] = 600
+    warmup: Annotated[
+        float, WHOLE(min=0, max=1, help="Share of the steps over which cosine rates rise from 0.")
+    ] = 0.05
+    max_gradient: Annotated[float | None, WHOLE(min=0, help="Norm to clip gradients to.")] = None
+    frozen_layers: Annotated[
+        int,
+        WHOLE(
+            min=0,
+            max=8,
+            help="First layers of each extractor that are left as they are: the dearest.",
+        ),
+    ] = 0
+    frozen_norm: Annotated[
+        bool,
+        WHOLE(
+            "--frozen-norm/--batch-norm",
+            help="Running statistics of batch normalisation stay as they are.",
+        ),
+    ] = False
 
-    alpha: Alpha
-    """Weight of the ranking loss, or "balance"."""
-    beta: float
-    """Weight of ‖w‖². The paper does not print its value."""
-    margin: float = MARGIN
-    teach: Teach = "judged"
-    """judged: the score, whatever is blanked. known: see `known_scores.py`; simulated clips."""
+    alpha: Annotated[
+        Alpha,
+        LOSS(
+            parser=alpha_of,
+            metavar="NUMBER|balance",
+            help="Weight of the ranking loss; balance: its gradient is as large as the"
+            " regression's.",
+        ),
+    ]
+    beta: Annotated[float, LOSS(min=0, help="Weight of ‖w‖². The paper does not print its value.")]
+    margin: Annotated[
+        float, LOSS(min=0, help="Points by which the ranking loss wants two clips apart.")
+    ] = MARGIN
+    teach: Annotated[
+        Teach,
+        LOSS(
+            help="judged: the scores. known: what the fragments shown tell of the score without"
+            " the judges' noise; simulated clips know it."
+        ),
+    ] = "judged"
     regression: bool = True
     """False leaves L1 out: the ranking-only rows of Table 1."""
-    auxiliary: float = 0.0
-    """Weight of the loss of the throw-away heads, in units of the scores' variance / 2."""
+    auxiliary: Annotated[
+        float,
+        LOSS(
+            help="Weight of throw-away heads that learn from tracks, in units of the scores'"
+            " variance / 2."
+        ),
+    ] = 0.0
+    pairs: Annotated[
+        float,
+        LOSS(
+            help="Weight of the loss on differences within counterfactual pairs, as"
+            " `simulate --pairs` makes them."
+        ),
+    ] = 0.0
 
-    pairs: float = 0.0
-    """Weight of the loss on differences within counterfactual pairs, see `pairs.py`."""
-
-    shift: bool = True
-    blanking: float
-    """Probability that some fragments of a clip are blanked."""
-    flip: float = 0.0
-    colour: float = 0.0
-    zoom: float = 0.0
+    shift: Annotated[bool, LOOKS("--shift/--no-shift", help="Random start of the fragments.")] = (
+        True
+    )
+    blanking: Annotated[float, LOOKS(help="Probability that fragments of a clip are blanked.")]
+    flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
+    colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
+    zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
 
     def __post_init__(self) -> None:
         def require(holds: bool, need: str) -> None:
             if not holds:
                 raise RunError(need)
 
+        least = min(self.clip.fragment_length, *self.clip.crop)
+        require(
+            least >= SMALLEST,
+            f"fragments are {self.clip.fragment_length} frames of {self.clip.height} x"
+            f" {self.clip.width} pixels, need at least {SMALLEST} of each",
+        )
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "a new head needs a base to be new to")
@@ -147,11 +217,15 @@ class RunSpec:
             raise RunError(str(error)) from error
 
     @property
-    def augmentation(self) -> Augmentation:
+    def augmentation(self) -> "Augmentation":
+        from training.augment import Augmentation
+
         return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> "Objective":
+        from training.losses import Objective
+
         return Objective(
             alpha=self.alpha, beta=self.beta, margin=self.margin, regression=self.regression
         )
@@ -225,6 +299,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "zoom": 0.1,
     },
 }
+SET_BY_PRESETS = {name for options in PRESETS.values() for name in options}
 SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "paper": ((128, 171), (112, 112)),
     "compact": ((64, 64), (64, 64)),
@@ -232,4 +307,12 @@ SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
 
 
 def preset_clip(preset: str, action: str) -> ClipSpec:
-    return SPECS[action].with_size(*SIZES[preset])
+    """Of a shipped action, or of a file that describes one.   Raises RunError, SpecError."""
+    if action in SPECS:
+        return SPECS[action].with_size(*SIZES[preset])
+    if not (action.endswith(".toml") or Path(action).is_file()):
+        raise RunError(
+            f"there is no action {action!r}: need one of {', '.join(SPECS)}, or a file, as"
+            " my-action.toml"
+        )
+    return read_action(Path(action), *SIZES[preset])

@@ -38,7 +38,7 @@ class RunSummary:
     description: str
     judged_mean: float
     judged_deviation: float
-    """Of the training clips, points."""
+    """Of the training clips' scores, points, whatever the network predicts."""
     splits: dict[str, int]
     stage_of_fragment: list[str | None]
     golden: str
@@ -49,11 +49,12 @@ class RunSummary:
 
 def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> RunSummary:
     sources = [_source(Path(folder)) for folder in folders]
+    scores = [material.clips[i].score for i in material.training]
     return RunSummary(
         trained_on="simulated" if any(made for made, _ in sources) else "judged",
         description="; ".join(text for _, text in sources),
-        judged_mean=material.mean,
-        judged_deviation=material.deviation,
+        judged_mean=float(np.mean(scores)),
+        judged_deviation=float(np.std(scores)),
         splits={"train": len(material.training), "validation": len(material.validation)},
         stage_of_fragment=stage_of_fragment(
             material.spec,

@@ -15,7 +15,8 @@ from model_store.engines.openvino_cpu import (  # its `ov` reports to nobody
     infer,
     ov,
 )
-from model_store.network import COMPACT, PAPER, FragmentNetwork, Head
+from model_store.network import FragmentNetwork, Head
+from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING, ClipSpec
 from model_store.store import Store
 from service.cpus import usable_cpus

@@ -24,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from model_store.clip import load_clip
 from model_store.engines import Engine, make_engine
 from model_store.engines.torch_cuda import CudaRuntime
-from model_store.network import PAPER, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import PAPER
 from model_store.spec import DIVING
 from model_store.store import Store
 from tests.bench.dives import dives

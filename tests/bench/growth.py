@@ -7,7 +7,8 @@ import torch
 
 from model_store.clip import read_clip
 from model_store.engines import make_engine
-from model_store.network import COMPACT, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
 from model_store.store import Store
 from service.cpus import usable_cpus

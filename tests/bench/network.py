@@ -9,7 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_store.engines import make_engine
-from model_store.network import PAPER, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import PAPER
 from model_store.spec import DIVING
 from model_store.store import Store
 from service.cpus import usable_cpus

@@ -22,7 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_store.clip import load_clip
-from model_store.network import COMPACT, PAPER, FragmentNetwork, NetworkSpec
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.scorer import Scorer
 from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store

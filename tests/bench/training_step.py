@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model_store.clip import cut, load_clip
-from model_store.network import COMPACT, NetworkSpec
+from model_store.network_spec import COMPACT, NetworkSpec
 from model_store.spec import DIVING, ClipSpec
 from service.cpus import usable_cpus
 from tests.bench.bench import Bench

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from model_store.coalitions import CoalitionHead, Layer
 from model_store.contributions import Coalitions
-from model_store.network import FragmentNetwork, NetworkSpec
+from model_store.network import FragmentNetwork
+from model_store.network_spec import NetworkSpec
 from model_store.spec import DIVING, ClipSpec
 from tests.checkpoints import TINY, tiny_network
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model_store.errors import SpecError
-from model_store.network import COMPACT, PAPER, C3DExtractor, FragmentNetwork, NetworkSpec
+from model_store.network import C3DExtractor, FragmentNetwork
+from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import DIVING, SKATING, VAULT, ClipSpec
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 

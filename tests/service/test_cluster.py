@@ -14,7 +14,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from model_store.network import COMPACT
+from model_store.network_spec import COMPACT
 from model_store.store import Store
 from service.settings import ClusterSettings
 from tests.checkpoints import publish_tiny, tiny_card, tiny_network, tiny_spec, tiny_store

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_store.network import COMPACT
+from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
 from training.display import Bar

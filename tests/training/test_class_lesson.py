@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.network import COMPACT, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
 from tests.training.datasets.layouts import write_ucf101
 from tests.training.test_command_line import call, told

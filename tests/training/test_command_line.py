@@ -52,7 +52,6 @@ def test_bad_annotations(tmp_path, command, text, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--alpha", "much"], "alpha is 'much'"),
         (["--blanking", "7"], "blanking is 7"),
         (["--resize", "64"], "size is '64'"),
         (["--resize", "32x32", "--crop", "64x64"], "does not fit"),

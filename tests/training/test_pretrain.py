@@ -11,7 +11,8 @@ from model_store.spec import VAULT
 from tests.training.bright import TINY, Quiet
 from training.lessons import TrackLesson
 from training.material import open_material
-from training.pretrain import Pretrainer, PretrainSpec
+from training.pretrain import Pretrainer
+from training.pretrain_spec import PretrainSpec
 from training.run_folder import RunFolder
 from training.simulator.dataset import write_dataset
 from training.trainer import load_extractor

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model_store.network import COMPACT, PAPER, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING
 from tests.training.test_command_line import call, told
 from training.errors import RunError

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from model_store.clip import blank_fragments, cut
-from model_store.network import C3DExtractor, FragmentNetwork, NetworkSpec
+from model_store.network import C3DExtractor, FragmentNetwork
+from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
 from training.arithmetic import trusted_device
 from training.datasets.annotations import JudgedClip
-from training.evaluate import prepared_clips
+from training.evaluate import BATCH, in_batches, prepared_clips
 from training.forward import evaluating, fragment_features
 from training.trainer import load_extractor
 
@@ -43,33 +45,46 @@ class Fragments:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """An extractor, and the clips that it was made for."""
+    """Extractors, the fragments that they describe, and the clips that they were made for."""
 
-    network: FragmentNetwork
-    """Its first extractor is used, for every fragment."""
+    extractors: nn.ModuleList
+    """K of them; from a file K times the same."""
+    used: tuple[int, ...]
+    """The fragment that each describes."""
+    mean: Tensor
     spec: ClipSpec
 
     @classmethod
+    def of_network(cls, network: FragmentNetwork) -> "Extraction":
+        """Every extractor for its own fragment, as the network itself sees it."""
+        return cls(network.extractors, network.used, network.mean, network.clip_spec)
+
+    @classmethod
     def of_file(cls, path: Path, network: NetworkSpec, spec: ClipSpec) -> "Extraction":
-        """From extractor.safetensors.   Raises RunError."""
+        """The one of extractor.safetensors for all fragments.   Raises RunError."""
         single = FragmentNetwork(dataclasses.replace(network, fragments_used=(0,)), spec)
         load_extractor(single, path)
-        return cls(single, spec)
+        used = tuple(range(spec.fragments))
+        return cls(nn.ModuleList([single.extractors[0] for _ in used]), used, single.mean, spec)
 
     def of_clips(
         self, clips: Sequence[JudgedClip], progress: Callable[[int, int], None]
     ) -> Fragments:
         """Raises DataError, naming the clip, where one cannot be used."""
-        extractor = self.network.extractors[0]
-        assert isinstance(extractor, C3DExtractor)
-        device = trusted_device("auto", extractor, self.spec, self.spec.fragments)
-        network = self.network.to(device.kind)
-        features, shown = [], []
-        with evaluating(network):
-            for frames in prepared_clips(clips, self.spec):
-                fragments = torch.from_numpy(cut(frames[None], self.spec)[0]).to(device.kind)
-                seen = fragment_features(extractor, fragments, network.mean, device, frozen=True)
-                features.append(seen.flatten(1).cpu().numpy())  # (K, P)
-                shown.append(~blank_fragments(frames[None], self.spec)[0])
-                progress(len(features), len(clips))
-        return Fragments(np.stack(features), np.stack(shown))
+        device = trusted_device("auto", self.extractors[0], self.spec, BATCH)
+        extractors, mean = self.extractors.to(device.kind), self.mean.to(device.kind)
+        features, shown, done = [], [], 0
+        with evaluating(extractors):
+            for batch in in_batches(prepared_clips(clips, self.spec), BATCH):
+                frames = np.stack(batch)  # (B, T, H, W, 3)
+                fragments = torch.from_numpy(cut(frames, self.spec)).to(device.kind)
+                described = []
+                for k, extractor in zip(self.used, extractors, strict=True):
+                    assert isinstance(extractor, C3DExtractor)
+                    seen = fragment_features(extractor, fragments[:, k], mean, device, frozen=True)
+                    described.append(seen.flatten(1).cpu().numpy())  # (B, P)
+                features.append(np.stack(described, axis=1))  # (B, K, P)
+                shown.append(~blank_fragments(frames, self.spec)[:, self.used])
+                done += len(batch)
+                progress(done, len(clips))
+        return Fragments(np.concatenate(features), np.concatenate(shown))

@@ -8,12 +8,12 @@ import typer
 
 from training.commands.failures import told
 from training.commands.options import (
-    Action,
+    ActionOption,
     CropOption,
     DataOption,
     KindOption,
     PadOption,
-    Preset,
+    PresetOption,
     ResizeOption,
     clip_spec,
 )
@@ -29,13 +29,16 @@ def baseline(
     kind: KindOption = Kind.annotations,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="For C3D: NAME, or NAME@VERSION; its first extractor."),
+        typer.Option(help="For C3D: NAME[@VERSION]; each fragment by its own extractor."),
     ] = None,
     extractor: Annotated[
-        Path | None, typer.Option(help="Instead: extractor.safetensors, and what it was made for:")
+        Path | None,
+        typer.Option(
+            help="Instead: extractor.safetensors, one for all fragments, and what it was made for:"
+        ),
     ] = None,
-    action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
-    preset: Annotated[Preset, typer.Option(help="Size of the extractor.")] = Preset.compact,
+    action: ActionOption = "diving",
+    preset: PresetOption = "compact",
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
@@ -69,16 +72,16 @@ def baseline(
         from training.runspec import PRESETS, preset_clip
 
         extraction = None
-        clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
+        clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
         if checkpoint is not None:
             loaded = Store(store).load(checkpoint)
             clip = loaded.spec
-            extraction = Extraction(loaded.network, clip)
+            extraction = Extraction.of_network(loaded.network)
         elif extractor is not None:
             extraction = Extraction.of_file(
-                extractor, PRESETS[preset.value]["network"], spec_for(extractor, clip)
+                extractor, PRESETS[preset]["network"], spec_for(extractor, clip)
             )
         clips = open_clips(kind, data, clip)
         train, test = of_split(clips, "train", data[0]), of_split(clips, "test", data[0])

@@ -7,42 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from model_store.spec import ClipSpec
+from model_store.spec import SPECS, ClipSpec, Pad
+from training.choices import Alpha, LossTerms, Preset
 from training.datasets.kinds import Kind
 from training.errors import RunError
-
-
-class Action(StrEnum):
-    diving = "diving"
-    vault = "vault"
-    skating = "skating"
-
-
-class Preset(StrEnum):
-    compact = "compact"
-    paper = "paper"
-
-
-class Teach(StrEnum):
-    judged = "judged"
-    known = "known"
-
-
-class LossTerms(StrEnum):
-    mse = "mse"
-    ranking = "ranking"
-    both = "both"
-
-
-class Precision(StrEnum):
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Pad(StrEnum):
-    start = "start"
-    end = "end"
+from training.option_groups import CLIPS, MACHINE
+from training.runspec import PRESETS
 
 
 class Engine(StrEnum):
@@ -60,42 +30,61 @@ KindOption = Annotated[
     Kind,
     typer.Option("--kind", metavar="KIND", help=f"How the folder is laid out: {', '.join(Kind)}."),
 ]
+ActionOption = Annotated[
+    str,
+    typer.Option(
+        "--action",
+        metavar="NAME|FILE.toml",
+        help=f"Whose clips these are: {', '.join(SPECS)}; or a file that says it.",
+    ),
+]
+PresetOption = Annotated[
+    Preset,
+    typer.Option("--preset", help="Network, clips and options; single options replace it."),
+]
 OutOption = Annotated[
     Path, typer.Option("--out", help="The run's folder; the same command again goes on with it.")
 ]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Decoded clips; else .cache in the first data set.")
+    Path | None, CLIPS("--cache", help="Decoded clips; else .cache in the first data set.")
 ]
 ResizeOption = Annotated[
-    str | None, typer.Option("--resize", help="HxW the picture is scaled to, as 64x86.")
+    str | None, CLIPS("--resize", help="HxW the picture is scaled to, as 64x86.")
 ]
-CropOption = Annotated[
-    str | None, typer.Option("--crop", help="HxW cut from its centre; else all of it.")
-]
-PadOption = Annotated[Pad | None, typer.Option("--pad", help="Where short clips get blank frames.")]
+CropOption = Annotated[str | None, CLIPS("--crop", help="HxW cut from its centre; else all of it.")]
+PadOption = Annotated[Pad | None, CLIPS("--pad", help="Where short clips get blank frames.")]
 StartOption = Annotated[
-    int | None, typer.Option("--start", help="First frame of the first fragment when scoring.")
+    int | None, CLIPS("--start", help="First frame of the first fragment when scoring.")
 ]
 SaveEvery = Annotated[
-    float, typer.Option("--save-every", help="Seconds between two saved states.", min=0)
+    float, MACHINE("--save-every", help="Seconds between two saved states.", min=0)
 ]
 
 
-def loss_terms(preset: float | str, terms: LossTerms | None, alpha: str | None) -> dict[str, Any]:
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that are; None is what was not asked for."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def looks(augment: bool | None) -> dict[str, float]:
+    """Fields of `RunSpec`: --augment is as much of it as the preset compact has."""
+    if augment is None:
+        return {}
+    usual = PRESETS["compact"]
+    return {name: usual[name] if augment else 0.0 for name in ("flip", "colour", "zoom")}
+
+
+def loss_terms(preset: Alpha, terms: LossTerms | None, alpha: Alpha | None) -> dict[str, Any]:
     """Fields of `RunSpec`; `preset` is the α of a loss of which nothing is asked."""
-    try:
-        given = alpha if alpha is None or alpha == "balance" else float(alpha)
-    except ValueError as error:
-        raise RunError(f"alpha is {alpha!r}, need a number or balance") from error
     if terms is None:
-        return {"alpha": preset if given is None else given}
-    if (given is not None) if terms == LossTerms.mse else given == 0:
-        raise RunError(f"alpha is {alpha}, which does not go with --loss {terms.value}")
-    if terms == LossTerms.mse:
+        return {"alpha": preset if alpha is None else alpha}
+    if (alpha is not None) if terms == "mse" else alpha == 0:
+        raise RunError(f"alpha is {alpha}, which does not go with --loss {terms}")
+    if terms == "mse":
         return {"alpha": 0.0}
-    if terms == LossTerms.ranking:
-        return {"alpha": given or 1.0, "regression": False}
-    return {"alpha": given or preset or "balance"}
+    if terms == "ranking":
+        return {"alpha": alpha or 1.0, "regression": False}
+    return {"alpha": alpha or preset or "balance"}
 
 
 def clip_spec(
@@ -107,8 +96,7 @@ def clip_spec(
         base = base.with_size(size, size if crop is None else extent(crop))
     elif crop is not None:
         base = base.with_size(base.resize, extent(crop))
-    changes = {"pad": None if pad is None else pad.value, "start": start}
-    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    return dataclasses.replace(base, **given({"pad": pad, "start": start}))
 
 
 def fragments_used(text: str, clip: ClipSpec) -> tuple[int, ...] | None:

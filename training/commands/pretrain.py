@@ -1,43 +1,43 @@
 """`python -m training pretrain`"""
 
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from training.commands.failures import told
+from training.commands.field_options import options_of
 from training.commands.options import (
-    Action,
+    ActionOption,
     CacheOption,
     CropOption,
     DataOption,
     KindOption,
     OutOption,
     PadOption,
-    Preset,
+    PresetOption,
     ResizeOption,
     SaveEvery,
     clip_spec,
 )
 from training.datasets.kinds import Kind
+from training.errors import RunError
+from training.pretrain_spec import PretrainSpec
+from training.runspec import PRESETS, preset_clip
 
 
+@options_of(PretrainSpec)
 def pretrain(
     data: DataOption,
     out: OutOption,
     kind: KindOption = Kind.annotations,
-    action: Annotated[Action, typer.Option(help="Whose clips these are.")] = Action.diving,
-    preset: Annotated[Preset, typer.Option(help="Size of the network and its clips.")] = (
-        Preset.compact
-    ),
-    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 4000,
-    batch: Annotated[int, typer.Option(min=2, help="Fragments a batch.")] = 64,
-    rate: Annotated[float, typer.Option(help="Largest learning rate of Adam.")] = 2e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, fragments and looks.")] = 0,
+    action: ActionOption = "diving",
+    preset: PresetOption = "compact",
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
     cache: CacheOption = None,
     save_every: SaveEvery = 60.0,
+    **options: Any,
 ) -> None:
     """Teach one extractor what a fragment of a clip shows, before any score.
 
@@ -53,29 +53,24 @@ def pretrain(
     with told():
         from training.class_lesson import ClassLesson, class_clip
         from training.display import bar
-        from training.errors import RunError
         from training.forward import Device
         from training.lessons import Lesson, TrackLesson
         from training.material import open_material
         from training.memory import keep_freed_memory
-        from training.pretrain import Pretrainer, PretrainSpec
+        from training.pretrain import Pretrainer
         from training.run_folder import RunFolder
-        from training.runspec import PRESETS, preset_clip
         from training.summary import remember_command
 
         if kind == Kind.ucf101 and len(data) > 1:
             raise RunError(f"{len(data)} folders of ucf-101, need one")
         keep_freed_memory()
-        clip = clip_spec(preset_clip(preset.value, action.value), resize, crop, pad, None)
+        clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         spec = PretrainSpec(
             data=tuple(map(str, data)),
             kind=kind.value,
             clip=class_clip(clip) if kind == Kind.ucf101 else clip,
-            network=PRESETS[preset.value]["network"],
-            steps=steps,
-            batch=batch,
-            rate=rate,
-            seed=seed,
+            network=PRESETS[preset]["network"],
+            **options,
         )
         folder = RunFolder(out)
         folder.open(spec.to_json())
@@ -89,7 +84,7 @@ def pretrain(
                     data[0],
                     spec.clip,
                     validation=spec.validation,
-                    seed=seed,
+                    seed=spec.seed,
                     cache=cache,
                     progress=progress,
                 )
@@ -99,11 +94,11 @@ def pretrain(
                     spec.clip,
                     kind=spec.kind,
                     validation=spec.validation,
-                    seed=seed,
+                    seed=spec.seed,
                     cache=cache,
                     progress=progress,
                 )
-                lesson = TrackLesson(material, seed, Device.best().kind)
+                lesson = TrackLesson(material, spec.seed, Device.best().kind)
         remember_command(folder)
         with bar("steps") as shown:
             path = Pretrainer(spec, lesson, folder, save_every=save_every).train(shown)

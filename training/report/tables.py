@@ -27,7 +27,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def losses_table(data: DataSet) -> str:
     """Table 1 for one data set: the loss terms × SRC and MED."""
-    paper = f"[Li18], {published.DATA[data.action]}"
+    paper = f"[Li18], {published.DATA.get(data.action, data.action)}"
     header = ["loss", "last: SRC", "last: MED", "all: SRC", "all: MED", f"{paper}: SRC", "MED"]
     rows = []
     for loss in LOSSES:
@@ -48,7 +48,7 @@ def methods_table(sets: Sequence[DataSet]) -> str:
     header = [
         "method",
         *(f"{data.name}, {len(data.test)} clips" for data in sets),
-        *(f"published, {published.DATA[action]}" for action in actions),
+        *(f"published, {published.DATA.get(action, action)}" for action in actions),
     ]
     rows = [
         [method, *(_baseline(data, method) for data in sets), *_of(known, actions)]

@@ -6,13 +6,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.stats import spearmanr
 
 from model_store.clip import cut, load_clip
-from model_store.network import COMPACT, FragmentNetwork
+from model_store.network import FragmentNetwork
+from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
+from model_store.store import Store
+from tests.checkpoints import publish_tiny
 from tests.training.test_command_line import call, told
-from training.baselines.fragments import Extraction
+from training.baselines.fragments import Extraction, Fragments
 from training.datasets.annotations import read_annotations
 from training.extractor_file import write_extractor
 
@@ -64,19 +68,54 @@ def test_each_method_learns_and_reports(method, bright, extractor, tmp_path):
     assert f"{measured['spearman']:.4f}" in result.output
 
 
-def test_features_are_those_of_the_network(bright, extractor):
+def described(extraction, clips) -> Fragments:
+    return extraction.of_clips(clips, lambda *_: None)
+
+
+def expected(network, clip, extractor_of) -> torch.Tensor:
+    """(K, P) of one clip, each fragment k by the extractor `extractor_of` names for it."""
+    cuts = cut(torch.from_numpy(load_clip(clip.path, SPEC))[None], SPEC)
+    with torch.no_grad():
+        features = [network.extract(i, cuts[:, k]) for k, i in extractor_of.items()]
+    return torch.cat(features).flatten(1)
+
+
+def assert_close(features, wanted) -> None:
+    scale = float(wanted.abs().max())  # the device may compute in bfloat16
+    np.testing.assert_allclose(features, wanted, atol=0.03 * scale)
+
+
+def test_a_file_describes_all_fragments(bright, extractor):
     clips = read_annotations(bright)[:2]
-    extraction = Extraction.of_file(extractor, COMPACT, SPEC)
-    fragments = extraction.of_clips(clips, lambda *_: None)
-    network = extraction.network.eval()
+    fragments = described(Extraction.of_file(extractor, COMPACT, SPEC), clips)
+    network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=(0,)), SPEC).eval()
+    network.extractors[0].load_state_dict(load_file(extractor))
     for n, clip in enumerate(clips):
-        frames = torch.from_numpy(load_clip(clip.path, SPEC))[None]
-        with torch.no_grad():
-            cuts = cut(frames, SPEC)
-            expected = torch.cat([network.extract(0, cuts[:, k]) for k in range(6)]).flatten(1)
-        scale = expected.abs().max()  # the device may compute in bfloat16
-        np.testing.assert_allclose(fragments.features[n], expected, atol=0.03 * scale)
+        assert_close(fragments.features[n], expected(network, clip, dict.fromkeys(range(6), 0)))
     assert fragments.shown[0].tolist() == [True, True, True, False, False, False]  # 36 frames
+
+
+@pytest.mark.parametrize("used", [None, (1, 2, 4)])
+def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(bright, used):
+    torch.manual_seed(1)
+    network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=used), SPEC).eval()
+    clips = read_annotations(bright)[:9]  # more than one batch
+    fragments = described(Extraction.of_network(network), clips)
+    own = {k: i for i, k in enumerate(network.used)}
+    assert fragments.features.shape[:2] == fragments.shown.shape == (9, len(own))
+    for n, clip in enumerate(clips):
+        assert_close(fragments.features[n], expected(network, clip, own))
+    assert fragments.shown[0].tolist() == [k < 3 for k in own]
+
+
+def test_the_command_takes_the_extractors_of_a_checkpoint(bright, tmp_path):
+    publish_tiny(Store(tmp_path), "vault")
+    result = call(
+        "baseline", "--method", "c3d-svr", "--data", bright, "--checkpoint", "vault",
+        "--store", tmp_path, "--json", tmp_path / "figures.json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "figures.json").read_text())["features"] == "vault"
 
 
 @pytest.mark.parametrize(

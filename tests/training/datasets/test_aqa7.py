@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
+from model_store.spec import SPECS
 from tests.training.datasets.layouts import CLIPS, write_aqa7
-from training.datasets.aqa7 import reader
+from training.datasets.aqa7 import FPS, reader
+from training.datasets.kinds import Kind
 from training.errors import DataError
 
 read = reader("gym_vault")
@@ -104,3 +106,9 @@ def test_frames_that_are_no_frames(folder):
         path.unlink()
     with pytest.raises(DataError, match="002 has no JPEG frames"):
         read(folder)
+
+
+def test_every_kind_has_an_action_at_the_rate_of_its_frames():
+    kinds = [kind for kind in Kind if kind.startswith("aqa-7-")]
+    assert {SPECS[kind].fps for kind in kinds} == {FPS}
+    assert len(kinds) == 6

@@ -135,6 +135,13 @@ def test_table_2_has_methods_in_rows_and_data_sets_in_columns(measured, bright):
     assert table["always the training mean"] == ["0", "0"]
 
 
+def test_an_action_of_which_nothing_was_published(measured):
+    clip = dataclasses.replace(SPEC, action="trampoline")
+    [data] = gather([measured("a", clip=clip), measured("b", used=(1,), clip=clip)], [])
+    assert rows(losses_table(data))["MSE"][4:] == ["–", "–"]
+    assert rows(methods_table([data]))["method"] == ["bright, 12 clips", "published, trampoline"]
+
+
 def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tmp_path):
     sets = gather([measured("a"), measured("b", used=(1,))], [])
     written = write_report(sets, tmp_path / "report", note="Only a try.").read_text()

@@ -1,0 +1,86 @@
+"""
+What fixes a network's shape besides the clip. PyTorch is not needed to say it.
+
+[Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from model_store.errors import SpecError
+
+Normalisation = Literal["none", "batch"]
+Target = Literal["final", "execution"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """Everything that fixes the network's shape besides the clip."""
+
+    width: float
+    """Factor on every channel count of C3D; 1.0 is the paper."""
+    normalisation: Normalisation
+    """none, as in the paper, or batch, folded into the convolutions for inference."""
+    head_channels: tuple[int, int]
+    """Channels of the head's two convolutions."""
+    head_hidden: tuple[int, int]
+    """Units of the head's two fully connected layers."""
+    dropout: float
+    """Share dropped in the head. [Li18] says 0.8; the other reading, keep 0.8, is 0.2 here."""
+    fragments_used: tuple[int, ...] | None
+    """Fragments with an extractor, ascending; None for all. The others are never looked at."""
+    target: Target
+    """What the output means: the announced score, or the execution before difficulty."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 4:
+            raise SpecError(f"network width is {self.width}, need 0…4")
+        if self.normalisation not in ("none", "batch"):
+            raise SpecError(f"normalisation is {self.normalisation!r}, need none or batch")
+        if self.target not in ("final", "execution"):
+            raise SpecError(f"target is {self.target!r}, need final or execution")
+        if not 0 <= self.dropout < 1:
+            raise SpecError(f"dropout is {self.dropout}, need 0 to below 1")
+        if any(size < 1 for size in self.head_channels + self.head_hidden):
+            raise SpecError(f"head sizes {self.head_channels}, {self.head_hidden}, need 1 or more")
+        used = self.fragments_used
+        if used is not None and (not used or used != tuple(sorted(set(used))) or used[0] < 0):
+            raise SpecError(f"fragments_used is {used}, need ascending indices from 0")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
+        """Strict: a missing or unknown field is a SpecError, nothing is filled in."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        if values.keys() != names:
+            raise SpecError(f"network spec has fields {sorted(values)}, need {sorted(names)}")
+        try:
+            fields: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+            }
+            return cls(**fields)
+        except TypeError as error:
+            raise SpecError(f"network spec: {error}") from error
+
+
+PAPER = NetworkSpec(
+    width=1.0,
+    normalisation="none",
+    head_channels=(512, 512),
+    head_hidden=(4096, 4096),
+    dropout=0.8,
+    fragments_used=None,
+    target="final",
+)
+COMPACT = NetworkSpec(
+    width=1 / 8,
+    normalisation="batch",
+    head_channels=(32, 32),
+    head_hidden=(64, 64),
+    dropout=0.2,
+    fragments_used=None,
+    target="final",
+)

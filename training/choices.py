@@ -1,0 +1,24 @@
+"""What some options may be. PyTorch is not needed to say it, so `--help` is quick."""
+
+from typing import Literal
+
+import typer
+
+Preset = Literal["compact", "paper"]
+Schedule = Literal["steps", "cosine"]
+Teach = Literal["judged", "known"]
+Precision = Literal["auto", "float32", "bfloat16"]
+LossTerms = Literal["mse", "ranking", "both"]
+Alpha = float | Literal["balance"]
+
+MARGIN = 2.0  # points; δ of [Li18] eq. 2
+
+
+def alpha_of(text: str) -> Alpha:
+    """Raises typer.BadParameter."""
+    if text == "balance":
+        return "balance"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}, need a number or balance") from error
