@@ -65,13 +65,14 @@ class Extraction:
         assert isinstance(extractor, C3DExtractor)
         features, shown = [], []
         with evaluating(network):
-            for frames in prepared_clips(clips, self.spec):
-                fragments = torch.from_numpy(cut(frames[None], self.spec)[0]).to(device.kind)
+            for timed in prepared_clips(clips, self.spec):
+                frames = timed.frames[None]  # (1, T, H, W, 3)
+                fragments = torch.from_numpy(cut(frames, self.spec)[0]).to(device.kind)
                 with device.autocast():
                     seen = fragment_features(
                         extractor, fragments, network.mean, device, frozen=True
                     )
                 features.append(seen.flatten(1).float().cpu().numpy())  # (K, P)
-                shown.append(~blank_fragments(frames[None], self.spec)[0])
+                shown.append(~blank_fragments(frames, self.spec)[0])
                 progress(len(features), len(clips))
         return Fragments(np.stack(features), np.stack(shown))
