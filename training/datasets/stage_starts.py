@@ -21,7 +21,7 @@ class StageStarts:
 
     def __post_init__(self) -> None:
         if not self.moments or self.moments[0] < 0 or list(self.moments) != sorted(self.moments):
-            raise ValueError(f"{self}: need them in order, from 0 on")
+            raise ValueError("need them in order, from 0 on")
 
     @classmethod
     def parse(cls, text: str) -> "StageStarts":

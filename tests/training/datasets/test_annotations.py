@@ -80,7 +80,7 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
         ("clip,split,score,stage_starts\nclips/0.mp4,train,5,0 1.03s\n", "or all in seconds"),
         (
             "clip,split,score,stage_starts\nclips/0.mp4,train,5,5 2\n",
-            "5 2: need them",
+            "'5 2', need them in order",
         ),
         ("clip,split,score,deduction_entry\nclips/0.mp4,train,5,?\n", "deduction_entry"),
     ],

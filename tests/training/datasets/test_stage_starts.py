@@ -25,5 +25,5 @@ def test_what_is_neither_is_refused(text):
 
 @pytest.mark.parametrize("text", ["5 2", "1.4s 1.3s"])
 def test_they_come_in_order(text):
-    with pytest.raises(ValueError, match=f"^{text}: need them in order"):
+    with pytest.raises(ValueError, match="need them in order, from 0 on"):
         StageStarts.parse(text)
