@@ -13,6 +13,7 @@ H W pixels.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from model_store.errors import InvalidTrim, UnusableClip
 from model_store.footage import Footage, FootageReader, Window
 from model_store.frame_files import FrameFiles
 from model_store.spec import ClipSpec
+from model_store.timeline import Timeline
 
 __all__ = [
     "ClipInfo",
@@ -83,6 +85,10 @@ class DecodedClip:
     """(T', H, W, 3), L ≤ T' ≤ T"""
     times: NDArray[np.float64]
     """(T',) seconds at which a player of the file shows each frame; repeated frames repeat it."""
+    timeline: Timeline
+    """Of all pictures of the file, whatever part of it was asked for."""
+    origin: Fraction
+    """Seconds on a player's clock at which the first of them is shown."""
     info: ClipInfo
     warnings: tuple[ClipWarning, ...]
 
@@ -131,6 +137,8 @@ def read_clip(
     return DecodedClip(
         frames=footage.frames,
         times=footage.times,
+        timeline=footage.timeline,
+        origin=footage.origin,
         info=ClipInfo(
             sha256=digest,
             decoded_frames=len(footage.timeline.stamps),
@@ -148,13 +156,12 @@ def read_clip(
 def prepare_clip(decoded: DecodedClip, spec: ClipSpec) -> PreparedClip:
     """Trim or pad a clip that was read with the same spec."""
     short = spec.frames - len(decoded.frames)
-    padding = np.full(max(0, short), np.nan)
-    times = decoded.times[-spec.frames :]
-    ordered = (padding, times) if spec.pad == "start" else (times, padding)
+    times = np.full(spec.frames, np.nan)
+    times[_shown(len(decoded.frames), spec)] = decoded.times[-spec.frames :]
     added = (ClipWarning.PADDED,) if short > 0 else (ClipWarning.TRIMMED,) if short < 0 else ()
     return PreparedClip(
         frames=prepare(decoded.frames, spec),
-        times=np.concatenate(ordered),
+        times=times,
         info=decoded.info,
         warnings=tuple(dict.fromkeys((*decoded.warnings, *added))),
     )
@@ -174,13 +181,17 @@ def prepare(frames: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape:
         need = f"(T', {spec.height}, {spec.width}, 3) uint8"
         raise UnusableClip(f"frames are {frames.shape} {frames.dtype}, need {need}")
-    short = spec.frames - len(frames)
-    if short <= 0:
+    if len(frames) >= spec.frames:
         return frames[-spec.frames :]
     clip = np.zeros((spec.frames, *shape), np.uint8)
-    shown = clip[short:] if spec.pad == "start" else clip[:-short]
-    shown[:] = frames
+    clip[_shown(len(frames), spec)] = frames
     return clip
+
+
+def _shown(length: int, spec: ClipSpec) -> slice:
+    """The frames of the prepared clip that are no padding."""
+    offset = spec.offset(length)
+    return slice(max(0, offset), offset + length)
 
 
 def load_clip(source: Source, spec: ClipSpec) -> NDArray[np.uint8]:

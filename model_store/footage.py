@@ -63,6 +63,8 @@ class Footage:
     times: NDArray[np.float64]
     """(T',) seconds on a player's clock."""
     timeline: Timeline
+    origin: Fraction
+    """Seconds on a player's clock at which the first frame of the video is shown."""
     codec: str
     size: tuple[int, int]
     """(height, width) as shown, after rotation, of the first frame."""
@@ -203,6 +205,7 @@ def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Foot
         frames=shots.frames,
         times=part.times(),
         timeline=timeline,
+        origin=part.origin,
         codec=video.context.codec.canonical_name,
         size=shots.sizes[0],
         errors=shots.errors,

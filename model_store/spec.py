@@ -126,6 +126,11 @@ class ClipSpec:
     def width(self) -> int:
         return self.crop[1]
 
+    def offset(self, length: int) -> int:
+        """Where the first of `length` frames lies in the prepared clip; negative: trimmed off."""
+        missing = self.frames - length
+        return missing if missing < 0 or self.pad == "start" else 0
+
     def fragment_frames(self, index: int) -> range:
         """The frames of the prepared clip that make up fragment `index`, 0…K − 1."""
         if not 0 <= index < self.fragments:

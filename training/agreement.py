@@ -13,37 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.spec import ClipSpec
 from training.metrics import spearman
 
 Floats = NDArray[np.float64]
-
-
-def stages_of_frames(spec: ClipSpec, stage_starts: Sequence[int], frames: int) -> NDArray[np.int64]:
-    """(T,): the stage of every frame of the prepared clip; −1 before the first, and in padding.
-
-    `stage_starts` are the first frames of the stages in a clip of `frames` frames at the spec's
-    frame rate; the clip is trimmed or padded as the spec says.
-    """
-    stages = np.searchsorted(stage_starts, np.arange(frames), side="right") - 1
-    stages = stages[-spec.frames :]
-    missing = spec.frames - len(stages)
-    before, after = (missing, 0) if spec.pad == "start" else (0, missing)
-    return np.pad(stages, (before, after), constant_values=-1)
-
-
-def stage_shares(spec: ClipSpec, stage_starts: Sequence[int], frames: int) -> Floats:
-    """(K, S): the share of each fragment's frames that lies in each stage, 0 in blank ones.
-
-    Arguments as for `stages_of_frames`.
-    """
-    stage_of_frame = stages_of_frames(spec, stage_starts, frames)
-    shares = np.zeros((spec.fragments, len(stage_starts)))
-    for k in range(spec.fragments):
-        stages = stage_of_frame[list(spec.fragment_frames(k))]
-        for s in range(len(stage_starts)):
-            shares[k, s] = np.mean(stages == s)
-    return shares
 
 
 def stage_agreement(deductions: Floats, contributions: Floats, shares: Floats) -> dict[int, float]:

@@ -39,7 +39,7 @@ class TargetScale(nn.Module):
         random = np.random.default_rng([seed, SAMPLED])
         rows = []
         for clip in random.choice(clips, SAMPLED):
-            room = max(1, int(targets.lengths[clip]) - targets.spec.fragment_length + 1)
+            room = max(1, targets.length(int(clip)) - targets.spec.fragment_length + 1)
             rows.append(targets.at(int(clip), int(random.integers(room))))
         values = np.stack(rows).astype(np.float64)  # (n, J)
         known = ~np.isnan(values)

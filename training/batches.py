@@ -114,7 +114,7 @@ class Batches:
     variant: int = 0
     """Another set of draws for the same epoch."""
     processes: Processes = ALONE
-    """Each takes its part, `size` clips, of every batch."""
+    """Each takes its share of every batch, which has `size` clips for each of them."""
 
     def __len__(self) -> int:
         """In a shuffled epoch the clips that do not fill a batch are left out, unless none is."""
@@ -130,8 +130,8 @@ class Batches:
         return shuffled(random, self.clips, self.leader)
 
     def batch(self, number: int) -> Batch:
-        first = (number * self.processes.count + self.processes.rank) * self.size
-        clips = self.order()[first : first + self.size]
+        size = self.size * self.processes.count
+        clips = self.processes.share(self.order()[number * size : (number + 1) * size])
         stream = (self.epoch or 0, self.variant)
         drawn = clips if self.leader is None else self.leader[clips]
         draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in drawn]

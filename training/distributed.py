@@ -1,11 +1,12 @@
 """
 Several processes that train one network together, as `torchrun` starts them.
 
-The rule: R processes with B clips each make the step that one process with R·B clips would make.
-Scores are gathered, so that every pair counts in the ranking loss, whichever processes its clips
-are in; each process computes the whole loss, and gradients are averaged.
+The rule: R processes that share a batch make the step that one process would make of all of it
+(but for dropout, whose masks are drawn in each). What a loss is made of is gathered, so that every
+pair of clips counts, whichever processes they are in; each process computes the whole loss, and
+gradients are averaged. Statistics over a batch are not gathered: `RunSpec` refuses them.
 
-Shapes: R processes, B clips in each.
+Shapes: R processes, B clips of a batch, about B/R of them in each.
 """
 
 import contextlib
@@ -15,9 +16,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from training.errors import RunError
+
+Indices = NDArray[np.int64]
 
 PATIENCE = timedelta(hours=2)  # while the first process decodes or validates
 
@@ -34,15 +41,25 @@ class Processes:
         """The one that writes files, validates, and shows its progress."""
         return self.rank == 0
 
-    def gather(self, scores: Tensor) -> Tensor:
-        """(B,) of this process -> (R·B,) of all, by rank.
+    def share(self, batch: Indices) -> Indices:
+        """(B,) -> this process's part of a batch; parts differ by at most one clip.
+
+        Raises RunError where a process would have none.
+        """
+        there, need = len(batch), self.count
+        if there < need:
+            raise RunError(f"a batch of {there} clips, need at least {need}: one a process")
+        return np.array_split(batch, self.count)[self.rank]
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """(n, …) of this process -> (N, …) of all, by rank; n may differ from one to the next.
 
         The gradient is R times that of the whole loss, so that the mean over processes, each of
         which computes that loss, is the gradient itself.
         """
         if self.count == 1:
-            return scores
-        gathered: Tensor = _Gather.apply(scores, self)  # type: ignore[no-untyped-call]
+            return rows
+        gathered: Tensor = _Gather.apply(rows, self)  # type: ignore[no-untyped-call]
         return gathered
 
     def parallel(self, module: nn.Module) -> nn.Module:
@@ -69,17 +86,22 @@ class Processes:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, processes: Processes) -> Tensor:
-        ctx.processes = processes
-        parts = [torch.empty_like(scores) for _ in range(processes.count)]
-        distributed.all_gather(parts, scores.contiguous())
-        return torch.cat(parts)
+    def forward(ctx: Any, rows: Tensor, processes: Processes) -> Tensor:
+        lengths = rows.new_empty(processes.count, dtype=torch.int64)
+        distributed.all_gather_into_tensor(lengths, lengths.new_tensor([len(rows)]))
+        each: list[int] = lengths.tolist()
+        padded = rows.new_zeros(max(each), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in each]
+        distributed.all_gather(parts, padded)
+        ctx.processes, ctx.lengths = processes, each
+        return torch.cat([part[:length] for part, length in zip(parts, each, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total.chunk(ctx.processes.count)[ctx.processes.rank], None
+        """Each process has computed the same loss, so has all of its gradient."""
+        part: Tensor = torch.split(gradient, ctx.lengths)[ctx.processes.rank]
+        return part * ctx.processes.count, None
 
 
 ALONE = Processes()

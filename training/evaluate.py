@@ -1,7 +1,8 @@
 """
 Measures a checkpoint on judged clips, by the path that the service takes.
 
-Clips are read with `load_clip` and scored by a `Scorer`; nothing here knows about training.
+Clips are read as `load_clip` reads them and scored by a `Scorer`; nothing here knows about
+training.
 `Evaluation` holds what was predicted, `measures` turns it into figures.
 
 Shapes: N clips.
@@ -17,16 +18,26 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from model_store.clip import load_clip
+from model_store.clip import prepare, read_clip
 from model_store.errors import ClipError
 from model_store.scorer import Score, Scorer
 from model_store.spec import ClipSpec
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
+from training.file_times import FileTimes
 from training.metrics import mean_distance, relative_l2, spearman
 
 BATCH = 8
 READERS = 2  # threads that decode ahead of the scorer
+
+
+@dataclass(frozen=True, slots=True)
+class TimedClip:
+    """What the network sees of a file, and when the file shows it."""
+
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3)"""
+    times: FileTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class Evaluation:
 
     scorer: Scorer
     clips: Sequence[JudgedClip]
+    times: Sequence[FileTimes]
     scores: Sequence[Score]
     pooled: NDArray[np.float32]
     """(N, P), see `model_store.confidence.pool`."""
@@ -55,26 +67,28 @@ def score_clips(
     clips: Sequence[JudgedClip],
     progress: Callable[[int, int], None] | None = None,
     *,
-    prepared: Iterator[NDArray[np.uint8]] | None = None,
+    prepared: Iterator[TimedClip] | None = None,
 ) -> Evaluation:
     """Score them all.   Raises DataError, naming the clip, where one cannot be used.
 
-    `prepared` gives the frames where they are known, (T, H, W, 3) each, as `load_clip` would.
+    `prepared` gives them where they are decoded already, as `prepared_clips` would.
     """
     network, rule = scorer.checkpoint.card.network, scorer.spec.difficulty_rule
     if network.target == "execution" and any(clip.difficulty is None for clip in clips):
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
+    times: list[FileTimes] = []
     pooled, thumbnails = [], []
-    for frames in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
-        answers, features = scorer.examine(frames)
+    for batch in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
+        answers, features = scorer.examine([timed.frames for timed in batch])
         pooled.append(features)
-        thumbnails += [thumbnail(clip) for clip in frames]
+        thumbnails += [thumbnail(timed.frames) for timed in batch]
+        times += [timed.times for timed in batch]
         for answer, clip in zip(answers, clips[len(scores) :], strict=False):
             scores.append(answer.with_difficulty(clip.difficulty, rule, network.target))
         if progress is not None:
             progress(len(scores), len(clips))
-    return Evaluation(scorer, clips, scores, np.concatenate(pooled), np.stack(thumbnails))
+    return Evaluation(scorer, clips, times, scores, np.concatenate(pooled), np.stack(thumbnails))
 
 
 def thumbnail(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -115,27 +129,28 @@ def agreement(
     return figures
 
 
-def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
-    """(T, H, W, 3) of each clip in order, a few read ahead.   Raises DataError, naming a clip."""
+def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[TimedClip]:
+    """Each clip in order, a few read ahead.   Raises DataError, naming a clip."""
 
-    def read(clip: JudgedClip) -> NDArray[np.uint8]:
+    def read(clip: JudgedClip) -> TimedClip:
         try:
-            return load_clip(clip.source, spec)
+            decoded = read_clip(clip.source, spec)
         except ClipError as error:
             raise DataError(f"{clip.source}: {error}") from error
+        return TimedClip(prepare(decoded.frames, spec), FileTimes.of(decoded, spec))
 
     with ThreadPoolExecutor(READERS) as pool:
         ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]
         for following in range(len(ahead), len(clips) + len(ahead)):
-            frames = ahead.pop(0).result()
+            timed = ahead.pop(0).result()
             if following < len(clips):
                 ahead.append(pool.submit(read, clips[following]))
-            yield frames
+            yield timed
 
 
-def in_batches(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    batch: list[NDArray[np.uint8]] = []
-    for clip in frames:
+def in_batches(clips: Iterator[TimedClip], size: int) -> Iterator[list[TimedClip]]:
+    batch: list[TimedClip] = []
+    for clip in clips:
         batch.append(clip)
         if len(batch) == size:
             yield batch

@@ -2,8 +2,8 @@
 Training of the head alone, on features that frozen extractors gave once.
 
 An epoch takes seconds. Every clip is kept in V variants (start shift and look); fragments are
-blanked by putting the extractor's answer to black frames in their place. Of several processes
-each computes the features of all clips.
+blanked by putting the extractor's answer to black frames in their place. Several processes do not
+share it: each makes every step whole, so that statistics over a batch are those of the batch.
 
 Shapes: N clips, K fragments used, V variants, (D, T', H', W') a fragment's features.
 """
@@ -19,6 +19,7 @@ from torch import Tensor
 from training.augment import Augmentation
 from training.batches import Batches, Variation
 from training.display import Bar
+from training.distributed import ALONE
 from training.forward import blank_features, evaluating
 from training.pairs import shuffled
 from training.trainee import Outcome, Trainee
@@ -58,9 +59,9 @@ class HeadPhase:
         self.trainee = trainee
         run, material = trainee.run, trainee.material
         self.epochs, self.accumulate = run.head_epochs, 1
-        # A step has as many clips however many processes share them.
-        self._size = min(run.head_batch, len(material.training)) // trainee.processes.count
-        self.batches = trainee.steps(self._size)
+        self.processes = ALONE
+        self._size = min(run.head_batch, len(material.training))
+        self.batches = len(material.training) // self._size
         self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
         self._row = {int(clip): row for row, clip in enumerate(material.training)}
         variation = Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)
@@ -102,11 +103,8 @@ class HeadPhase:
             run.head_variants, size=len(material.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        processes = self.trainee.processes
         for number in range(first, self.batches):
-            begin = (number * processes.count + processes.rank) * self._size
-            part = slice(begin, begin + self._size)
-            clips = order[part]
+            clips = order[number * self._size : (number + 1) * self._size]
             leader = material.leader[clips]  # the clips of a pair are varied alike
             kept = [
                 (self._variants[variant], self._row[int(clip)])
@@ -128,8 +126,8 @@ class HeadPhase:
         trainee.network.head.train()
         predicted = trainee.score(inputs.features)
         wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
-        pairs = trainee.pairs(predicted, wanted, inputs.clips)
-        return Outcome(predicted, wanted, auxiliary=predicted.new_zeros(()), pairs=pairs)
+        nothing = predicted.new_zeros(0)
+        return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
 
     def validate(self) -> NDArray[np.float32]:
         parts = torch.split(self._validation, SCORE_BATCH)

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.spec import ClipSpec
-from training.agreement import stages_of_frames
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
+from training.file_times import FileTimes
+from training.stages import has_stages, stages_of_frames
 
 Floats = NDArray[np.float32]
 
@@ -41,21 +42,24 @@ class KnownScores:
 
     @classmethod
     def read(
-        cls, spec: ClipSpec, clips: Sequence[JudgedClip], training: NDArray[np.int64]
+        cls,
+        spec: ClipSpec,
+        clips: Sequence[JudgedClip],
+        times: Sequence[FileTimes],
+        training: NDArray[np.int64],
     ) -> "KnownScores":
         """Raises DataError where a clip does not say what its stages were deducted."""
         if spec.action not in DIFFICULTY_SHOWN_IN:
             raise DataError(f"what a stage of {spec.action} is worth is not known")
         for clip in clips:
-            lacking = {"true_score", "frames"} - clip.columns.keys()
-            if lacking or clip.stage_starts is None or clip.deductions.keys() != {*spec.stages}:
+            knows = "true_score" in clip.columns and clip.deductions.keys() == {*spec.stages}
+            if not (knows and has_stages(clip, spec)):
                 raise DataError(
-                    f"{clip.path.name}: need true_score, frames, stage_starts and deductions of"
+                    f"{clip.path.name}: need true_score, and stage_starts and deductions of"
                     " every stage, as simulated clips have them"
                 )
         stages = [
-            stages_of_frames(spec, clip.stage_starts or (), int(clip.columns["frames"]))
-            for clip in clips
+            stages_of_frames(spec, clip, timed) for clip, timed in zip(clips, times, strict=True)
         ]
         deducted = np.array([[clip.deductions[s] for s in spec.stages] for clip in clips])
         true = np.array([float(clip.columns["true_score"]) for clip in clips])

@@ -97,8 +97,7 @@ class TrackLesson:
         for row, (fragment, begin, look) in enumerate(shown):
             clip = int(clips[row])
             fragments[row] = fragment
-            trimmed = max(0, int(targets.lengths[clip]) - spec.frames)
-            wanted[row] = targets.at(clip, begin + trimmed, look)
+            wanted[row] = targets.at(clip, begin, look)
         return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(wanted))
 
     def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:

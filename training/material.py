@@ -18,6 +18,7 @@ from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
 from training.datasets.kinds import Kind
 from training.errors import DataError
+from training.file_times import FileTimes
 from training.judged_clips import open_clips
 from training.known_scores import KnownScores
 from training.pairs import leaders
@@ -40,11 +41,15 @@ class Material:
 
     @functools.cached_property
     def targets(self) -> FragmentTargets:
-        return FragmentTargets.read(self.spec, self.clips, self.cache.lengths)
+        return FragmentTargets.read(self.spec, self.clips, self._times)
 
     @functools.cached_property
     def known(self) -> KnownScores:
-        return KnownScores.read(self.spec, self.clips, self.training)
+        return KnownScores.read(self.spec, self.clips, self._times, self.training)
+
+    @property
+    def _times(self) -> list[FileTimes]:
+        return [self.cache.times(index) for index in range(len(self.clips))]
 
     @property
     def mean(self) -> float:

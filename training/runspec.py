@@ -196,6 +196,14 @@ class RunSpec:
             " network without normalisation",
         )
         require(
+            self.processes == 1
+            or not self.epochs
+            or self.frozen_norm
+            or self.network.normalisation == "none",
+            f"{self.processes} processes would each normalise with the statistics of their share of"
+            " a batch: need frozen_norm (--frozen-norm), or a network without normalisation",
+        )
+        require(
             self.regression or self.alpha != 0, "neither regression nor ranking: nothing to learn"
         )
         require(self.epochs + self.head_epochs >= 1, "no epochs, need at least 1")

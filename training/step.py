@@ -2,10 +2,10 @@
 One update of the weights: from micro-batches, in one process or in several.
 
 The rule: the loss of a micro-batch is over the clips that all processes have of it, so the
-ranking loss uses pairs across processes but not across micro-batches; gradients are averaged
-over both.
+ranking loss and counterfactual pairs reach across processes but not across micro-batches;
+gradients are averaged over both.
 
-Shapes: B clips a micro-batch and process, R processes.
+Shapes: B clips of a micro-batch in a process, N in all processes.
 """
 
 import contextlib
@@ -36,20 +36,21 @@ class Forward(nn.Module):
         self._phase, self._penalised = phase, trainee.run.beta > 0
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """-> predicted (B,), wanted (B,), auxiliary loss (), loss of pairs (), ‖w‖² ()"""
+        """-> predicted, wanted, auxiliary, targets (see `Outcome`), ‖w‖² ()"""
         outcome = self._phase.forward(inputs)
         penalty = outcome.predicted.new_zeros(())
         if self._penalised:
             penalty = weight_penalty(self.network.parameters())
-        return outcome.predicted, outcome.wanted, outcome.auxiliary, outcome.pairs, penalty
+        return outcome.predicted, outcome.wanted, outcome.auxiliary, outcome.targets, penalty
 
 
 class Step:
     """The updates of one phase."""
 
     def __init__(self, trainee: Trainee, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
-        self.run, self.processes, self.optimiser = trainee.run, trainee.processes, optimiser
-        self.model = self.processes.parallel(Forward(trainee, phase))
+        self.run, self.trainee, self.optimiser = trainee.run, trainee, optimiser
+        self.processes = phase.processes
+        self.model = trainee.processes.parallel(Forward(trainee, phase))
 
     def __call__(self, parts: Sequence[Inputs], number: int, factor: float) -> dict[str, float]:
         """Update `number` with rates × `factor`; the figures of the log.
@@ -78,12 +79,14 @@ class Step:
 
     def _gradient(self, inputs: Inputs, share: float) -> Mapping[str, float]:
         """Add a micro-batch's share of the gradient; its terms of the loss."""
-        predicted, wanted, auxiliary, pairs, penalty = self.model(inputs)
-        loss = self.run.objective(
-            self.processes.gather(predicted), self.processes.gather(wanted), penalty
-        )
+        *rows, penalty = self.model(inputs)
+        clips = torch.from_numpy(inputs.clips).to(penalty.device)
+        predicted, wanted, shown, targets, clips = map(self.processes.gather, (*rows, clips))
+        loss = self.run.objective(predicted, wanted, penalty)
+        auxiliary = self.trainee.auxiliary_loss(shown, targets)
+        pairs = self.trainee.pairs(predicted, wanted, clips.numpy(force=True))
         total = loss.total + auxiliary + pairs
-        (total * share).backward()
+        (total * share).backward()  # type: ignore[no-untyped-call]
         return {
             "loss": total.item(),
             "regression": loss.regression.item(),

@@ -12,6 +12,7 @@ import platform
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +24,10 @@ import numpy as np
 from model_store.spec import ClipSpec
 from training.datasets.annotations import JudgedClip
 from training.errors import RunError
+from training.file_times import FileTimes
 from training.material import Material
 from training.run_folder import RunFolder, replace_file
+from training.stages import has_stages, stages_of_frames
 
 SUMMARY, COMMANDS = "summary.json", "commands.txt"
 SIMULATION = "simulation.json"  # the simulator's mark in a data set folder
@@ -59,7 +62,7 @@ def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> R
         stage_of_fragment=stage_of_fragment(
             material.spec,
             [material.clips[i] for i in material.training],
-            material.cache.lengths[material.training].tolist(),
+            [material.cache.times(i) for i in material.training],
         ),
         golden=str(golden_clip(material.clips[material.validation[0]], run)),
         machine=machine(),
@@ -77,20 +80,17 @@ def golden_clip(clip: JudgedClip, run: RunFolder) -> Path:
 
 
 def stage_of_fragment(
-    spec: ClipSpec, clips: list[JudgedClip], lengths: list[int]
+    spec: ClipSpec, clips: Sequence[JudgedClip], times: Sequence[FileTimes]
 ) -> list[str | None]:
     """For each fragment the stage that holds most of its frames over these clips."""
     frames: list[Counter[str]] = [Counter() for _ in range(spec.fragments)]
-    for clip, length in zip(clips, lengths, strict=True):
-        starts = clip.stage_starts
-        if starts is None or len(starts) != len(spec.stages):
+    for clip, timed in zip(clips, times, strict=True):
+        if not has_stages(clip, spec):
             continue
-        before = spec.frames - length if spec.pad == "start" else 0
+        stages = stages_of_frames(spec, clip, timed)
         for k, counted in enumerate(frames):
-            shown = np.array(spec.fragment_frames(k)) - before
-            shown = shown[(shown >= starts[0]) & (shown < length)]
-            stages = np.searchsorted(starts, shown, side="right") - 1
-            counted.update(spec.stages[s] for s in stages)
+            shown = stages[list(spec.fragment_frames(k))]
+            counted.update(spec.stages[s] for s in shown[shown >= 0])
     return [counted.most_common(1)[0][0] if counted else None for counted in frames]
 
 

@@ -4,6 +4,8 @@ What a fragment shows, as numbers: targets for pre-training and for auxiliary he
 A simulator knows them for every frame (`tracks/`), and stages and deductions come from the
 annotations. What is not known is NaN and teaches nothing.
 
+Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
+
 Shapes: N clips, T' decoded frames, L frames a fragment, S state channels, J targets.
 """
 
@@ -17,6 +19,8 @@ from model_store.spec import ClipSpec
 from training.augment import Look
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
+from training.file_times import FileTimes, Indices
+from training.stages import has_stages, stages_of_clip
 
 Floats = NDArray[np.float32]
 
@@ -35,6 +39,9 @@ class Tracks:
     joints: Floats
     """(T', 17, 2) relative to the middle of the hips, in picture heights and widths."""
 
+    def last(self, frames: int) -> "Tracks":
+        return Tracks(self.state[-frames:], self.joints[-frames:])
+
 
 @dataclass(frozen=True, slots=True)
 class FragmentTargets:
@@ -43,35 +50,36 @@ class FragmentTargets:
     spec: ClipSpec
     clips: Sequence[JudgedClip]
     tracks: Sequence[Tracks | None]
-    lengths: NDArray[np.int64]
-    """(N,) frames of the file at the spec's rate, before trimming to T."""
+    stages: Sequence[Indices]
+    """(T',) for each clip: the stage of every frame, −1 where it is not known."""
+    spans: Indices
+    """(N, stages) frames of each stage, also those before the last T."""
     state_names: tuple[str, ...]
     mirrored: Floats
     """(S,) 1, or −1 for channels that change sign with left and right."""
 
     @classmethod
     def read(
-        cls, spec: ClipSpec, clips: Sequence[JudgedClip], lengths: NDArray[np.int64]
+        cls, spec: ClipSpec, clips: Sequence[JudgedClip], times: Sequence[FileTimes]
     ) -> "FragmentTargets":
         """Raises DataError when the clips have neither tracks nor stages."""
         names: tuple[str, ...] = ()
         tracks: list[Tracks | None] = []
-        for clip in clips:
-            read = _read_tracks(clip)
-            tracks.append(None if read is None else read[0])
+        stages: list[Indices] = []
+        for clip, timed in zip(clips, times, strict=True):
+            read = _read_tracks(clip, timed)
+            tracks.append(None if read is None else read[0].last(spec.frames))
             if read is not None and names not in ((), read[1]):
                 raise DataError(f"{clip.tracks}: channels {read[1]}, others have {names}")
             names = names if read is None else read[1]
+            known = has_stages(clip, spec)
+            stages.append(stages_of_clip(clip, timed) if known else np.full(timed.length, -1))
         if not names and not any(clip.stage_starts for clip in clips):
             raise DataError("the clips have neither tracks/NAME.npz nor stage_starts to learn from")
-        lengths = np.array(
-            [
-                length if track is None else max(int(length), len(track.state))
-                for length, track in zip(lengths, tracks, strict=True)
-            ]
-        )
+        spans = np.stack([_count(each, len(spec.stages)) for each in stages])
+        kept = [each[-spec.frames :] for each in stages]
         signs = [-1.0 if name in MIRRORED_STATE else 1.0 for name in names]
-        return cls(spec, clips, tracks, lengths, names, np.array(signs, np.float32))
+        return cls(spec, clips, tracks, kept, spans, names, np.array(signs, np.float32))
 
     @property
     def groups(self) -> dict[str, slice]:
@@ -94,16 +102,19 @@ class FragmentTargets:
         """J"""
         return int(max(group.stop for group in self.groups.values()))
 
+    def length(self, clip: int) -> int:
+        """T'"""
+        return len(self.stages[clip])
+
     def first_frame(self, clip: int, prepared: int) -> int:
-        """Frame of the prepared clip -> frame of the file; negative within padding at the start."""
-        extra = int(self.lengths[clip]) - self.spec.frames
-        return int(prepared + extra) if extra > 0 or self.spec.pad == "start" else prepared
+        """Frame of the prepared clip -> of the decoded one; negative in padding at the start."""
+        return prepared - self.spec.offset(self.length(clip))
 
     def at(self, clip: int, first: int, look: Look | None = None) -> Floats:
-        """(J,) for the L frames from `first` on, counted in the file's frames; NaN if not known."""
+        """(J,) for the L frames of the decoded clip from `first` on; NaN if not known."""
         length = self.spec.fragment_length
         frames = np.arange(first, first + length)
-        inside = frames[(frames >= 0) & (frames < self.lengths[clip])]
+        inside = frames[(frames >= 0) & (frames < self.length(clip))]
         result = np.full(self.size, np.nan, np.float32)
         groups = self.groups
         tracks = self.tracks[clip]
@@ -116,20 +127,18 @@ class FragmentTargets:
             known = (chosen >= 0) & (chosen < len(tracks.joints))
             joints[known] = tracks.joints[chosen[known]]
             result[groups["joints"]] = (look.mirror(joints) if look else joints).ravel()
-        starts = self.clips[clip].stage_starts
-        if starts is not None and len(inside) and len(starts) == len(self.spec.stages):
-            stage = np.searchsorted(starts, inside, side="right") - 1
-            count = np.bincount(stage[stage >= 0], minlength=len(starts))
+        if self.spans[clip].any() and len(inside):
+            count = _count(self.stages[clip][inside], len(self.spec.stages))
             result[groups["stages"]] = count / length
-            spans = np.diff([*starts, max(int(self.lengths[clip]), starts[-1] + 1)])
-            overlap = np.maximum(count / np.maximum(spans, 1), count / length)
+            overlap = np.maximum(count / np.maximum(self.spans[clip], 1), count / length)
             deductions = self.clips[clip].deductions
             points = [deductions.get(name, np.nan) for name in self.spec.stages]
             result[groups["deductions"]] = np.where(overlap >= STAGE_SHARE, points, np.nan)
         return result
 
 
-def _read_tracks(clip: JudgedClip) -> tuple[Tracks, tuple[str, ...]] | None:
+def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str, ...]] | None:
+    """Of every frame at the spec's rate, and the names of the channels."""
     path = clip.tracks
     if path is None:
         return None
@@ -142,7 +151,15 @@ def _read_tracks(clip: JudgedClip) -> tuple[Tracks, tuple[str, ...]] | None:
         raise DataError(f"{path}: need arrays joints, state and state_names") from error
     if joints.shape[1:] != (17, 2) or state.shape != (len(joints), len(names)):
         raise DataError(f"{path}: joints {joints.shape}, state {state.shape}, {len(names)} names")
-    return Tracks(state, joints - joints[:, HIPS].mean(axis=1, keepdims=True)), names
+    if len(state) != len(times.seconds):
+        raise DataError(f"{path}: {len(state)} frames, {clip.path.name} has {len(times.seconds)}")
+    joints -= joints[:, HIPS].mean(axis=1, keepdims=True)
+    return Tracks(state[times.shown], joints[times.shown]), names
+
+
+def _count(stages: Indices, count: int) -> Indices:
+    """(…,) -> (stages,) frames of each stage."""
+    return np.bincount(stages[stages >= 0], minlength=count)
 
 
 def _mean_and_max(values: Floats) -> tuple[Floats, Floats]:

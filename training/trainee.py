@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_store.network import FragmentNetwork
-from training.auxiliary import AuxiliaryHeads
+from training.auxiliary import AuxiliaryHeads, masked_loss
 from training.batches import Batch, Batches
 from training.distributed import ALONE, Processes
 from training.errors import RunError
@@ -26,13 +26,16 @@ from training.runspec import RunSpec
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One step: what was predicted and wanted, (B,) points each; a further loss in points²."""
+    """What the losses of one step are made of, with one row for each clip or each fragment."""
 
     predicted: Tensor
+    """(B,) points"""
     wanted: Tensor
+    """(B,) points"""
     auxiliary: Tensor
-    pairs: Tensor
-    """The loss of `pairs.difference_loss`, points²."""
+    """(B·K, J) of the throw-away heads; (0,) without them."""
+    targets: Tensor
+    """(B·K, J) for them, NaN where it is not known or not shown."""
 
 
 class Inputs(Protocol):
@@ -53,6 +56,8 @@ class Phase(Protocol):
     """Micro-batches a step."""
     batches: int
     """Steps an epoch."""
+    processes: Processes
+    """That share each batch."""
 
     def inputs(self, epoch: int, first: int) -> Iterator[Any]:
         """`Inputs` of the micro-batches of an epoch from number `first` on."""
@@ -94,6 +99,13 @@ class Trainee:
         if not self.run.pairs:
             return predicted.new_zeros(())
         return self.run.pairs * difference_loss(predicted, wanted, clips, self.material.leader)
+
+    def auxiliary_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """Of the throw-away heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
+        if not len(predicted):
+            return predicted.new_zeros(())
+        loss = masked_loss(predicted, targets, self.material.targets.groups)
+        return self.run.auxiliary * 0.5 * self.material.deviation**2 * loss
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
         """(B, K, D, T', H', W')"""

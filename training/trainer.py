@@ -152,7 +152,7 @@ class Trainer:
             spent = now - asked
             position.seconds += spent
             position.waited += got - asked
-            clips = sum(len(part.clips) for part in parts) * self.processes.count
+            clips = sum(len(part.clips) for part in parts) * phase.processes.count
             speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
             record.step(position.step, figures, speed)
             shown = {name: figures[name] for name in ("loss", "alpha", "rate")}

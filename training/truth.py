@@ -24,11 +24,13 @@ from model_store.errors import ClipError
 from model_store.ranking import order_probability
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
-from training.agreement import pair_measures, stage_agreement, stage_shares
+from training.agreement import pair_measures, stage_agreement
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
 from training.evaluate import Evaluation
+from training.file_times import FileTimes
 from training.metrics import mean_distance, spearman
+from training.stages import has_stages, stage_shares, stages_of_frames
 
 Figures = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -134,7 +136,8 @@ def stage_figures(evaluation: Evaluation) -> Figures:
     if not all(knows_stages(clip, spec) for clip in clips):
         return {}
     deductions = np.array([[clip.deductions[stage] for stage in spec.stages] for clip in clips])
-    by_stage = stage_agreement(deductions, contributions(evaluation), all_shares(spec, clips))
+    shares = all_shares(spec, clips, evaluation.times)
+    by_stage = stage_agreement(deductions, contributions(evaluation), shares)
     return {
         "stage_agreement": float(np.mean(list(by_stage.values()))),
         "stage_agreement_by_stage": {spec.stages[s]: value for s, value in by_stage.items()},
@@ -206,7 +209,7 @@ def pair_figures(evaluation: Evaluation) -> Figures:
         faulty=each[faulty],
         clean_score=predicted[clean],
         faulty_score=predicted[faulty],
-        shares=all_shares(spec, wrong),
+        shares=all_shares(spec, wrong, [evaluation.times[n] for n in faulty]),
         stage=np.array([spec.stages.index(stage) for stage in stages]),
         kind=[clip.columns["fault"] for clip in wrong],
         cost=np.array(cost),
@@ -214,12 +217,7 @@ def pair_figures(evaluation: Evaluation) -> Figures:
 
 
 def knows_stages(clip: JudgedClip, spec: ClipSpec) -> bool:
-    return (
-        clip.stage_starts is not None
-        and len(clip.stage_starts) == len(spec.stages)
-        and clip.deductions.keys() == set(spec.stages)
-        and "frames" in clip.columns
-    )
+    return has_stages(clip, spec) and clip.deductions.keys() == set(spec.stages)
 
 
 def contributions(evaluation: Evaluation) -> Floats:
@@ -227,8 +225,11 @@ def contributions(evaluation: Evaluation) -> Floats:
     return np.array([score.contribution for score in evaluation.scores])
 
 
-def all_shares(spec: ClipSpec, clips: Sequence[JudgedClip]) -> Floats:
-    """(N, K, S), see `stage_shares`; for clips filmed at the spec's frame rate."""
+def all_shares(spec: ClipSpec, clips: Sequence[JudgedClip], times: Sequence[FileTimes]) -> Floats:
+    """(N, K, S), see `stage_shares`."""
     return np.array(
-        [stage_shares(spec, clip.stage_starts or (), int(clip.columns["frames"])) for clip in clips]
+        [
+            stage_shares(spec, stages_of_frames(spec, clip, timed))
+            for clip, timed in zip(clips, times, strict=True)
+        ]
     )

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork
-from training.auxiliary import masked_loss
 from training.batches import Batch, Batches, Variation
 from training.forward import evaluating
 from training.trainee import Outcome, Trainee
@@ -22,6 +21,7 @@ class WholePhase:
     def __init__(self, trainee: Trainee) -> None:
         self.trainee = trainee
         run, network = trainee.run, trainee.network
+        self.processes = trainee.processes
         self.epochs, self.accumulate = run.epochs, run.accumulate
         self.batches = trainee.steps(run.batch * run.accumulate)
         self.groups = [
@@ -41,7 +41,7 @@ class WholePhase:
             ),
             seed=run.seed,
             epoch=epoch,
-            processes=self.trainee.processes,
+            processes=self.processes,
         )
 
     def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
@@ -57,18 +57,13 @@ class WholePhase:
         features = trainee.features(inputs, frozen=frozen)
         predicted = trainee.score(features)
         wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
-        return Outcome(
-            predicted,
-            wanted,
-            self._auxiliary(inputs, features.float()),
-            trainee.pairs(predicted, wanted, inputs.clips),
-        )
+        return Outcome(predicted, wanted, *self._auxiliary(inputs, features.float()))
 
-    def _auxiliary(self, batch: Batch, features: Tensor) -> Tensor:
-        """Loss of the throw-away heads on the fragments that are shown."""
+    def _auxiliary(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What the throw-away heads predict of the fragments, and what is known of those shown."""
         heads, material = self.trainee.auxiliary, self.trainee.material
         if heads is None:
-            return features.new_zeros(())
+            return features.new_zeros(0), features.new_zeros(0)
         targets, length = material.targets, material.spec.fragment_length
         used = self.trainee.network.used
         wanted = np.full((len(batch.clips), len(used), targets.size), np.nan, np.float32)
@@ -77,9 +72,8 @@ class WholePhase:
             for i, k in enumerate(used):
                 if batch.shown[row, k]:
                     wanted[row, i] = targets.at(int(clip), first + k * length, draw.look)
-        known = heads.scale(torch.from_numpy(wanted).to(features.device)).flatten(0, 1)  # (B·K, J)
-        loss = masked_loss(heads(features).flatten(0, 1), known, targets.groups)
-        return self.trainee.run.auxiliary * 0.5 * material.deviation**2 * loss
+        known = heads.scale(torch.from_numpy(wanted).to(features.device))
+        return heads(features).flatten(0, 1), known.flatten(0, 1)  # (B·K, J)
 
     def validate(self) -> NDArray[np.float32]:
         trainee = self.trainee

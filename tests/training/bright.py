@@ -10,6 +10,7 @@ from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
 from training.display import Bar
+from training.file_times import FileTimes
 from training.material import Material, open_material
 from training.runspec import RunSpec
 
@@ -34,6 +35,12 @@ class Quiet(Bar):
 
 def material_of(run: RunSpec) -> Material:
     return open_material(run.data, run.clip, validation=run.validation, seed=run.seed)
+
+
+def at_spec_rate(frames: int) -> FileTimes:
+    """Of a file whose frames are those of the clip."""
+    every = np.arange(frames)
+    return FileTimes(seconds=every / 30, first=every, length=frames)
 
 
 def bright_clip(brightness: float, random: np.random.Generator, frames: int) -> Frames:

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,22 @@ def spec() -> ClipSpec:
 def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """72 clips, 60 of them for training."""
     return write_bright_dataset(tmp_path_factory.mktemp("data") / "bright", 72)
+
+
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 clips of which the first 8 and the next 8 are the clean and the faulty ones of pairs."""
+    folder = write_bright_dataset(tmp_path_factory.mktemp("data") / "paired", 30)
+    path = folder / "annotations.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        is_pair = number < 16
+        row["split"] = "train"
+        row["pair"] = str(number % 8) if is_pair else ""
+        row["role"] = ("clean" if number < 8 else "faulty") if is_pair else ""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder

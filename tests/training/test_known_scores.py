@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from model_store.spec import DIVING, SPECS
+from tests.training.bright import at_spec_rate
 from training.datasets.annotations import JudgedClip
+from training.datasets.stage_starts import StageStarts
 from training.errors import DataError
 from training.known_scores import KnownScores
 from training.simulator.dataset import describe
@@ -15,7 +17,7 @@ from training.simulator.plan import draw_plan
 
 SPEC = dataclasses.replace(DIVING, pad="start")
 STAGES = ("start", "take-off", "flight", "entry", "splash")
-STARTS = (0, 32, 48, 96, 112)  # with 151 frames fragments and stages share their borders
+STARTS = StageStarts((0, 32, 48, 96, 112))  # of 151 frames; fragments share their borders
 ALL, NONE = np.ones(9, bool), np.zeros(9, bool)
 
 
@@ -28,14 +30,14 @@ def judged(deductions: list[float], true_score: float, **changes: object) -> Jud
         "execution": None,
         "stage_starts": STARTS,
         "deductions": dict(zip(STAGES, deductions, strict=True)),
-        "columns": {"true_score": str(true_score), "frames": "151"},
+        "columns": {"true_score": str(true_score)},
     }
     return JudgedClip(**values | changes)  # type: ignore[arg-type]
 
 
 GOOD = judged([0, 0, 2, 0, 0], 88)  # perfect 90
 POOR = judged([4, 0, 10, 6, 0], 80)  # perfect 100
-KNOWN = KnownScores.read(SPEC, [GOOD, POOR], np.array([0, 1]))
+KNOWN = KnownScores.read(SPEC, [GOOD, POOR], [at_spec_rate(151)] * 2, np.array([0, 1]))
 
 
 def shown(*fragments: int) -> np.ndarray:
@@ -69,9 +71,9 @@ def test_the_start_of_the_fragments_moves_the_borders():
 
 
 def test_a_short_clip_is_padded_as_the_spec_says():
-    short = judged([0, 0, 0, 0, 8], 82, stage_starts=(0, 0, 0, 0, 50), columns={
-        "true_score": "82", "frames": "100"})  # fmt: skip
-    known = KnownScores.read(SPEC, [GOOD, short], np.array([0, 1]))
+    short = judged([0, 0, 0, 0, 8], 82, stage_starts=StageStarts((0, 0, 0, 0, 50)))
+    times = [at_spec_rate(151), at_spec_rate(100)]
+    known = KnownScores.read(SPEC, [GOOD, short], times, np.array([0, 1]))
     assert known.stages[1, :51].tolist() == [-1] * 51
     assert known.at(1, 0, shown(0, 1, 2)) == pytest.approx(85)  # padding tells nothing
     assert known.at(1, 0, shown(8)) == pytest.approx(85 - 4 * 16 / 21.5)
@@ -92,11 +94,15 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
     rows = [{name: str(value) for name, value in describe(plan).items()} for plan in plans]
     clips = [
         dataclasses.replace(
-            GOOD, stage_starts=plan.stage_starts, deductions=plan.deductions, columns=row
+            GOOD,
+            stage_starts=StageStarts(plan.stage_starts),
+            deductions=plan.deductions,
+            columns=row,
         )
         for plan, row in zip(plans, rows, strict=True)
     ]
-    known = KnownScores.read(spec, clips, np.arange(40))
+    times = [at_spec_rate(plan.frames) for plan in plans]
+    known = KnownScores.read(spec, clips, times, np.arange(40))
     every = np.ones(spec.fragments, bool)
     told = [known.at(i, spec.slack, every) for i in range(40)]
     np.testing.assert_allclose(told, [p.true_score for p in plans], atol=1e-3)
@@ -104,6 +110,8 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
 
 def test_clips_that_do_not_know_are_refused():
     with pytest.raises(DataError, match="need true_score"):
-        KnownScores.read(SPEC, [dataclasses.replace(GOOD, columns={})], np.array([0]))
+        KnownScores.read(
+            SPEC, [dataclasses.replace(GOOD, columns={})], [at_spec_rate(151)], np.array([0])
+        )
     with pytest.raises(DataError, match="skating"):
-        KnownScores.read(SPECS["skating"], [GOOD], np.array([0]))
+        KnownScores.read(SPECS["skating"], [GOOD], [at_spec_rate(151)], np.array([0]))

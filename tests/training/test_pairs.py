@@ -1,13 +1,12 @@
 """Counterfactual pairs: together in split and batch, varied alike, taught by their difference."""
 
-import csv
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
 
-from tests.training.bright import TINY, Quiet, material_of, write_bright_dataset
+from tests.training.bright import TINY, Quiet, material_of
 from tests.training.test_trainer import log_of, train
 from training.datasets.annotations import read_annotations
 from training.errors import DataError, RunError
@@ -17,25 +16,6 @@ from training.runspec import RunSpec
 from training.simulator.dataset import write_dataset
 from training.trainer import Trainer
 from training.whole_phase import WholePhase
-
-
-@pytest.fixture(scope="module")
-def paired(tmp_path_factory):
-    """30 clips of which the first 8 and the next 8 are the clean and the faulty ones of pairs."""
-    folder = write_bright_dataset(tmp_path_factory.mktemp("data") / "paired", 30)
-    path = folder / "annotations.csv"
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    for number, row in enumerate(rows):
-        is_pair = number < 16
-        row["split"] = "train"
-        row["pair"] = str(number % 8) if is_pair else ""
-        row["role"] = ("clean" if number < 8 else "faulty") if is_pair else ""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.training.bright import SPEC, TINY, Quiet, material_of
-from training.datasets.annotations import JudgedClip, read_annotations
+from training.datasets.annotations import read_annotations
 from training.errors import DataError, RunError
 from training.evaluate import measures, score_clips
 from training.metrics import mean_distance, spearman
@@ -22,7 +22,6 @@ from training.summary import (
     remember,
     remember_command,
     simulation_command,
-    stage_of_fragment,
     summarise,
 )
 from training.trainer import Trainer
@@ -170,21 +169,3 @@ def test_simulated_clips_are_called_so(bright, run, tmp_path):
         "python -m training simulate --action vault --clips 9 --seed 4 --first 0 --test-share 0.0"
         f" --out {made}"
     )
-
-
-@pytest.mark.parametrize(
-    ("pad", "start", "expected"), [("end", 0, ["start", None]), ("start", 4, [None, "support"])]
-)
-def test_stages_of_fragments_follow_the_padding(tmp_path, pad, start, expected):
-    spec = dataclasses.replace(SPEC, pad=pad, start=start)
-    clip = JudgedClip(
-        path=tmp_path, split="train", score=1.0, difficulty=None, execution=None,
-        stage_starts=(0, 11, 12, 15, 16), deductions={}, columns={},
-    )  # fmt: skip
-    # 16 frames, 11 of them start; padded they are frames 0…15 or 20…35 of the clip.
-    stages = stage_of_fragment(spec, [clip], [16])
-    assert stages == (expected if pad == "end" else [None, "start"])
-    assert stage_of_fragment(spec, [dataclasses.replace(clip, stage_starts=None)], [16]) == [
-        None,
-        None,
-    ]

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from model_store.spec import DIVING
+from tests.training.bright import at_spec_rate
 from training.augment import Look
 from training.datasets.annotations import JudgedClip
+from training.datasets.stage_starts import StageStarts
 from training.errors import DataError
+from training.file_times import FileTimes
 from training.targets import FragmentTargets
 
-STARTS = (0, 10, 20, 60, 70)
+STARTS = StageStarts((0, 10, 20, 60, 70))
 FLIPPED = Look(flip=True, window=(0, 0, 8, 8), gain=(1, 1, 1), offset=(0, 0, 0))
 
 
@@ -42,7 +45,7 @@ def clip_at(folder, name="00000", frames=100, **changes):
 
 
 def targets_of(clip, length, spec=DIVING):
-    return FragmentTargets.read(spec, [clip], np.array([length]))
+    return FragmentTargets.read(spec, [clip], [at_spec_rate(length)])
 
 
 def test_state_is_mean_and_maximum_of_what_is_known(tmp_path):
@@ -92,8 +95,32 @@ def test_frames_are_found_behind_the_padding(tmp_path, pad, frame):
 
 
 def test_frames_are_found_in_a_clip_that_was_trimmed(tmp_path):
-    targets = targets_of(clip_at(tmp_path, frames=180), 151)
-    assert targets.first_frame(0, 0) == 29
+    targets = targets_of(clip_at(tmp_path, frames=180), 180)
+    assert targets.first_frame(0, 0) == 0
+    state = targets.at(0, 0)
+    np.testing.assert_allclose(state[targets.groups["state"]][[0, 2]], [36.5, 44])  # 29…44
+    np.testing.assert_allclose(state[targets.groups["stages"]], [0, 0, 1, 0, 0])
+    later = targets.at(0, 30)[targets.groups["stages"]]  # 59…74
+    np.testing.assert_allclose(later, np.array([0, 0, 1, 10, 5]) / 16)
+    assert np.isnan(targets.at(0, 151)).all()
+
+
+def test_of_a_stage_that_is_partly_trimmed_off_what_is_left_is_not_all(tmp_path):
+    starts = StageStarts((0, 20, 45, 60, 70))  # of the take-off's 25 frames the last 16 are kept
+    clip = clip_at(tmp_path, frames=180, stage_starts=starts)
+    deductions = targets_of(clip, 180).at(0, 11)  # 40…55: 5 frames of it
+    assert np.isnan(deductions[targets_of(clip, 180).groups["deductions"]][1])
+
+
+def test_tracks_follow_the_files_frame_rate(tmp_path):
+    clip = clip_at(tmp_path, frames=120)  # 60 a second: every second one is shown
+    every = np.arange(120)
+    times = FileTimes(seconds=every / 60, first=(every + 1) // 2, length=60)
+    targets = FragmentTargets.read(DIVING, [clip], [times])
+    state = targets.at(0, 20)[targets.groups["state"]]
+    np.testing.assert_allclose(state, [55, 0.5, 70, 0.5])  # frames 40, 42…70 of the file
+    with pytest.raises(DataError, match=r"120 frames, 00000\.mp4 has 100"):
+        targets_of(clip, 100)
 
 
 def test_clips_without_tracks_have_stages(tmp_path):
@@ -113,10 +140,10 @@ def test_tracks_that_are_broken_or_differ_are_named(tmp_path):
         arrays = dict(file)
     np.savez(path, **arrays | {"state_names": np.array(["knee_flexion", "other"])})
     with pytest.raises(DataError, match="channels"):
-        FragmentTargets.read(DIVING, [first, second], np.array([100, 100]))
+        FragmentTargets.read(DIVING, [first, second], [at_spec_rate(100)] * 2)
     np.savez(path, **arrays | {"joints": arrays["joints"][:50]})
     with pytest.raises(DataError, match="state"):
-        FragmentTargets.read(DIVING, [first, second], np.array([100, 100]))
+        FragmentTargets.read(DIVING, [first, second], [at_spec_rate(100)] * 2)
     path.write_bytes(b"not an archive")
     with pytest.raises(DataError, match="need arrays"):
-        FragmentTargets.read(DIVING, [first, second], np.array([100, 100]))
+        FragmentTargets.read(DIVING, [first, second], [at_spec_rate(100)] * 2)

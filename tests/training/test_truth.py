@@ -11,7 +11,9 @@ import pytest
 from model_store.confidence import Interval, Trust
 from model_store.scorer import Score
 from model_store.spec import VAULT
+from tests.training.bright import at_spec_rate
 from training.datasets.annotations import JudgedClip
+from training.datasets.stage_starts import StageStarts
 from training.evaluate import Evaluation
 from training.metrics import spearman
 from training.truth import (
@@ -25,7 +27,7 @@ from training.truth import (
     stage_figures,
 )
 
-STARTS = (0, 16, 32, 48, 64)  # a fragment each; the last stage has two
+STARTS = StageStarts((0, 16, 32, 48, 64))  # a fragment each; the last stage has two
 RNG = np.random.default_rng(0)
 
 
@@ -38,7 +40,7 @@ def judged_clip(deductions: dict[str, float], **columns: str) -> JudgedClip:
         execution=None,
         stage_starts=STARTS,
         deductions={stage: deductions.get(stage, 0.0) for stage in VAULT.stages},
-        columns={"frames": "100", **columns},
+        columns=columns,
     )
 
 
@@ -59,12 +61,15 @@ def evaluation(clips: list[JudgedClip], scores: list[Score]) -> Evaluation:
     card = SimpleNamespace(data=data, stage_of_fragment=["start", None] * 3)
     scorer = SimpleNamespace(spec=VAULT, checkpoint=SimpleNamespace(card=card))
     thumbnails = RNG.random((len(clips), 192), np.float32)
-    return Evaluation(scorer, clips, scores, np.zeros((len(clips), 4), np.float32), thumbnails)
+    times = [at_spec_rate(100)] * len(clips)
+    return Evaluation(
+        scorer, clips, times, scores, np.zeros((len(clips), 4), np.float32), thumbnails
+    )
 
 
 def honest(clip: JudgedClip) -> np.ndarray:
     """Contributions that take from every stage's fragments what its faults cost."""
-    shares = all_shares(VAULT, [clip])[0]  # (K, S)
+    shares = all_shares(VAULT, [clip], [at_spec_rate(100)])[0]  # (K, S)
     cost = np.array([clip.deductions[stage] for stage in VAULT.stages])
     return -(shares / shares.sum(axis=0)) @ cost
 

@@ -76,7 +76,7 @@ class Extraction:
         features, shown, done = [], [], 0
         with evaluating(extractors):
             for batch in in_batches(prepared_clips(clips, self.spec), BATCH):
-                frames = np.stack(batch)  # (B, T, H, W, 3)
+                frames = np.stack([timed.frames for timed in batch])  # (B, T, H, W, 3)
                 fragments = torch.from_numpy(cut(frames, self.spec)).to(device.kind)
                 described = []
                 for k, extractor in zip(self.used, extractors, strict=True):

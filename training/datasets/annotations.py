@@ -3,11 +3,11 @@ The plain data set: a folder with `annotations.csv` and the clips that it names.
 
 Columns `clip` (path below the folder), `split` (train or test), `score` (points) are needed;
 `difficulty`, `execution`, `marks` ("7.5 8.0 7.5": one a judge), `stage_starts` ("0 31 42 88 97":
-first frame of each stage, in order), `group` (the athlete, event or video: any name) and
-`deduction_<stage>` (points) are read where they are; others are left alone. A clip may be a folder
-of JPEG frames; then `fps` says their rate. Tracks of a simulated clip lie at `tracks/NAME.npz` for
-`clips/NAME.mp4`. What spreadsheets make of such a file is read, too: see `table`, `clip_names` and
-`points`.
+first frame of the file in each stage, or seconds, see `stage_starts.py`), `group` (the athlete,
+event or video: any name) and `deduction_<stage>` (points) are read where they are; others are left
+alone. A clip may be a folder of JPEG frames; then `fps` says their rate. Tracks of a simulated clip
+lie at `tracks/NAME.npz` for `clips/NAME.mp4`. What spreadsheets make of such a file is read, too:
+see `table`, `clip_names` and `points`.
 
 The rule: a bad file is one clear DataError, and nothing of it is used.
 """
@@ -23,6 +23,7 @@ from model_store.frame_files import FrameFiles
 from training.datasets.clip_names import ClipNames
 from training.datasets.media import frame_files
 from training.datasets.points import decimal, factor, points
+from training.datasets.stage_starts import StageStarts
 from training.datasets.table import read_table
 from training.errors import DataError
 
@@ -52,7 +53,7 @@ class JudgedClip:
     execution: float | None = None
     marks: tuple[float, ...] = ()
     """One a judge; empty where the data set has none."""
-    stage_starts: tuple[int, ...] | None = None
+    stage_starts: StageStarts | None = None
     deductions: dict[str, float] = field(default_factory=dict)
     """Points by stage; empty where the data set has none."""
 
@@ -171,13 +172,8 @@ def _rate(text: str, where: str) -> Fraction:
     return rate
 
 
-def _starts(text: str, where: str) -> tuple[int, ...] | None:
-    if not text:
-        return None
+def _starts(text: str, where: str) -> StageStarts | None:
     try:
-        starts = tuple(map(int, text.split()))
+        return StageStarts.parse(text) if text else None
     except ValueError as error:
-        raise DataError(f"{where}: stage_starts is {text!r}, need whole numbers") from error
-    if list(starts) != sorted(starts) or starts[0] < 0:
-        raise DataError(f"{where}: stage_starts is {text!r}, need frames in order from 0")
-    return starts
+        raise DataError(f"{where}: stage_starts is {text!r}, {error}") from error

@@ -26,7 +26,7 @@ from model_store.store import Store
 from training.cache import cache_key, open_cache
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
-from training.evaluate import score_clips
+from training.evaluate import TimedClip, score_clips
 from training.judged_clips import open_clips
 from training.material import CACHE
 from training.publish import publish
@@ -114,7 +114,10 @@ def _scored(
         Path(options.data[0]) / CACHE,
         progress=progress,
     )
-    prepared = (prepare(cache.decoded(index), options.clip) for index in range(len(clips)))
+    prepared = (
+        TimedClip(prepare(cache.decoded(index), options.clip), cache.times(index))
+        for index in range(len(clips))
+    )
     with tempfile.TemporaryDirectory() as temporary:
         checkpoint = publish(folder, Store(temporary), "run", half=False)
         evaluation = score_clips(Scorer(checkpoint, engine), clips, progress, prepared=prepared)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from training.datasets.annotations import read_annotations
+from training.datasets.stage_starts import StageStarts
 from training.errors import DataError
 
 HEADER = "clip,split,score,difficulty,execution,marks,stage_starts,deduction_entry,judge\n"
@@ -32,7 +33,7 @@ def test_rows_become_judged_clips(folder):
     write(folder, HEADER + GOOD + "clips/1.mp4,test,80,,25,,,0,\n")
     first, second = read_annotations(folder)
     assert (first.score, first.difficulty, first.execution) == (78.5, 3.2, None)
-    assert first.stage_starts == (0, 31, 42)
+    assert first.stage_starts == StageStarts((0, 31, 42))
     assert first.deductions == {"entry": 2.5}
     assert first.columns["judge"] == "Ann"
     assert first.tracks == folder / "tracks" / "0.npz"
@@ -84,8 +85,15 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
         ("clip,split,score\nclips/gone.mp4,train,5\n", "link to a missing file"),
         ("clip,split,score\n" + 300 * "x" + ",train,5\n", "line 2: clip 'x.*not a file"),
         ("clip,split,score\nclips/ü.mp4,train,5\n", "save the table as UTF-8"),
-        ("clip,split,score,stage_starts\nclips/0.mp4,train,5,0 x\n", "stage_starts"),
-        ("clip,split,score,stage_starts\nclips/0.mp4,train,5,5 2\n", "stage_starts"),
+        (
+            "clip,split,score,stage_starts\nclips/0.mp4,train,5,0 x\n",
+            "'0 x', need frames",
+        ),
+        ("clip,split,score,stage_starts\nclips/0.mp4,train,5,0 1.03s\n", "or all in seconds"),
+        (
+            "clip,split,score,stage_starts\nclips/0.mp4,train,5,5 2\n",
+            "'5 2', need them in order",
+        ),
         ("clip,split,score,deduction_entry\nclips/0.mp4,train,5,?\n", "deduction_entry"),
     ],
 )
