@@ -50,12 +50,12 @@ def list_checkpoints(store: StoreOption = None) -> None:
 
 @app.command()
 def show(reference: Reference, store: StoreOption = None) -> None:
-    """The card of a checkpoint, as JSON."""
+    """The card of a checkpoint, as JSON; the hashes of its clips are left to card.json."""
     try:
         checkpoint = Store(store).load(reference)
     except CheckpointError as error:
         fail(error)
-    out.print_json(checkpoint.card.model_dump_json())
+    out.print_json(checkpoint.card.model_dump_json(exclude={"clips"}))
 
 
 @app.command()

@@ -4,13 +4,20 @@ The card: everything that must be known of a checkpoint to use it, and to trust 
 Strict both ways: an unknown or missing field is an error, no default fills one in.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from model_store.network_spec import NetworkSpec
 from model_store.spec import NAME_PATTERN, ClipSpec
+
+HASH_DIGITS = 16  # of a clip's SHA-256 on the card: two of 3,000 clips share them once in 1e12
+
+TrainedOn = Literal["simulated", "judged"]
+ClipHash = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{HASH_DIGITS}}}$")]
 
 
 def _clip_spec(value: Any) -> ClipSpec:
@@ -28,7 +35,7 @@ class _Strict(BaseModel):
 class DataCard(_Strict):
     """What the checkpoint was trained on."""
 
-    trained_on: Literal["simulated", "judged"]
+    trained_on: TrainedOn
     description: str
     licence: str
     judged_mean: float
@@ -45,6 +52,49 @@ class TrainingCard(_Strict):
     hours: float = Field(ge=0)
     machine: str
     options: dict[str, Any]
+
+
+class ClipsCard(_Strict):
+    """Which clips made the checkpoint, each by the first digits of the SHA-256 of its bytes.
+
+    Also those of the checkpoints and extractors that it was trained on from. A clip has one role.
+    """
+
+    training: list[ClipHash]
+    validation: list[ClipHash]
+    """They chose the weights."""
+    calibration: list[ClipHash]
+    unlisted: dict[str, TrainedOn]
+    """What else it was trained on from, of which no hashes are kept: checkpoints, files."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        training: Iterable[str] = (),
+        validation: Iterable[str] = (),
+        calibration: Iterable[str] = (),
+        unlisted: Mapping[str, TrainedOn] = MappingProxyType({}),
+    ) -> "ClipsCard":
+        """From hashes of any length; of two roles of a clip the first one counts."""
+        taught, chose, calibrated = (
+            {each[:HASH_DIGITS] for each in hashes}
+            for hashes in (training, validation, calibration)
+        )
+        return cls(
+            training=sorted(taught),
+            validation=sorted(chose - taught),
+            calibration=sorted(calibrated - taught - chose),
+            unlisted=dict(unlisted),
+        )
+
+    def trained_on(self, training: Iterable[str], validation: Iterable[str] = ()) -> "ClipsCard":
+        """Of what goes on from these weights with further clips; it is not calibrated."""
+        return ClipsCard.of(
+            training=[*self.training, *training],
+            validation=[*self.validation, *validation],
+            unlisted=self.unlisted,
+        )
 
 
 class Card(_Strict):
@@ -65,6 +115,8 @@ class Card(_Strict):
     training: TrainingCard
     splits: dict[str, int]
     """Clips a split: train, validation, calibration, test."""
+    clips: ClipsCard
+    """Those that it has seen, so that measuring or calibrating on one of them is noticed."""
     metrics: dict[str, Any]
     """What `python -m training evaluate` measured, and on what."""
     calibration: dict[str, Any] | None

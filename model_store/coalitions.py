@@ -88,6 +88,10 @@ class CoalitionHead(nn.Module):
     hidden_weight: Tensor
     hidden_rows: Tensor
     offset: Tensor
+    readout: Tensor
+    """(D, S), absent where the head has no linear path."""
+    shown: Tensor
+    """(S, M) 1 or 0: the coalitions that show a feature frame."""
 
     def __init__(self, network: FragmentNetwork, coalitions: Masks) -> None:
         super().__init__()
@@ -121,20 +125,29 @@ class CoalitionHead(nn.Module):
                 # One constant: of a bias and a baseline OpenVINO 2026.4 drops the bias.
                 "offset": head.out.bias + head.baseline,
             }
+            if head.readout is not None:
+                means = torch.cat(blank.unbind(), dim=1).mean(dim=(2, 3))  # (D, S)
+                constants["offset"] = constants["offset"] + (means * head.readout).sum()
+                constants["readout"] = head.readout
+                constants["shown"] = torch.from_numpy(shown).to(means.dtype)
         for name, value in constants.items():
             self.register_buffer(name, value.detach().clone())
         self.rows_of_position: list[int] = np.bincount(second_pool.position).tolist()
         self.fc2, self.out_weight = head.fc2, head.out.weight
+        self.has_readout = head.readout is not None
 
     def forward(self, features: Tensor) -> Tensor:
-        x = (features - self.blank).transpose(2, 3).flatten(1, 2)  # (B, S, D, H, W)
-        x = self.first_bias + convolved(x, self.first_weight, self.first_taps)  # (B, R, C, H, W)
+        change = (features - self.blank).transpose(2, 3).flatten(1, 2)  # (B, S, D, H, W)
+        x = self.first_bias + convolved(change, self.first_weight, self.first_taps)  # (B, R, C, …)
         x = F.relu(pooled(x, self.first_pool))
         x = self.second_bias + convolved(x, self.second_weight, self.second_taps)
         x = F.relu(pooled(x, self.second_pool)).flatten(2)  # (B, R, C·H·W)
         x = F.relu(self.hidden(x))  # (B, M, units)
         x = F.relu(self.fc2(x))
         scores: Tensor = F.linear(x, self.out_weight).squeeze(2) + self.offset
+        if self.has_readout:  # linear in the fragments: each adds its own part where it is shown
+            parts = (change.mean(dim=(3, 4)) * self.readout.T).sum(dim=2)  # (B, S)
+            scores = scores + parts @ self.shown
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:

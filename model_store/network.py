@@ -63,13 +63,19 @@ class Head(nn.Module):
 
     (B, D, T', H', W') -> (B,), T' = K·⌊L/16⌋. `baseline` is a buffer added to the output, in
     points: training sets it to the mean judged score, so that the network learns deviations.
+
+    With `NetworkSpec.readout` a linear function of the features' means over the picture is added,
+    at first 0: what can be learned from a few dozen clips.
     """
 
     baseline: Tensor
+    readout: nn.Parameter | None
+    """(D, T') points a unit of the mean feature."""
 
     def __init__(self, network: NetworkSpec, feature_shape: tuple[int, int, int, int]) -> None:
         super().__init__()
-        channels, *extent = feature_shape
+        channels, time, *_ = feature_shape
+        extent = list(feature_shape[1:])
         first, second = network.head_channels
         for _ in range(2):
             extent = [(size - 1) // 2 + 1 for size in extent]  # kernel 3, stride 2, padding 1
@@ -83,6 +89,8 @@ class Head(nn.Module):
         self.out = nn.Linear(network.head_hidden[1], 1)
         self.dropout = nn.Dropout(network.dropout)
         self.register_buffer("baseline", torch.zeros(()))
+        readout = nn.Parameter(torch.zeros(channels, time)) if network.readout else None
+        self.register_parameter("readout", readout)
 
     def forward(self, features: Tensor) -> Tensor:
         x = F.relu(F.max_pool3d(self.conv1_norm(self.conv1(features)), 3, 2, 1))
@@ -90,6 +98,8 @@ class Head(nn.Module):
         x = self.dropout(F.relu(self.fc1(x.flatten(1))))
         x = self.dropout(F.relu(self.fc2(x)))
         score: Tensor = self.out(x).squeeze(1) + self.baseline
+        if self.readout is not None:
+            score = score + (features.mean(dim=(3, 4)) * self.readout).sum(dim=(1, 2))
         return score
 
 

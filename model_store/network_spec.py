@@ -32,6 +32,8 @@ class NetworkSpec:
     """Fragments with an extractor, ascending; None for all. The others are never looked at."""
     target: Target
     """What the output means: the announced score, or the execution before difficulty."""
+    readout: bool
+    """Whether the head has a linear path beside its layers, see `Head`. The paper has none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -74,6 +76,7 @@ PAPER = NetworkSpec(
     dropout=0.8,
     fragments_used=None,
     target="final",
+    readout=False,
 )
 COMPACT = NetworkSpec(
     width=1 / 8,
@@ -83,4 +86,5 @@ COMPACT = NetworkSpec(
     dropout=0.2,
     fragments_used=None,
     target="final",
+    readout=False,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from model_store.card import Card, DataCard, TrainingCard
+from model_store.card import Card, ClipsCard, DataCard, TrainingCard
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, NetworkSpec, Target
 from model_store.spec import SPECS, ClipSpec
@@ -38,6 +38,8 @@ def tiny_network(
                 module.momentum = 1.0  # the running statistics are those of the one batch below
         built.train()(pixels)
         built.head.out.bias.data.fill_(0.37)  # new networks have 0 there: a lost bias would hide
+        if built.head.readout is not None:
+            built.head.readout.data.normal_()
     built.head.baseline.fill_(baseline)
     return built.eval()
 
@@ -59,6 +61,7 @@ def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) 
         ),
         training=TrainingCard(commands=[], seed=0, hours=0.0, machine="none", options={}),
         splits={"train": 0},
+        clips=ClipsCard.of(),
         metrics={},
         calibration=None,
         versions={"torch": torch.__version__},

@@ -21,6 +21,8 @@ from training.cache import ClipCache
 from training.distributed import ALONE, Processes
 from training.pairs import shuffled
 
+LEAST_STEPS, LEAST_BATCH = 8, 8  # an epoch; clips
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
@@ -67,6 +69,8 @@ class Batch:
     """(B, K, L, H, W, 3) uint8"""
     shown: Tensor
     """(B, K) bool: neither hidden nor blank by itself."""
+    whole: int
+    """Clips of the batch in all processes."""
 
     @property
     def starts(self) -> NDArray[np.int64]:
@@ -75,9 +79,17 @@ class Batch:
 
 
 def make_batch(
-    cache: ClipCache, spec: ClipSpec, clips: NDArray[np.int64], draws: Sequence[Draw]
+    cache: ClipCache,
+    spec: ClipSpec,
+    clips: NDArray[np.int64],
+    draws: Sequence[Draw],
+    *,
+    whole: int | None = None,
 ) -> Batch:
-    """The clips as drawn. What is hidden keeps its pixels; `shown` says that it is not seen."""
+    """The clips as drawn. What is hidden keeps its pixels; `shown` says that it is not seen.
+
+    The batch has `whole` clips over all processes, if it is shared.
+    """
     shape = (len(clips), spec.fragments, spec.fragment_length, *spec.crop, 3)
     fragments = np.empty(shape, np.uint8)
     shown = np.empty(shape[:2], np.bool_)
@@ -85,26 +97,53 @@ def make_batch(
         frames = cache.decoded(int(clip))
         if draw.look is not None:
             frames = draw.look.apply(frames)
-        whole = prepare(frames, spec)[None]  # (1, T, H, W, 3)
-        fragments[row] = cut(whole, spec, draw.start)[0]
-        shown[row] = ~blank_fragments(whole, spec, draw.start)[0]
+        prepared = prepare(frames, spec)[None]  # (1, T, H, W, 3)
+        fragments[row] = cut(prepared, spec, draw.start)[0]
+        shown[row] = ~blank_fragments(prepared, spec, draw.start)[0]
         shown[row, list(draw.hidden)] = False
     return Batch(
         clips=clips,
         draws=tuple(draws),
         fragments=torch.from_numpy(fragments),
         shown=torch.from_numpy(shown),
+        whole=len(clips) if whole is None else whole,
     )
+
+
+def fitting(size: int, clips: int) -> int:
+    """A batch of at most `size` of so many clips that leaves an epoch enough steps."""
+    return min(size, max(LEAST_BATCH, clips // LEAST_STEPS))
+
+
+def full(clips: int, size: int) -> int:
+    """Batches of at most `size` that so many clips need."""
+    return -(-clips // size)
+
+
+def evenly(
+    order: NDArray[np.int64], count: int, leader: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
+    """All clips of an epoch in `count` batches of equal size, give or take a clip or a pair.
+
+    Pairs stand together in `order`, see `pairs.shuffled`, and are not parted.
+    """
+    unit = 1 if leader is None or (leader[order] == order).all() else 2
+    ends = unit * np.round(np.arange(1, count) * len(order) / count / unit).astype(np.int64)
+    return np.split(order, ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
-    """The batches of one epoch in order, the next one made while this one is used."""
+    """The batches of one epoch in order, the next one made while this one is used.
+
+    Every clip is in one of them.
+    """
 
     cache: ClipCache
     spec: ClipSpec
     clips: NDArray[np.int64]
-    size: int
+    count: int
+    """Batches, of equal size give or take a clip or a pair."""
     leader: NDArray[np.int64] | None = None
     """(N,) clip whose draws a clip shares, see `pairs.leaders`; else its own."""
     variation: Variation = NO_VARIATION
@@ -114,12 +153,10 @@ class Batches:
     variant: int = 0
     """Another set of draws for the same epoch."""
     processes: Processes = ALONE
-    """Each takes its share of every batch, which has `size` clips for each of them."""
+    """Each takes its share of every batch of an epoch."""
 
     def __len__(self) -> int:
-        """In a shuffled epoch the clips that do not fill a batch are left out, unless none is."""
-        whole = len(self.clips) // (self.size * self.processes.count)
-        return max(1, whole) if self.epoch is not None else -(-len(self.clips) // self.size)
+        return self.count
 
     def order(self) -> NDArray[np.int64]:
         if self.epoch is None:
@@ -130,12 +167,15 @@ class Batches:
         return shuffled(random, self.clips, self.leader)
 
     def batch(self, number: int) -> Batch:
-        size = self.size * self.processes.count
-        clips = self.processes.share(self.order()[number * size : (number + 1) * size])
+        if self.epoch is None:
+            whole = clips = evenly(self.clips, self.count)[number]
+        else:
+            whole = evenly(self.order(), self.count, self.leader)[number]
+            clips = self.processes.share(whole)
         stream = (self.epoch or 0, self.variant)
         drawn = clips if self.leader is None else self.leader[clips]
         draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in drawn]
-        return make_batch(self.cache, self.spec, clips, draws)
+        return make_batch(self.cache, self.spec, clips, draws, whole=len(whole))
 
     def begin_at(self, number: int) -> Iterator[Batch]:
         """From batch `number` on."""

@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
 from model_store.scorer import Scorer
 from model_store.store import Store
 from training.confidence import COVERAGE, Scored, fit_confidence
 from training.datasets.annotations import JudgedClip
-from training.errors import DataError
+from training.datasets.hashes import clip_hashes
+from training.errors import DataError, RunError
 from training.evaluate import score_clips
 from training.material import judged_value
 from training.publish import republish
+from training.seen import seen_by, some
+from training.split import Indices, units
 
 SPREAD_SHARE = 0.25  # of the calibration clips, that teach the spread instead
 FEWEST = 40
@@ -34,30 +38,68 @@ def calibrate(
     *,
     seed: int = 0,
     coverage: float = COVERAGE,
+    allow_seen: bool = False,
     progress: Progress | None = None,
 ) -> Confidence:
     """Fit on judged `clips`; `familiar` ones say what the network knows, else a part of `clips`.
 
-    Raises DataError for too few clips.
+    Raises DataError for too few clips; RunError for some that the checkpoint has seen, or that are
+    familiar as well, unless that is allowed.
     """
     if len(clips) < FEWEST:
         raise DataError(f"{len(clips)} calibration clips, need at least {FEWEST}")
+    if not allow_seen:
+        check_unseen(scorer.checkpoint, clips)
     scored = scored_clips(scorer, clips, progress)
-    order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
-    teaching = order[: round(SPREAD_SHARE * len(clips))]
-    calibrating = order[len(teaching) :]
+    teaching = teaching_clips(clips, seed)
+    calibrating = np.setdiff1d(np.arange(len(clips)), teaching)
     known = scored_clips(scorer, familiar, progress) if familiar else part(scored, teaching)
     return fit_confidence(
         known.pooled, part(scored, teaching), part(scored, calibrating), coverage=coverage
     )
 
 
+def check_unseen(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> None:
+    """Raises RunError for clips that trained the checkpoint, or chose its weights."""
+    seen = seen_by(checkpoint, clips)
+    for names, what in (
+        (seen.roles["training"], f"trained {seen.name}"),
+        (seen.roles["validation"], f"chose the weights of {seen.name}"),
+    ):
+        if names:
+            raise RunError(
+                f"{len(names)} of {len(clips)} calibration clips {what} ({some(names)}): intervals"
+                " from them would be too narrow. Leave them out, or give --allow-seen"
+            )
+
+
+def teaching_clips(clips: Sequence[JudgedClip], seed: int) -> Indices:
+    """About a quarter, that teach the spread; what belongs together is on one side."""
+    unit_of = np.array(units([clip.group for clip in clips], clip_hashes(clips)))
+    wanted, chosen = round(SPREAD_SHARE * len(clips)), np.zeros(len(clips), np.bool_)
+    for unit in np.random.default_rng([seed, len(clips)]).permutation(np.unique(unit_of)):
+        if chosen.sum() < wanted:
+            chosen |= unit_of == unit
+    return np.flatnonzero(chosen)
+
+
 def publish_calibrated(
-    store: Store, checkpoint: Checkpoint, confidence: Confidence, *, clips: int
+    store: Store, checkpoint: Checkpoint, confidence: Confidence, clips: Sequence[JudgedClip]
 ) -> Checkpoint:
     """The same network with this calibration, as the next version."""
-    splits = checkpoint.card.splits | {"calibration": clips}
-    return republish(store, checkpoint, confidence=confidence, splits=splits)
+    card = checkpoint.card
+    return republish(
+        store,
+        checkpoint,
+        confidence=confidence,
+        splits=card.splits | {"calibration": len(clips)},
+        clips=ClipsCard.of(
+            training=card.clips.training,
+            validation=card.clips.validation,
+            calibration=clip_hashes(clips),
+            unlisted=card.clips.unlisted,
+        ),
+    )
 
 
 def scored_clips(scorer: Scorer, clips: Sequence[JudgedClip], progress: Progress | None) -> Scored:

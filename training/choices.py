@@ -4,7 +4,7 @@ from typing import Literal
 
 import typer
 
-Preset = Literal["compact", "paper"]
+Preset = Literal["compact", "paper", "paper-literal"]
 Schedule = Literal["steps", "cosine"]
 Teach = Literal["judged", "known"]
 Precision = Literal["auto", "float32", "bfloat16"]

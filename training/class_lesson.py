@@ -20,13 +20,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from model_store.card import ClipsCard
 from model_store.spec import ClipSpec
 from training.augment import Augmentation
 from training.cache import ClipCache, open_cache
+from training.datasets.hashes import source_hash
 from training.datasets.ucf101 import ClassifiedClip, read_ucf101
 from training.errors import DataError
+from training.kept_clips import Content, KeptClip
 from training.lessons import FragmentBatch, random_fragments
 from training.material import CACHE
+from training.split import Indices, place_of, units
 
 FRAMES = 64  # kept of a clip, its last ones: half of what most have, and a quarter of the disk
 
@@ -49,6 +53,8 @@ class ClassLesson:
     cache: ClipCache
     """Of the same N clips."""
     spec: ClipSpec
+    hashes: Sequence[str]
+    """(N,) SHA-256 of the clips' bytes."""
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
     measure: str = "of classification:"
@@ -60,14 +66,19 @@ class ClassLesson:
         spec: ClipSpec,
         *,
         validation: float,
-        seed: int,
+        keep: Callable[[Sequence[KeptClip]], None] | None = None,
         cache: Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> "ClassLesson":
-        """Read the training list and decode what is not cached.   Raises DataError."""
+        """Read the training list and decode what is not cached.   Raises DataError.
+
+        `keep` gets the clips before the first one is decoded.
+        """
         data = read_ucf101(folder, "train")
-        held = held_groups(data.clips, validation, seed)
-        is_held = np.array([clip.group in held for clip in data.clips])
+        hashes = [source_hash(clip.path) for clip in data.clips]
+        held = held_clips(data.clips, hashes, validation)
+        if keep is not None:
+            keep(kept_clips(data.clips, hashes, held))
         return cls(
             classes=len(data.classes),
             labels=np.array([clip.label for clip in data.clips]),
@@ -78,13 +89,21 @@ class ClassLesson:
                 progress=progress,
             ),
             spec=spec,
-            training=np.flatnonzero(~is_held),
-            validation=np.flatnonzero(is_held),
+            hashes=hashes,
+            training=np.setdiff1d(np.arange(len(data.clips)), held),
+            validation=held,
         )
 
     @property
     def outputs(self) -> int:
         return self.classes
+
+    @property
+    def seen(self) -> ClipsCard:
+        return ClipsCard.of(
+            training=[self.hashes[n] for n in self.training],
+            validation=[self.hashes[n] for n in self.validation],
+        )
 
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
@@ -101,14 +120,38 @@ class ClassLesson:
         return {"accuracy": float(correct), "chance": 1 / self.classes}
 
 
-def held_groups(clips: Sequence[ClassifiedClip], share: float, seed: int) -> set[str]:
-    """About this share of each class's groups, at least one."""
-    random = np.random.default_rng([seed, len(clips)])
+def held_clips(clips: Sequence[ClassifiedClip], hashes: Sequence[str], share: float) -> Indices:
+    """Those of about this share of each class's groups, at least one; by the group's name alone.
+
+    Raises DataError for a class that has nothing left to learn from.
+    """
+    unit_of = units([clip.group for clip in clips], hashes)
     held: set[str] = set()
     for label in sorted({clip.label for clip in clips}):
-        groups = sorted({clip.group for clip in clips if clip.label == label})
-        count = max(1, round(share * len(groups)))
-        if count == len(groups):
-            raise DataError(f"class {label} has {len(groups)} groups of clips, need at least 2")
-        held.update(random.choice(groups, count, replace=False).tolist())
-    return held
+        of_class = {unit for unit, clip in zip(unit_of, clips, strict=True) if clip.label == label}
+        if len(of_class) < 2:
+            raise DataError(f"class {label} has {len(of_class)} groups of clips, need at least 2")
+        first, *others = sorted(of_class, key=place_of)
+        held |= {first} | {unit for unit in others[:-1] if place_of(unit) < share}
+    return np.flatnonzero([unit in held for unit in unit_of])
+
+
+def kept_clips(
+    clips: Sequence[ClassifiedClip], hashes: Sequence[str], held: Indices
+) -> list[KeptClip]:
+    """What a run's folder keeps of its clips."""
+    validation = set(held.tolist())
+    return [
+        KeptClip(
+            str(clip.path),
+            Content(
+                sha256=digest,
+                judged=str(clip.label),
+                difficulty="",
+                group=clip.group,
+                labels="",
+                side="validation" if n in validation else "training",
+            ),
+        )
+        for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))
+    ]

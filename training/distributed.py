@@ -83,6 +83,20 @@ class Processes:
         if self.leads:
             self.wait()
 
+    @contextlib.contextmanager
+    def end_together(self) -> Iterator[None]:
+        """What ends the first one inside, with a RunError, ends the others too."""
+        error = None
+        try:
+            yield
+        except RunError as raised:
+            error = raised
+        text = [error and str(error)]
+        if self.count > 1:
+            distributed.broadcast_object_list(text)
+        if text[0]:
+            raise error or RunError(text[0])
+
 
 class _Gather(torch.autograd.Function):
     @staticmethod

@@ -1,11 +1,11 @@
 """
 Training of the head alone, on features that frozen extractors gave once.
 
-An epoch takes seconds. Every clip is kept in V variants (start shift and look); fragments are
-blanked by putting the extractor's answer to black frames in their place. Several processes do not
-share it: each makes every step whole, so that statistics over a batch are those of the batch.
+An epoch takes seconds. Fragments are blanked by putting the extractor's answer to black frames in
+their place. Several processes do not share it: each makes every step whole, so that statistics
+over a batch are those of the batch.
 
-Shapes: N clips, K fragments used, V variants, (D, T', H', W') a fragment's features.
+Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.augment import Augmentation
-from training.batches import Batches, Variation
-from training.display import Bar
+from training.batches import Variation, evenly, fitting, full
 from training.distributed import ALONE
-from training.forward import blank_features, evaluating
+from training.forward import evaluating
+from training.frozen_features import FrozenFeatures
 from training.pairs import shuffled
 from training.trainee import Outcome, Trainee
 
-FEATURE_BATCH = 32  # clips
 SCORE_BATCH = 256
 
 
@@ -38,61 +37,22 @@ class HeadInputs:
     shown: NDArray[np.bool_]
     """(B, K), K of the clip and not only those used."""
 
-
-@dataclass(frozen=True, slots=True)
-class KeptFeatures:
-    """Of N clips, computed once."""
-
-    features: Tensor
-    """(N, K, D, T', H', W') in half precision"""
-    starts: NDArray[np.int64]
-    """(N,)"""
-    shown: NDArray[np.bool_]
-    """(N, K): fragments that are not blank by themselves."""
+    @property
+    def whole(self) -> int:
+        return len(self.clips)
 
 
 class HeadPhase:
     name = "head"
 
-    def __init__(self, trainee: Trainee, bar: Bar) -> None:
-        """Computes the features; `bar` shows how far it is."""
-        self.trainee = trainee
+    def __init__(self, trainee: Trainee, frozen: FrozenFeatures) -> None:
+        self.trainee, self.frozen = trainee, frozen
         run, material = trainee.run, trainee.material
         self.epochs, self.accumulate = run.head_epochs, 1
         self.processes = ALONE
-        self._size = min(run.head_batch, len(material.training))
-        self.batches = len(material.training) // self._size
+        there = len(material.training)
+        self.batches = full(there, fitting(run.head_batch, there))
         self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
-        self._row = {int(clip): row for row, clip in enumerate(material.training)}
-        variation = Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)
-        with evaluating(trainee.network):
-            self._blank = blank_features(trainee.network, trainee.device)
-            self._variants = [
-                self._features(
-                    trainee.batches(
-                        material.training,
-                        FEATURE_BATCH,
-                        variation=variation,
-                        seed=run.seed,
-                        variant=variant,
-                    ),
-                    bar,
-                    f"features {variant + 1}/{run.head_variants}",
-                )
-                for variant in range(run.head_variants)
-            ]
-            self._validation = self._features(
-                trainee.batches(material.validation, FEATURE_BATCH), bar, "validation features"
-            ).features
-
-    def _features(self, batches: Batches, bar: Bar, title: str) -> KeptFeatures:
-        features, starts, shown = [], [], []
-        for number, batch in enumerate(batches, 1):
-            features.append(self.trainee.features(batch, frozen=True).to(torch.bfloat16))
-            starts.append(batch.starts)
-            shown.append(batch.shown.numpy())
-            bar.update(number, len(batches), phase=title)
-        return KeptFeatures(torch.cat(features), np.concatenate(starts), np.concatenate(shown))
 
     def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
         run, material = self.trainee.run, self.trainee.material
@@ -100,26 +60,22 @@ class HeadPhase:
             np.random.default_rng([run.seed, 1, epoch]), material.training, material.leader
         )
         variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
-            run.head_variants, size=len(material.leader)
+            self.frozen.variants, size=len(material.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        for number in range(first, self.batches):
-            clips = order[number * self._size : (number + 1) * self._size]
+        for clips in evenly(order, self.batches, material.leader)[first:]:
             leader = material.leader[clips]  # the clips of a pair are varied alike
-            kept = [
-                (self._variants[variant], self._row[int(clip)])
-                for variant, clip in zip(variant_of[leader], clips, strict=True)
-            ]
-            features = torch.stack([one.features[row] for one, row in kept]).float()
-            shown = np.stack([one.shown[row] for one, row in kept])
+            variants = variant_of[leader]
+            features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')
+            shown = self.frozen.shown[variants, clips]
             for row, clip in enumerate(leader):
                 hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
                 shown[row, list(hidden)] = False
                 for i, k in enumerate(self.trainee.network.used):
                     if k in hidden:
-                        features[row, i] = self._blank[i]
-            starts = np.array([one.starts[row] for one, row in kept])
-            yield HeadInputs(features, clips, starts, shown)
+                        features[row, i] = self.frozen.blank[i]
+            starts = self.frozen.starts[variants, clips]
+            yield HeadInputs(features.to(self.trainee.device.kind), clips, starts, shown)
 
     def forward(self, inputs: HeadInputs) -> Outcome:
         trainee = self.trainee
@@ -130,8 +86,11 @@ class HeadPhase:
         return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
 
     def validate(self) -> NDArray[np.float32]:
-        parts = torch.split(self._validation, SCORE_BATCH)
+        held = self.frozen.features[0, self.trainee.material.validation]
         with evaluating(self.trainee.network):
-            scores = torch.cat([self.trainee.score(part.float()) for part in parts])
-        predicted: NDArray[np.float32] = scores.cpu().numpy()
+            scores = [
+                self.trainee.score(part.to(self.trainee.device.kind)).cpu()
+                for part in torch.split(held, SCORE_BATCH)
+            ]
+        predicted: NDArray[np.float32] = torch.cat(scores).numpy()
         return predicted

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_store.card import ClipsCard
 from model_store.spec import ClipSpec
 from training.augment import Augmentation, Look
 from training.auxiliary import TargetScale, masked_loss
@@ -52,6 +53,11 @@ class Lesson(Protocol):
     @property
     def validation(self) -> NDArray[np.int64]: ...
 
+    @property
+    def seen(self) -> ClipsCard:
+        """The same by their hashes."""
+        ...
+
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> FragmentBatch:
@@ -86,6 +92,10 @@ class TrackLesson:
     @property
     def validation(self) -> NDArray[np.int64]:
         return self._material.validation
+
+    @property
+    def seen(self) -> ClipsCard:
+        return self._material.seen
 
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation

@@ -62,6 +62,8 @@ class Loss:
     """One evaluation of the objective; `total` carries the gradient."""
 
     total: Tensor
+    fit: Tensor
+    """Of the predictions: `total` without the weights' penalty."""
     regression: Tensor
     ranking: Tensor
     alpha: Tensor
@@ -86,10 +88,14 @@ class Objective:
             alpha = balanced_alpha(predicted, judged, self.margin)
         else:
             alpha = predicted.new_tensor(self.alpha)
-        total = alpha * second + self.beta * penalty
+        fit = alpha * second
         if self.regression:
-            total = total + first
-        return Loss(total, first, second, alpha, penalty)
+            fit = first + fit
+        return Loss(fit + self.beta * penalty, fit, first, second, alpha, penalty)
+
+    def always_mean(self, judged: Tensor) -> Tensor:
+        """The fit of one answer for all clips, their mean."""
+        return self(judged.mean().expand_as(judged), judged, judged.new_zeros(())).fit
 
 
 def _pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -5,32 +5,40 @@ Only the training split of a data set is ever decoded here; the test split is fo
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.card import ClipsCard
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
+from training.datasets.hashes import clip_hashes
 from training.datasets.kinds import Kind
 from training.errors import DataError
 from training.file_times import FileTimes
 from training.judged_clips import open_clips
+from training.kept_clips import Content, KeptClip, hash_of_labels
 from training.known_scores import KnownScores
 from training.pairs import leaders
+from training.seen import seen_among
+from training.split import Indices, Origin, divide, units
 from training.targets import FragmentTargets
 
 CACHE = ".cache"  # below the first data set folder
+LABELS = ("pair", "role", "true_score", "frames")  # columns that training learns from
 
 
 @dataclass(frozen=True)
 class Material:
     spec: ClipSpec
     clips: list[JudgedClip]
+    hashes: list[str]
+    """(N,) SHA-256 of the clips' bytes."""
     cache: ClipCache
     judged: NDArray[np.float32]
     """(N,) points: what the network is to predict."""
@@ -38,6 +46,20 @@ class Material:
     validation: NDArray[np.int64]
     leader: NDArray[np.int64]
     """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
+    unit: NDArray[np.int64]
+    """(N,): clips of one number stay on one side of every split, see `split.units`."""
+    origin: Origin | None = None
+    """What the weights start from."""
+    notes: tuple[str, ...] = ()
+    """What a user must know of the split."""
+
+    @property
+    def seen(self) -> ClipsCard:
+        """All clips that weights of this run have seen, those of its origin included."""
+        before = ClipsCard.of() if self.origin is None else self.origin.clips
+        return before.trained_on(
+            (self.hashes[n] for n in self.training), (self.hashes[n] for n in self.validation)
+        )
 
     @functools.cached_property
     def targets(self) -> FragmentTargets:
@@ -68,33 +90,74 @@ def open_material(
     kind: str = Kind.annotations,
     target: Target = "final",
     validation: float,
-    seed: int,
     fold: tuple[int, int] | None = None,
+    use_all: bool = False,
+    origin: Origin | None = None,
+    keep: Callable[[Sequence[KeptClip]], None] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Material:
-    """Read, decode what is not cached, and split by seed.   Raises DataError.
+    """Read, split as `split.divide` does, and decode what is not cached.   Raises DataError.
 
-    Kept for validation is a share, or of `fold` (i, k) the i-th of k parts that make up the whole.
+    Clips come in the order of their hashes, so that a run is the same however rows and folders are
+    ordered. `use_all` keeps none for validation. `keep` gets them before the first one is decoded.
     """
     clips = open_clips(kind, folders, spec, "train")
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
-    order = np.random.default_rng([seed, len(clips)]).permutation(len(clips))
-    kept = order[: round(validation * len(clips))] if fold is None else order[fold[0] :: fold[1]]
+    hashes = clip_hashes(clips)
+    order = sorted(range(len(clips)), key=lambda n: (hashes[n], judged[n], str(clips[n].path)))
+    clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
     leader = leaders(clips)
-    kept = np.flatnonzero(np.isin(leader, kept))  # a pair stays together
-    training = np.setdiff1d(order, kept)
-    if min(len(kept), len(training)) < 2:
-        raise DataError(
-            f"{len(clips)} training clips, {len(kept)} of them for validation: need at least 2 each"
-        )
+    unit_of = units([clip.group for clip in clips], hashes, leader)
+    sides = divide(unit_of, hashes, share=None if use_all else validation, fold=fold, origin=origin)
+    if keep is not None:
+        keep(kept_clips(clips, hashes, target, sides.validation))
+    unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
     decoded = open_cache(
         [clip.source for clip in clips],
         spec,
         cache or Path(folders[0]) / CACHE,
         progress=progress,
     )
-    return Material(spec, clips, decoded, judged, training, kept, leader)
+    return Material(
+        spec=spec,
+        clips=clips,
+        hashes=hashes,
+        cache=decoded,
+        judged=judged[order],
+        training=sides.training,
+        validation=sides.validation,
+        leader=leader,
+        unit=np.unique(unit_of, return_inverse=True)[1],
+        origin=origin,
+        notes=(*sides.notes, *unknown),
+    )
+
+
+def kept_clips(
+    clips: Sequence[JudgedClip], hashes: Sequence[str], target: Target, validation: Indices
+) -> list[KeptClip]:
+    """What a run's folder keeps of its clips."""
+    held = set(validation.tolist())
+    return [
+        KeptClip(
+            str(clip.path),
+            Content(
+                sha256=digest,
+                judged=repr(judged_value(clip, target)),
+                difficulty="" if clip.difficulty is None else repr(clip.difficulty),
+                group=clip.group or "",
+                labels=hash_of_labels(
+                    clip.execution,
+                    clip.stage_starts,
+                    sorted(clip.deductions.items()),
+                    [clip.columns.get(name) for name in LABELS],
+                ),
+                side="validation" if n in held else "training",
+            ),
+        )
+        for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))
+    ]
 
 
 def judged_value(clip: JudgedClip, target: Target) -> float:

@@ -49,7 +49,11 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         "|---|---|---|---|",
     ]
     if "validation" in card.metrics:
-        lines.append(_figures_row("validation (chose the weights)", card.metrics["validation"]))
+        lines.append(_figures_row("validation", card.metrics["validation"]))
+    if "cross_validation" in card.metrics:
+        folds = card.metrics["cross_validation"]
+        what = f"cross-validation, {folds['clips']} clips in {folds['folds']} folds"
+        lines.append(_figures_row(what, folds))
     if measured is not None:
         lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
         if "difficulty_alone" in measured:
@@ -58,6 +62,8 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         if "with_difficulty" in measured:
             told = "score and declared difficulty, by a line through both"
             lines.append(_figures_row(told, measured["with_difficulty"]))
+        if seen := [f"{n} {role}" for role, n in measured.get("seen", {}).items() if n]:
+            lines.append(f"| of these test clips it had seen: {', '.join(seen)} | | | |")
         mean = measured["training_mean"]["mean_distance"]
         lines.append(f"| always the training mean | 0 | {mean:.2f} | 1.00 |")
         rows = [
@@ -67,6 +73,13 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
             lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
         for name, caption in CAPTIONS.items():
             lines += ["", f"![{caption}]({name})"] if name in pictures else []
+    if measured is None and "cross_validation" in card.metrics:
+        folds = card.metrics["cross_validation"]
+        lines += [
+            "",
+            f"Its intervals hold {folds['coverage']:.1%} of the judged scores in the"
+            f" cross-validation, and are {folds['interval_width']:.2f} points wide.",
+        ]
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
 

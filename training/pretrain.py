@@ -24,6 +24,7 @@ from training.augment import Augmentation
 from training.display import Bar
 from training.extractor_file import EXTRACTOR, write_extractor
 from training.forward import Device, evaluating, fragment_features
+from training.health import Health, Seen
 from training.lessons import FragmentBatch, Lesson
 from training.pretrain_spec import PretrainSpec
 from training.run_folder import RunFolder, StepLog
@@ -76,6 +77,7 @@ class Pretrainer:
         self.pupil.to(self.device.kind)
         self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
+        self.health = Health(1.0, f"Lower the learning rate (--rate, now {spec.rate:g}).")
 
     def train(self, bar: Bar) -> Path:
         """Run, or go on, to the end; the extractor's file, in the run's folder."""
@@ -83,6 +85,7 @@ class Pretrainer:
             self.pupil.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.seconds = state["step"], state["seconds"]
+            self.health.seen = Seen(**state["health"])
         held = validation_batches(self.spec, self.lesson)
         saved = asked = time.monotonic()
         with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
@@ -90,6 +93,8 @@ class Pretrainer:
                 figures = self._update(batch)
                 self.step += 1
                 log.write(self.step, figures)
+                fit = {"fit": figures["loss"], "gradient": figures.pop("gradient")}
+                self.health.after_step(self.step, fit)
                 now = time.monotonic()
                 self.seconds += now - asked
                 speed = {"fragments_per_s": self.spec.batch / (now - asked)}
@@ -104,7 +109,8 @@ class Pretrainer:
                     saved = now
                 asked = time.monotonic()
         path = self.folder.path / EXTRACTOR
-        write_extractor(path, self.pupil.extractor.state_dict(), self.spec.clip)
+        weights = self.pupil.extractor.state_dict()
+        write_extractor(path, weights, self.spec.clip, clips=self.lesson.seen)
         return path
 
     def _update(self, batch: FragmentBatch) -> dict[str, float]:
@@ -117,9 +123,9 @@ class Pretrainer:
         loss = self.lesson.loss(predicted, batch.targets.to(self.device.kind))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.pupil.parameters(), MAX_GRADIENT)
+        norm = nn.utils.clip_grad_norm_(self.pupil.parameters(), MAX_GRADIENT)
         self.optimiser.step()
-        return {"loss": loss.item(), "rate": rate}
+        return {"loss": loss.item(), "rate": rate, "gradient": norm.item()}
 
     def _save(self) -> None:
         self.folder.save_state(
@@ -128,11 +134,12 @@ class Pretrainer:
                 "optimiser": self.optimiser.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
+                "health": dataclasses.asdict(self.health.seen),
             }
         )
 
     def validate(self, held: list[FragmentBatch]) -> dict[str, float]:
-        """The lesson's figures on validation fragments."""
+        """The lesson's figures on validation fragments.   Raises RunError where all are alike."""
         with evaluating(self.pupil):
             predicted = torch.cat(
                 [
@@ -140,6 +147,8 @@ class Pretrainer:
                     for batch in held
                 ]
             )
+        last = self.step == self.spec.steps
+        self.health.after_validation(self.step, predicted.cpu().numpy(), last=last)
         wanted = torch.cat([batch.targets for batch in held]).to(self.device.kind)
         return self.lesson.figures(predicted, wanted)
 

@@ -1,5 +1,5 @@
 """
-From a run's folder to a checkpoint in the store: the best weights, and a card that tells all.
+From a run's folder to a checkpoint in the store: the weights it kept, and a card that tells all.
 """
 
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from model_store.card import Card, DataCard, TrainingCard
+from model_store.card import Card, ClipsCard, DataCard, TrainingCard
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
 from model_store.network import FragmentNetwork
@@ -33,14 +33,19 @@ def publish(
     licence: str | None = None,
     half: bool = True,
 ) -> Checkpoint:
-    """Publish the best weights of a run as the next version of `name`.
+    """Publish the weights that a run kept as the next version of `name`.
 
-    `metrics` is what `evaluate` measured; `golden` the clip to ship, else a validation clip.
+    A cross-validation brings intervals with it. `metrics` is what `evaluate` measured; `golden`
+    the clip to ship, else one of the run's.
     Raises RunError for a run that has no weights yet.
     """
     run = RunSpec.from_json(folder.options())
     summary = recall(folder)
-    weights, best = folder.load_best()
+    weights, figures = folder.load_weights()
+    cross_validation, confidence = folder.load_cross_validation() or (None, None)
+    measured = {"validation": figures if "spearman" in figures else None}
+    measured |= {"cross_validation": cross_validation, "test": metrics and on_card(metrics)}
+    measured = {split: values for split, values in measured.items() if values is not None}
     network = FragmentNetwork(run.network, run.clip)
     network.load_state_dict(weights)
     clip = golden or Path(summary.golden)
@@ -48,7 +53,7 @@ def publish(
         golden_clip = clip.read_bytes()
     except OSError as error:
         raise RunError(f"golden clip {clip} cannot be read: {error.strerror}") from error
-    card = new_card(folder, run, summary, best, name, store.next_version(name), metrics, licence)
+    card = new_card(folder, run, summary, measured, name, store.next_version(name), licence)
     pictures = card_pictures(metrics or {})
     return store.publish(
         card,
@@ -56,6 +61,7 @@ def publish(
         golden_clip=golden_clip,
         readme=readme(card, pictures),
         pictures=pictures,
+        confidence=confidence,
         half=half,
     )
 
@@ -110,10 +116,9 @@ def new_card(
     folder: RunFolder,
     run: RunSpec,
     summary: RunSummary,
-    best: dict[str, Any],
+    metrics: dict[str, Any],
     name: str,
     version: int,
-    metrics: dict[str, Any] | None,
     licence: str | None,
 ) -> Card:
     if licence is None:
@@ -140,7 +145,8 @@ def new_card(
             options=run.to_json(),
         ),
         splits=summary.splits,
-        metrics={"validation": best} | ({"test": on_card(metrics)} if metrics else {}),
+        clips=ClipsCard.model_validate(summary.clips),
+        metrics=metrics,
         calibration=None,
         versions=summary.versions,
     )

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_store.card import ClipsCard
 from model_store.network import C3DExtractor
 from model_store.spec import DIVING, ClipSpec, ColourOrder
 from training.errors import RunError
@@ -72,6 +73,7 @@ def import_c3d(source: Path, target: Path) -> Scheme:
         target,
         weights,
         scheme.pixels(DIVING),
+        clips=ClipsCard.of(),  # videos of Sports-1M, none of which anyone has as a judged clip
         source=source.name,
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
         scheme=scheme.name,

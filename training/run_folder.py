@@ -2,11 +2,15 @@
 A run's folder: what was asked for, how far it got, and what came out.
 
     run.json            the options, complete
+    clips.csv           the clips, see `kept_clips.py`
     state.pt            network, optimiser and position; replaced by atomic rename
     log.csv             one line a step
     tensorboard/        the same as scalars
-    best.safetensors    weights of the best validation so far
-    best.json           and its figures
+    weights.safetensors the weights that are kept so far
+    figures.json        and what they are worth on the validation clips
+    examined-*.safetensors    of a cross-validation: predictions and features of all clips
+    cross_validation.json     what its folds are worth together
+    calibration.safetensors   the intervals that follow from them
 
 The rule: `state.pt` is exact. What the log says beyond it was lost, is cut off on resuming, and
 is then written again with the same values.
@@ -21,12 +25,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from model_store.confidence import Confidence
 from training.errors import RunError
 
+CLIPS = "clips.csv"
+# Whatever a command writes into the folder of a run; the rest is not ours to remove.
+WRITTEN = (
+    "run.json", CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
+    "summary.json", "commands.txt", "golden.mov", "test.json", "extractor.safetensors",
+    "examined-*.safetensors", "cross_validation.json", "calibration.safetensors",
+    "tensorboard/events.out.tfevents.*", "tensorboard",
+)  # fmt: skip
+
 State = dict[str, Any]
+Arrays = dict[str, NDArray[Any]]
+
+WEIGHTS, FIGURES = "weights.safetensors", "figures.json"
+CROSS_VALIDATION, CALIBRATION = "cross_validation.json", "calibration.safetensors"
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -43,24 +64,40 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, options: Mapping[str, Any]) -> None:
+    @property
+    def begun(self) -> bool:
+        """Whether there are steps to go on from."""
+        return (self.path / "state.pt").exists()
+
+    def open(self, options: Mapping[str, Any], *, restart: bool = False) -> None:
         """Make the folder of a new run, or see that it is this run's; it may have steps already.
 
-        Raises RunError for a folder that holds something else or a run with other options.
+        With `restart` what a run has written there is removed first, and nothing else. Raises
+        RunError for a folder that holds something else or a run with other options.
         """
         described = json.dumps(options, indent=2, sort_keys=True) + "\n"
-        record, state = self.path / "run.json", self.path / "state.pt"
-        if record.exists() and state.exists():
+        record = self.path / "run.json"
+        if restart and record.exists():
+            self._clear()
+        elif record.exists() and self.begun:
             if record.read_text() != described:
                 raise RunError(
                     f"{self.path} holds a run with other options:"
                     f" {_differences(json.loads(record.read_text()), json.loads(described))}"
                 )
             return
-        if not record.exists() and self.path.exists() and any(self.path.iterdir()):
+        elif not record.exists() and self.path.exists() and any(self.path.iterdir()):
             raise RunError(f"{self.path} is not empty and has no run.json")
         self.path.mkdir(parents=True, exist_ok=True)
         replace_file(record, described.encode())
+
+    def _clear(self) -> None:
+        for name in WRITTEN:
+            for path in list(self.path.glob(name)):
+                if not path.is_dir():
+                    path.unlink()
+                elif not any(path.iterdir()):
+                    path.rmdir()
 
     def options(self) -> dict[str, Any]:
         try:
@@ -78,17 +115,43 @@ class RunFolder:
         path = self.path / "state.pt"
         return torch.load(path, weights_only=True) if path.exists() else None
 
-    def save_best(self, weights: dict[str, Tensor], figures: Mapping[str, Any]) -> None:
+    def save_weights(self, weights: dict[str, Tensor], figures: Mapping[str, Any]) -> None:
         content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        replace_file(self.path / "best.safetensors", save(content))
-        replace_file(self.path / "best.json", (json.dumps(figures, indent=2) + "\n").encode())
+        replace_file(self.path / WEIGHTS, save(content))
+        replace_file(self.path / FIGURES, (json.dumps(figures, indent=2) + "\n").encode())
 
-    def load_best(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def load_weights(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         try:
-            figures: dict[str, Any] = json.loads((self.path / "best.json").read_text())
-            return load_file(self.path / "best.safetensors"), figures
+            figures: dict[str, Any] = json.loads((self.path / FIGURES).read_text())
+            return load_file(self.path / WEIGHTS), figures
         except OSError as error:
             raise RunError(f"{self.path} has no finished epoch yet") from error
+
+    def save_cross_validation(self, figures: Mapping[str, Any], confidence: Confidence) -> None:
+        numbers = {"figures": dict(figures), "calibration": confidence.numbers()}
+        replace_file(self.path / CALIBRATION, save_arrays(confidence.arrays()))
+        replace_file(self.path / CROSS_VALIDATION, (json.dumps(numbers, indent=2) + "\n").encode())
+
+    def load_cross_validation(self) -> tuple[dict[str, Any], Confidence] | None:
+        """Figures and intervals; None for a run that is not of all clips."""
+        try:
+            numbers = json.loads((self.path / CROSS_VALIDATION).read_text())
+        except FileNotFoundError:
+            return None
+        arrays = load_arrays((self.path / CALIBRATION).read_bytes())
+        return numbers["figures"], Confidence.from_parts(numbers["calibration"], arrays)
+
+    def has_examined(self, name: str) -> bool:
+        return self._examined(name).exists()
+
+    def save_examined(self, name: str, arrays: Arrays) -> None:
+        replace_file(self._examined(name), save_arrays(arrays))
+
+    def load_examined(self, name: str) -> Arrays:
+        return load_arrays(self._examined(name).read_bytes())
+
+    def _examined(self, name: str) -> Path:
+        return self.path / f"examined-{name}.safetensors"
 
 
 class StepLog:

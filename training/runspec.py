@@ -2,8 +2,10 @@
 All options of a training run, as they are kept in its folder and in the checkpoint's card.
 
 A field whose type says how it is asked for is an option of `train`; nothing else is needed for
-one. `PRESETS["paper"]` is [Li18] §4.2 to the letter; `compact` is how the shipped checkpoints are
-made.
+one. `PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the
+reading of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
+
+[Izmailov18] P. Izmailov et al. Averaging Weights Leads to Wider Optima. UAI 2018.
 """
 
 import dataclasses
@@ -48,27 +50,41 @@ class RunSpec:
     ] = False
     seed: Annotated[int, SPLIT(min=0, help="Of weights, order, draws and split.")] = 0
     validation: Annotated[
-        float, SPLIT(help="Share of the training split that is kept for choosing the best weights.")
+        float, SPLIT(help="Share of the training split that is kept to measure the result on.")
     ] = 0.1
     folds: Annotated[
         int | None,
-        SPLIT(min=2, help="Cross-validate instead: so many runs, OUT/fold-0 and on."),
+        SPLIT(
+            min=2,
+            help="Cross-validate: so many runs, OUT/fold-0 and on, each without a part of the"
+            " clips; then one on all clips, in OUT, whose intervals come from the others.",
+        ),
     ] = None
     fold: Annotated[int | None, SPLIT(min=0, help="Of --folds this one only, in OUT itself.")] = (
         None
     )
 
+    readout: Annotated[
+        bool,
+        HEAD(
+            "--readout/--no-readout",
+            help="Fit a linear path beside the head to the features of the extractors, in closed"
+            " form, before anything is trained. With a base that is the default.",
+        ),
+    ] = False
     head_epochs: Annotated[
         int,
         HEAD(min=0, help="Epochs of the head, on features of frozen extractors: seconds each."),
     ] = 0
     head_variants: Annotated[
-        int, HEAD(min=1, help="Versions of a clip that those features are computed for.")
+        int, HEAD(min=1, help="Versions of a clip (mirrored, shifted) that those features are of.")
     ] = 3
-    head_batch: Annotated[int, HEAD(min=2, help="Clips a step there.")] = 64
+    head_batch: Annotated[
+        int, HEAD(min=2, help="Clips a step there, at most an eighth of them.")
+    ] = 64
     head_rate: Annotated[float, HEAD(min=0, help="Adam's learning rate there.")] = 1e-3
     epochs: Annotated[int, WHOLE(min=0, help="Epochs of the whole network.")]
-    batch: Annotated[int, WHOLE(min=2, help="Clips a micro-batch, in each process.")]
+    batch: Annotated[int, WHOLE(min=2, help="Clips a micro-batch, in each process, at most.")]
     accumulate: Annotated[
         int,
         WHOLE(
@@ -97,9 +113,14 @@ class RunSpec:
     ] = 0.45
     decay_every: Annotated[int, WHOLE(min=1, help="Steps from one fall to the next.")] = 600
     warmup: Annotated[
-        float, WHOLE(min=0, max=1, help="Share of the steps over which cosine rates rise from 0.")
+        float, WHOLE(min=0, max=1, help="Share of a phase's steps over which the rates rise.")
     ] = 0.05
     max_gradient: Annotated[float | None, WHOLE(min=0, help="Norm to clip gradients to.")] = None
+    average: Annotated[
+        float,
+        WHOLE(max=1, help="Share of the steps, the last ones, whose mean weights are kept."),
+    ] = 0.1
+    """[Izmailov18]"""
     frozen_layers: Annotated[
         int,
         WHOLE(
@@ -181,7 +202,7 @@ class RunSpec:
         )
         require(
             (self.folds is None and self.fold is None)
-            or (self.fold is not None and 0 <= self.fold < (self.folds or 0) >= 2),
+            or ((self.folds or 0) >= 2 and 0 <= (self.fold or 0) < (self.folds or 0)),
             f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k, at least 2",
         )
         require(
@@ -206,7 +227,13 @@ class RunSpec:
         require(
             self.regression or self.alpha != 0, "neither regression nor ranking: nothing to learn"
         )
-        require(self.epochs + self.head_epochs >= 1, "no epochs, need at least 1")
+        require(self.epochs + self.head_epochs >= 1 or self.readout, "no epochs, need at least 1")
+        require(
+            not self.readout or (self.network.readout and bool(self.base or self.extractor)),
+            "a readout is fitted to what extractors see already: need a base or an extractor, and"
+            " a network with a readout",
+        )
+        require(0 < self.average <= 1, f"average is {self.average}, need above 0, at most 1")
         require(min(self.epochs, self.head_epochs) >= 0, "epochs below 0")
         require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
         require(
@@ -237,6 +264,16 @@ class RunSpec:
         return Objective(
             alpha=self.alpha, beta=self.beta, margin=self.margin, regression=self.regression
         )
+
+    @property
+    def has_base_head(self) -> bool:
+        """Whether the head begins as that of a published checkpoint."""
+        return bool(self.base) and not self.new_head
+
+    @property
+    def uses_all(self) -> bool:
+        """Whether no clips are kept for validation: the folds have measured it."""
+        return self.folds is not None and self.fold is None
 
     @property
     def part(self) -> tuple[int, int] | None:
@@ -279,18 +316,24 @@ class RunSpec:
             raise RunError(f"these are no options of `train`: {error}") from error
 
 
+LITERAL: dict[str, Any] = {
+    "network": PAPER,
+    "epochs": 100,
+    "batch": 8,
+    "extractor_rate": 10e-4,
+    "rate": 10e-3,
+    "schedule": "steps",
+    "warmup": 0.0,
+    "alpha": "balance",
+    "beta": 1e-4,
+    "blanking": 0.0,
+    "readout": False,
+}
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "network": PAPER,
-        "epochs": 100,
-        "batch": 8,
-        "extractor_rate": 10e-4,
-        "rate": 10e-3,
-        "schedule": "steps",
-        "alpha": "balance",
-        "beta": 1e-4,
-        "blanking": 0.0,
-    },
+    "paper-literal": LITERAL,
+    # "10e-4" and "10e-3" are read as 1e-4 and 1e-3.
+    "paper": LITERAL
+    | {"extractor_rate": 1e-4, "rate": 1e-3, "warmup": 0.05, "max_gradient": 100.0},
     "compact": {
         "network": COMPACT,
         "epochs": 12,
@@ -302,6 +345,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "alpha": 0.0,
         "beta": 0.0,
         "blanking": 0.5,
+        "readout": False,
         "flip": 0.5,
         "colour": 0.2,
         "zoom": 0.1,
@@ -309,6 +353,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 SET_BY_PRESETS = {name for options in PRESETS.values() for name in options}
 SIZES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "paper-literal": ((128, 171), (112, 112)),
     "paper": ((128, 171), (112, 112)),
     "compact": ((64, 64), (64, 64)),
 }

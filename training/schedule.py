@@ -8,10 +8,15 @@ def steps_factor(step: int, decay: float, every: int) -> float:
     return decay ** (step // every)
 
 
+def rising_factor(step: int, steps: int, warmup: float) -> float:
+    """A linear rise over a share `warmup` of the steps, then 1."""
+    return min(1.0, (step + 1) / max(1, round(warmup * steps)))
+
+
 def cosine_factor(step: int, steps: int, *, warmup: float, end: float = 0.0) -> float:
     """A linear rise over a share `warmup` of the steps, then a cosine down to `end`."""
     rise = max(1, round(warmup * steps))
     if step < rise:
-        return (step + 1) / rise
+        return rising_factor(step, steps, warmup)
     progress = (step - rise) / max(1, steps - rise)
     return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,22 +1,36 @@
 """A run from its options to its line in the results: clips, training, what is remembered."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
-from training.display import bar
+from training import cross_validation
+from training.confidence import OutOfFold, fit_out_of_fold
+from training.cross_validation import held_out
+from training.display import bar, warn
 from training.distributed import Processes
-from training.material import open_material
+from training.errors import DataError
+from training.examination import Examined
+from training.extractor_file import extractor_clips
+from training.frozen_features import FrozenFeatures
+from training.kept_clips import keep
+from training.material import Material, open_material
 from training.results_table import enter
 from training.run_folder import RunFolder
 from training.runspec import RunSpec
+from training.split import Origin
 from training.summary import remember, remember_command, summarise
 from training.trainer import Trainer
+from training.validation import Figures, quality
+
+FIGURES = ("phase", "epoch", "step", "spearman", "mean_distance", "distance_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +42,44 @@ class Session:
     cache: Path | None
     save_every: float
     processes: Processes
+    restart: bool = False
+    """Start anew where the folder has a run already."""
 
-    def train(self, run: RunSpec, out: Path) -> dict[str, Any]:
-        """Train, or go on with it, in the folder `out`; the figures of the best validation."""
+    def train(self, run: RunSpec, out: Path) -> Figures:
+        """Train, or go on with it, in the folder `out`; the figures of the weights kept."""
+        return self._train(run, out).figures
+
+    def cross_validate(self, run: RunSpec, out: Path) -> Figures:
+        """A run for each fold, `out`/fold-0 and on, then in `out` itself one on all clips.
+
+        Its intervals come from the folds, and so do the figures.
+        """
+        with self.processes.leader_first():
+            RunFolder(out).open(run.to_json(), restart=self.restart and self.processes.leads)
+        parts: list[Trained] = []
+        for fold in range(run.folds or 0):
+            part = dataclasses.replace(run, fold=fold)
+            parts.append(self._train(part, out / f"fold-{fold}", parts[-1] if parts else None))
+        kept, asked = "trained", run
+        if run.readout and not trained_is_better(run, [part.figures for part in parts]):
+            kept, run = "readout", dataclasses.replace(run, epochs=0, head_epochs=0)
+        whole = self._train(run, out, parts[-1], asked=asked)
+        figures = whole.figures
+        if self.processes.leads:
+            examined = [
+                (each.material, Examined(**each.folder.load_examined(kept))) for each in parts
+            ]
+            pooled = whole.folder.load_examined("trained")["pooled"]
+            figures |= calibrate(whole.folder, held_out(examined), pooled)
+        return figures | {"kept": kept}
+
+    def _train(
+        self, run: RunSpec, out: Path, like: "Trained | None" = None, asked: RunSpec | None = None
+    ) -> "Trained":
+        """`like` begins with the same extractors; `asked` is what the folder says of the run."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
-            folder.open(run.to_json())
+            folder.open((asked or run).to_json(), restart=self.restart and leads)
             with bar("clips", hidden=not leads) as shown:
                 material = open_material(
                     run.data,
@@ -42,11 +88,15 @@ class Session:
                     target=run.network.target,
                     validation=run.validation,
                     fold=run.part,
-                    seed=run.seed,
+                    use_all=run.uses_all,
+                    origin=origin_of(run, self.base),
+                    keep=partial(keep, folder, first=leads),
                     cache=self.cache,
                     progress=lambda done, total: shown.update(done, total, phase="decoding"),
                 )
             if leads:
+                for note in material.notes:
+                    warn(note)
                 remember_command(folder)
                 remember(folder, summarise(material, run.data, folder))
         trainer = Trainer(
@@ -54,35 +104,73 @@ class Session:
             material,
             folder,
             base=self.base,
+            frozen=None if like is None else like.frozen,
             save_every=self.save_every,
             processes=self.processes,
         )
         with bar("steps", hidden=not leads) as shown:
-            best = trainer.train(shown) | {"waiting": trainer.position.waiting}
+            figures = trainer.train(shown) | {"waiting": trainer.position.waiting}
         if leads:
             clips = {"train": len(material.training), "validation": len(material.validation)}
-            enter(out, _line(run, clips, best))
-        return best
+            enter(out, _line(run, clips, figures))
+        return Trained(material, folder, trainer.frozen, figures)
 
 
-def told(best: Sequence[dict[str, Any]]) -> str:
-    """What the terminal says of one run, or of those of a cross-validation."""
-    waiting = np.mean([each["waiting"] for each in best])
-    rest = f"; {waiting:.1%} of the steps' time was spent waiting for data"
-    ranked = [each["spearman"] for each in best]
-    distances = [each["mean_distance"] for each in best]
-    if len(best) == 1:
-        return (
-            f"best validation: Spearman {ranked[0]:.4f}, mean distance {distances[0]:.3f}"
-            f" points{rest}"
-        )
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run that ended."""
+
+    material: Material
+    folder: RunFolder
+    frozen: FrozenFeatures | None
+    figures: Figures
+
+
+def trained_is_better(run: RunSpec, folds: Sequence[Figures]) -> bool:
+    """Whether the folds' epochs were worth more than where they began."""
+    if not run.epochs + run.head_epochs:
+        return True
+    mean = partial(quality, in_points=run.regression)
+    before = np.mean([mean(each["starting_points"]["readout"]) for each in folds])
+    return bool(np.mean([mean(each) for each in folds]) > before)
+
+
+def calibrate(folder: RunFolder, held: OutOfFold, pooled: NDArray[np.float32]) -> Figures:
+    """Leave intervals in the folder; the figures of the cross-validation."""
+    try:
+        confidence, trust = fit_out_of_fold(pooled, held)
+    except ValueError as error:
+        raise DataError(f"intervals: {error}") from error
+    figures = cross_validation.figures(held, **trust)
+    folder.save_cross_validation(figures, confidence)
+    return figures
+
+
+def told(figures: Figures) -> str:
+    """What the terminal says of a run, or of a cross-validation, when it ends."""
+    ranked = (
+        f"Spearman {figures['spearman']:.4f}, mean distance {figures['mean_distance']:.3f} points"
+    )
+    waiting = f"{figures['waiting']:.1%} of the steps' time was spent waiting for data"
+    if "folds" not in figures:
+        return f"validation: {ranked}; {waiting}"
     return (
-        f"{len(best)} folds: Spearman {np.mean(ranked):.4f} ± {np.std(ranked, ddof=1):.4f}, mean"
-        f" distance {np.mean(distances):.3f} ± {np.std(distances, ddof=1):.3f} points{rest}"
+        f"{figures['folds']} folds, every clip by a run that had not seen it: {ranked}; 90 %"
+        f" intervals hold {figures['coverage']:.1%} and are {figures['interval_width']:.2f} points"
+        f" wide; kept: {figures['kept']}; {waiting}"
     )
 
 
-def _line(run: RunSpec, clips: dict[str, int], best: dict[str, Any]) -> dict[str, object]:
+def origin_of(run: RunSpec, base: Checkpoint | None) -> Origin | None:
+    """What the run's weights start from, and which clips that has seen.   Raises RunError."""
+    if base is not None:
+        return Origin(f"{base.name}@{base.version}", base.card.clips)
+    if run.extractor is not None:
+        return Origin(run.extractor, extractor_clips(Path(run.extractor)))
+    return None
+
+
+def _line(run: RunSpec, clips: dict[str, int], best: Figures) -> dict[str, object]:
     """Of the results table."""
     used = "all" if run.network.fragments_used is None else " ".join(map(str, run.fragments))
     return {
@@ -95,8 +183,7 @@ def _line(run: RunSpec, clips: dict[str, int], best: dict[str, Any]) -> dict[str
         "seed": run.seed,
         "fold": "" if run.fold is None else f"{run.fold} of {run.folds}",
         **clips,
-        **{name: best[name] for name in ("phase", "epoch", "step", "spearman", "mean_distance")},
-        "distance_share": best.get("distance_share", ""),
+        **{name: best.get(name, "") for name in FIGURES},
         "hours": best["hours"],
         "waiting": best["waiting"],
     }

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from training.distributed import without_averaging
-from training.errors import RunError
 from training.losses import weight_penalty
 from training.trainee import Inputs, Phase, Trainee
 
@@ -53,32 +52,24 @@ class Step:
         self.model = trainee.processes.parallel(Forward(trainee, phase))
 
     def __call__(self, parts: Sequence[Inputs], number: int, factor: float) -> dict[str, float]:
-        """Update `number` with rates × `factor`; the figures of the log.
-
-        Raises RunError where the loss is not finite.
-        """
+        """Update `number` with rates × `factor`; the figures of the log and of `Health`."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["base"] * factor
         torch.manual_seed((self.run.seed << 32) + (self.processes.rank << RANK_SEED) + number)
         self.optimiser.zero_grad(set_to_none=True)
-        each = []
+        each, clips = [], sum(inputs.whole for inputs in parts)
         for inputs in parts:
             is_last = inputs is parts[-1]
             with contextlib.nullcontext() if is_last else without_averaging(self.model):
-                each.append(self._gradient(inputs, 1 / len(parts)))
+                each.append(self._gradient(inputs, inputs.whole / clips))
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.run.max_gradient or math.inf)
         self.optimiser.step()
-        figures = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
-        if not math.isfinite(figures["loss"]):
-            raise RunError(
-                f"the loss is {figures['loss']} at step {number + 1}: lower the"
-                " learning rates, or clip gradients (--max-gradient)"
-            )
+        figures = {name: sum(one[name] for one in each) for name in each[0]}
         return figures | {"gradient": float(norm)} | self._rates()
 
     def _gradient(self, inputs: Inputs, share: float) -> Mapping[str, float]:
-        """Add a micro-batch's share of the gradient; its terms of the loss."""
+        """Add a micro-batch's share of the gradient; that share of the terms of its loss."""
         *rows, penalty = self.model(inputs)
         clips = torch.from_numpy(inputs.clips).to(penalty.device)
         predicted, wanted, shown, targets, clips = map(self.processes.gather, (*rows, clips))
@@ -87,15 +78,19 @@ class Step:
         pairs = self.trainee.pairs(predicted, wanted, clips.numpy(force=True))
         total = loss.total + auxiliary + pairs
         (total * share).backward()  # type: ignore[no-untyped-call]
-        return {
-            "loss": total.item(),
-            "regression": loss.regression.item(),
-            "ranking": loss.ranking.item(),
-            "alpha": loss.alpha.item(),
-            "penalty": loss.penalty.item(),
-            "auxiliary": auxiliary.item(),
-            "pairs": pairs.item(),
+        terms = {
+            "loss": total,
+            "regression": loss.regression,
+            "ranking": loss.ranking,
+            "alpha": loss.alpha,
+            "penalty": loss.penalty,
+            "auxiliary": auxiliary,
+            "pairs": pairs,
+            "fit": loss.fit,
+            "always_mean": self.run.objective.always_mean(wanted),
+            "spread": predicted.std(correction=0),
         }
+        return {name: share * term.item() for name, term in terms.items()}
 
     def _rates(self) -> dict[str, float]:
         rates: list[Any] = [group["lr"] for group in self.optimiser.param_groups]
@@ -106,6 +101,6 @@ class Step:
 
 
 def grouped(inputs: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Micro-batches step by step; what does not fill a step is left out."""
+    """Micro-batches step by step; an epoch has whole steps."""
     while len(group := list(itertools.islice(inputs, size))) == size:
         yield group

@@ -43,9 +43,11 @@ class RunSummary:
     judged_deviation: float
     """Of the training clips' scores, points, whatever the network predicts."""
     splits: dict[str, int]
+    clips: dict[str, Any]
+    """Those that the weights have seen, as `model_store.card.ClipsCard` has them."""
     stage_of_fragment: list[str | None]
     golden: str
-    """A validation clip, to be shipped as the golden one."""
+    """A validation clip, or where none is kept a training clip, to be shipped as the golden one."""
     machine: str
     versions: dict[str, str]
 
@@ -59,12 +61,13 @@ def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> R
         judged_mean=float(np.mean(scores)),
         judged_deviation=float(np.std(scores)),
         splits={"train": len(material.training), "validation": len(material.validation)},
+        clips=material.seen.model_dump(),
         stage_of_fragment=stage_of_fragment(
             material.spec,
             [material.clips[i] for i in material.training],
             [material.cache.times(i) for i in material.training],
         ),
-        golden=str(golden_clip(material.clips[material.validation[0]], run)),
+        golden=str(golden_clip(material.clips[[*material.validation, *material.training][0]], run)),
         machine=machine(),
         versions=versions(),
     )

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads, masked_loss
-from training.batches import Batch, Batches
+from training.batches import Batch, Batches, full
 from training.distributed import ALONE, Processes
 from training.errors import RunError
 from training.forward import Device, features_by_fragment, join
 from training.material import Material
 from training.pairs import difference_loss
 from training.runspec import RunSpec
+
+LEAST_CLIPS = 2  # of a micro-batch: a ranking needs a pair, batch statistics a spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Inputs(Protocol):
 
     @property
     def clips(self) -> NDArray[np.int64]: ...
+
+    @property
+    def whole(self) -> int:
+        """Clips of the micro-batch in all processes."""
+        ...
 
 
 class Phase(Protocol):
@@ -123,19 +130,23 @@ class Trainee:
         predicted: Tensor = self.network.head(join(features))
         return predicted
 
-    def batches(self, clips: NDArray[np.int64], size: int, **options: Any) -> Batches:
+    def batches(self, clips: NDArray[np.int64], count: int, **options: Any) -> Batches:
         return Batches(
             cache=self.material.cache,
             spec=self.material.spec,
             clips=clips,
-            size=size,
+            count=count,
             leader=self.material.leader,
             **options,
         )
 
     def steps(self, clips: int) -> int:
-        """How many steps of `clips` clips in each process an epoch has.   Raises RunError."""
-        there, needed = len(self.material.training), clips * self.processes.count
-        if there < needed and self.processes.count * self.run.accumulate > 1:
-            raise RunError(f"{there} training clips, need {needed} for a step of all processes")
-        return max(1, there // needed)
+        """Steps an epoch, of about `clips` clips over all processes.   Raises RunError."""
+        there = len(self.material.training)
+        least = LEAST_CLIPS * self.processes.count * self.run.accumulate
+        if there < least:
+            raise RunError(
+                f"{there} training clips, need {least} for a step of {self.processes.count}"
+                f" processes and {self.run.accumulate} micro-batches"
+            )
+        return min(full(there, clips), there // least)

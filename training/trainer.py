@@ -1,21 +1,25 @@
 """
-Trains a `FragmentNetwork`: the head on features of frozen extractors first, then everything.
+Trains a `FragmentNetwork`: the head's linear path in closed form, the head on features of frozen
+extractors, then everything; each of them if the options ask for it.
 
 The rule: a step depends on the options, the data and its own number only (random choices are
 seeded by it), so a run killed at any moment and started again gives the losses of an
-uninterrupted one. The weights kept are those of the best validation, which is the highest
-Spearman minus share of always-the-mean's distance; the test split is not opened. Of several
-processes the first one validates, and writes all files.
+uninterrupted one. The weights kept are the mean of those of the last steps, whatever the
+validation clips say of single epochs; the test split is not opened. Of several processes the
+first one validates, and writes all files.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
@@ -24,16 +28,20 @@ from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.display import Bar
 from training.distributed import ALONE, Processes
 from training.errors import RunError
+from training.examination import examine
 from training.extractor_file import read_extractor
+from training.frozen_features import FrozenFeatures, measure
 from training.head_phase import HeadPhase
+from training.health import Health, Seen, advice
 from training.material import Material
-from training.metrics import mean_distance, spearman
 from training.record import NoRecord, Record
 from training.run_folder import RunFolder, State
 from training.runspec import RunSpec
-from training.schedule import cosine_factor, steps_factor
+from training.schedule import cosine_factor, rising_factor, steps_factor
+from training.starting_point import begin
 from training.step import Step, grouped
 from training.trainee import Phase, Trainee
+from training.validation import Figures, agreement, in_words, quality
 from training.whole_phase import WholePhase
 
 COLUMNS = (
@@ -41,6 +49,12 @@ COLUMNS = (
     "gradient", "extractor_rate", "rate",
 )  # fmt: skip
 COSINE_END = 0.01
+READOUT = "head.readout"
+BEGINNINGS = {
+    "base": "base, brought to the scale of these scores",
+    "ridge": "ridge regression on the extractors' features",
+    "readout": "readout fitted to them, beside the base's head where that helps",
+}
 OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions stray
 
 
@@ -49,6 +63,7 @@ class Position:
     """The next step to make."""
 
     phase: int = 0
+    """0 before the starting point is found, 1 for the head alone, 2 for the whole network."""
     epoch: int = 0
     batch: int = 0
     step: int = 0
@@ -72,12 +87,15 @@ class Trainer:
         folder: RunFolder,
         *,
         base: Checkpoint | None = None,
+        frozen: FrozenFeatures | None = None,
         save_every: float = 60.0,
         processes: Processes = ALONE,
     ) -> None:
         """`base` is the checkpoint that `run.base` names.
 
-        The state is saved every `save_every` seconds, and after every epoch.
+        `frozen` are the features of these clips by the extractors that the run begins with, where
+        another run has them already. The state is saved every `save_every` seconds, and after
+        every epoch.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self.processes = processes
@@ -88,57 +106,88 @@ class Trainer:
         if auxiliary is not None:
             auxiliary.to(device.kind)
         self.trainee = Trainee(run, material, network, auxiliary, device, processes)
-        self.position = Position()
-        self.best = -math.inf
+        self.position, self.health = Position(), Health(material.deviation, advice(run))
+        self.starting_points: dict[str, Figures] = {}
+        """Validation figures of what was to be had without training, see `starting_point`."""
+        self.frozen = frozen
+        self._mean = AveragedModel(network)
+        """Of the weights of the last steps of a phase."""
         self._saved = time.monotonic()
 
     def train(self, bar: Bar) -> dict[str, Any]:
-        """Run, or go on, to the end; the figures of the best validation."""
+        """Run, or go on, to the end; the figures of the weights that are kept."""
         state = self.folder.load_state()
         if state is not None:
             self._restore(state)
         self.processes.wait()  # before the first one saves another state
+        if self.position.phase == 0:
+            self._begin(bar)
         with self._record(bar) as record:
-            for number, epochs in enumerate((self.run.head_epochs, self.run.epochs)):
+            for number, epochs in ((1, self.run.head_epochs), (2, self.run.epochs)):
                 if number < self.position.phase:
                     continue
                 if self.position.epoch < epochs:
-                    phase: Phase = (
-                        WholePhase(self.trainee) if number else HeadPhase(self.trainee, bar)
-                    )
-                    optimiser = torch.optim.Adam(phase.groups, fused=True)
-                    if state is not None and state["optimiser"] is not None:
-                        optimiser.load_state_dict(state["optimiser"])
-                    self._phase(phase, optimiser, record)
+                    self._phase(self._new_phase(number, bar), state, record)
                 state = None
                 self.position = dataclasses.replace(
                     self.position, phase=number + 1, epoch=0, batch=0
                 )
                 self._save(None)
+        self._examine("trained", bar)
         self.processes.wait()
-        return self.folder.load_best()[1]
+        return self.folder.load_weights()[1]
+
+    def features(self, bar: Bar) -> FrozenFeatures:
+        """Of all clips by the extractors that the run begins with."""
+        if self.frozen is None:
+            self.frozen = measure(self.trainee, self.run.head_variants, bar)
+        return self.frozen
+
+    def _new_phase(self, number: int, bar: Bar) -> Phase:
+        if number == 1:
+            return HeadPhase(self.trainee, self.features(bar))
+        return WholePhase(self.trainee)
+
+    def _begin(self, bar: Bar) -> None:
+        """Find the starting point, and keep it: of a run without epochs it is the result."""
+        if self.run.base or self.run.extractor:
+            self.starting_points = begin(self.trainee, self.features(bar))
+        if self.processes.leads:
+            for name, figures in self.starting_points.items():
+                bar.say(f"{BEGINNINGS[name]}: {in_words(figures)}")
+            if self.run.readout:
+                self._keep("readout", 0, self.starting_points.get("readout", {}))
+                self._examine("readout", bar)
+        self.position.phase = 1
+        self._save(None)
 
     def _record(self, bar: Bar) -> Record | NoRecord:
         if not self.processes.leads:
             return NoRecord()
         return Record(self.folder.path, COLUMNS, self.position.step, bar)
 
-    def _phase(
-        self, phase: Phase, optimiser: torch.optim.Optimizer, record: Record | NoRecord
-    ) -> None:
+    def _phase(self, phase: Phase, state: State | None, record: Record | NoRecord) -> None:
+        optimiser = torch.optim.Adam(phase.groups, fused=True)
+        self._mean = AveragedModel(self.trainee.network, use_buffers=True)
+        if state is not None and state["optimiser"] is not None:
+            optimiser.load_state_dict(state["optimiser"])
+            self._mean.load_state_dict(state["mean"])
         step = Step(self.trainee, phase, optimiser)
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
             self._epoch(phase, epoch, step, record)
-            if self.processes.leads:
-                validated = self._validate(phase, epoch)
-                title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-                record.epoch(self.position.step, title, validated, time.monotonic() - begun)
+            with self.processes.end_together():
+                if self.processes.leads:
+                    figures = self._measure(phase, epoch)
+                    title = f"{phase.name} {epoch + 1}/{phase.epochs}"
+                    record.epoch(self.position.step, title, figures, time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
+        self.trainee.network.load_state_dict(self._mean.module.state_dict())
 
     def _epoch(self, phase: Phase, epoch: int, step: Step, record: Record | NoRecord) -> None:
         position, total = self.position, phase.epochs * phase.batches
+        averaged_from = total - math.ceil(self.run.average * total)
         title = f"{phase.name} {epoch + 1}/{phase.epochs}"
         inputs = phase.inputs(epoch, position.batch * phase.accumulate)
         asked = time.monotonic()
@@ -146,6 +195,8 @@ class Trainer:
             got = time.monotonic()
             done = epoch * phase.batches + position.batch
             figures = step(parts, position.step, rate_factor(self.run, done, total))
+            if done >= averaged_from:
+                self._mean.update_parameters(self.trainee.network)
             position.step += 1
             position.batch += 1
             now = time.monotonic()
@@ -155,38 +206,73 @@ class Trainer:
             clips = sum(len(part.clips) for part in parts) * phase.processes.count
             speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
             record.step(position.step, figures, speed)
-            shown = {name: figures[name] for name in ("loss", "alpha", "rate")}
-            record.show(done + 1, total, title, shown | speed)
+            self.health.after_step(position.step, figures)
+            latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
+            record.show(done + 1, total, title, latest | speed)
             if now - self._saved >= self.save_every:
                 self._save(step.optimiser)
             asked = time.monotonic()
 
-    def _validate(self, phase: Phase, epoch: int) -> dict[str, float]:
-        """Measure, and keep the weights if they are the best so far."""
-        material = self.trainee.material
-        judged = material.judged[material.validation]
-        predicted = phase.validate()
-        distance = mean_distance(predicted, judged)
-        always_mean = mean_distance([material.mean] * len(judged), judged)
-        validated = {"spearman": spearman(predicted, judged), "mean_distance": distance}
-        if always_mean > 0:
-            validated["distance_share"] = distance / always_mean
-        quality = validated["spearman"]
-        if self.run.regression:  # a score that is only to rank is in no unit
-            quality -= validated.get("distance_share", 0.0)
-        if quality > self.best:
-            self.best = quality
-            self.folder.save_best(
-                self.trainee.network.state_dict(),
-                validated
-                | {
-                    "phase": phase.name,
-                    "epoch": epoch + 1,
-                    "step": self.position.step,
-                    "hours": self.position.seconds / 3600,
-                },
-            )
-        return validated
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """With the mean weights in the network, once there are some."""
+        if not self._mean.n_averaged:
+            yield
+            return
+        network = self.trainee.network
+        latest = {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(self._mean.module.state_dict())
+        try:
+            yield
+        finally:
+            network.load_state_dict(latest)
+
+    def _measure(self, phase: Phase, epoch: int) -> Figures:
+        """Figures of the weights that are to be kept, which are then kept."""
+        last = epoch + 1 == phase.epochs
+        with self._averaged():
+            figures: Figures = {}
+            if len(self.trainee.material.validation):
+                predicted = phase.validate()
+                self.health.after_validation(self.position.step, predicted, last=last)
+                figures = agreement(predicted, self.trainee.material)
+            if last or not self.run.readout:
+                self._keep(phase.name, epoch + 1, figures)
+        return figures
+
+    def _keep(self, phase: str, epoch: int, figures: Figures) -> None:
+        """Make the network's weights those of the run.
+
+        Not where its starting point is better on the validation clips; a fold of a
+        cross-validation keeps what it trained, for the folds are compared together.
+        """
+        before = self.starting_points.get("readout")
+        if epoch and before and self.run.fold is None and not self._better(figures, before):
+            return
+        self.folder.save_weights(
+            self.trainee.network.state_dict(),
+            figures
+            | {
+                "phase": phase,
+                "epoch": epoch,
+                "step": self.position.step,
+                "hours": self.position.seconds / 3600,
+                "starting_points": self.starting_points,
+            },
+        )
+
+    def _better(self, figures: Figures, before: Figures) -> bool:
+        in_points = self.run.regression
+        return quality(figures, in_points=in_points) > quality(before, in_points=in_points)
+
+    def _examine(self, name: str, bar: Bar) -> None:
+        """Leave what the network makes of all clips in the folder, for a cross-validation."""
+        if self.run.folds is None or not self.processes.leads or self.folder.has_examined(name):
+            return
+        unchanged = self.position.phase < 2 or not self.run.epochs
+        features = self.features(bar).features[0] if unchanged else None
+        examined = examine(self.trainee, bar, features)
+        self.folder.save_examined(name, dataclasses.asdict(examined))
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         self._saved = time.monotonic()
@@ -198,9 +284,11 @@ class Trainer:
                 "network": self.trainee.network.state_dict(),
                 "auxiliary": None if auxiliary is None else auxiliary.state_dict(),
                 "optimiser": None if optimiser is None else optimiser.state_dict(),
+                "mean": None if optimiser is None else self._mean.state_dict(),
                 "position": dataclasses.asdict(self.position),
                 "seconds": self.position.seconds,
-                "best": self.best,
+                "starting_points": self.starting_points,
+                "health": dataclasses.asdict(self.health.seen),
             }
         )
 
@@ -209,7 +297,8 @@ class Trainer:
         if self.trainee.auxiliary is not None:
             self.trainee.auxiliary.load_state_dict(state["auxiliary"])
         self.position = Position(**state["position"])
-        self.best = state["best"]
+        self.starting_points = state["starting_points"]
+        self.health.seen = Seen(**state["health"])
 
 
 def new_network(
@@ -220,7 +309,9 @@ def new_network(
     network = FragmentNetwork(run.network, run.clip)
     network.head.baseline.fill_(material.mean)
     with torch.no_grad():
-        network.head.out.weight.mul_(OUTPUT_SCALE * material.deviation)
+        # Each of two dropouts divides what it keeps by its share, and so raises the variance by it.
+        kept = 1 - run.network.dropout
+        network.head.out.weight.mul_(OUTPUT_SCALE * material.deviation * kept)
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
     if base is not None:
@@ -229,7 +320,10 @@ def new_network(
 
 
 def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = False) -> None:
-    """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError."""
+    """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError.
+
+    Where only the network has a linear path beside the head's layers, it begins at 0.
+    """
     name = f"{base.name}@{base.version}"
     if base.spec != network.clip_spec:
         raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
@@ -239,7 +333,10 @@ def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = Fa
             for k, extractor in zip(network.used, network.extractors, strict=True):
                 extractor.load_state_dict(theirs[k].state_dict())
         else:
-            network.load_state_dict(base.network.state_dict())
+            weights = base.network.state_dict()
+            if network.head.readout is not None:
+                weights.setdefault(READOUT, torch.zeros_like(network.head.readout))
+            network.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{name} is another network: {error}") from error
 
@@ -267,5 +364,6 @@ def new_auxiliary(
 def rate_factor(run: RunSpec, step: int, steps: int) -> float:
     """What both learning rates are multiplied by at a step of a phase."""
     if run.schedule == "steps":
-        return steps_factor(step, run.decay, run.decay_every)
+        rise = rising_factor(step, steps, run.warmup)
+        return rise * steps_factor(step, run.decay, run.decay_every)
     return cosine_factor(step, steps, warmup=run.warmup, end=COSINE_END)

@@ -90,14 +90,20 @@ def order_figures(evaluation: Evaluation) -> Figures:
     }
 
 
+def foreign_files(folder: Path) -> list[Path]:
+    """Raises DataError for a folder without files."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    if not paths:
+        raise DataError(f"{folder} has no files")
+    return paths
+
+
 def flagged_share(scorer: Scorer, folder: Path) -> float:
     """Share of the videos in a folder that are unfamiliar, or refused: they must not be judged.
 
     Raises DataError for a folder without files, or a checkpoint that was not calibrated.
     """
-    paths = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    if not paths:
-        raise DataError(f"{folder} has no files")
+    paths = foreign_files(folder)
     if scorer.checkpoint.confidence is None:
         raise DataError("the checkpoint is not calibrated, it cannot flag foreign videos")
     flagged = 0

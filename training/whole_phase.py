@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork
-from training.batches import Batch, Batches, Variation
+from training.batches import Batch, Batches, Variation, fitting, full
 from training.forward import evaluating
 from training.trainee import Outcome, Trainee
 
@@ -23,7 +23,8 @@ class WholePhase:
         run, network = trainee.run, trainee.network
         self.processes = trainee.processes
         self.epochs, self.accumulate = run.epochs, run.accumulate
-        self.batches = trainee.steps(run.batch * run.accumulate)
+        clips = run.batch * run.accumulate * trainee.processes.count
+        self.batches = trainee.steps(fitting(clips, len(trainee.material.training)))
         self.groups = [
             {"params": learning(network, run.frozen_layers), "base": run.extractor_rate},
             {"params": list(network.head.parameters()), "base": run.rate},
@@ -35,7 +36,7 @@ class WholePhase:
         run = self.trainee.run
         return self.trainee.batches(
             self.trainee.material.training,
-            run.batch,
+            self.batches * self.accumulate,
             variation=Variation(
                 shift=run.shift, blanking=run.blanking, augmentation=run.augmentation
             ),
@@ -77,10 +78,11 @@ class WholePhase:
 
     def validate(self) -> NDArray[np.float32]:
         trainee = self.trainee
+        clips = trainee.material.validation
         with evaluating(trainee.network):
             scores = [
                 trainee.score(trainee.features(batch, frozen=True)).cpu()
-                for batch in trainee.batches(trainee.material.validation, VALIDATION_BATCH)
+                for batch in trainee.batches(clips, full(len(clips), VALIDATION_BATCH))
             ]
         predicted: NDArray[np.float32] = torch.cat(scores).numpy()
         return predicted

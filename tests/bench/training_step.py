@@ -61,7 +61,9 @@ def decoded(material: Material, clips: Any) -> Batch:
     fragments = torch.from_numpy(np.ascontiguousarray(cut(frames, spec)))
     draw = Draw(start=spec.start, look=None, hidden=())
     shown = torch.ones(len(clips), spec.fragments, dtype=torch.bool)
-    return Batch(clips=clips, draws=(draw,) * len(clips), fragments=fragments, shown=shown)
+    return Batch(
+        clips=clips, draws=(draw,) * len(clips), fragments=fragments, shown=shown, whole=len(clips)
+    )
 
 
 def run(bench: Bench) -> None:
@@ -69,7 +71,7 @@ def run(bench: Bench) -> None:
     torch.set_num_threads(usable_cpus())
     keep_freed_memory()  # as `train` does; the plain step has it, too
     options = run_of(COMPACT, DIVING.with_size((72, 96), (64, 64)), bench.folder)
-    material = open_material(options.data, options.clip, validation=0.1, seed=0)
+    material = open_material(options.data, options.clip, validation=0.1)
     timings = bench.compare(
         "training step",
         {
@@ -107,7 +109,7 @@ def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path) -> RunSpec:
 def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     """Clips a second on the device at hand, and its peak memory; for GPU.md."""
     options = run_of(network, spec, folder)
-    material = open_material(options.data, spec, validation=0.1, seed=0)
+    material = open_material(options.data, spec, validation=0.1)
     go = _steps(options, material, WholePhase, Trainee)
     go()
     torch.cuda.reset_peak_memory_stats()

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from model_store import checkpoint as files
+from model_store.card import ClipsCard
 from model_store.checkpoint import load_checkpoint, save_checkpoint
 from model_store.errors import (
     CheckpointCorrupt,
@@ -134,7 +135,7 @@ def test_weights_that_are_not_safetensors_are_refused(folder):
 def card_keys(values, prefix=()):
     for key, value in values.items():
         yield (*prefix, key)
-        if isinstance(value, dict) and key in ("data", "training", "spec", "network"):
+        if isinstance(value, dict) and key in ("data", "training", "spec", "network", "clips"):
             yield from card_keys(value, (*prefix, key))
 
 
@@ -180,3 +181,23 @@ def test_float32_weights_are_kept_to_the_bit(tmp_path):
     )
     loaded = load_checkpoint(saved).network.state_dict()
     assert all(torch.equal(tensor, loaded[k]) for k, tensor in network.state_dict().items())
+
+
+def test_a_clip_has_one_role_on_the_card():
+    a, b, c = (digit * 64 for digit in "abc")
+    clips = ClipsCard.of(training=[b, a, a], validation=[b, c], calibration=[c, a])
+    assert (clips.training, clips.validation, clips.calibration) == (
+        ["a" * 16, "b" * 16],
+        ["c" * 16],
+        [],
+    )
+    further = clips.trained_on([c], ["d" * 64])
+    assert further.training == ["a" * 16, "b" * 16, "c" * 16]
+    assert further.validation == ["d" * 16]
+
+
+def test_hashes_on_the_card_are_hashes(folder):
+    card = json.loads((folder / files.CARD).read_text())
+    card["clips"]["training"] = ["clips/001.mp4"]
+    with pytest.raises(CheckpointIncompatible, match=r"clips\.training"):
+        files.parse_card(json.dumps(card).encode())

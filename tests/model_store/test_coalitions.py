@@ -113,6 +113,23 @@ def test_a_sample_of_coalitions_of_many_fragments():
     assert expected.std() > 0.02
 
 
+@pytest.mark.parametrize("length", [16, 48])
+@torch.inference_mode()
+def test_a_linear_path_beside_the_layers(length):
+    spec = spec_of(4, length)
+    network = random_network(
+        dataclasses.replace(PLAIN, readout=True, fragments_used=(0, 2, 3)), spec
+    )
+    clips = random_clips(spec, 2)
+    shown = Coalitions.all(3).shown
+    before = forward_on_blanked(network, clips, shown)
+    network.head.readout.normal_(generator=torch.Generator().manual_seed(4))
+    expected = forward_on_blanked(network, clips, shown)
+    scores = CoalitionHead(network, shown)(features_of(network, clips))
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)
+    assert (expected - before).std() > 0.02
+
+
 @torch.inference_mode()
 def test_fragments_that_are_not_used_change_nothing():
     spec = spec_of(5)

@@ -37,7 +37,9 @@ def test_list_shows_every_version(run):
 
 def test_show_prints_the_card(run, store):
     card = json.loads(run("show", "diving").output)
-    assert card == json.loads(store.load("diving").card.model_dump_json())
+    whole = json.loads(store.load("diving").card.model_dump_json())
+    del whole["clips"]  # thousands of hashes
+    assert card == whole
 
 
 def test_score_as_json_adds_up(run, dive):
@@ -167,6 +169,6 @@ def test_use_rolls_back(run, tmp_path, monkeypatch):
 def test_install_fills_a_store_with_what_is_shipped(run, tmp_path):
     added = run("install", "--store", tmp_path)
     assert added.exit_code == 0
-    assert "diving@1" in added.output
+    assert f"diving@{Store(SHIPPED).current('diving')}" in added.output
     assert "nothing added" in run("install", "--store", tmp_path).output
     assert Store(tmp_path).current("diving") == Store(SHIPPED).current("diving")

@@ -10,8 +10,9 @@ from model_store.clip import cut, load_clip
 from model_store.spec import DIVING
 from tests.clips import clip_of, lossless, moving_square, numbered
 from training.augment import Augmentation
-from training.batches import NO_VARIATION, Batches, Variation
+from training.batches import NO_VARIATION, Batches, Variation, evenly, full
 from training.cache import open_cache
+from training.pairs import shuffled
 
 ALL_ON = Variation(
     shift=True, blanking=0.6, augmentation=Augmentation(flip=0.5, colour=0.2, zoom=0.1)
@@ -44,7 +45,7 @@ def cache(sources, spec, tmp_path_factory):
 
 
 def test_training_without_augmentation_sees_what_the_service_sees(sources, spec, cache):
-    [batch] = Batches(cache=cache, spec=spec, clips=np.arange(4), size=8, variation=NO_VARIATION)
+    [batch] = Batches(cache=cache, spec=spec, clips=np.arange(4), count=1, variation=NO_VARIATION)
     served = np.stack([load_clip(source, spec) for source in sources])
     np.testing.assert_array_equal(batch.fragments.numpy(), cut(served, spec))
     blank = cut(served, spec).reshape(4, spec.fragments, -1).max(axis=-1) == 0
@@ -55,13 +56,13 @@ def test_training_without_augmentation_sees_what_the_service_sees(sources, spec,
 
 def test_the_start_shift_moves_the_cut(sources, spec, cache):
     variation = Variation(shift=True, blanking=0.0, augmentation=Augmentation())
-    batches = Batches(cache=cache, spec=spec, clips=np.array([1]), size=1, variation=variation)
+    batches = Batches(cache=cache, spec=spec, clips=np.array([1]), count=1, variation=variation)
     starts = set()
     for epoch in range(60):
         start = variation.draw(spec, 0, (epoch, 0), 1).start
         starts.add(start)
         batch = Batches(
-            **{f: getattr(batches, f) for f in ("cache", "spec", "clips", "size")},
+            **{f: getattr(batches, f) for f in ("cache", "spec", "clips", "count")},
             variation=variation,
             epoch=epoch,
         ).batch(0)
@@ -77,7 +78,7 @@ def test_an_epoch_takes_every_clip_once_in_another_order(spec, cache):
             [
                 batch.clips
                 for batch in Batches(
-                    cache=cache, spec=spec, clips=clips, size=2, epoch=epoch, seed=5
+                    cache=cache, spec=spec, clips=clips, count=2, epoch=epoch, seed=5
                 )
             ]
         )
@@ -89,7 +90,7 @@ def test_an_epoch_takes_every_clip_once_in_another_order(spec, cache):
 
 def test_an_epoch_entered_in_the_middle_is_the_same_epoch(spec, cache):
     epoch = Batches(
-        cache=cache, spec=spec, clips=np.arange(4), size=1, variation=ALL_ON, epoch=2, seed=1
+        cache=cache, spec=spec, clips=np.arange(4), count=4, variation=ALL_ON, epoch=2, seed=1
     )
     whole, rest = list(epoch), list(epoch.begin_at(2))
     assert len(whole) == 4
@@ -113,7 +114,27 @@ def test_every_number_of_fragments_gets_hidden(spec):
 def test_hidden_fragments_are_not_shown(spec, cache):
     variation = Variation(shift=False, blanking=1.0, augmentation=Augmentation())
     for batch in Batches(
-        cache=cache, spec=spec, clips=np.arange(4), size=4, variation=variation, epoch=0
+        cache=cache, spec=spec, clips=np.arange(4), count=1, variation=variation, epoch=0
     ):
         for draw, shown in zip(batch.draws, batch.shown, strict=True):
             assert not shown[list(draw.hidden)].any()
+
+
+@pytest.mark.parametrize(("clips", "size"), [(108, 64), (40, 8), (9, 4), (17, 16)])
+def test_no_clip_of_an_epoch_is_left_out_and_no_batch_is_a_remainder(clips, size):
+    batches = evenly(np.arange(clips), full(clips, size))
+    assert np.concatenate(batches).tolist() == list(range(clips))
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_pairs_are_not_parted():
+    leader = np.array([0, 0, 2, 2, 4, 4, 6, 7, 8])  # three pairs, three clips of their own
+    order = shuffled(np.random.default_rng(0), np.arange(9), leader)
+    for count in (2, 3, 4):
+        batches = evenly(order, count, leader)
+        assert sorted(np.concatenate(batches)) == list(range(9))
+        for clips in batches:
+            for clip in clips:
+                assert leader[clip] in clips

@@ -92,9 +92,10 @@ def test_what_another_version_decoded_is_not_used(
     assert len(decoded) == 5
 
 
-def test_every_field_of_the_spec_is_in_the_key_but_those_that_change_nothing(spec):
+def test_every_field_of_the_spec_is_in_the_key_but_those_that_change_nothing(spec, tmp_path):
     """Field by field, against what is decoded: a new one has to be put on one side."""
-    source = clip_of(moving_square(44, 48, 64))
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(clip_of(moving_square(44, 48, 64)))
     others = {
         "action": "other", "frames": 33, "fragments": 1, "fragment_length": 8, "fps": Fraction(25),
         "score_range": (0.0, 1.0), "difficulty_rule": "multiply", "stages": ("one",),

@@ -44,7 +44,7 @@ def folder(scorer, tmp_path_factory):
 def calibrated(scorer, folder):
     confidence = calibrate(scorer, read_annotations(folder), [])
     store = Store(scorer.checkpoint.path.parent.parent)
-    return publish_calibrated(store, scorer.checkpoint, confidence, clips=CLIPS)
+    return publish_calibrated(store, scorer.checkpoint, confidence, read_annotations(folder))
 
 
 def test_the_network_stays_as_it_was(scorer, calibrated):

@@ -1,6 +1,7 @@
 """`python -m training`: one message and exit code 2 for what cannot be done, never a traceback."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,9 +72,9 @@ def test_a_clip_that_is_no_video(tmp_path):
     rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
-        (data / f"{i}.mp4").write_bytes(b"not a video %d" % i)
+        (data / f"{i}.mp4").write_bytes(f"not a video {i}".encode())
     output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
-    assert "0.mp4: not a video" in output
+    assert re.search(r"[0-3]\.mp4: not a video", output)
 
 
 def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
@@ -100,7 +101,7 @@ def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
     ]  # fmt: skip
     result = call(*words)
     assert result.exit_code == 0, result.output
-    assert "best validation: Spearman" in result.output
+    assert "validation: Spearman" in result.output
     assert json.loads((run / "run.json").read_text())["clip"]["crop"] == [32, 32]
 
     result = call("publish", "--run", run, "--name", "bright", "--store", store)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.training.bright import TINY, Quiet, material_of
-from training.batches import Batches, Variation, make_batch
+from training.batches import Batches, Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
 from training.forward import Device
@@ -162,7 +162,8 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normali
     folder.open(halves.to_json())
     start(TOGETHER, tmp_path, 2, folder.path)
     expected, found = log_of(whole), log_of(folder)
-    assert len(found) == len(expected) == 2 + 2 * 6
+    steps = full(len(material_of(run).training), 8)
+    assert len(found) == len(expected) == (1 + 2) * steps
     for one, two in zip(expected, found, strict=True):
         assert {n: two[n] for n in TERMS} == pytest.approx({n: one[n] for n in TERMS}, rel=1e-4)
     assert any(row["ranking"] > 0 for row in found)
@@ -213,7 +214,7 @@ def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(run, t
     for one, two in zip(whole, split, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
     # The ranking loss sums over pairs: two halves of a batch of 8 have 12 of its 28.
-    assert 0 < sum(row["ranking"] for row in split[2:]) < sum(row["ranking"] for row in whole[2:])
+    assert 0 < sum(row["ranking"] for row in split[6:]) < sum(row["ranking"] for row in whole[6:])
 
 
 def test_activations_computed_again_change_nothing(run, tmp_path):
@@ -235,13 +236,13 @@ def test_half_precision_is_asked_for_or_not(run, tmp_path):
 def test_processes_divide_every_batch_between_them(run):
     material = material_of(run)
 
-    def batches(size: int, processes: Processes) -> Batches:
+    def batches(processes: Processes) -> Batches:
         return Batches(
-            cache=material.cache, spec=material.spec, clips=material.training, size=size,
+            cache=material.cache, spec=material.spec, clips=material.training, count=7,
             epoch=3, processes=processes,
         )  # fmt: skip
 
-    whole, halves = batches(6, ALONE), [batches(3, Processes(rank, 2)) for rank in range(2)]
+    whole, halves = batches(ALONE), [batches(Processes(rank, 2)) for rank in range(2)]
     assert len(whole) == len(halves[0]) == len(halves[1])
     for number in range(len(whole)):
         parts = [half.batch(number).clips.tolist() for half in halves]
@@ -249,8 +250,9 @@ def test_processes_divide_every_batch_between_them(run):
 
 
 def test_too_few_clips_for_a_step_are_told(run, tmp_path):
-    with pytest.raises(RunError, match="48 training clips, need 64"):
-        trained(dataclasses.replace(run, accumulate=8), tmp_path / "run")
+    clips = len(material_of(run).training)
+    with pytest.raises(RunError, match=f"{clips} training clips, need 60"):
+        trained(dataclasses.replace(run, accumulate=30), tmp_path / "run")
 
 
 def test_alone_there_is_nothing_to_join(monkeypatch):

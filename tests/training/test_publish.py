@@ -53,21 +53,22 @@ def published(folder, tmp_path_factory):
     return publish(folder, store, "bright")
 
 
-def test_the_card_tells_how_it_was_made(published, run, folder, bright):
+def test_the_card_tells_how_it_was_made(published, run, folder):
     card = published.card
     assert (card.name, card.version) == ("bright", 1)
     assert (card.spec, card.network) == (run.clip, run.network)
     assert card.data.trained_on == "judged"
-    scores = [clip.score for clip in read_annotations(bright, "train")]
     material = material_of(run)
-    kept = [scores[i] for i in material.training]
+    kept = [material.clips[i].score for i in material.training]
     assert card.data.judged_mean == pytest.approx(np.mean(kept))
     assert card.data.judged_deviation == pytest.approx(np.std(kept), rel=1e-5)
-    assert card.splits == {"train": 48, "validation": 12}
+    assert card.splits == {"train": len(kept), "validation": 60 - len(kept)}
+    assert card.clips == material.seen
+    assert [len(card.clips.training), len(card.clips.validation)] == [len(kept), 60 - len(kept)]
     assert card.stage_of_fragment == ["start", "support"]  # 8 of 16 frames each; then 8, 6 and 2
     assert RunSpec.from_json(card.training.options) == run
     assert card.training.hours > 0
-    assert card.metrics["validation"] == folder.load_best()[1]
+    assert card.metrics["validation"] == folder.load_weights()[1]
     assert {"torch", "av", "ffmpeg", "python"} <= card.versions.keys()
     readme = (published.path / "README.md").read_text()
     assert "judged" in readme
@@ -75,7 +76,7 @@ def test_the_card_tells_how_it_was_made(published, run, folder, bright):
 
 
 def test_published_weights_are_the_best_ones_within_half_precision(published, folder):
-    weights, _ = folder.load_best()
+    weights, _ = folder.load_weights()
     matrices = {name for name, p in published.network.named_parameters() if p.ndim >= 2}
     for name, tensor in published.network.state_dict().items():
         expected = weights[name]

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING
 from tests.training.test_command_line import call, told
 from training.errors import RunError
-from training.extractor_file import read_extractor, spec_for, write_extractor
+from training.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
 from training.published_c3d import OURS, SCHEMES, extractor_weights, import_c3d
 from training.trainer import load_extractor
 
@@ -156,8 +157,17 @@ def test_a_file_that_is_no_extractor(tmp_path):
 def test_the_same_extractor_gives_the_same_bytes(tmp_path):
     files = [tmp_path / f"{n}.safetensors" for n in range(20)]
     for file in files:
-        write_extractor(file, {"conv1a.bias": torch.ones(3)}, DIVING, source="a", scheme="b")
+        write_extractor(
+            file,
+            {"conv1a.bias": torch.ones(3)},
+            DIVING,
+            clips=ClipsCard.of(training=["0" * 64]),
+            source="a",
+            scheme="b",
+        )
     assert len({file.read_bytes() for file in files}) == 1
     assert spec_for(files[0], DIVING) == DIVING
+    assert extractor_clips(files[0]) == ClipsCard.of(training=["0" * 64])
     save_file({"conv1a.bias": torch.ones(3)}, files[1])  # one that says nothing of its pixels
     assert spec_for(files[1], DIVING) == DIVING
+    assert extractor_clips(files[1]).unlisted == {str(files[1]): "judged"}

@@ -24,7 +24,7 @@ def call(*words: object):
 def words_for(bright, cache, *more: object) -> list[str]:
     words = [
         "train", "--action", "vault", "--data", bright, "--cache", cache, "--resize", "32x32",
-        "--batch", 16, "--fragments", "last", *more,
+        "--batch", 16, "--fragments", "last", "--pad", "start", *more,
     ]  # fmt: skip
     return [str(word) for word in words]
 
@@ -75,7 +75,7 @@ def test_loss_terms_alone_and_combined(bright, cache, tmp_path, words, alpha, re
         (["--folds", "3", "--fold", "3"], "fold is 3 of 3"),
         (["--fold", "1"], "fold is 1 of None"),
         (["--checkpointing"], "counted twice"),
-        (["--accumulate", "9"], "need 144"),
+        (["--accumulate", "30"], "need 60"),
     ],
 )
 def test_what_does_not_go_together(bright, cache, tmp_path, words, message):
@@ -88,12 +88,12 @@ def test_folds_are_runs_whose_validations_make_up_the_training_split(bright, cac
     out = tmp_path / "folds"
     result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, "--folds", 3))
     assert result.exit_code == 0, result.output
-    assert "3 folds: Spearman" in result.output
+    assert "3 folds, every clip by a run that had not seen it: Spearman" in result.output
     options = [json.loads((out / f"fold-{k}" / "run.json").read_text()) for k in range(3)]
     assert [(o["fold"], o["folds"]) for o in options] == [(0, 3), (1, 3), (2, 3)]
     table = rows(out / "results.csv")
     assert [line["run"] for line in table] == ["fold-0", "fold-1", "fold-2"]
-    found = [RunFolder(out / f"fold-{k}").load_best()[1]["spearman"] for k in range(3)]
+    found = [RunFolder(out / f"fold-{k}").load_weights()[1]["spearman"] for k in range(3)]
     assert [float(line["spearman"]) for line in table] == pytest.approx(found)
 
 
@@ -135,4 +135,6 @@ def test_the_command_killed_in_the_middle_ends_as_if_it_had_not_been(bright, cac
     assert process.wait(600) == 0
     process.communicate()
     assert log.read_bytes() == (whole / "log.csv").read_bytes()
-    assert (killed / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
+    assert (killed / "weights.safetensors").read_bytes() == (
+        whole / "weights.safetensors"
+    ).read_bytes()

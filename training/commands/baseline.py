@@ -60,31 +60,37 @@ def baseline(
     --json runs/diving-c3d-svr.json
     """
     with told():
+        from model_store.card import ClipsCard
         from model_store.store import Store
         from training.baselines.fragments import Extraction
         from training.baselines.methods import figures, predict
         from training.commands.evaluate import print_figures
         from training.datasets.annotations import of_split
+        from training.datasets.hashes import clip_hashes
         from training.display import bar
         from training.errors import RunError
-        from training.extractor_file import spec_for
+        from training.extractor_file import extractor_clips, spec_for
         from training.judged_clips import open_clips
         from training.runspec import PRESETS, preset_clip
+        from training.seen import seen_among
 
-        extraction = None
+        extraction, known = None, ClipsCard.of()
         clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
         if checkpoint is not None:
             loaded = Store(store).load(checkpoint)
-            clip = loaded.spec
+            clip, known = loaded.spec, loaded.card.clips
             extraction = Extraction.of_network(loaded.network)
         elif extractor is not None:
+            known = extractor_clips(extractor)
             extraction = Extraction.of_file(
                 extractor, PRESETS[preset]["network"], spec_for(extractor, clip)
             )
         clips = open_clips(kind, data, clip)
         train, test = of_split(clips, "train", data[0]), of_split(clips, "test", data[0])
+        seen = seen_among(method, known.trained_on(clip_hashes(train)), test)
+        seen.warn()
         with bar("steps") as shown:
             predicted = predict(
                 method, train, test, extraction=extraction, poses=poses, seed=seed, bar=shown
@@ -95,6 +101,7 @@ def baseline(
             "kind": kind.value,
             "features": checkpoint or (None if extractor is None else str(extractor)),
             "seed": seed,
+            "seen": seen.counts,
             **figures(train, test, predicted),
         }
         print_figures(method, measured)

@@ -27,6 +27,9 @@ def calibrate(
     ] = None,
     coverage: Annotated[float, typer.Option(help="Share of scores inside the interval.")] = 0.9,
     seed: Annotated[int, typer.Option(min=0, help="Of the split of the clips.")] = 0,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Even on clips that it was trained on.")
+    ] = False,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
     store: Annotated[
         Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
@@ -45,9 +48,10 @@ def calibrate(
         from training.calibrate import calibrate as fit
         from training.calibrate import publish_calibrated
         from training.datasets.leaks import check_apart
-        from training.display import bar
+        from training.display import bar, warn
         from training.errors import RunError
         from training.judged_clips import open_clips
+        from training.seen import seen_by
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
@@ -55,6 +59,9 @@ def calibrate(
         clips = open_clips(kind, data, original.spec, split)
         known = open_clips(kind, familiar or [], original.spec, "train")
         check_apart(known, clips, "familiar ones, and there to calibrate on")
+        seen = seen_by(original, clips)
+        for note in seen.notes if allow_seen else seen.unknown:
+            warn(note)
         with bar("clips") as shown:
             confidence = fit(
                 Scorer(original, engine.value),
@@ -62,7 +69,8 @@ def calibrate(
                 known,
                 seed=seed,
                 coverage=coverage,
+                allow_seen=allow_seen,
                 progress=lambda done, total: shown.update(done, total, phase="scoring"),
             )
-        published = publish_calibrated(Store(store), original, confidence, clips=len(clips))
+        published = publish_calibrated(Store(store), original, confidence, clips)
         typer.echo(f"published {published.name}@{published.version}: {published.path}")

@@ -76,10 +76,12 @@ def evaluate(
         from training.errors import RunError
         from training.evaluate import Evaluation, measures, score_clips
         from training.judged_clips import open_clips
+        from training.seen import seen_by, seen_files
         from training.truth import (
             confidence_figures,
             difficulty_figures,
             flagged_share,
+            foreign_files,
             fragment_figures,
             order_figures,
             pair_figures,
@@ -90,6 +92,11 @@ def evaluate(
         if (data is None) == (simulate is None):
             raise RunError("give either --data FOLDER or --simulate N")
         scorer = Scorer(Store(store).load(checkpoint), engine.value)
+
+        def noticed(clips: list[JudgedClip]) -> dict[str, int]:
+            seen = seen_by(scorer.checkpoint, clips)
+            seen.warn()
+            return seen.counts
 
         def scored(clips: list[JudgedClip], phase: str) -> Evaluation:
             with bar("clips") as shown:
@@ -106,16 +113,20 @@ def evaluate(
                 action, here = scorer.spec.action, Path(temporary)
                 clips = read_annotations(_simulated(action, simulate, seed, here / "clips"))
                 source = {"simulated": simulate, "seed": seed}
+            source["seen"] = noticed(clips)
             evaluation = scored(clips, "scoring")
             if simulate is not None and simulate >= FEWEST_FOR_PAIRS and scorer.spec.stages:
                 folder = _simulated(
                     action, simulate // 5, seed, here / "pairs", first=simulate, pairs=True
                 )
-                pairs = pair_figures(scored(read_annotations(folder), "scoring pairs"))
+                paired = read_annotations(folder)
+                noticed(paired)
+                pairs = pair_figures(scored(paired, "scoring pairs"))
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
         figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
         figures |= fragment_figures(evaluation) | order_figures(evaluation)
         if foreign is not None:
+            seen_files(scorer.checkpoint, foreign_files(foreign)).warn()
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
         figures |= source
         print_figures(figures["checkpoint"], figures)

@@ -45,6 +45,10 @@ PresetOption = Annotated[
 OutOption = Annotated[
     Path, typer.Option("--out", help="The run's folder; the same command again goes on with it.")
 ]
+RestartOption = Annotated[
+    bool,
+    typer.Option("--restart", help="Remove the run that OUT holds, and nothing else, and begin."),
+]
 CacheOption = Annotated[
     Path | None, CLIPS("--cache", help="Decoded clips; else .cache in the first data set.")
 ]

@@ -1,5 +1,6 @@
 """`python -m training pretrain`"""
 
+from functools import partial
 from typing import Any
 
 import typer
@@ -16,6 +17,7 @@ from training.commands.options import (
     PadOption,
     PresetOption,
     ResizeOption,
+    RestartOption,
     SaveEvery,
     clip_spec,
 )
@@ -36,6 +38,7 @@ def pretrain(
     crop: CropOption = None,
     pad: PadOption = None,
     cache: CacheOption = None,
+    restart: RestartOption = False,
     save_every: SaveEvery = 60.0,
     **options: Any,
 ) -> None:
@@ -54,6 +57,7 @@ def pretrain(
         from training.class_lesson import ClassLesson, class_clip
         from training.display import bar
         from training.forward import Device
+        from training.kept_clips import keep
         from training.lessons import Lesson, TrackLesson
         from training.material import open_material
         from training.memory import keep_freed_memory
@@ -73,7 +77,7 @@ def pretrain(
             **options,
         )
         folder = RunFolder(out)
-        folder.open(spec.to_json())
+        folder.open(spec.to_json(), restart=restart)
         with bar("clips") as shown:
 
             def progress(done: int, total: int) -> None:
@@ -84,7 +88,7 @@ def pretrain(
                     data[0],
                     spec.clip,
                     validation=spec.validation,
-                    seed=spec.seed,
+                    keep=partial(keep, folder),
                     cache=cache,
                     progress=progress,
                 )
@@ -94,7 +98,7 @@ def pretrain(
                     spec.clip,
                     kind=spec.kind,
                     validation=spec.validation,
-                    seed=spec.seed,
+                    keep=partial(keep, folder),
                     cache=cache,
                     progress=progress,
                 )

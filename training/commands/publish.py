@@ -38,6 +38,7 @@ def publish(
     """
     with told():
         from model_store.store import Store
+        from training.display import warn
         from training.errors import RunError
         from training.publish import promote
         from training.publish import publish as put
@@ -49,6 +50,8 @@ def publish(
                 figures = json.loads(metrics.read_text())
             except (OSError, ValueError) as error:
                 raise RunError(f"{metrics} is not readable JSON: {error}") from error
+            if seen := {role: n for role, n in figures.get("seen", {}).items() if n}:
+                warn(f"{metrics} was measured on clips that had been seen: {seen}")
         if source is not None:
             checkpoint = promote(Store(store), Store(source).load(name), figures)
         elif run is not None:

@@ -52,5 +52,7 @@ def report(
                         lambda done, total, title=title: shown.update(done, total, phase=title),  # type: ignore[misc]
                     )
                 )
+        for each in measured:
+            each.seen.warn()
         written = write_report(gather(measured, baselines), out, note=note)
         typer.echo(f"report: {written}")

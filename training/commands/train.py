@@ -20,6 +20,7 @@ from training.commands.options import (
     PadOption,
     PresetOption,
     ResizeOption,
+    RestartOption,
     SaveEvery,
     StartOption,
     clip_spec,
@@ -32,6 +33,8 @@ from training.datasets.kinds import Kind
 from training.errors import RunError
 from training.option_groups import LOOKS, LOSS, NETWORK, START
 from training.runspec import PRESETS, SET_BY_PRESETS, RunSpec, preset_clip
+
+FROM_BASE: dict[str, Any] = {"readout": True, "epochs": 0}  # more only where it is asked for
 
 
 @options_of(RunSpec, preset=SET_BY_PRESETS)
@@ -76,21 +79,29 @@ def train(
     pad: PadOption = None,
     start: StartOption = None,
     cache: CacheOption = None,
+    restart: RestartOption = False,
     save_every: SaveEvery = 60.0,
     **options: Any,
 ) -> None:
     """Train a network on judged clips.
 
-    Only the training split is opened; a part of it, by seed, chooses the best weights. A run
-    that was killed goes on with the same command, and ends as if it had not been.
+    Only the training split is opened; a part of it, by each clip's group or bytes, measures the
+    result. A run that was killed goes on with the same command, and ends as if it had not been;
+    with other clips or scores it is refused.
 
-    With --base the run begins with a checkpoint's weights and takes its clips and network; of
-    the preset remain the rates and the like.
+    With --base the run begins with a checkpoint's weights and takes its clips and network. It is
+    brought to the scale of your scores, and a line is fitted to its features; training goes on
+    from there if --head-epochs or --epochs are given.
+
+    With --folds every clip is predicted by a run that has not seen it, and the run on all clips
+    gets its intervals from that: no further clips are needed to calibrate.
 
     On several GPUs or machines start it by torchrun: `torchrun --nproc-per-node 4 -m training
     train …`. All processes must see the data, the cache and OUT.
 
-    Example: python -m training train --data data/diving --out runs/diving --extractor
+    Examples: python -m training train --data data/our-dives --out runs/ours --base diving --folds 5
+
+    python -m training train --data data/diving --out runs/diving --extractor
     runs/diving-extractor/extractor.safetensors --head-epochs 30 --epochs 10
     """
     with told():
@@ -114,12 +125,12 @@ def train(
         shape = given({"dropout": dropout, "width": width, "target": target})
         if fragments is not None:
             shape["fragments_used"] = fragments_used(fragments, clip)
-        chosen = PRESETS[preset] | looks(augment) | given(options)
+        begun = {} if based is None or options["new_head"] else FROM_BASE
+        chosen = PRESETS[preset] | begun | looks(augment) | given(options)
         chosen |= loss_terms(PRESETS[preset]["alpha"], loss, options["alpha"])
+        if chosen["readout"]:
+            shape["readout"] = True
         chosen["network"] = dataclasses.replace(network, **shape)
-        every_fold = options["folds"] is not None and options["fold"] is None
-        if every_fold:
-            chosen["fold"] = 0
         with joined() as processes:
             run = RunSpec(
                 data=tuple(map(str, data)),
@@ -130,11 +141,7 @@ def train(
                 processes=processes.count,
                 **chosen,
             )
-            session = Session(based, cache, save_every, processes)
-            if every_fold:
-                each = (dataclasses.replace(run, fold=k) for k in range(options["folds"]))
-                best = [session.train(part, out / f"fold-{part.fold}") for part in each]
-            else:
-                best = [session.train(run, out)]
+            session = Session(based, cache, save_every, processes, restart)
+            figures = (session.cross_validate if run.uses_all else session.train)(run, out)
             if processes.leads:
-                typer.echo(summary(best))
+                typer.echo(summary(figures))

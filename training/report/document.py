@@ -121,6 +121,7 @@ def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
                     "loss": loss,
                     "fragments": list(fragments),
                     "runs": [run.path.name for run in cell.runs],
+                    "seen": [run.seen.counts for run in cell.runs],
                     "spearman": dataclasses.asdict(cell.spearman),
                     "mean_distance": dataclasses.asdict(cell.mean_distance),
                 }

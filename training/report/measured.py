@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.card import ClipsCard
 from model_store.clip import prepare
 from model_store.engines import EngineName
 from model_store.scorer import Scorer
@@ -32,6 +33,7 @@ from training.material import CACHE
 from training.publish import publish
 from training.run_folder import RunFolder, replace_file
 from training.runspec import RunSpec
+from training.seen import Seen, seen_among
 from training.summary import RunSummary, recall
 
 PREDICTIONS = "test.json"
@@ -52,6 +54,8 @@ class MeasuredRun:
     """The test split."""
     predicted: Floats
     """(N,) points"""
+    seen: Seen
+    """Of the test clips those that the run has seen."""
     alone: Floats
     """(N, K) points: the score when one fragment is shown and the others are blank."""
 
@@ -63,7 +67,7 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
     """
     folder = RunFolder(path)
     options, summary = RunSpec.from_json(folder.options()), recall(folder)
-    _, best = folder.load_best()
+    _, best = folder.load_weights()
     every = open_clips(options.kind, options.data, options.clip)
     clips = [clip for clip in every if clip.split == "test"]
     if len(clips) < FEWEST:
@@ -79,6 +83,7 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
         summary=summary,
         best=best,
         clips=clips,
+        seen=seen_among(path.name, ClipsCard.model_validate(summary.clips), clips),
         predicted=np.array(kept["predicted"]),
         alone=np.array(kept["alone"]),
     )
@@ -86,7 +91,7 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
 
 def predictions_key(folder: RunFolder, options: RunSpec, clips: Sequence[JudgedClip]) -> str:
     """Changes with the weights, the options, and the test clips and their difficulty."""
-    digest = hashlib.sha256((folder.path / "best.safetensors").read_bytes())
+    digest = hashlib.sha256((folder.path / "weights.safetensors").read_bytes())
     digest.update(json.dumps(options.to_json(), sort_keys=True).encode())
     digest.update(cache_key([clip.source for clip in clips], options.clip).encode())
     digest.update(repr([clip.difficulty for clip in clips]).encode())

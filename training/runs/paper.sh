@@ -15,7 +15,8 @@
 #   DIVING_KIND, VAULT_KIND   their layout, as --kind has it; else annotations
 #   CLIPS           how many to simulate of each, 30 % of them for testing
 #   PRESET          compact: small, for a CPU, heads on frozen extractors; TRAIN="--epochs 8" goes on
-#                   end to end. paper: [Li18] §4.2 to the letter, for a GPU
+#                   end to end. paper: the paper's network and size, for a GPU. paper-literal: [Li18] §4.2
+#                   to the letter, which ends in an error that it cannot learn
 #   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
 #                   the extractors of the shipped checkpoints, paper from random weights
 #   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
@@ -34,8 +35,8 @@ case $PRESET in
     compact)
         options=(--head-epochs 40 --head-variants 1 --head-rate 2e-3 --epochs 0 --batch 16)
         options+=(--frozen-norm --no-augment --validation 0.2) ;;
-    paper) options=() ;;
-    *) echo "PRESET is $PRESET, need compact or paper" >&2; exit 2 ;;
+    paper | paper-literal) options=() ;;
+    *) echo "PRESET is $PRESET, need compact, paper or paper-literal" >&2; exit 2 ;;
 esac
 read -ra further <<< "${TRAIN:-}"
 declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
@@ -54,7 +55,7 @@ train() {  # action, fragments, loss
     if [[ -n $EXTRACTOR ]]; then
         words+=(--extractor "$EXTRACTOR")
     elif [[ $PRESET == compact ]]; then
-        words+=(--base "$1@1" --new-head)
+        words+=(--base "$1" --new-head)
     fi
     [[ $2 == all ]] || words+=(--blanking 0)
     python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
@@ -66,7 +67,7 @@ baselines=()
 baseline() {  # action, method
     local json="$RUNS/$1-$2.json" words=(--preset "$PRESET")
     if [[ $2 == c3d-* ]]; then
-        [[ -n $EXTRACTOR ]] && words+=(--extractor "$EXTRACTOR") || words+=(--checkpoint "$1@1")
+        [[ -n $EXTRACTOR ]] && words+=(--extractor "$EXTRACTOR") || words+=(--checkpoint "$1")
     elif [[ -n $POSES ]]; then
         words+=(--poses "$POSES/$1")
     elif [[ ${kind[$1]} != annotations ]]; then

@@ -79,7 +79,7 @@ class Plan(Performance):
         routine = self.routine
         return {
             "routine": routine.code,
-            "group": routine.group,
+            "family": routine.group,
             "position": routine.position,
             "somersaults": routine.somersaults,
             "twists": routine.twists,

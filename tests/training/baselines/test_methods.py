@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
 
+from model_store.card import ClipsCard
 from model_store.clip import cut, load_clip
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
@@ -30,7 +31,7 @@ def extractor(tmp_path_factory):
     torch.manual_seed(0)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=(0,)), SPEC)
     file = tmp_path_factory.mktemp("extractor") / "extractor.safetensors"
-    write_extractor(file, network.extractors[0].state_dict(), SPEC)
+    write_extractor(file, network.extractors[0].state_dict(), SPEC, clips=ClipsCard.of())
     return file
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_store.card import ClipsCard
 from tests.training.bright import SPEC, TINY
 from training.datasets.annotations import read_annotations
 from training.errors import RunError
@@ -16,6 +17,7 @@ from training.report.measured import MeasuredRun
 from training.report.results import gather
 from training.report.tables import losses_table, methods_table
 from training.runspec import RunSpec
+from training.seen import seen_among
 from training.summary import RunSummary
 
 LOSSES = {
@@ -46,10 +48,11 @@ def measured(bright):
             summary=RunSummary(
                 trained_on="simulated", description="", judged_mean=12.0, judged_deviation=1.0,
                 splits={"train": 48, "validation": 12}, stage_of_fragment=["start", "landing"],
-                golden="", machine="", versions={},
+                clips=ClipsCard.of().model_dump(), golden="", machine="", versions={},
             ),
             best={"spearman": 0.5},
             clips=clips,
+            seen=seen_among(name, ClipsCard.of(), clips),
             predicted=judged + off * (np.arange(len(judged)) % 2),
             alone=np.stack([judged, -judged], axis=1),
         )  # fmt: skip

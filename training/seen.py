@@ -1,0 +1,102 @@
+"""
+Which of the clips that are to measure or to calibrate a checkpoint it has seen before.
+
+The rule: bytes decide, as everywhere; the same file under another name or in another folder is the
+same clip. Nothing measures or calibrates without looking here and saying what was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.card import HASH_DIGITS, ClipsCard
+from model_store.checkpoint import Checkpoint
+from training.datasets.annotations import JudgedClip
+from training.datasets.hashes import clip_hashes, source_hash
+from training.display import warn
+
+NAMED = 3  # clips in a warning
+SO = {
+    "training": "trained it: figures on them are too good",
+    "validation": "chose its weights: figures on them are too good",
+    "calibration": "calibrated it: the coverage measured on them says nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of some clips those that have had a role in making something, by role."""
+
+    name: str
+    """Of what was made: a checkpoint, a run, a method."""
+    of: int
+    """Clips that were looked at."""
+    roles: dict[str, list[str]]
+    """Names of clips; every role of `SO` is there."""
+    unlisted: tuple[str, ...]
+    """What else it was made of that may have had some of them, of which no hashes are kept."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {role: len(names) for role, names in self.roles.items()}
+
+    @property
+    def unknown(self) -> list[str]:
+        """What must be said where not all is known: a line, or none."""
+        if not self.unlisted:
+            return []
+        return [
+            f"{self.name} was trained on {', '.join(self.unlisted)} too, of which no hashes are"
+            " kept: whether these clips are among them is not known"
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """All that must be said, a line each."""
+        found = [
+            f"{len(names)} of {self.of} clips are known to {self.name} and {SO[role]}"
+            f" ({some(names)})"
+            for role, names in self.roles.items()
+            if names
+        ]
+        return found + self.unknown
+
+    def warn(self) -> None:
+        for note in self.notes:
+            warn(note)
+
+
+def seen_by(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> Seen:
+    """Raises DataError for a clip that cannot be read."""
+    return seen_among(f"{checkpoint.name}@{checkpoint.version}", checkpoint.card.clips, clips)
+
+
+def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> Seen:
+    """Raises DataError for a clip that cannot be read."""
+    # The simulator's clips have tracks: a judged one is none of those that it made.
+    simulated = any(clip.tracks is not None for clip in clips)
+    unlisted = tuple(
+        source for source, kind in known.unlisted.items() if simulated or kind == "judged"
+    )
+    hashes = clip_hashes(clips)
+    return Seen(name, len(clips), _by_role(known, [str(c.path) for c in clips], hashes), unlisted)
+
+
+def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> Seen:
+    """Of files that need not be videos, as foreign ones; an empty one has not been seen."""
+    paths = [path for path in paths if path.stat().st_size]
+    roles = _by_role(checkpoint.card.clips, [*map(str, paths)], [*map(source_hash, paths)])
+    return Seen(f"{checkpoint.name}@{checkpoint.version}", len(paths), roles, ())
+
+
+def _by_role(known: ClipsCard, names: Sequence[str], hashes: Sequence[str]) -> dict[str, list[str]]:
+    roles = {role: set(getattr(known, role)) for role in SO}
+    return {
+        role: [n for n, digest in zip(names, hashes, strict=True) if digest[:HASH_DIGITS] in digits]
+        for role, digits in roles.items()
+    }
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

@@ -1,0 +1,151 @@
+"""
+On which side of the validation split a clip is.
+
+The rule: that depends on the clip alone, on its group or else on its bytes, and on what the weights
+that a run starts from have seen. More clips, another order, other names, folders or seeds move
+none across. What stays whatever is added can depend on nothing else, so shares and folds are as
+asked for on average only: a fifth of 40 clips is 8, give or take 2.5.
+
+Clips that must be on one side make a unit: those of one group, of the same bytes, of one
+counterfactual pair, and whoever is tied to them in turn.
+
+Shapes: N clips, U units.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from model_store.card import HASH_DIGITS, ClipsCard
+from training.errors import DataError
+
+Indices = NDArray[np.int64]
+
+FEWEST = 2  # clips on each side: one alone cannot be ranked
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the weights of a run start from: a checkpoint, or an extractor's file."""
+
+    name: str
+    clips: ClipsCard
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    training: Indices
+    validation: Indices
+    notes: tuple[str, ...]
+    """What a user must know of the clips that the origin has seen."""
+
+
+def units(
+    groups: Sequence[str | None], hashes: Sequence[str], leader: Indices | None = None
+) -> list[str]:
+    """(N,): the name of each clip's unit, which does not depend on clips outside the unit.
+
+    `leader` is as `pairs.leaders` gives it.
+    """
+    ties = [
+        {f"clip {digest}"} if group is None else {f"clip {digest}", f"a group {group}"}
+        for group, digest in zip(groups, hashes, strict=True)
+    ]
+    place = {tie: n for n, tie in enumerate(sorted(set().union(*ties)), len(ties))}
+    edges = [(clip, place[tie]) for clip, names in enumerate(ties) for tie in names]
+    if leader is not None:
+        edges += list(enumerate(leader.tolist()))
+    size = len(ties) + len(place)
+    graph = coo_array((np.ones(len(edges)), np.transpose(edges)), shape=(size, size))
+    of = connected_components(graph, directed=False)[1][: len(ties)]
+    # The first name of all: that of a group where there is one, so that a copy of one of its
+    # clips that comes without the group does not give the group another name.
+    first: dict[int, str] = {}
+    for unit, names in zip(of, ties, strict=True):
+        first[unit] = min(*names, first.get(unit, "clips"))
+    return [first[unit] for unit in of]
+
+
+def place_of(unit: str) -> float:
+    """0…1, evenly spread over units."""
+    return int(hashlib.sha256(unit.encode()).hexdigest()[:13], 16) / 16**13
+
+
+def divide(
+    unit_of: Sequence[str],
+    hashes: Sequence[str],
+    *,
+    share: float | None,
+    fold: tuple[int, int] | None = None,
+    origin: Origin | None = None,
+) -> Sides:
+    """Keep a share of (N,) clips for validation, or of `fold` (i, k) the i-th of k parts, or none.
+
+    A clip that trained the origin is never kept, one that chose its weights is, if there are no
+    folds. Raises DataError where a side has fewer than 2 clips.
+    """
+    names, of = np.unique(np.array(unit_of), return_inverse=True)  # (U,), (N,)
+    place = np.array([place_of(name) for name in names])
+    taught, chose = (_units_with(of, _among(hashes, role)) for role in _roles(origin))
+    if share is None:
+        every = np.arange(len(of))
+        return Sides(every, every[:0], _notes(hashes, every, origin))
+    if fold is None:
+        kept = ((place < share) | chose) & ~taught
+        for unit in np.argsort(place):  # of few clips a share may be none
+            if kept[of].sum() >= FEWEST:
+                break
+            kept[unit] = not taught[unit]
+    else:
+        kept = (np.floor(place * fold[1]) == fold[0]) & ~taught
+    training, validation = np.flatnonzero(~kept[of]), np.flatnonzero(kept[of])
+    if min(len(training), len(validation)) < FEWEST:
+        raise DataError(_too_few(len(of), len(validation), fold, int(taught[of].sum()), origin))
+    return Sides(training, validation, _notes(hashes, training, origin))
+
+
+def _roles(origin: Origin | None) -> tuple[Sequence[str], Sequence[str]]:
+    return ((), ()) if origin is None else (origin.clips.training, origin.clips.validation)
+
+
+def _among(hashes: Sequence[str], role: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,)"""
+    known = set(role)
+    return np.array([digest[:HASH_DIGITS] in known for digest in hashes], np.bool_)
+
+
+def _units_with(of: Indices, clips: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(U,): units that have one of the clips (N,)."""
+    return np.bincount(of, clips) > 0
+
+
+def _too_few(
+    clips: int, kept: int, fold: tuple[int, int] | None, taught: int, origin: Origin | None
+) -> str:
+    part = "" if fold is None else f" in fold {fold[0]} of {fold[1]}"
+    seen = f"; {taught} of them trained {origin.name} and cannot validate" if origin else ""
+    fewer = "" if fold is None else ", or fewer folds"
+    return (
+        f"{clips} training clips, {kept} of them for validation{part}: need at least {FEWEST}"
+        f" each{seen}. Clips of one group, pair or content stay together: need more of them{fewer}"
+    )
+
+
+def _notes(hashes: Sequence[str], training: Indices, origin: Origin | None) -> tuple[str, ...]:
+    if origin is None:
+        return ()
+    clips = origin.clips
+    taught = int(_among(hashes, clips.training).sum())
+    counts = {
+        f"{taught} of {len(hashes)} clips trained {origin.name}: they do not validate": taught,
+    }
+    chose = int(_among(hashes, clips.validation)[training].sum())
+    counts[f"{chose} clips chose the weights of {origin.name} and train now"] = chose
+    calibrated = int(_among(hashes, clips.calibration)[training].sum())
+    counts[f"{calibrated} clips calibrated {origin.name} and train now"] = calibrated
+    return tuple(note for note, number in counts.items() if number)
