@@ -129,7 +129,7 @@ class Trained:
 def trained_is_better(run: RunSpec, folds: Sequence[Figures]) -> bool:
     """Whether the folds' epochs were worth more than where they began."""
     if not run.epochs + run.head_epochs:
-        return True
+        return False
     mean = partial(quality, in_points=run.regression)
     before = np.mean([mean(each["starting_points"]["readout"]) for each in folds])
     return bool(np.mean([mean(each) for each in folds]) > before)

@@ -140,7 +140,8 @@ class Trainer:
     def features(self, bar: Bar) -> FrozenFeatures:
         """Of all clips by the extractors that the run begins with."""
         if self.frozen is None:
-            self.frozen = measure(self.trainee, self.run.head_variants, bar)
+            taught = self.run.readout or self.run.head_epochs
+            self.frozen = measure(self.trainee, self.run.head_variants if taught else 1, bar)
         return self.frozen
 
     def _new_phase(self, number: int, bar: Bar) -> Phase:
