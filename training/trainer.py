@@ -110,8 +110,8 @@ class Trainer:
         self.starting_points: dict[str, Figures] = {}
         """Validation figures of what was to be had without training, see `starting_point`."""
         self.frozen = frozen
-        self._mean = AveragedModel(network)
-        """Of the weights of the last steps of a phase."""
+        self._mean: AveragedModel | None = None
+        """Of the weights of the last steps of a phase, while there is one."""
         self._saved = time.monotonic()
 
     def train(self, bar: Bar) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Trainer:
             for number, epochs in ((1, self.run.head_epochs), (2, self.run.epochs)):
                 if number < self.position.phase:
                     continue
-                if self.position.epoch < epochs:
+                if epochs:
                     self._phase(self._new_phase(number, bar), state, record)
                 state = None
                 self.position = dataclasses.replace(
@@ -169,10 +169,10 @@ class Trainer:
 
     def _phase(self, phase: Phase, state: State | None, record: Record | NoRecord) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)
-        self._mean = AveragedModel(self.trainee.network, use_buffers=True)
+        self._mean = mean = AveragedModel(self.trainee.network, use_buffers=True)
         if state is not None and state["optimiser"] is not None:
             optimiser.load_state_dict(state["optimiser"])
-            self._mean.load_state_dict(state["mean"])
+            mean.load_state_dict(state["mean"])
         step = Step(self.trainee, phase, optimiser)
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
@@ -184,7 +184,8 @@ class Trainer:
                     record.epoch(self.position.step, title, figures, time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
-        self.trainee.network.load_state_dict(self._mean.module.state_dict())
+        self.trainee.network.load_state_dict(mean.module.state_dict())
+        self._mean = None
 
     def _epoch(self, phase: Phase, epoch: int, step: Step, record: Record | NoRecord) -> None:
         position, total = self.position, phase.epochs * phase.batches
@@ -196,7 +197,7 @@ class Trainer:
             got = time.monotonic()
             done = epoch * phase.batches + position.batch
             figures = step(parts, position.step, rate_factor(self.run, done, total))
-            if done >= averaged_from:
+            if self._mean is not None and done >= averaged_from:
                 self._mean.update_parameters(self.trainee.network)
             position.step += 1
             position.batch += 1
@@ -217,7 +218,7 @@ class Trainer:
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
         """With the mean weights in the network, once there are some."""
-        if not self._mean.n_averaged:
+        if self._mean is None or not self._mean.n_averaged:
             yield
             return
         network = self.trainee.network
@@ -285,7 +286,7 @@ class Trainer:
                 "network": self.trainee.network.state_dict(),
                 "auxiliary": None if auxiliary is None else auxiliary.state_dict(),
                 "optimiser": None if optimiser is None else optimiser.state_dict(),
-                "mean": None if optimiser is None else self._mean.state_dict(),
+                "mean": None if self._mean is None else self._mean.state_dict(),
                 "position": dataclasses.asdict(self.position),
                 "seconds": self.position.seconds,
                 "starting_points": self.starting_points,

@@ -230,6 +230,31 @@ def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, epochs):
     assert {**again, "hours": 0} == {**figures, "hours": 0}
 
 
+@pytest.mark.parametrize("phase", [1, 2])
+def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(run, tmp_path, phase):
+    run = dataclasses.replace(run, head_epochs=2, epochs=2, average=0.5)
+    whole, figures = train(run, tmp_path / "whole")
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(RunFolder):
+        def save_state(self, state):
+            super().save_state(state)
+            if (state["position"]["phase"], state["position"]["epoch"]) == (phase, 2):
+                raise Stopped
+
+    stopped = Stopping(tmp_path / "stopped")
+    stopped.open(run.to_json())
+    with pytest.raises(Stopped):
+        Trainer(run, material_of(run), stopped, save_every=1e9).train(Quiet())
+    folder, again = train(run, stopped.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    assert {**again, "hours": 0} == {**figures, "hours": 0}
+    for name, tensor in whole.load_state()["network"].items():
+        assert torch.equal(folder.load_state()["network"][name], tensor), name
+
+
 def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
     run = dataclasses.replace(run, epochs=2)
     whole, _ = train(run, tmp_path / "run")
