@@ -145,14 +145,14 @@ def log_of(folder: RunFolder) -> list[dict[str, float]]:
 
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize(
-    ("beta", "normalisation", "noise"), [(1e-4, "none", 1e-5), (0.0, "batch", 1e-4)]
+    ("beta", "normalisation", "noise"), [(1e-4, "none", 1e-5), (0.0, "batch", 5e-3)]
 )
 def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normalisation, noise):
     """Without the penalty the extractors have no gradient while the head is trained alone.
 
     With batch normalisation the head phase uses the statistics of the whole batch, and all after
-    it those that it left. Adam makes of a gradient that is rounding noise a step like any other,
-    of up to 1e-3; hence `noise`.
+    it those that it left. Adam makes of a gradient that is rounding noise, as that of a bias
+    before a normalisation is, a step like any other, of up to 1e-3; hence `noise`.
     """
     network = dataclasses.replace(run.network, normalisation=normalisation)
     run = dataclasses.replace(run, beta=beta, network=network, frozen_norm=True)
@@ -165,7 +165,7 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normali
     steps = full(len(material_of(run).training), 8)
     assert len(found) == len(expected) == (1 + 2) * steps
     for one, two in zip(expected, found, strict=True):
-        there = pytest.approx({n: one[n] for n in TERMS}, rel=10 * noise)
+        there = pytest.approx({n: one[n] for n in TERMS}, rel=max(1e-4, 2 * noise))
         assert {n: two[n] for n in TERMS} == there
     assert any(row["ranking"] > 0 for row in found)
     for name, weights in whole.load_state()["network"].items():
