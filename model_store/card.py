@@ -62,7 +62,7 @@ class ClipsCard(_Strict):
 
     training: list[ClipHash]
     validation: list[ClipHash]
-    """They chose the weights."""
+    """They measured the weights while they were made, or chose them."""
     calibration: list[ClipHash]
     unlisted: dict[str, TrainedOn]
     """What else it was trained on from, of which no hashes are kept: checkpoints, files."""

@@ -49,7 +49,7 @@ class MeasuredRun:
     options: RunSpec
     summary: RunSummary
     best: dict[str, Any]
-    """Figures of the validation that chose the weights."""
+    """Figures on the run's own validation clips."""
     clips: Sequence[JudgedClip]
     """The test split."""
     predicted: Floats
