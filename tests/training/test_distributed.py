@@ -224,13 +224,14 @@ def test_activations_computed_again_change_nothing(run, tmp_path):
     assert log_of(again) == log_of(kept)
 
 
-def test_half_precision_is_asked_for_or_not(run, tmp_path):
+def test_half_precision_is_asked_for_or_not(run, tmp_path, capsys):
     assert Device.best("float32").dtype == torch.float32
     assert Device.best("bfloat16").dtype == torch.bfloat16
-    full = log_of(trained(run, tmp_path / "full"))
+    whole = log_of(trained(run, tmp_path / "full"))
     half = log_of(trained(dataclasses.replace(run, precision="bfloat16"), tmp_path / "half"))
-    assert half != full
-    for one, two in zip(full, half, strict=True):
+    fell_back = "bfloat16 is wrong on this machine" in capsys.readouterr().err
+    assert (half == whole) == fell_back
+    for one, two in zip(whole, half, strict=True):
         assert two["regression"] == pytest.approx(one["regression"], rel=0.1)
 
 
