@@ -9,6 +9,7 @@ its time.
 import numpy as np
 import torch
 
+from training.display import warn
 from training.errors import DataError
 from training.forward import evaluating
 from training.frozen_features import FrozenFeatures
@@ -23,7 +24,8 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Figures]:
     """Put the run's starting point into its head; figures by name of what was to be had there.
 
     `ridge` is the regression, `base` the base on the clips' scale, `readout` both together. They
-    are of the validation clips, and empty where none are kept. Raises DataError for too few clips.
+    are of the validation clips, and empty where none are kept. Raises DataError for too few clips
+    to begin without a base.
     """
     run = trainee.run
     rows, blank = rows_of(trainee, frozen), frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
@@ -35,9 +37,12 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Figures]:
         found["ridge"] = fit(learnt, blank, listen=False)
         if run.readout:
             found["readout"] = fit(learnt, blank, listen=None if run.has_base_head else False)
-    except DataError:
-        if run.readout:
+    except DataError as error:
+        if run.readout and not run.has_base_head:
             raise
+        if run.readout:
+            warn(f"{error}: the base is brought to the scale of these scores, and nothing more")
+            found["readout"] = found["base"]
     start = found.get("readout") or found.get("base")
     if start is not None:
         start.put_into(trainee.network.head)

@@ -137,3 +137,11 @@ def test_epochs_that_make_it_worse_are_not_kept(others, store, tmp_path):
     assert figures["phase"] == "readout"
     assert figures["spearman"] == figures["starting_points"]["readout"]["spearman"]
     assert f"validation: Spearman {figures['spearman']:.4f}" in output
+
+
+def test_a_handful_of_clips_gets_the_base_on_its_scale(store, tmp_path):
+    data = write_bright_dataset(tmp_path / "few", 10, seed=6)  # 9 of them for training
+    output = fine_tune(store, data, tmp_path / "run", "--validation", 0.3)
+    assert "need at least 8 to fit a line to: the base is brought to the scale" in output
+    points = RunFolder(tmp_path / "run").load_weights()[1]["starting_points"]
+    assert points["readout"] == points["base"]
