@@ -113,7 +113,7 @@ class RunFolder:
 
     def load_state(self) -> State | None:
         path = self.path / "state.pt"
-        return torch.load(path, weights_only=True) if path.exists() else None
+        return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
     def save_weights(self, weights: dict[str, Tensor], figures: Mapping[str, Any]) -> None:
         content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}

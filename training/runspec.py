@@ -48,7 +48,7 @@ class RunSpec:
             " anew.",
         ),
     ] = False
-    seed: Annotated[int, SPLIT(min=0, help="Of weights, order, draws and split.")] = 0
+    seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, order and draws.")] = 0
     validation: Annotated[
         float, SPLIT(help="Share of the training split that is kept to measure the result on.")
     ] = 0.1
