@@ -98,9 +98,13 @@ class Head(nn.Module):
         x = self.dropout(F.relu(self.fc1(x.flatten(1))))
         x = self.dropout(F.relu(self.fc2(x)))
         score: Tensor = self.out(x).squeeze(1) + self.baseline
-        if self.readout is not None:
-            score = score + (features.mean(dim=(3, 4)) * self.readout).sum(dim=(1, 2))
-        return score
+        return score if self.readout is None else score + self.linear_path(features)
+
+    def linear_path(self, features: Tensor) -> Tensor:
+        """Points that the readout adds, (B, D, T', H', W') -> (B,)."""
+        if self.readout is None:
+            return features.new_zeros(len(features))
+        return (features.mean(dim=(3, 4)) * self.readout).sum(dim=(1, 2))
 
 
 class FragmentNetwork(nn.Module):

@@ -12,6 +12,7 @@ Shapes: B fragments a batch.
 
 import dataclasses
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -43,9 +44,9 @@ class Disagreement:
 
 
 def trusted_device(
-    precision: Precision, extractor: nn.Module, clip: ClipSpec, batch: int
+    precision: Precision, extractor: nn.Module, clip: ClipSpec, batches: Collection[int]
 ) -> Device:
-    """Where to train with batches of up to B fragments: in float32 where `precision` is wrong.
+    """Where to train with batches of so many fragments: in float32 where `precision` is wrong.
 
     Moves the extractor there. Warns when it falls back.
     """
@@ -53,7 +54,7 @@ def trusted_device(
     extractor.to(device.kind)
     if device.dtype == torch.float32:
         return device
-    off = disagreement(device, extractor, clip, batch)
+    off = disagreement(device, extractor, clip, batches)
     if off is None:
         return device
     name = str(device.dtype).removeprefix("torch.")
@@ -65,12 +66,13 @@ def trusted_device(
 
 
 def disagreement(
-    device: Device, extractor: nn.Module, clip: ClipSpec, batch: int
+    device: Device, extractor: nn.Module, clip: ClipSpec, batches: Collection[int]
 ) -> Disagreement | None:
-    """The largest one beyond the tolerance, over all layers and the batch sizes 1, 2, B/2, B."""
+    """The largest one beyond the tolerance, over all layers, batches and parts of batches."""
     exact = dataclasses.replace(device, dtype=torch.float32)
     found = []
-    for size in sorted({1, 2, max(1, batch // 2), batch}):  # fewer where fragments are blanked
+    parts = {max(1, size // 2) for size in batches}  # where fragments are blanked
+    for size in sorted({1, 2, *parts, *batches} - {0}):
         for layer in layers(extractor, clip, size, device):
             shape = "×".join(map(str, layer.inputs.shape))
             expected = results(layer, exact)

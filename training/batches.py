@@ -120,6 +120,11 @@ def full(clips: int, size: int) -> int:
     return -(-clips // size)
 
 
+def batch_sizes(clips: int, count: int) -> tuple[int, int]:
+    """What `evenly` makes of so many clips in `count` batches: the smaller size and the larger."""
+    return clips // count, full(clips, count)
+
+
 def evenly(
     order: NDArray[np.int64], count: int, leader: NDArray[np.int64] | None = None
 ) -> list[NDArray[np.int64]]:

@@ -69,6 +69,14 @@ class Processes:
         # A fragment that is blanked in every clip leaves its extractor without a gradient.
         return DistributedDataParallel(module, find_unused_parameters=True)
 
+    def any(self, holds: bool) -> bool:
+        """Whether it holds in any of them."""
+        if self.count == 1:
+            return holds
+        said: list[bool | None] = [None] * self.count
+        distributed.all_gather_object(said, holds)
+        return True in said
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:

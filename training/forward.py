@@ -40,6 +40,10 @@ class Device:
             half = precision == "bfloat16"
         return cls(kind, torch.bfloat16 if half else torch.float32)
 
+    @property
+    def precision(self) -> Precision:
+        return "float32" if self.dtype == torch.float32 else "bfloat16"
+
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()

@@ -19,10 +19,9 @@ from torch import Tensor
 from training.augment import Augmentation
 from training.batches import Variation, evenly, fitting, full
 from training.distributed import ALONE
-from training.forward import evaluating
 from training.frozen_features import FrozenFeatures
 from training.pairs import shuffled
-from training.trainee import Outcome, Trainee
+from training.trainee import Outcome, Predictions, Trainee
 
 SCORE_BATCH = 256
 
@@ -85,12 +84,5 @@ class HeadPhase:
         nothing = predicted.new_zeros(0)
         return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
 
-    def validate(self) -> NDArray[np.float32]:
-        held = self.frozen.features[0, self.trainee.material.validation]
-        with evaluating(self.trainee.network):
-            scores = [
-                self.trainee.score(part.to(self.trainee.device.kind)).cpu()
-                for part in torch.split(held, SCORE_BATCH)
-            ]
-        predicted: NDArray[np.float32] = torch.cat(scores).numpy()
-        return predicted
+    def predict(self, clips: NDArray[np.int64]) -> Predictions:
+        return self.trainee.predict(torch.split(self.frozen.features[0, clips], SCORE_BATCH))

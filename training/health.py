@@ -58,10 +58,13 @@ class Health:
         seen.spread = max(seen.spread, figures.get("spread", 0.0))
 
     def after_validation(self, step: int, predicted: NDArray[np.float32], *, last: bool) -> None:
-        """(N,) or (N, J) answers; `last` of a phase.   Raises RunError for a dead network."""
+        """(N,) or (N, J) answers; `last` of a phase.   Raises RunError for a dead network.
+
+        They are the head's alone: a linear path beside it would hide that it is dead.
+        """
         seen = self.seen
         if not np.isfinite(predicted).all():
-            raise self._error("predictions for validation are not finite", step)
+            raise self._error("predictions are not finite", step)
         alike = float(np.ptp(predicted, axis=0).max()) < self._limit
         proven = len(predicted) >= FEW or seen.spread < self._limit
         seen.spread = 0.0
@@ -69,9 +72,7 @@ class Health:
         seen.moved = seen.moved if seen.constant else step
         if (seen.constant >= PATIENCE and step - seen.moved >= LONG) or (last and seen.constant):
             answer = f"{float(predicted.flat[0]):.4g}"
-            raise self._error(
-                f"the prediction is {answer} for all {len(predicted)} validation clips", step
-            )
+            raise self._error(f"the head's answer is {answer} for all {len(predicted)} clips", step)
 
     def _error(self, found: str, step: int) -> RunError:
         return RunError(f"{found} at step {step}: the run cannot learn. {self._advice} {AGAIN}")

@@ -28,7 +28,7 @@ class Content(NamedTuple):
     difficulty: str
     group: str
     labels: str
-    """A hash of whatever else is learned from: execution, stages, deductions, pairs."""
+    """A hash of whatever else is learned from: execution, stages, deductions, pairs, tracks."""
     side: str
     """training or validation"""
 
@@ -36,7 +36,7 @@ class Content(NamedTuple):
 MEANING = {
     "sha256": "the bytes",
     "judged": "the score",
-    "labels": "execution, stages or deductions",
+    "labels": "execution, stages, deductions or tracks",
 }
 
 

@@ -17,7 +17,7 @@ from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
-from training.datasets.hashes import clip_hashes
+from training.datasets.hashes import clip_hashes, source_hash
 from training.datasets.kinds import Kind
 from training.errors import DataError
 from training.file_times import FileTimes
@@ -26,7 +26,7 @@ from training.kept_clips import Content, KeptClip, hash_of_labels
 from training.known_scores import KnownScores
 from training.pairs import leaders
 from training.seen import seen_among
-from training.split import Indices, Origin, divide, units
+from training.split import Indices, Origin, among, divide, units
 from training.targets import FragmentTargets
 
 CACHE = ".cache"  # below the first data set folder
@@ -42,11 +42,11 @@ class Material:
     cache: ClipCache
     judged: NDArray[np.float32]
     """(N,) points: what the network is to predict."""
-    training: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    leader: NDArray[np.int64]
+    training: Indices
+    validation: Indices
+    leader: Indices
     """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
-    unit: NDArray[np.int64]
+    unit: Indices
     """(N,): clips of one number stay on one side of every split, see `split.units`."""
     origin: Origin | None = None
     """What the weights start from."""
@@ -60,6 +60,13 @@ class Material:
         return before.trained_on(
             (self.hashes[n] for n in self.training), (self.hashes[n] for n in self.validation)
         )
+
+    @property
+    def fresh(self) -> Indices:
+        """Training clips that did not train the origin."""
+        if self.origin is None:
+            return self.training
+        return self.training[~among(self.hashes, self.origin.clips.training)[self.training]]
 
     @functools.cached_property
     def targets(self) -> FragmentTargets:
@@ -152,6 +159,7 @@ def kept_clips(
                     clip.stage_starts,
                     sorted(clip.deductions.items()),
                     [clip.columns.get(name) for name in LABELS],
+                    None if clip.tracks is None else source_hash(clip.tracks),
                 ),
                 side="validation" if n in held else "training",
             ),

@@ -3,12 +3,19 @@ How a field of a run's options is asked for on the command line, by the theme th
 
     epochs: Annotated[int, WHOLE(min=0, help="Epochs of the whole network.")]
 
-Each of these is `typer.Option` with a heading, see `commands/field_options.py`.
+Each of these is `typer.Option` with a heading, see `commands/field_options.py`. The limits hold
+wherever the value comes from.
 """
 
+import dataclasses
+import math
 from functools import partial
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo
+
+from training.errors import RunError
 
 THEMES = (
     "Where it starts",
@@ -25,3 +32,31 @@ THEMES = (
 START, CLIPS, SPLIT, NETWORK, LESSON, HEAD, WHOLE, LOSS, LOOKS, MACHINE = (
     partial(typer.Option, rich_help_panel=theme) for theme in THEMES
 )
+
+
+def option_of(annotation: Any) -> tuple[Any, OptionInfo | None]:
+    """`Annotated[int, typer.Option(…)]` -> int and the option, or None."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    kind, *extras = get_args(annotation)
+    return kind, next((each for each in extras if isinstance(each, OptionInfo)), None)
+
+
+def options_of_fields(spec: type) -> dict[str, tuple[Any, OptionInfo]]:
+    """Type and option of each field of a dataclass that has one."""
+    hints = get_type_hints(spec, include_extras=True)
+    found = {field.name: option_of(hints[field.name]) for field in dataclasses.fields(spec)}
+    return {name: (kind, option) for name, (kind, option) in found.items() if option is not None}
+
+
+def check_limits(values: Any) -> None:
+    """Raises RunError for a field of a dataclass that is not within what its option takes."""
+    for name, (_, option) in options_of_fields(type(values)).items():
+        value = getattr(values, name)
+        if not isinstance(value, int | float):
+            continue
+        low = -math.inf if option.min is None else option.min
+        high = math.inf if option.max is None else option.max
+        if not low <= value <= high:
+            need = f"at least {low:g}" if high == math.inf else f"{low:g}…{high:g}"
+            raise RunError(f"{name} is {value}, need {need}")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.arithmetic import trusted_device
 from training.augment import Augmentation
+from training.choices import Precision
 from training.display import Bar
 from training.extractor_file import EXTRACTOR, write_extractor
 from training.forward import Device, evaluating, fragment_features
@@ -73,7 +74,9 @@ class Pretrainer:
         self.spec, self.lesson, self.folder, self.save_every = spec, lesson, folder, save_every
         torch.manual_seed(spec.seed)
         self.pupil = Pupil(spec, lesson.outputs)
-        self.device = trusted_device("auto", self.pupil.extractor, spec.clip, spec.batch)
+        self._state = folder.load_state()
+        precision: Precision = "auto" if self._state is None else self._state["precision"]
+        self.device = trusted_device(precision, self.pupil.extractor, spec.clip, {spec.batch})
         self.pupil.to(self.device.kind)
         self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
@@ -81,7 +84,8 @@ class Pretrainer:
 
     def train(self, bar: Bar) -> Path:
         """Run, or go on, to the end; the extractor's file, in the run's folder."""
-        if (state := self.folder.load_state()) is not None:
+        state, self._state = self._state, None
+        if state is not None:
             self.pupil.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.seconds = state["step"], state["seconds"]
@@ -132,6 +136,7 @@ class Pretrainer:
             {
                 "model": self.pupil.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
+                "precision": self.device.precision,
                 "step": self.step,
                 "seconds": self.seconds,
                 "health": dataclasses.asdict(self.health.seen),

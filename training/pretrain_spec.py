@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
 from training.errors import RunError
-from training.option_groups import LESSON, LOOKS, SPLIT
+from training.option_groups import LESSON, LOOKS, SPLIT, check_limits
 
 if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
     from training.augment import Augmentation
@@ -29,7 +29,7 @@ class PretrainSpec:
     warmup: Annotated[
         float, LESSON(min=0, max=1, help="Share of the steps over which the rate rises from 0.")
     ] = 0.05
-    seed: Annotated[int, SPLIT(min=0, help="Of weights, fragments, looks and split.")] = 0
+    seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, fragments and looks.")] = 0
     validation: Annotated[
         float, SPLIT(min=0, max=1, help="Share of the clips that is kept for measuring.")
     ] = 0.1
@@ -38,6 +38,7 @@ class PretrainSpec:
     zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.1
 
     def __post_init__(self) -> None:
+        check_limits(self)
         try:
             self.augmentation  # noqa: B018 it checks its own fields
         except ValueError as error:

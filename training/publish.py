@@ -2,6 +2,7 @@
 From a run's folder to a checkpoint in the store: the weights it kept, and a card that tells all.
 """
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from model_store.store import Store
 from training.card_pictures import card_pictures
 from training.errors import RunError
 from training.model_card import readme
-from training.run_folder import RunFolder
+from training.run_folder import CROSS_VALIDATION, RunFolder
 from training.runspec import RunSpec
 from training.summary import RunSummary, commands_of, recall, simulation_command
 
@@ -37,12 +38,19 @@ def publish(
 
     A cross-validation brings intervals with it. `metrics` is what `evaluate` measured; `golden`
     the clip to ship, else one of the run's.
-    Raises RunError for a run that has no weights yet.
+    Raises RunError for a run that has no weights yet, or whose folds have not ended.
     """
     run = RunSpec.from_json(folder.options())
     summary = recall(folder)
     weights, figures = folder.load_weights()
     cross_validation, confidence = folder.load_cross_validation() or (None, None)
+    if run.uses_all and cross_validation is None:
+        raise RunError(
+            f"{folder.path} has no {CROSS_VALIDATION}, its folds have not ended: give the same"
+            " `train` command again"
+        )
+    if figures["phase"] == "readout":  # whatever else was tried
+        run = dataclasses.replace(run, epochs=0, head_epochs=0)
     measured = {"validation": figures if "spearman" in figures else None}
     measured |= {"cross_validation": cross_validation, "test": metrics and on_card(metrics)}
     measured = {split: values for split, values in measured.items() if values is not None}
@@ -160,7 +168,8 @@ def commands(folder: RunFolder, run: RunSpec) -> list[str]:
 
 
 def hours(folder: RunFolder, run: RunSpec) -> float:
-    """Spent on steps of pre-training and training."""
+    """Spent on steps of pre-training and training, those of the folds included."""
     runs = [folder] if run.extractor is None else [RunFolder(Path(run.extractor).parent), folder]
+    runs += [RunFolder(folder.path / f"fold-{k}") for k in range(run.folds or 0) if run.uses_all]
     states = [each.load_state() for each in runs]
     return sum(float(state["seconds"]) for state in states if state is not None) / 3600

@@ -6,21 +6,20 @@ Fits the head's linear path to judged scores in closed form: what few clips can 
 `head` is what the head says already: the base's prediction, or nothing for a new one. The ridge
 penalty on w and whether the head is listened to are chosen by cross-validation on the training
 clips, so that the result is at best better than both, and at worst the better one of: the base
-brought to the clips' scale (w = 0), a ridge regression on its features (a = 0).
+brought to the clips' scale (w = 0), a ridge regression on its features (a = 0). What a head says of
+the clips that taught it is too good to choose by: a fit that listens to it must not have them.
 
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
 the fragment differ from others, and a clip of which nothing is seen gets the mean.
 
-Shapes: R rows (variants of clips), N clips, K fragments used, D feature channels, P = K·D.
+Shapes: V variants of N clips, K fragments used, D feature channels, P = K·D.
 
 [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,34 +32,35 @@ from training.errors import DataError
 Floats = NDArray[np.float64]
 
 PENALTIES = (*np.logspace(1, 5.5, 16), np.inf)  # of w, for inputs of unit variance
-FOLDS = 5
-FEWEST = 8  # training clips
+FOLDS = 5  # or fewer, where there are fewer groups
+FEWEST, FEWEST_GROUPS = 8, 3  # training clips
 LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Training clips in several variants; rows of one clip or group share their key."""
+    """Clips in several variants."""
 
     features: Floats
-    """(R, K, D) means over the picture."""
+    """(V, N, K, D) means over the picture."""
     shown: NDArray[np.bool_]
-    """(R, K)"""
+    """(V, N, K)"""
     head: Floats
-    """(R,) points: what the head predicts by itself."""
+    """(V, N) points: what the head predicts by itself."""
     judged: Floats
-    """(R,) points."""
+    """(V, N) points."""
     groups: NDArray[np.int64]
-    """(R,): rows that stay together."""
-    clips: NDArray[np.int64]
-    """(R,): whose variant a row is; every clip once, then every clip again."""
+    """(N,): clips that stay together."""
 
-    def of(self, clips: NDArray[np.int64], variants: int | None = None) -> "Rows":
-        """Those of these clips, in the order given, in the first variants or in all of them."""
-        each = len(self.clips) // (int(self.clips.max()) + 1)
-        count = int(self.clips.max()) + 1
-        chosen = np.concatenate([clips + count * v for v in range(variants or each)])
-        return Rows(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
+    def of(self, clips: NDArray[np.int64]) -> "Rows":
+        """Those of these clips, in the order given."""
+        return Rows(
+            features=self.features[:, clips],
+            shown=self.shown[:, clips],
+            head=self.head[:, clips],
+            judged=self.judged[:, clips],
+            groups=self.groups[clips],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Readout:
     """Ridge penalty that was chosen; infinite where w is 0."""
 
     def predict(self, features: Floats, head: Floats) -> Floats:
-        """(R, K, D), (R,) -> (R,) points"""
-        line: Floats = np.einsum("rkd,kd->r", features, self.weights)
+        """(…, K, D), (…) -> (…) points"""
+        line: Floats = np.einsum("...kd,kd->...", features, self.weights)
         return self.scale * head + line + self.constant
 
     def put_into(self, head: Head) -> None:
@@ -99,13 +99,14 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
     `listen` False leaves the head out: a plain ridge regression. True listens to it in any case,
     None where that predicts better. Raises DataError for too few clips.
     """
-    clips = len(np.unique(rows.groups))
-    if clips < FEWEST:
+    clips, groups = len(rows.groups), len(np.unique(rows.groups))
+    if clips < FEWEST or groups < FEWEST_GROUPS:
         raise DataError(
-            f"{clips} training clips or groups, need at least {FEWEST} to fit a line to"
+            f"{clips} training clips of {groups} groups, need at least {FEWEST} of"
+            f" {FEWEST_GROUPS} to fit a line"
         )
     centring = Centring.of(rows, blank)
-    inputs = centring(rows)  # (R, P)
+    inputs = centring(rows)  # (V, N, P)
     errors = {
         heard: _errors(inputs, rows, heard) for heard in (True, False) if listen in (None, heard)
     }
@@ -117,10 +118,11 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
 
 def rescaled(rows: Rows) -> Readout:
     """The head alone, brought to the scale of the scores without a change of its order."""
-    scale, constant = np.polyfit(rows.head, rows.judged, 1) if np.ptp(rows.head) else (0.0, 0.0)
+    head, judged = rows.head.ravel(), rows.judged.ravel()
+    scale, constant = np.polyfit(head, judged, 1) if np.ptp(head) else (0.0, 0.0)
     if scale <= 0:  # it would be turned round; then it is not worth listening to
-        scale, constant = 0.0, float(rows.judged.mean())
-    weights = np.zeros(rows.features.shape[1:])
+        scale, constant = 0.0, float(judged.mean())
+    weights = np.zeros(rows.features.shape[2:])
     return Readout(float(scale), weights, float(constant), np.inf)
 
 
@@ -149,19 +151,19 @@ class Centring:
 
     @classmethod
     def of(cls, rows: Rows, blank: Floats) -> "Centring":
-        seen = rows.shown[..., None].astype(np.float64)  # (R, K, 1)
-        count = np.maximum(seen.sum(axis=0), 1)  # (K, 1)
-        mean = (rows.features * seen).sum(axis=0) / count
+        seen = rows.shown[..., None].astype(np.float64)  # (V, N, K, 1)
+        count = np.maximum(seen.sum(axis=(0, 1)), 1)  # (K, 1)
+        mean = (rows.features * seen).sum(axis=(0, 1)) / count
         away = mean - blank
         away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)
         varying = without(rows.features - mean, away) * seen
-        deviation = np.sqrt((varying**2).sum(axis=0) / count)
+        deviation = np.sqrt((varying**2).sum(axis=(0, 1)) / count)
         return cls(mean, np.maximum(deviation, LEAST_DEVIATION * deviation.mean() + 1e-12), away)
 
     def __call__(self, rows: Rows) -> Floats:
-        """(R, P)"""
+        """(V, N, P)"""
         varying = without(rows.features - self.mean, self.away) * rows.shown[..., None]
-        inputs: Floats = (varying / self.deviation).reshape(len(varying), -1)
+        inputs: Floats = (varying / self.deviation).reshape(*rows.head.shape, -1)
         return inputs
 
     def undo(self, line: Line, penalty: float) -> Readout:
@@ -182,17 +184,13 @@ def without(vectors: Floats, direction: Floats) -> Floats:
     return rest
 
 
-def _lines(
-    inputs: Floats, rows: Rows, heard: bool, penalties: Sequence[float], chosen: Any = slice(None)
-) -> list[Line]:
-    """Ridge regressions of the chosen rows, one a penalty; scale and constant go unpenalised."""
-    x, head, judged = inputs[chosen], rows.head[chosen], rows.judged[chosen]
+def _lines(inputs: Floats, rows: Rows, heard: bool, penalties: Sequence[float]) -> list[Line]:
+    """Ridge regressions on (V, N, P), one a penalty; scale and constant go unpenalised."""
+    x, head, judged = inputs.reshape(-1, inputs.shape[2]), rows.head.ravel(), rows.judged.ravel()
     free = np.stack([np.ones_like(head), head] if heard else [np.ones_like(head)], axis=1)
     solve = np.linalg.pinv(free)
-    by_free, mean = (
-        solve @ x,
-        solve @ judged,
-    )  # what scale and constant explain of inputs and points
+    # What scale and constant explain of inputs and points.
+    by_free, mean = solve @ x, solve @ judged
     left, size, right = np.linalg.svd(x - free @ by_free, full_matrices=False)
     share = left.T @ (judged - free @ mean)
     lines = []
@@ -201,34 +199,36 @@ def _lines(
         constant, *scale = mean - by_free @ weights
         lines.append(Line(float(scale[0]) if scale else 0.0, float(constant), weights))
     if heard and any(line.scale < 0 for line in lines):  # a head that is turned round says nothing
-        deaf = _lines(inputs, rows, False, penalties, chosen)
+        deaf = _lines(inputs, rows, False, penalties)
         lines = [b if a.scale < 0 else a for a, b in zip(lines, deaf, strict=True)]
     return lines
 
 
 def _errors(inputs: Floats, rows: Rows, heard: bool) -> Floats:
-    """(clips, penalties): squared error of each clip by lines that were fitted without it."""
-    squares = np.zeros((len(inputs), len(PENALTIES)))
-    for learnt, held in _folds(rows.groups):
-        lines = _lines(inputs, rows, heard, PENALTIES, learnt)
+    """(groups, penalties): squared error of each group by lines that were fitted without it."""
+    squares = np.zeros((len(rows.groups), len(PENALTIES)))
+    _, group = np.unique(rows.groups, return_inverse=True)
+    sizes = np.bincount(group)
+    folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
+    for learnt, held in folds.split(group, groups=group):
+        lines = _lines(inputs[:, learnt], rows.of(learnt), heard, PENALTIES)
         for column, line in enumerate(lines):
-            predicted = line(inputs[held], rows.head[held])
-            squares[held, column] = (predicted - rows.judged[held]) ** 2
-    _, clip = np.unique(rows.groups, return_inverse=True)
-    sums = np.zeros((clip.max() + 1, len(PENALTIES)))
-    np.add.at(sums, clip, squares)
-    means: Floats = sums / np.bincount(clip)[:, None]
+            predicted = line(inputs[:, held], rows.head[:, held])
+            squares[held, column] = ((predicted - rows.judged[:, held]) ** 2).mean(axis=0)
+    sums = np.zeros((len(sizes), len(PENALTIES)))
+    np.add.at(sums, group, squares)
+    means: Floats = sums / sizes[:, None]
     return means
 
 
 def _largest_as_good(errors: Floats) -> float:
-    """The largest penalty whose error is within a standard error of the least, paired by clip.
+    """The largest penalty whose error is within a standard error of the least, paired by group.
 
-    (clips, penalties) squared errors. What is not surely better than the head is not worth a
+    (groups, penalties) squared errors. What is not surely better than the head is not worth a
     wilder line.   [Breiman84 §3.4.3]
     """
     best = int(errors.mean(axis=0).argmin())
-    worse = errors - errors[:, best : best + 1]  # (clips, penalties)
+    worse = errors - errors[:, best : best + 1]  # (groups, penalties)
     allowed = worse.std(axis=0, ddof=1) / np.sqrt(len(errors))
     return float(max(np.array(PENALTIES)[worse.mean(axis=0) <= allowed]))
 
@@ -236,8 +236,3 @@ def _largest_as_good(errors: Floats) -> float:
 def _best(errors: Floats) -> float:
     """The finite penalty of least error: without a head an infinite one would leave the mean."""
     return float(PENALTIES[int(errors.mean(axis=0)[:-1].argmin())])
-
-
-def _folds(groups: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows to learn from and rows held out, in FOLDS ways; a group stays together."""
-    yield from GroupKFold(FOLDS, shuffle=True, random_state=0).split(groups, groups=groups)

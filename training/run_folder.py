@@ -34,10 +34,10 @@ from torch import Tensor
 from model_store.confidence import Confidence
 from training.errors import RunError
 
-CLIPS = "clips.csv"
-# Whatever a command writes into the folder of a run; the rest is not ours to remove.
+RECORD, CLIPS = "run.json", "clips.csv"
+# Whatever a command writes beside it into a run's folder; the rest is not ours to remove.
 WRITTEN = (
-    "run.json", CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
+    CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
     "summary.json", "commands.txt", "golden.mov", "test.json", "extractor.safetensors",
     "examined-*.safetensors", "cross_validation.json", "calibration.safetensors",
     "tensorboard/events.out.tfevents.*", "tensorboard",
@@ -69,27 +69,39 @@ class RunFolder:
         """Whether there are steps to go on from."""
         return (self.path / "state.pt").exists()
 
-    def open(self, options: Mapping[str, Any], *, restart: bool = False) -> None:
+    def open(self, options: Mapping[str, Any], *, first: bool = True) -> None:
         """Make the folder of a new run, or see that it is this run's; it may have steps already.
 
-        With `restart` what a run has written there is removed first, and nothing else. Raises
-        RunError for a folder that holds something else or a run with other options.
+        Of several processes the `first` one writes. Raises RunError for a folder that holds
+        something else or a run with other options.
         """
         described = json.dumps(options, indent=2, sort_keys=True) + "\n"
-        record = self.path / "run.json"
-        if restart and record.exists():
-            self._clear()
-        elif record.exists() and self.begun:
+        record = self.path / RECORD
+        if record.exists() and self.begun:
             if record.read_text() != described:
                 raise RunError(
                     f"{self.path} holds a run with other options:"
                     f" {_differences(json.loads(record.read_text()), json.loads(described))}"
                 )
+        elif first:
+            if record.exists():  # what was killed before its first step can have left something
+                self._clear()
+            elif self.path.exists() and any(self.path.iterdir()):
+                raise RunError(f"{self.path} is not empty and has no {RECORD}")
+            self.path.mkdir(parents=True, exist_ok=True)
+            replace_file(record, described.encode())
+
+    def restart(self) -> None:
+        """Remove what a run and its folds have written, and nothing else."""
+        if not (self.path / RECORD).exists():
             return
-        elif not record.exists() and self.path.exists() and any(self.path.iterdir()):
-            raise RunError(f"{self.path} is not empty and has no run.json")
-        self.path.mkdir(parents=True, exist_ok=True)
-        replace_file(record, described.encode())
+        self._clear()
+        for record in [*self.path.glob(f"fold-*/{RECORD}")]:
+            fold = RunFolder(record.parent)
+            fold._clear()
+            record.unlink()
+            if not any(fold.path.iterdir()):
+                fold.path.rmdir()
 
     def _clear(self) -> None:
         for name in WRITTEN:
@@ -101,9 +113,9 @@ class RunFolder:
 
     def options(self) -> dict[str, Any]:
         try:
-            options: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+            options: dict[str, Any] = json.loads((self.path / RECORD).read_text())
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} has no readable run.json, need a run's folder") from error
+            raise RunError(f"{self.path} has no readable {RECORD}, need a run's folder") from error
         return options
 
     def save_state(self, state: State) -> None:
@@ -140,9 +152,6 @@ class RunFolder:
             return None
         arrays = load_arrays((self.path / CALIBRATION).read_bytes())
         return numbers["figures"], Confidence.from_parts(numbers["calibration"], arrays)
-
-    def has_examined(self, name: str) -> bool:
-        return self._examined(name).exists()
 
     def save_examined(self, name: str, arrays: Arrays) -> None:
         replace_file(self._examined(name), save_arrays(arrays))

@@ -17,7 +17,7 @@ from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
 from training.errors import RunError
-from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
+from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE, check_limits
 
 if TYPE_CHECKING:  # they need PyTorch, for which `--help` would wait
     from training.augment import Augmentation
@@ -162,22 +162,26 @@ class RunSpec:
     auxiliary: Annotated[
         float,
         LOSS(
+            min=0,
             help="Weight of throw-away heads that learn from tracks, in units of the scores'"
-            " variance / 2."
+            " variance / 2.",
         ),
     ] = 0.0
     pairs: Annotated[
         float,
         LOSS(
+            min=0,
             help="Weight of the loss on differences within counterfactual pairs, as"
-            " `simulate --pairs` makes them."
+            " `simulate --pairs` makes them.",
         ),
     ] = 0.0
 
     shift: Annotated[bool, LOOKS("--shift/--no-shift", help="Random start of the fragments.")] = (
         True
     )
-    blanking: Annotated[float, LOOKS(help="Probability that fragments of a clip are blanked.")]
+    blanking: Annotated[
+        float, LOOKS(min=0, max=1, help="Probability that fragments of a clip are blanked.")
+    ]
     flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
     colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
     zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
@@ -187,6 +191,7 @@ class RunSpec:
             if not holds:
                 raise RunError(need)
 
+        check_limits(self)
         least = min(self.clip.fragment_length, *self.clip.crop)
         require(
             least >= SMALLEST,
@@ -201,16 +206,13 @@ class RunSpec:
             f"what is known is a final score, the network's target is {self.network.target}",
         )
         require(
-            (self.folds is None and self.fold is None)
-            or ((self.folds or 0) >= 2 and 0 <= (self.fold or 0) < (self.folds or 0)),
-            f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k, at least 2",
+            self.fold is None or self.fold < (self.folds or 0),
+            f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k",
         )
         require(
             not self.frozen_layers or self.frozen_norm or self.network.normalisation == "none",
             "layers that stay as they are need frozen_norm",
         )
-        require(self.batch >= 2, f"batch is {self.batch}, need at least 2")
-        require(self.accumulate >= 1, f"accumulate is {self.accumulate}, need at least 1")
         require(
             not self.checkpointing or self.frozen_norm or self.network.normalisation == "none",
             "with checkpointing batch statistics would be counted twice: need frozen_norm, or a"
@@ -234,18 +236,14 @@ class RunSpec:
             " a network with a readout",
         )
         require(0 < self.average <= 1, f"average is {self.average}, need above 0, at most 1")
-        require(min(self.epochs, self.head_epochs) >= 0, "epochs below 0")
-        require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
         require(
             self.alpha == "balance" or float(self.alpha) >= 0,
             f"alpha is {self.alpha!r}, need a number of at least 0 or balance",
         )
-        require(self.pairs >= 0, f"pairs is {self.pairs}, need at least 0")
         require(
             not self.pairs or self.batch % 2 == self.head_batch % 2 == 0,
             f"batch is {self.batch}, need an even number that keeps pairs together",
         )
-        require(self.auxiliary >= 0, f"auxiliary is {self.auxiliary}, need at least 0")
         try:
             self.augmentation  # noqa: B018 it checks its own fields
         except ValueError as error:

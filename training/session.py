@@ -19,7 +19,6 @@ from training.distributed import Processes
 from training.errors import DataError
 from training.examination import Examined
 from training.extractor_file import extractor_clips
-from training.frozen_features import FrozenFeatures
 from training.kept_clips import keep
 from training.material import Material, open_material
 from training.results_table import enter
@@ -27,7 +26,7 @@ from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.split import Origin
 from training.summary import remember, remember_command, summarise
-from training.trainer import Trainer
+from training.trainer import Found, Trainer
 from training.validation import Figures, quality
 
 FIGURES = ("phase", "epoch", "step", "spearman", "mean_distance", "distance_share")
@@ -47,6 +46,7 @@ class Session:
 
     def train(self, run: RunSpec, out: Path) -> Figures:
         """Train, or go on with it, in the folder `out`; the figures of the weights kept."""
+        self._restart(out)
         return self._train(run, out).figures
 
     def cross_validate(self, run: RunSpec, out: Path) -> Figures:
@@ -54,32 +54,42 @@ class Session:
 
         Its intervals come from the folds, and so do the figures.
         """
+        self._restart(out)
         with self.processes.leader_first():
-            RunFolder(out).open(run.to_json(), restart=self.restart and self.processes.leads)
+            RunFolder(out).open(run.to_json(), first=self.processes.leads)
         parts: list[Trained] = []
         for fold in range(run.folds or 0):
             part = dataclasses.replace(run, fold=fold)
             parts.append(self._train(part, out / f"fold-{fold}", parts[-1] if parts else None))
-        kept, asked = "trained", run
-        if run.readout and not trained_is_better(run, [part.figures for part in parts]):
-            kept, run = "readout", dataclasses.replace(run, epochs=0, head_epochs=0)
-        whole = self._train(run, out, parts[-1], asked=asked)
+        trained = not run.readout or trained_is_better(run, [part.figures for part in parts])
+        kept = "trained" if trained else "readout"
+        whole = self._train(run, out, parts[-1], only_begin=not trained)
         figures = whole.figures
         if self.processes.leads:
             examined = [
                 (each.material, Examined(**each.folder.load_examined(kept))) for each in parts
             ]
             pooled = whole.folder.load_examined("trained")["pooled"]
-            figures |= calibrate(whole.folder, held_out(examined), pooled)
-        return figures | {"kept": kept}
+            figures |= calibrate(whole.folder, held_out(examined), pooled, kept)
+        return figures
+
+    def _restart(self, out: Path) -> None:
+        with self.processes.leader_first():
+            if self.restart and self.processes.leads:
+                RunFolder(out).restart()
 
     def _train(
-        self, run: RunSpec, out: Path, like: "Trained | None" = None, asked: RunSpec | None = None
+        self,
+        run: RunSpec,
+        out: Path,
+        like: "Trained | None" = None,
+        *,
+        only_begin: bool = False,
     ) -> "Trained":
-        """`like` begins with the same extractors; `asked` is what the folder says of the run."""
+        """`like` is of the same clips and extractors; `only_begin` makes no epochs."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
-            folder.open((asked or run).to_json(), restart=self.restart and leads)
+            folder.open(run.to_json(), first=leads)
             with bar("clips", hidden=not leads) as shown:
                 material = open_material(
                     run.data,
@@ -104,7 +114,8 @@ class Session:
             material,
             folder,
             base=self.base,
-            frozen=None if like is None else like.frozen,
+            found=None if like is None else like.found,
+            only_begin=only_begin,
             save_every=self.save_every,
             processes=self.processes,
         )
@@ -113,7 +124,7 @@ class Session:
         if leads:
             clips = {"train": len(material.training), "validation": len(material.validation)}
             enter(out, _line(run, clips, figures))
-        return Trained(material, folder, trainer.frozen, figures)
+        return Trained(material, folder, trainer.found, figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ class Trained:
 
     material: Material
     folder: RunFolder
-    frozen: FrozenFeatures | None
+    found: Found
     figures: Figures
 
 
@@ -135,13 +146,15 @@ def trained_is_better(run: RunSpec, folds: Sequence[Figures]) -> bool:
     return bool(np.mean([mean(each) for each in folds]) > before)
 
 
-def calibrate(folder: RunFolder, held: OutOfFold, pooled: NDArray[np.float32]) -> Figures:
+def calibrate(
+    folder: RunFolder, held: OutOfFold, pooled: NDArray[np.float32], kept: str
+) -> Figures:
     """Leave intervals in the folder; the figures of the cross-validation."""
     try:
         confidence, trust = fit_out_of_fold(pooled, held)
     except ValueError as error:
         raise DataError(f"intervals: {error}") from error
-    figures = cross_validation.figures(held, **trust)
+    figures = cross_validation.figures(held, **trust) | {"kept": kept}
     folder.save_cross_validation(figures, confidence)
     return figures
 

@@ -1,10 +1,10 @@
 """
 On which side of the validation split a clip is.
 
-The rule: that depends on the clip alone, on its group or else on its bytes, and on what the weights
-that a run starts from have seen. More clips, another order, other names, folders or seeds move
-none across. What stays whatever is added can depend on nothing else, so shares and folds are as
-asked for on average only: a fifth of 40 clips is 8, give or take 2.5.
+The rule: that depends on the clips' groups and bytes, and on what the weights that a run starts
+from have seen; never on their order, names, folders or on a seed. A clip is in a share by itself,
+whatever else is there, so a share is as asked for on average only: a tenth of 100 clips is 10, give
+or take 3. Folds are dealt instead, so that they are of equal size, and dealt anew for other clips.
 
 Clips that must be on one side make a unit: those of one group, of the same bytes, of one
 counterfactual pair, and whoever is tied to them in turn.
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import GroupKFold
 
 from model_store.card import HASH_DIGITS, ClipsCard
 from training.errors import DataError
@@ -87,11 +88,11 @@ def divide(
     """Keep a share of (N,) clips for validation, or of `fold` (i, k) the i-th of k parts, or none.
 
     A clip that trained the origin is never kept, one that chose its weights is, if there are no
-    folds. Raises DataError where a side has fewer than 2 clips.
+    folds. Raises DataError where a side has fewer than 2 clips, here or in another fold.
     """
     names, of = np.unique(np.array(unit_of), return_inverse=True)  # (U,), (N,)
     place = np.array([place_of(name) for name in names])
-    taught, chose = (_units_with(of, _among(hashes, role)) for role in _roles(origin))
+    taught, chose = (_units_with(of, among(hashes, role)) for role in _roles(origin))
     if share is None:
         every = np.arange(len(of))
         return Sides(every, every[:0], _notes(hashes, every, origin))
@@ -101,20 +102,31 @@ def divide(
             if kept[of].sum() >= FEWEST:
                 break
             kept[unit] = not taught[unit]
+        validation = np.flatnonzero(kept[of])
+        _check(len(of), [validation], "", int(taught[of].sum()), origin)
     else:
-        kept = (np.floor(place * fold[1]) == fold[0]) & ~taught
-    training, validation = np.flatnonzero(~kept[of]), np.flatnonzero(kept[of])
-    if min(len(training), len(validation)) < FEWEST:
-        raise DataError(_too_few(len(of), len(validation), fold, int(taught[of].sum()), origin))
+        free = np.flatnonzero(~taught[of])
+        folds = _dealt(free, np.argsort(np.argsort(place))[of[free]], fold[1])
+        _check(len(of), folds, f" in one of {fold[1]} folds", int(taught[of].sum()), origin)
+        validation = folds[fold[0]]
+    training = np.setdiff1d(np.arange(len(of)), validation)
     return Sides(training, validation, _notes(hashes, training, origin))
+
+
+def _dealt(clips: Indices, rank: Indices, folds: int) -> list[Indices]:
+    """The clips in so many parts, as equal as their units allow: those of one rank (n,) are one."""
+    if len(np.unique(rank)) < folds:
+        return [clips[:0]] * folds
+    parts = GroupKFold(folds).split(clips, groups=rank)
+    return [clips[held] for _, held in parts]
 
 
 def _roles(origin: Origin | None) -> tuple[Sequence[str], Sequence[str]]:
     return ((), ()) if origin is None else (origin.clips.training, origin.clips.validation)
 
 
-def _among(hashes: Sequence[str], role: Sequence[str]) -> NDArray[np.bool_]:
-    """(N,)"""
+def among(hashes: Sequence[str], role: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,): clips that have a role in a `ClipsCard`."""
     known = set(role)
     return np.array([digest[:HASH_DIGITS] in known for digest in hashes], np.bool_)
 
@@ -124,14 +136,17 @@ def _units_with(of: Indices, clips: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.bincount(of, clips) > 0
 
 
-def _too_few(
-    clips: int, kept: int, fold: tuple[int, int] | None, taught: int, origin: Origin | None
-) -> str:
-    part = "" if fold is None else f" in fold {fold[0]} of {fold[1]}"
+def _check(
+    clips: int, parts: Sequence[Indices], where: str, taught: int, origin: Origin | None
+) -> None:
+    """Raises DataError unless each part and its rest are enough to validate and to train."""
+    kept = min((len(part) for part in parts), key=lambda size: min(size, clips - size))
+    if min(kept, clips - kept) >= FEWEST:
+        return
     seen = f"; {taught} of them trained {origin.name} and cannot validate" if origin else ""
-    fewer = "" if fold is None else ", or fewer folds"
-    return (
-        f"{clips} training clips, {kept} of them for validation{part}: need at least {FEWEST}"
+    fewer = ", or fewer folds" if where else ""
+    raise DataError(
+        f"{clips} training clips, {kept} of them for validation{where}: need at least {FEWEST}"
         f" each{seen}. Clips of one group, pair or content stay together: need more of them{fewer}"
     )
 
@@ -140,12 +155,12 @@ def _notes(hashes: Sequence[str], training: Indices, origin: Origin | None) -> t
     if origin is None:
         return ()
     clips = origin.clips
-    taught = int(_among(hashes, clips.training).sum())
+    taught = int(among(hashes, clips.training).sum())
     counts = {
         f"{taught} of {len(hashes)} clips trained {origin.name}: they do not validate": taught,
     }
-    chose = int(_among(hashes, clips.validation)[training].sum())
+    chose = int(among(hashes, clips.validation)[training].sum())
     counts[f"{chose} clips chose the weights of {origin.name} and train now"] = chose
-    calibrated = int(_among(hashes, clips.calibration)[training].sum())
+    calibrated = int(among(hashes, clips.calibration)[training].sum())
     counts[f"{calibrated} clips calibrated {origin.name} and train now"] = calibrated
     return tuple(note for note, number in counts.items() if number)

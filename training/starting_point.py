@@ -8,67 +8,74 @@ its time.
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training.display import warn
 from training.errors import DataError
 from training.forward import evaluating
 from training.frozen_features import FrozenFeatures
-from training.readout import Readout, Rows, fit, rescaled
+from training.readout import FEWEST, Readout, Rows, fit, rescaled
 from training.trainee import Trainee
-from training.validation import Figures, agreement
 
 SCORED = 256  # clips a batch of the head
 
 
-def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Figures]:
-    """Put the run's starting point into its head; figures by name of what was to be had there.
+def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
+    """Put the run's starting point into its head; by name, what was to be had there.
 
-    `ridge` is the regression, `base` the base on the clips' scale, `readout` both together. They
-    are of the validation clips, and empty where none are kept. Raises DataError for too few clips
+    `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
+    predictions for the validation clips, (n,) points. Raises DataError for too few clips
     to begin without a base.
     """
-    run = trainee.run
+    run, material = trainee.run, trainee.material
     rows, blank = rows_of(trainee, frozen), frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
-    learnt = rows.of(trainee.material.training)
+    learnt, fresh = rows.of(material.training), rows.of(material.fresh)
     found: dict[str, Readout] = {}
     if run.has_base_head:
-        found["base"] = rescaled(learnt)
+        found["base"] = rescaled(fresh if len(fresh.groups) >= FEWEST else learnt)
     try:
         found["ridge"] = fit(learnt, blank, listen=False)
         if run.readout:
-            found["readout"] = fit(learnt, blank, listen=None if run.has_base_head else False)
+            found["readout"] = fit(fresh, blank) if run.has_base_head else found["ridge"]
     except DataError as error:
-        if run.readout and not run.has_base_head:
-            raise
         if run.readout:
-            warn(f"{error}: the base is brought to the scale of these scores, and nothing more")
+            if not run.has_base_head:
+                raise
+            seen = len(learnt.groups) - len(fresh.groups)
+            besides = f" ({seen} that the base has seen do not count)" if seen else ""
+            warn(f"{error}{besides}: the base is brought to the scale of these scores, no more")
             found["readout"] = found["base"]
     start = found.get("readout") or found.get("base")
     if start is not None:
         start.put_into(trainee.network.head)
-    held = rows.of(trainee.material.validation, variants=1)
+    held = rows.of(material.validation)
     return {
-        name: agreement(line.predict(held.features, held.head), trainee.material)
+        name: torch.from_numpy(line.predict(held.features[0], held.head[0]))
         for name, line in found.items()
-        if len(held.judged)
     }
 
 
 def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> Rows:
-    """All clips in all variants, variant by variant."""
-    variants, clips = frozen.starts.shape
-    material, used = trainee.material, list(trainee.network.used)
+    """All clips in all variants, with what the run wants of them."""
+    material, every = trainee.material, np.arange(len(trainee.material.clips))
     with evaluating(trainee.network):
         heard = [
-            trainee.score(some.to(trainee.device.kind)).cpu()
+            torch.cat(
+                [
+                    trainee.score(some.to(trainee.device.kind)).cpu()
+                    for some in torch.split(variant, SCORED)
+                ]
+            )
             for variant in frozen.features
-            for some in torch.split(variant, SCORED)
         ]
+    wanted = [
+        trainee.wanted(every, starts, shown).cpu()
+        for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
+    ]
     return Rows(
-        features=frozen.pooled.flatten(0, 1).double().numpy(),
-        shown=frozen.shown[..., used].reshape(variants * clips, -1),
-        head=torch.cat(heard).double().numpy(),
-        judged=np.tile(material.judged.astype(np.float64), variants),
-        groups=np.tile(material.unit, variants),
-        clips=np.tile(np.arange(clips), variants),
+        features=frozen.pooled.double().numpy(),
+        shown=frozen.shown[..., list(trainee.network.used)],
+        head=torch.stack(heard).double().numpy(),
+        judged=torch.stack(wanted).double().numpy(),
+        groups=material.unit,
     )

@@ -4,7 +4,7 @@ What a run trains, with what and on what; and what a phase of training must offe
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,15 +15,13 @@ from torch import Tensor
 
 from model_store.network import FragmentNetwork
 from training.auxiliary import AuxiliaryHeads, masked_loss
-from training.batches import Batch, Batches, full
+from training.batches import Batch, Batches
 from training.distributed import ALONE, Processes
-from training.errors import RunError
-from training.forward import Device, features_by_fragment, join
+from training.forward import Device, evaluating, features_by_fragment, join
 from training.material import Material
 from training.pairs import difference_loss
 from training.runspec import RunSpec
-
-LEAST_CLIPS = 2  # of a micro-batch: a ranking needs a pair, batch statistics a spread
+from training.split import Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,21 @@ class Outcome:
     """(B·K, J) for them, NaN where it is not known or not shown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """For n clips, as the service would score them; points."""
+
+    whole: NDArray[np.float32]
+    """(n,)"""
+    head: NDArray[np.float32]
+    """(n,) of the head's layers alone, without the linear path beside them."""
+
+
 class Inputs(Protocol):
     """Of one step; `clips` (B,) are indices into the material."""
 
     @property
-    def clips(self) -> NDArray[np.int64]: ...
+    def clips(self) -> Indices: ...
 
     @property
     def whole(self) -> int:
@@ -72,9 +80,7 @@ class Phase(Protocol):
 
     def forward(self, inputs: Any) -> Outcome: ...
 
-    def validate(self) -> NDArray[np.float32]:
-        """Predictions for the validation clips, as the service would score them."""
-        ...
+    def predict(self, clips: Indices) -> Predictions: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,7 @@ class Trainee:
     device: Device
     processes: Processes = ALONE
 
-    def wanted(
-        self, clips: NDArray[np.int64], starts: NDArray[np.int64], shown: NDArray[np.bool_]
-    ) -> Tensor:
+    def wanted(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
         """What to predict for these clips, (B,) points.
 
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
@@ -101,7 +105,7 @@ class Trainee:
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 
-    def pairs(self, predicted: Tensor, wanted: Tensor, clips: NDArray[np.int64]) -> Tensor:
+    def pairs(self, predicted: Tensor, wanted: Tensor, clips: Indices) -> Tensor:
         """The loss on differences within pairs, weighted; (B,), (B,), (B,) -> ()."""
         if not self.run.pairs:
             return predicted.new_zeros(())
@@ -130,7 +134,17 @@ class Trainee:
         predicted: Tensor = self.network.head(join(features))
         return predicted
 
-    def batches(self, clips: NDArray[np.int64], count: int, **options: Any) -> Batches:
+    def predict(self, features: Iterable[Tensor]) -> Predictions:
+        """From (B, K, D, T', H', W') of one batch after another."""
+        whole, head = [], []
+        with evaluating(self.network):
+            for some in features:
+                there = some.to(self.device.kind)
+                whole.append(self.score(there).cpu())
+                head.append(whole[-1] - self.network.head.linear_path(join(there)).cpu())
+        return Predictions(torch.cat(whole).numpy(), torch.cat(head).numpy())
+
+    def batches(self, clips: Indices, count: int, **options: Any) -> Batches:
         return Batches(
             cache=self.material.cache,
             spec=self.material.spec,
@@ -139,14 +153,3 @@ class Trainee:
             leader=self.material.leader,
             **options,
         )
-
-    def steps(self, clips: int) -> int:
-        """Steps an epoch, of about `clips` clips over all processes.   Raises RunError."""
-        there = len(self.material.training)
-        least = LEAST_CLIPS * self.processes.count * self.run.accumulate
-        if there < least:
-            raise RunError(
-                f"{there} training clips, need {least} for a step of {self.processes.count}"
-                f" processes and {self.run.accumulate} micro-batches"
-            )
-        return min(full(there, clips), there // least)

@@ -15,21 +15,25 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from training.arithmetic import trusted_device
-from training.auxiliary import AuxiliaryHeads, TargetScale
+from training.batches import batch_sizes, full
+from training.choices import Precision
 from training.display import Bar
 from training.distributed import ALONE, Processes
-from training.errors import RunError
 from training.examination import examine
-from training.extractor_file import read_extractor
+from training.first_weights import bring_to_scale, new_auxiliary, new_network
+from training.forward import Device
+from training.frozen_features import BATCH as FEATURES_BATCH
 from training.frozen_features import FrozenFeatures, measure
 from training.head_phase import HeadPhase
 from training.health import Health, Seen, advice
@@ -41,21 +45,19 @@ from training.schedule import cosine_factor, rising_factor, steps_factor
 from training.starting_point import begin
 from training.step import Step, grouped
 from training.trainee import Phase, Trainee
-from training.validation import Figures, agreement, in_words, quality
-from training.whole_phase import WholePhase
+from training.validation import Figures, agreement, in_words, surely_better
+from training.whole_phase import WholePhase, steps_an_epoch
 
 COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "pairs",
     "gradient", "extractor_rate", "rate",
 )  # fmt: skip
 COSINE_END = 0.01
-READOUT = "head.readout"
 BEGINNINGS = {
     "base": "base, brought to the scale of these scores",
     "ridge": "ridge regression on the extractors' features",
     "readout": "readout fitted to them, beside the base's head where that helps",
 }
-OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions stray
 
 
 @dataclass(slots=True)
@@ -63,7 +65,8 @@ class Position:
     """The next step to make."""
 
     phase: int = 0
-    """0 before the starting point is found, 1 for the head alone, 2 for the whole network."""
+    """0 before the starting point is found, 1 for the head alone, 2 for the whole network, 3 when
+    both are trained, 4 when nothing is left to do."""
     epoch: int = 0
     batch: int = 0
     step: int = 0
@@ -79,6 +82,16 @@ class Position:
         return self.waited / self.seconds if self.seconds else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What holds for every run of the same clips that begins with the same extractors."""
+
+    precision: Precision
+    """That is right on this machine."""
+    frozen: FrozenFeatures | None
+    """What the extractors make of the clips; None where that was not needed yet."""
+
+
 class Trainer:
     def __init__(
         self,
@@ -87,55 +100,79 @@ class Trainer:
         folder: RunFolder,
         *,
         base: Checkpoint | None = None,
-        frozen: FrozenFeatures | None = None,
+        found: "Found | None" = None,
+        only_begin: bool = False,
         save_every: float = 60.0,
         processes: Processes = ALONE,
     ) -> None:
         """`base` is the checkpoint that `run.base` names.
 
-        `frozen` are the features of these clips by the extractors that the run begins with, where
-        another run has them already. The state is saved every `save_every` seconds, and after
-        every epoch.
+        `found` is what another run of the same clips and extractors has found. With `only_begin`
+        the starting point is kept, and no epoch made. The state is saved every `save_every`
+        seconds, and after every epoch.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
-        self.processes = processes
+        self.processes, self._only_begin = processes, only_begin
+        self._state = folder.load_state()
         network = new_network(run, material, base)
-        device = trusted_device(run.precision, network.extractors[0], run.clip, run.batch)
+        precision = run.precision if found is None else found.precision
+        if self._state is not None:
+            precision = self._state["precision"]
+        device = self._device(precision, network, len(material.training), len(material.clips))
         network.to(device.kind)
         auxiliary = new_auxiliary(run, material, network)
         if auxiliary is not None:
             auxiliary.to(device.kind)
         self.trainee = Trainee(run, material, network, auxiliary, device, processes)
         self.position, self.health = Position(), Health(material.deviation, advice(run))
-        self.starting_points: dict[str, Figures] = {}
-        """Validation figures of what was to be had without training, see `starting_point`."""
-        self.frozen = frozen
+        self.starts: dict[str, Tensor] = {}
+        """What was to be had without training, for the validation clips: see `starting_point`."""
+        self.frozen = None if found is None else found.frozen
         self._mean: AveragedModel | None = None
         """Of the weights of the last steps of a phase, while there is one."""
         self._saved = time.monotonic()
 
+    def _device(
+        self, precision: Precision, network: FragmentNetwork, training: int, clips: int
+    ) -> Device:
+        """For so many clips, `training` of them to learn from; the same in all processes."""
+        run = self.run
+        sizes = {*batch_sizes(clips, full(clips, FEATURES_BATCH))}
+        if 2 in self._phases:
+            steps = steps_an_epoch(run, training, self.processes)
+            sizes |= {*batch_sizes(training, steps * run.accumulate * self.processes.count)}
+        device = trusted_device(precision, network.extractors[0], run.clip, sizes)
+        if self.processes.any(device.dtype == torch.float32):
+            return dataclasses.replace(device, dtype=torch.float32)
+        return device
+
     def train(self, bar: Bar) -> dict[str, Any]:
         """Run, or go on, to the end; the figures of the weights that are kept."""
-        state = self.folder.load_state()
+        state, self._state = self._state, None
         if state is not None:
             self._restore(state)
         self.processes.wait()  # before the first one saves another state
         if self.position.phase == 0:
             self._begin(bar)
         with self._record(bar) as record:
-            for number, epochs in ((1, self.run.head_epochs), (2, self.run.epochs)):
-                if number < self.position.phase:
-                    continue
-                if epochs:
-                    self._phase(self._new_phase(number, bar), state, record)
+            for number in range(self.position.phase, 3):
+                if number in self._phases:
+                    self._phase(self._new_phase(number, bar), state, record, bar)
                 state = None
-                self.position = dataclasses.replace(
-                    self.position, phase=number + 1, epoch=0, batch=0
-                )
-                self._save(None)
-        self._examine("trained", bar)
+                self._go_on_to(number + 1)
+        if self.position.phase == 3:
+            self._examine("trained", bar)
+            self._go_on_to(4)
         self.processes.wait()
         return self.folder.load_weights()[1]
+
+    def _go_on_to(self, phase: int) -> None:
+        self.position = dataclasses.replace(self.position, phase=phase, epoch=0, batch=0)
+        self._save(None)
+
+    @property
+    def found(self) -> "Found":
+        return Found(self.trainee.device.precision, self.frozen)
 
     def features(self, bar: Bar) -> FrozenFeatures:
         """Of all clips by the extractors that the run begins with."""
@@ -143,6 +180,21 @@ class Trainer:
             taught = self.run.readout or self.run.head_epochs
             self.frozen = measure(self.trainee, self.run.head_variants if taught else 1, bar)
         return self.frozen
+
+    @property
+    def _phases(self) -> set[int]:
+        """Those that have epochs, numbered as in `Position`."""
+        if self._only_begin:
+            return set()
+        epochs = {1: self.run.head_epochs, 2: self.run.epochs}
+        return {number for number, asked in epochs.items() if asked}
+
+    @property
+    def starting_points(self) -> dict[str, Figures]:
+        """Figures of `starts`; none where no clips validate."""
+        material = self.trainee.material
+        there = self.starts if len(material.validation) else {}
+        return {name: agreement(said.numpy(), material) for name, said in there.items()}
 
     def _new_phase(self, number: int, bar: Bar) -> Phase:
         if number == 1:
@@ -152,22 +204,25 @@ class Trainer:
     def _begin(self, bar: Bar) -> None:
         """Find the starting point, and keep it: of a run without epochs it is the result."""
         if self.run.base or self.run.extractor:
-            self.starting_points = begin(self.trainee, self.features(bar))
+            self.starts = begin(self.trainee, self.features(bar))
+        if not self.run.has_base_head and not self.run.readout:
+            bring_to_scale(self.trainee, self._new_phase(min(self._phases), bar))
         if self.processes.leads:
             for name, figures in self.starting_points.items():
                 bar.say(f"{BEGINNINGS[name]}: {in_words(figures)}")
             if self.run.readout:
                 self._keep("readout", 0, self.starting_points.get("readout", {}))
                 self._examine("readout", bar)
-        self.position.phase = 1
-        self._save(None)
+        self._go_on_to(1)
 
     def _record(self, bar: Bar) -> Record | NoRecord:
         if not self.processes.leads:
             return NoRecord()
         return Record(self.folder.path, COLUMNS, self.position.step, bar)
 
-    def _phase(self, phase: Phase, state: State | None, record: Record | NoRecord) -> None:
+    def _phase(
+        self, phase: Phase, state: State | None, record: Record | NoRecord, bar: Bar
+    ) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)
         self._mean = mean = AveragedModel(self.trainee.network, use_buffers=True)
         if state is not None and state["optimiser"] is not None:
@@ -179,7 +234,7 @@ class Trainer:
             self._epoch(phase, epoch, step, record)
             with self.processes.end_together():
                 if self.processes.leads:
-                    figures = self._measure(phase, epoch)
+                    figures = self._measure(phase, epoch, bar)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
                     record.epoch(self.position.step, title, figures, time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
@@ -229,28 +284,40 @@ class Trainer:
         finally:
             network.load_state_dict(latest)
 
-    def _measure(self, phase: Phase, epoch: int) -> Figures:
+    def _measure(self, phase: Phase, epoch: int, bar: Bar) -> Figures:
         """Figures of the weights that are to be kept, which are then kept."""
-        last = epoch + 1 == phase.epochs
+        last, material = epoch + 1 == phase.epochs, self.trainee.material
         with self._averaged():
             figures: Figures = {}
-            if len(self.trainee.material.validation):
-                predicted = phase.validate()
-                self.health.after_validation(self.position.step, predicted, last=last)
-                figures = agreement(predicted, self.trainee.material)
-            if last or not self.run.readout:
+            if len(material.validation):
+                said = phase.predict(material.validation)
+                figures = agreement(said.whole, material)
+            elif last:  # a run on all clips can die as well
+                said = phase.predict(material.training)
+            if last or len(material.validation):
+                self.health.after_validation(self.position.step, said.head, last=last)
+            if last and self._starts_as_well(said.whole):
+                bar.say(
+                    f"kept as it was at first: on {len(material.validation)} validation clips the"
+                    " epochs are not surely better (--folds would know more)"
+                )
+            elif last or not self.run.readout:
                 self._keep(phase.name, epoch + 1, figures)
         return figures
 
-    def _keep(self, phase: str, epoch: int, figures: Figures) -> None:
-        """Make the network's weights those of the run.
+    def _starts_as_well(self, predicted: NDArray[np.float32]) -> bool:
+        """Whether the starting point is kept in place of what predicts this for validation clips.
 
-        Not where its starting point is better on the validation clips; a fold of a
-        cross-validation keeps what it trained, for the folds are compared together.
+        A fold of a cross-validation keeps what it trained, for the folds are compared together.
         """
-        before = self.starting_points.get("readout")
-        if epoch and before and self.run.fold is None and not self._better(figures, before):
-            return
+        material, run = self.trainee.material, self.run
+        if not run.readout or run.folds is not None:
+            return False
+        judged, before = material.judged[material.validation], self.starts["readout"].numpy()
+        return not surely_better(predicted, before, judged, in_points=run.regression)
+
+    def _keep(self, phase: str, epoch: int, figures: Figures) -> None:
+        """Make the network's weights those of the run."""
         self.folder.save_weights(
             self.trainee.network.state_dict(),
             figures
@@ -263,15 +330,11 @@ class Trainer:
             },
         )
 
-    def _better(self, figures: Figures, before: Figures) -> bool:
-        in_points = self.run.regression
-        return quality(figures, in_points=in_points) > quality(before, in_points=in_points)
-
     def _examine(self, name: str, bar: Bar) -> None:
         """Leave what the network makes of all clips in the folder, for a cross-validation."""
-        if self.run.folds is None or not self.processes.leads or self.folder.has_examined(name):
+        if self.run.folds is None or not self.processes.leads:
             return
-        unchanged = self.position.phase < 2 or not self.run.epochs
+        unchanged = self.position.phase < 2 or 2 not in self._phases
         features = self.features(bar).features[0] if unchanged else None
         examined = examine(self.trainee, bar, features)
         self.folder.save_examined(name, dataclasses.asdict(examined))
@@ -287,9 +350,10 @@ class Trainer:
                 "auxiliary": None if auxiliary is None else auxiliary.state_dict(),
                 "optimiser": None if optimiser is None else optimiser.state_dict(),
                 "mean": None if self._mean is None else self._mean.state_dict(),
+                "precision": self.trainee.device.precision,
                 "position": dataclasses.asdict(self.position),
                 "seconds": self.position.seconds,
-                "starting_points": self.starting_points,
+                "starts": self.starts,
                 "health": dataclasses.asdict(self.health.seen),
             }
         )
@@ -299,68 +363,8 @@ class Trainer:
         if self.trainee.auxiliary is not None:
             self.trainee.auxiliary.load_state_dict(state["auxiliary"])
         self.position = Position(**state["position"])
-        self.starting_points = state["starting_points"]
+        self.starts = state["starts"]
         self.health.seen = Seen(**state["health"])
-
-
-def new_network(
-    run: RunSpec, material: Material, base: Checkpoint | None = None
-) -> FragmentNetwork:
-    """Initialised by the run's seed, around the mean of the training scores; or as `base`."""
-    torch.manual_seed(run.seed)
-    network = FragmentNetwork(run.network, run.clip)
-    network.head.baseline.fill_(material.mean)
-    with torch.no_grad():
-        # Each of two dropouts divides what it keeps by its share, and so raises the variance by it.
-        kept = 1 - run.network.dropout
-        network.head.out.weight.mul_(OUTPUT_SCALE * material.deviation * kept)
-    if run.extractor is not None:
-        load_extractor(network, Path(run.extractor))
-    if base is not None:
-        load_base(network, base, new_head=run.new_head)
-    return network
-
-
-def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = False) -> None:
-    """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError.
-
-    Where only the network has a linear path beside the head's layers, it begins at 0.
-    """
-    name = f"{base.name}@{base.version}"
-    if base.spec != network.clip_spec:
-        raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
-    try:
-        if new_head:
-            theirs = dict(zip(base.network.used, base.network.extractors, strict=True))
-            for k, extractor in zip(network.used, network.extractors, strict=True):
-                extractor.load_state_dict(theirs[k].state_dict())
-        else:
-            weights = base.network.state_dict()
-            if network.head.readout is not None:
-                weights.setdefault(READOUT, torch.zeros_like(network.head.readout))
-            network.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
-        raise RunError(f"{name} is another network: {error}") from error
-
-
-def load_extractor(network: FragmentNetwork, path: Path) -> None:
-    """Copy one pre-trained extractor into every fragment.   Raises RunError."""
-    weights = read_extractor(path)
-    try:
-        for extractor in network.extractors:
-            extractor.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RunError(f"{path} is not an extractor of this network: {error}") from error
-
-
-def new_auxiliary(
-    run: RunSpec, material: Material, network: FragmentNetwork
-) -> AuxiliaryHeads | None:
-    if not run.auxiliary:
-        return None
-    torch.manual_seed(run.seed + 1)
-    scale = TargetScale.measure(material.targets, material.training, run.seed)
-    return AuxiliaryHeads(len(network.used), network.fragment_feature_shape, scale)
 
 
 def rate_factor(run: RunSpec, step: int, steps: int) -> float:

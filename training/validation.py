@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from training.material import Material
 from training.metrics import mean_distance, spearman
@@ -21,6 +22,21 @@ def agreement(predicted: NDArray[Any], material: Material) -> Figures:
     always_mean = mean_distance(np.full(len(judged), material.mean), judged)
     figures = {"spearman": spearman(predicted, judged), "mean_distance": distance}
     return figures | ({"distance_share": distance / always_mean} if always_mean > 0 else {})
+
+
+def surely_better(
+    predicted: NDArray[Any], before: NDArray[Any], judged: NDArray[Any], *, in_points: bool
+) -> bool:
+    """Whether errors have become smaller by more than their standard error, paired by clip; (N,).
+
+    Of scores that are only to rank, the errors are those of the clips' ranks. [Breiman84 §3.4.3]
+
+    [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
+    """
+    if not in_points:
+        predicted, before, judged = map(rankdata, (predicted, before, judged))
+    gained = np.abs(before - judged) - np.abs(predicted - judged)
+    return bool(gained.mean() > gained.std(ddof=1) / np.sqrt(len(gained)))
 
 
 def quality(figures: Figures, *, in_points: bool) -> float:

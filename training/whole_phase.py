@@ -9,10 +9,13 @@ from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.batches import Batch, Batches, Variation, fitting, full
-from training.forward import evaluating
-from training.trainee import Outcome, Trainee
+from training.distributed import Processes
+from training.errors import RunError
+from training.runspec import RunSpec
+from training.trainee import Outcome, Predictions, Trainee
 
 VALIDATION_BATCH = 32
+LEAST_CLIPS = 2  # of a micro-batch: a ranking needs a pair, batch statistics a spread
 
 
 class WholePhase:
@@ -23,8 +26,7 @@ class WholePhase:
         run, network = trainee.run, trainee.network
         self.processes = trainee.processes
         self.epochs, self.accumulate = run.epochs, run.accumulate
-        clips = run.batch * run.accumulate * trainee.processes.count
-        self.batches = trainee.steps(fitting(clips, len(trainee.material.training)))
+        self.batches = steps_an_epoch(run, len(trainee.material.training), trainee.processes)
         self.groups = [
             {"params": learning(network, run.frozen_layers), "base": run.extractor_rate},
             {"params": list(network.head.parameters()), "base": run.rate},
@@ -76,16 +78,24 @@ class WholePhase:
         known = heads.scale(torch.from_numpy(wanted).to(features.device))
         return heads(features).flatten(0, 1), known.flatten(0, 1)  # (B·K, J)
 
-    def validate(self) -> NDArray[np.float32]:
+    def predict(self, clips: NDArray[np.int64]) -> Predictions:
         trainee = self.trainee
-        clips = trainee.material.validation
-        with evaluating(trainee.network):
-            scores = [
-                trainee.score(trainee.features(batch, frozen=True)).cpu()
-                for batch in trainee.batches(clips, full(len(clips), VALIDATION_BATCH))
-            ]
-        predicted: NDArray[np.float32] = torch.cat(scores).numpy()
-        return predicted
+        return trainee.predict(
+            trainee.features(batch, frozen=True)
+            for batch in trainee.batches(clips, full(len(clips), VALIDATION_BATCH))
+        )
+
+
+def steps_an_epoch(run: RunSpec, clips: int, processes: Processes) -> int:
+    """Of all clips, in batches that leave enough of them.   Raises RunError for too few clips."""
+    least = LEAST_CLIPS * processes.count * run.accumulate
+    if clips < least:
+        raise RunError(
+            f"{clips} training clips, need {least} for a step of {processes.count}"
+            f" processes and {run.accumulate} micro-batches"
+        )
+    batch = fitting(run.batch * run.accumulate * processes.count, clips)
+    return min(full(clips, batch), clips // least)
 
 
 def learning(network: FragmentNetwork, frozen_layers: int) -> list[nn.Parameter]:

@@ -19,12 +19,12 @@ from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
 from training.arithmetic import trusted_device
 from training.batches import Batch, Draw
+from training.first_weights import new_network
 from training.material import Material, open_material
 from training.memory import keep_freed_memory
 from training.runspec import RunSpec
 from training.step import Step, grouped
 from training.trainee import Trainee
-from training.trainer import new_network
 from training.whole_phase import WholePhase
 
 BATCH = 4

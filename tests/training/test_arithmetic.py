@@ -53,18 +53,18 @@ def extractor(conv4b: type[Rounded] = Rounded) -> C3DExtractor:
 
 
 def test_rounding_is_no_disagreement():
-    assert disagreement(HALF, extractor(), SPEC, batch=4) is None
+    assert disagreement(HALF, extractor(), SPEC, batches={4}) is None
 
 
 def test_a_wrong_gradient_is_named_with_its_layer():
-    found = disagreement(HALF, extractor(WrongGradient), SPEC, batch=4)
+    found = disagreement(HALF, extractor(WrongGradient), SPEC, batches={4})
     assert found is not None
     assert found.what.startswith("gradient of the weight of conv4b on ")
     assert found.difference == pytest.approx(1.0, abs=TOLERANCE)
 
 
 def test_an_answer_that_is_not_finite_is_a_disagreement():
-    found = disagreement(HALF, extractor(UnwrittenOutput), SPEC, batch=4)
+    found = disagreement(HALF, extractor(UnwrittenOutput), SPEC, batches={4})
     assert found is not None
     assert found.what.startswith("output of conv4b")
     assert found.difference == torch.inf
@@ -72,7 +72,7 @@ def test_an_answer_that_is_not_finite_is_a_disagreement():
 
 @pytest.mark.parametrize("wrong", [WrongGradient, UnwrittenOutput])
 def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong, capsys):
-    device = trusted_device("bfloat16", extractor(wrong), SPEC, 4)
+    device = trusted_device("bfloat16", extractor(wrong), SPEC, {4})
     assert device.dtype == torch.float32
     warning = capsys.readouterr().err
     assert warning.startswith("warning: bfloat16 is wrong on this machine: the ")
@@ -80,15 +80,15 @@ def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong, capsys):
 
 
 def test_a_right_one_is_used_and_nothing_is_warned_of(capsys):
-    assert trusted_device("bfloat16", extractor(), SPEC, 4) == Device.best("bfloat16")
-    assert trusted_device("float32", extractor(WrongGradient), SPEC, 4).dtype == torch.float32
+    assert trusted_device("bfloat16", extractor(), SPEC, {4}) == Device.best("bfloat16")
+    assert trusted_device("float32", extractor(WrongGradient), SPEC, {4}).dtype == torch.float32
     assert capsys.readouterr().err == ""
 
 
 def test_the_check_leaves_the_extractor_as_it_was():
     checked = extractor().train()
     before = {name: value.clone() for name, value in checked.state_dict().items()}
-    disagreement(HALF, checked, SPEC, batch=4)
+    disagreement(HALF, checked, SPEC, batches={4})
     assert checked.training
     assert all(parameter.grad is None for parameter in checked.parameters())
     for name, value in checked.state_dict().items():

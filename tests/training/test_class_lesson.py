@@ -16,7 +16,7 @@ from training.augment import Augmentation
 from training.class_lesson import ClassLesson, class_clip, held_clips
 from training.datasets.ucf101 import read_ucf101
 from training.errors import DataError
-from training.trainer import load_extractor
+from training.first_weights import load_extractor
 
 SPEC = class_clip(DIVING.with_size((32, 32), (32, 32)))
 

@@ -3,16 +3,20 @@
 import csv
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+import torch
 
+from model_store.card import HASH_DIGITS
 from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
 from tests.training.test_command_line import call
-from training.datasets.annotations import ANNOTATIONS
+from training.datasets.annotations import ANNOTATIONS, read_annotations
+from training.datasets.hashes import clip_hashes
 from training.run_folder import RunFolder
 
 EPOCHS = 20
@@ -39,11 +43,13 @@ def others(tmp_path_factory) -> Path:
     return write_bright_dataset(tmp_path_factory.mktemp("others") / "data", 72, seed=5)
 
 
-def rescored(clips: Path, folder: Path, factor: float, extra: float = 0.0) -> Path:
-    """The same clips as other judges saw them."""
+def rescored(
+    clips: Path, folder: Path, factor: float, extra: float = 0.0, only: Collection[str] = ()
+) -> Path:
+    """The same clips, or only some of them, as other judges saw them."""
     shutil.copytree(clips / "clips", folder / "clips")
     with (clips / ANNOTATIONS).open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [r for r in csv.DictReader(file) if not only or Path(r["clip"]).name in only]
     for row in rows:
         row["score"] = str(round(float(row["score"]) * factor + extra, 3))
         row["difficulty"] = ""
@@ -60,10 +66,10 @@ def succeed(*words: object) -> str:
     return done.output
 
 
-def fine_tune(store: Path, data: Path, out: Path, *words: object) -> str:
-    return succeed(
-        "train", "--data", data, "--out", out, "--base", "bright", "--store", store, *words
-    )
+def fine_tune(store: Path, data: Path, out: Path, *words: object, code: int = 0) -> str:
+    done = call("train", "--data", data, "--out", out, "--base", "bright", "--store", store, *words)
+    assert done.exit_code == code, done.output
+    return done.output
 
 
 def measured(checkpoint: str, store: Path, data: Path, file: Path) -> dict[str, float]:
@@ -113,35 +119,82 @@ def test_folds_give_a_checkpoint_with_intervals(others, store, tmp_path):
     width = score.trust.interval.high - score.trust.interval.low
     assert 0 < width < 4 * folds["interval_width"]
 
+    # What its folds have not measured is not published.
+    (out / "cross_validation.json").rename(out / "kept.json")
+    refused = call("publish", "--run", out, "--name", "ours", "--store", own)
+    assert refused.exit_code == 2
+    assert "its folds have not ended" in refused.output
+    (out / "kept.json").rename(out / "cross_validation.json")
+
     # The same command goes on, and ends where it was.
     before = (out / "weights.safetensors").read_bytes()
     assert fine_tune(own, data, out, "--folds", 3).splitlines()[-1] == output.splitlines()[-1]
     assert (out / "weights.safetensors").read_bytes() == before
 
-
-def test_clips_that_taught_the_base_are_in_no_fold(bright, store, tmp_path):
-    done = call(
-        "train", "--data", bright, "--out", tmp_path / "run", "--base", "bright",
-        "--store", store, "--folds", 3,
-    )  # fmt: skip
-    assert done.exit_code == 2
-    assert "trained bright@1 and cannot validate" in done.output
+    # Begun anew with fewer folds, the others are gone.
+    fine_tune(own, data, out, "--folds", 2, "--restart")
+    assert sorted(path.name for path in out.glob("fold-*")) == ["fold-0", "fold-1"]
 
 
 def test_epochs_that_make_it_worse_are_not_kept(others, store, tmp_path):
-    out = tmp_path / "run"
-    output = fine_tune(
-        store, others, out, "--validation", 0.2, "--head-epochs", 2, "--head-rate", 0.03
-    )
-    figures = RunFolder(out).load_weights()[1]
+    out, asked = tmp_path / "run", ("--head-epochs", 2, "--head-rate", 0.03)
+    output = fine_tune(store, others, tmp_path / "one", "--validation", 0.2, *asked)
+    assert "validation clips the epochs are not surely better" in output
+    figures = RunFolder(tmp_path / "one").load_weights()[1]
     assert figures["phase"] == "readout"
     assert figures["spearman"] == figures["starting_points"]["readout"]["spearman"]
     assert f"validation: Spearman {figures['spearman']:.4f}" in output
+
+    output = fine_tune(store, others, out, "--folds", 3, *asked)
+    assert "kept: readout" in output
+    _, figures = RunFolder(out).load_weights()
+    assert figures["phase"] == "readout"
+    # What is published says how these weights were made, and not what was tried beside them.
+    own = tmp_path / "store"
+    succeed("publish", "--run", out, "--name", "ours", "--store", own)
+    card = Store(own).load("ours").card
+    assert (card.training.options["head_epochs"], card.training.options["epochs"]) == (0, 0)
+    assert card.metrics["cross_validation"]["kept"] == "readout"
+    assert (
+        card.training.hours
+        >= sum(RunFolder(out / f"fold-{k}").load_state()["seconds"] / 3600 for k in range(3)) * 0.99
+    )
+
+    # Without a readout to fall back on, what is trained is kept.
+    kept = tmp_path / "kept"
+    fine_tune(store, others, kept, "--no-readout", *asked)
+    assert RunFolder(kept).load_weights()[1]["phase"] == "head"
+
+
+def test_clips_that_taught_the_base_choose_nothing(bright, others, store, tmp_path):
+    """Of them it knows the scores by heart: what it says of the others is listened to alone."""
+    alone = fine_tune(store, bright, tmp_path / "seen", "--folds", 3, code=2)
+    assert "cannot validate" in alone
+    few = write_bright_dataset(tmp_path / "few", 5, seed=8)
+    words = ("--data", bright, "--validation", 0.2)
+    output = fine_tune(store, few, tmp_path / "mixed", *words)
+    assert "that the base has seen do not count): the base is brought to the scale" in output
+
+    # With enough of the others the line is theirs, whatever the base's own clips are said to be.
+    known = set(Store(store).load("bright").card.clips.training)
+    clips = read_annotations(bright, "train")
+    taught = {
+        clip.path.name
+        for clip, digest in zip(clips, clip_hashes(clips), strict=True)
+        if digest[:HASH_DIGITS] in known
+    }
+    halved = rescored(bright, tmp_path / "halved", 0.5, only=taught)
+    words = ("--validation", 0.2, "--head-variants", 1, "--cache", tmp_path / "cache")
+    fine_tune(store, others, tmp_path / "alone", *words)
+    fine_tune(store, others, tmp_path / "both", "--data", halved, *words)
+    alone, both = (RunFolder(tmp_path / name).load_weights()[0] for name in ("alone", "both"))
+    assert alone["head.readout"].abs().max() > 0
+    torch.testing.assert_close(both["head.readout"], alone["head.readout"], rtol=1e-3, atol=1e-3)
 
 
 def test_a_handful_of_clips_gets_the_base_on_its_scale(store, tmp_path):
     data = write_bright_dataset(tmp_path / "few", 10, seed=6)  # 9 of them for training
     output = fine_tune(store, data, tmp_path / "run", "--validation", 0.3)
-    assert "need at least 8 to fit a line to: the base is brought to the scale" in output
+    assert "need at least 8 of 3 to fit a line: the base is brought to the scale" in output
     points = RunFolder(tmp_path / "run").load_weights()[1]["starting_points"]
     assert points["readout"] == points["base"]

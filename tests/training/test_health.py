@@ -79,7 +79,7 @@ def test_what_always_the_mean_costs():
 def test_one_answer_for_all_clips_ends_the_run(health):
     for epoch in range(1, PATIENCE):
         health.after_validation(LONG // 2 * epoch, alike(60), last=False)
-    with pytest.raises(RunError, match=r"77\.25 for all 60 validation clips at step 300"):
+    with pytest.raises(RunError, match=r"77\.25 for all 60 clips at step 300"):
         health.after_validation(300, alike(60), last=False)
 
 
@@ -162,10 +162,21 @@ def dead(run, tmp_path) -> RunSpec:
 
 
 def test_a_dead_network_is_ended_after_some_validations(dead, tmp_path):
-    with pytest.raises(RunError, match=r"all \d+ validation clips at step \d+: "):
+    with pytest.raises(RunError, match=r"all \d+ clips at step \d+: "):
         train(dead, tmp_path / "run")
-    with pytest.raises(RunError, match=r"all \d+ validation clips at step \d+: "):
+    with pytest.raises(RunError, match=r"all \d+ clips at step \d+: "):
         train(dead, tmp_path / "run")  # given again, it goes on and ends as before
+
+
+@pytest.mark.parametrize("change", [{"folds": 2}, {"readout": True}])
+def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
+    dead, tmp_path, change
+):
+    """A run on all clips keeps none; what the linear path says differs from clip to clip."""
+    network = dataclasses.replace(dead.network, readout="readout" in change)
+    run = dataclasses.replace(dead, **change, network=network)
+    with pytest.raises(RunError, match=r"the head's answer is .* for all \d+ clips at step \d+: "):
+        train(run, tmp_path / "run")
 
 
 def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run, tmp_path):

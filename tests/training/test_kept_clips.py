@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.training.bright import write_bright_dataset
@@ -30,7 +31,7 @@ def test_what_changed_is_named():
     assert changes(before, before[::-1]) == []
     assert changes(before, now) == [
         "b: the score was 8.0, is 4.0",
-        "c: the bytes, group was Ann, is none, execution, stages or deductions",
+        "c: the bytes, group was Ann, is none, execution, stages, deductions or tracks",
         "d: side was training, is validation",
         "e is missing",
         "f is new",
@@ -166,6 +167,16 @@ def test_restart_removes_what_a_run_writes_and_nothing_else():
     assert "not empty" in told(train("--restart"))
 
 
+@pytest.mark.usefixtures("_place")
+def test_what_was_killed_before_its_first_step_leaves_nothing_to_a_run_that_begins():
+    shutil.copy(RUN / "weights.safetensors", RUN / "examined-readout.safetensors")
+    (RUN / "state.pt").unlink()
+    assert train("--seed", 1).exit_code == 0
+    assert not (RUN / "examined-readout.safetensors").exists()
+    [log] = RUN.glob("tensorboard/events*")
+    assert log.exists()
+
+
 def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):
     write_dataset("vault", 6, 5, tmp_path / "vault", test_share=0.0, workers=1)
 
@@ -181,6 +192,15 @@ def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):
     edit(tmp_path / "vault", halved)
     assert "6 clips changed" in told(pretrain())
     assert contents(tmp_path / "out") == before
+    edit(tmp_path / "vault", lambda rows: [r | {"score": str(2 * float(r["score"]))} for r in rows])
+    assert pretrain().exit_code == 0
+    tracks = tmp_path / "vault/tracks/00000.npz"
+    kept = tracks.read_bytes()
+    np.savez(tracks, **np.load(tracks))
+    assert "1 clips changed" in (output := told(pretrain()))
+    assert "tracks" in output
+    tracks.write_bytes(kept)
+    edit(tmp_path / "vault", halved)
     result = pretrain("--restart")
     assert result.exit_code == 0, result.output
     assert contents(tmp_path / "out") != before

@@ -102,6 +102,16 @@ def test_weights_have_seen_what_their_origin_has(bright, spec, tmp_path):
     assert not opened(spec, tmp_path, bright, origin=simulated).notes  # as these clips are not
 
 
+def test_clips_that_taught_the_origin_are_not_fresh(bright, spec, tmp_path):
+    material = opened(spec, tmp_path, bright)
+    assert material.fresh.tolist() == material.training.tolist()
+    taught = [material.hashes[n] for n in material.training[:20]]
+    seen = ClipsCard.of(training=taught)
+    after = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
+    assert {after.hashes[n] for n in after.fresh} == sides(after)[0] - {*taught}
+    assert len(after.fresh) == len(after.training) - 20
+
+
 def test_a_clip_may_be_read_again(bright, spec, tmp_path):
     """Other bytes under the same name are another clip, in the same process too."""
     rows = rows_of(bright)

@@ -10,13 +10,13 @@ from model_store.network import FragmentNetwork
 from model_store.spec import VAULT
 from tests.training.bright import TINY, Quiet
 from training.errors import RunError
+from training.first_weights import load_extractor
 from training.lessons import TrackLesson
 from training.material import open_material
 from training.pretrain import Pretrainer
 from training.pretrain_spec import PretrainSpec
 from training.run_folder import RunFolder
 from training.simulator.dataset import write_dataset
-from training.trainer import load_extractor
 
 SPEC = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
 

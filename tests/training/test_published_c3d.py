@@ -14,8 +14,8 @@ from model_store.spec import DIVING
 from tests.training.test_command_line import call, told
 from training.errors import RunError
 from training.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
+from training.first_weights import load_extractor
 from training.published_c3d import OURS, SCHEMES, extractor_weights, import_c3d
-from training.trainer import load_extractor
 
 # As field papers and the publishers' code have them: written out, not computed.
 SHAPES = {

@@ -26,12 +26,11 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
     judged = 20 + told + random.normal(0, noise, clips)
     again = features + random.normal(0, 0.01, features.shape)
     return Rows(
-        features=np.concatenate([features, again]),
-        shown=np.ones((2 * clips, FRAGMENTS), bool),
-        head=np.tile(head, 2),
-        judged=np.tile(judged, 2),
-        groups=np.tile(np.arange(clips), 2),
-        clips=np.tile(np.arange(clips), 2),
+        features=np.stack([features, again]),
+        shown=np.ones((2, clips, FRAGMENTS), bool),
+        head=np.stack([head, head]),
+        judged=np.stack([judged, judged]),
+        groups=np.arange(clips),
     )
 
 
@@ -76,7 +75,7 @@ def test_a_head_that_is_the_wrong_way_round_is_left_out():
 def test_a_blank_fragment_counts_as_an_average_one():
     learnt = rows(300, of_features=5, of_head=0, noise=0.5)
     line = fit(learnt, BLANK, listen=False)
-    mean = learnt.features[:300].mean(axis=0)
+    mean = learnt.features[0].mean(axis=0)
     average, blank = (line.predict(x[None], np.zeros(1))[0] for x in (mean, BLANK))
     assert blank == pytest.approx(average, abs=0.05)
     assert average == pytest.approx(learnt.judged.mean(), abs=0.05)
@@ -95,12 +94,11 @@ def test_the_network_says_what_was_fitted():
     pooled = features.mean(dim=(3, 4, 5)).double().numpy()
     random = np.random.default_rng(0)
     learnt = Rows(
-        features=pooled,
-        shown=np.ones((30, 2), bool),
-        head=head,
-        judged=pooled @ random.normal(size=channels) @ [3.0, 5.0] + 2 * head,
+        features=pooled[None],
+        shown=np.ones((1, 30, 2), bool),
+        head=head[None],
+        judged=(pooled @ random.normal(size=channels) @ [3.0, 5.0] + 2 * head)[None],
         groups=np.arange(30),
-        clips=np.arange(30),
     )
     line = fit(learnt, np.zeros((2, channels)), listen=True)
     assert np.abs(line.weights).max() > 0
@@ -109,6 +107,25 @@ def test_the_network_says_what_was_fitted():
     np.testing.assert_allclose(said, line.predict(pooled, head), rtol=1e-4)
 
 
+def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others():
+    """Features that tell the group, as a pool or a camera does, tell nothing of a new one."""
+    random = np.random.default_rng(1)
+    learnt = rows(80, of_features=0, of_head=0, noise=0.5)
+    groups = np.arange(80) % 8
+    line = random.normal(size=(8, FRAGMENTS, CHANNELS))
+    of_group = dataclasses.replace(
+        learnt,
+        features=learnt.features + 3 * line[groups],
+        judged=learnt.judged + random.normal(0, 10, 8)[groups],
+    )
+    parted = fit(dataclasses.replace(of_group, groups=groups), BLANK)
+    assert parted.penalty > 100 * fit(of_group, BLANK).penalty
+
+
 def test_too_few_clips_are_refused():
-    with pytest.raises(DataError, match="7 training clips or groups, need at least 8"):
+    with pytest.raises(DataError, match="7 training clips of 7 groups, need at least 8 of 3"):
         fit(rows(7, of_features=1, of_head=0, noise=1), BLANK)
+    learnt = rows(40, of_features=1, of_head=0, noise=1)
+    with pytest.raises(DataError, match="40 training clips of 2 groups"):
+        fit(dataclasses.replace(learnt, groups=np.arange(40) % 2), BLANK)
+    fit(dataclasses.replace(learnt, groups=np.arange(40) % 3), BLANK)

@@ -1,4 +1,4 @@
-"""On which side a clip is: by its group or its bytes alone, and by what the origin has seen."""
+"""On which side a clip is: by its group or its bytes, and by what the origin has seen."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ import pytest
 
 from model_store.card import ClipsCard
 from training.errors import DataError
-from training.split import Origin, Sides, divide, place_of, units
+from training.split import Origin, Sides, divide, units
 
 NAMES = [hashlib.sha256(bytes([n])).hexdigest() for n in range(120)]
 
@@ -27,22 +27,32 @@ def test_growth_moves_no_clip():
     assert after > before
 
 
-def test_growth_moves_no_clip_between_folds():
-    for k in range(5):
-        before, after = (held(NAMES[:n], fold=(k, 5)) for n in (60, 90))
-        assert after & {*NAMES[:60]} == before
-
-
-def test_every_clip_is_in_one_fold():
+def test_every_clip_is_in_one_of_equal_folds():
     folds = [held(NAMES, fold=(k, 5)) for k in range(5)]
     assert set().union(*folds) == {*NAMES}
-    assert sum(map(len, folds)) == len(NAMES)
-    # A fifth of 120 is 24, give or take 4.4: three times that is 11…37.
-    assert all(11 <= len(fold) <= 37 for fold in folds)
+    assert [len(fold) for fold in folds] == [24] * 5
+
+
+@pytest.mark.parametrize("groups", [5, 7, 10, 20])
+def test_a_few_groups_are_dealt_to_folds_of_like_size(groups):
+    of = [f"event {n % groups}" for n in range(120)]
+    folds = [divided(NAMES, groups=of, fold=(k, 5)) for k in range(5)]
+    sizes = [len(fold.validation) for fold in folds]
+    assert sum(sizes) == 120
+    assert max(sizes) - min(sizes) <= 1 + 120 // groups
+    for fold in folds:
+        assert not {of[n] for n in fold.training} & {of[n] for n in fold.validation}
+
+
+def test_a_group_of_most_clips_leaves_room_for_the_other_folds():
+    of = ["Ann"] * 90 + [None] * 30
+    sizes = sorted(len(divided(NAMES, groups=of, fold=(k, 4)).validation) for k in range(4))
+    assert sizes == [10, 10, 10, 90]
 
 
 def test_the_order_of_clips_does_not_matter():
     assert held(NAMES) == held(NAMES[::-1])
+    assert held(NAMES, fold=(1, 5)) == held(NAMES[::-1], fold=(1, 5))
 
 
 def test_a_larger_share_keeps_what_a_smaller_one_did():
@@ -74,9 +84,9 @@ def test_few_clips_have_two_to_choose_by():
         assert len(held(NAMES[n : n + 4], 0.01)) == 2
     with pytest.raises(DataError, match="3 training clips, 2 of them"):
         divided(NAMES[:3])
-    fold = int(place_of("a group Ann") < 0.5), 2  # the one that the group is not in
-    with pytest.raises(DataError, match=r"for validation in fold \d of 2: need .* fewer folds"):
-        divided(NAMES[:40], groups=["Ann"] * 40, fold=fold)
+    for k in range(4):  # no fold may begin before all of them can
+        with pytest.raises(DataError, match=r"40 .*, 0 .* in one of 4 folds: need .* fewer folds"):
+            divided(NAMES[:40], groups=["Ann", "Ben", "Cay"] * 13 + ["Ann"], fold=(k, 4))
     with pytest.raises(DataError, match="of one group"):
         divided(NAMES[:40], groups=["Ann"] * 40)
 

@@ -24,13 +24,15 @@ from tests.clips import clip_bytes
 from tests.training.bright import TINY, Quiet, material_of
 from training.batches import full
 from training.errors import RunError
+from training.first_weights import bring_to_scale, load_extractor, new_network
+from training.forward import Device
 from training.frozen_features import measure
 from training.head_phase import HeadPhase
 from training.metrics import spearman
 from training.run_folder import RunFolder
 from training.runspec import PRESETS, RunSpec, preset_clip
 from training.simulator.dataset import write_dataset
-from training.trainer import Trainer, load_extractor, new_network, rate_factor
+from training.trainer import Found, Trainer, rate_factor
 from training.whole_phase import WholePhase
 
 ROOT = Path(__file__).parents[2]
@@ -366,6 +368,62 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
                 told = material.known.at(int(clip), int(inputs.starts[row]), shown)
                 assert not shown.all()
                 assert wanted[row].item() == pytest.approx(told, rel=1e-6)
+
+
+@pytest.mark.parametrize("raised", [1.0, 3.0])
+def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_path, raised):
+    """Whatever random extractors make of the pixels without normalisation."""
+    network = dataclasses.replace(PAPER, width=1 / 32, head_hidden=(64, 64), dropout=0.5)
+    run = RunSpec(
+        **PRESETS["paper"]
+        | {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2, "epochs": 1}
+    )
+    material = material_of(run)
+    trainer = Trainer(run, material, RunFolder(tmp_path / "run"))
+    with torch.no_grad():
+        for extractor in trainer.trainee.network.extractors:
+            extractor.conv1a.weight.mul_(raised * 1e3)
+    phase = WholePhase(trainer.trainee)
+    bring_to_scale(trainer.trainee, phase)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outcomes = [phase.forward(inputs) for inputs in phase.inputs(0, 0)]
+    predicted = torch.cat([outcome.predicted for outcome in outcomes])
+    stray = (predicted - material.mean).square().mean().sqrt().item()
+    assert 0.2 * material.deviation < stray < 2 * material.deviation
+
+
+def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkeypatch):
+    """A machine that another check would trust does not change its numbers half way."""
+    asked = []
+
+    def device(precision, *_) -> Device:
+        asked.append(precision)
+        return Device("cpu", torch.float32)
+
+    monkeypatch.setattr("training.trainer.trusted_device", device)
+    run = dataclasses.replace(run, precision="bfloat16", epochs=1)
+    train(run, tmp_path / "run")
+    train(run, tmp_path / "run")
+    folder = RunFolder(tmp_path / "other")
+    folder.open(run.to_json())
+    Trainer(run, material_of(run), folder, found=Found("float32", None))
+    assert asked == ["bfloat16", "float32", "float32"]
+
+
+def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        "training.trainer.trusted_device",
+        lambda *values: checked.append(values[-1]) or Device("cpu", torch.float32),
+    )
+    run = dataclasses.replace(run, head_epochs=1)
+    trainer = Trainer(run, material_of(run), RunFolder(tmp_path / "run"))
+    monkeypatch.undo()
+    used = {len(inputs.clips) for inputs in WholePhase(trainer.trainee).inputs(0, 0)}
+    clips = len(trainer.trainee.material.clips)
+    used |= {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))}
+    assert used <= set(checked[0])
 
 
 def test_a_diverging_run_says_so(run, tmp_path):

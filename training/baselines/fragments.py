@@ -21,8 +21,8 @@ from model_store.spec import ClipSpec
 from training.arithmetic import trusted_device
 from training.datasets.annotations import JudgedClip
 from training.evaluate import BATCH, in_batches, prepared_clips
+from training.first_weights import load_extractor
 from training.forward import evaluating, fragment_features
-from training.trainer import load_extractor
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Extraction:
         self, clips: Sequence[JudgedClip], progress: Callable[[int, int], None]
     ) -> Fragments:
         """Raises DataError, naming the clip, where one cannot be used."""
-        device = trusted_device("auto", self.extractors[0], self.spec, BATCH)
+        device = trusted_device("auto", self.extractors[0], self.spec, {BATCH})
         extractors, mean = self.extractors.to(device.kind), self.mean.to(device.kind)
         features, shown, done = [], [], 0
         with evaluating(extractors):

@@ -8,11 +8,9 @@ name, type, default, limits and help are the field's, and stand nowhere else.
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, TypeVar
 
-from typer.models import OptionInfo
-
-from training.option_groups import THEMES
+from training.option_groups import THEMES, option_of, options_of_fields
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -39,31 +37,21 @@ def options_of(spec: type, *, preset: Collection[str] = ()) -> Callable[[Command
 
 
 def _parameters(spec: type, preset: Collection[str]) -> Iterator[inspect.Parameter]:
-    kinds = get_type_hints(spec, include_extras=True)
-    for field in dataclasses.fields(spec):
-        kind, option = _kind_and_option(kinds[field.name])
-        if option is None:
-            continue
-        has_default = field.name not in preset and field.default is not dataclasses.MISSING
+    fields = {field.name: field for field in dataclasses.fields(spec)}
+    for name, (kind, option) in options_of_fields(spec).items():
+        default = fields[name].default
+        has_default = name not in preset and default is not dataclasses.MISSING
         if option.parser is not None:
             kind = str  # Typer knows no unions; the parser makes the value
         yield inspect.Parameter(
-            field.name,
+            name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=field.default if has_default else None,
+            default=default if has_default else None,
             annotation=Annotated[kind | None, option],
         )
 
 
-def _kind_and_option(annotation: Any) -> tuple[Any, OptionInfo | None]:
-    """`Annotated[int, typer.Option(…)]` -> int and the option, or None."""
-    if get_origin(annotation) is not Annotated:
-        return annotation, None
-    kind, *extras = get_args(annotation)
-    return kind, next((each for each in extras if isinstance(each, OptionInfo)), None)
-
-
 def _theme(parameter: inspect.Parameter) -> int:
-    option = _kind_and_option(parameter.annotation)[1]
+    option = option_of(parameter.annotation)[1]
     theme = None if option is None else option.rich_help_panel
     return THEMES.index(theme) if theme in THEMES else -1

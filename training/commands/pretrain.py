@@ -77,7 +77,9 @@ def pretrain(
             **options,
         )
         folder = RunFolder(out)
-        folder.open(spec.to_json(), restart=restart)
+        if restart:
+            folder.restart()
+        folder.open(spec.to_json())
         with bar("clips") as shown:
 
             def progress(done: int, total: int) -> None:
