@@ -44,17 +44,22 @@ class Disagreement:
 
 
 def trusted_device(
-    precision: Precision, extractor: nn.Module, clip: ClipSpec, batches: Collection[int]
+    precision: Precision,
+    extractor: nn.Module,
+    clip: ClipSpec,
+    batches: Collection[int],
+    looked_at: Collection[int] = (),
 ) -> Device:
     """Where to train with batches of so many fragments: in float32 where `precision` is wrong.
 
-    Moves the extractor there. Warns when it falls back.
+    Batches of the sizes `looked_at` need no gradients. Moves the extractor there. Warns when it
+    falls back.
     """
     device = Device.best(precision)
     extractor.to(device.kind)
     if device.dtype == torch.float32:
         return device
-    off = disagreement(device, extractor, clip, batches)
+    off = disagreement(device, extractor, clip, batches, looked_at)
     if off is None:
         return device
     name = str(device.dtype).removeprefix("torch.")
@@ -66,18 +71,23 @@ def trusted_device(
 
 
 def disagreement(
-    device: Device, extractor: nn.Module, clip: ClipSpec, batches: Collection[int]
+    device: Device,
+    extractor: nn.Module,
+    clip: ClipSpec,
+    batches: Collection[int],
+    looked_at: Collection[int] = (),
 ) -> Disagreement | None:
     """The largest one beyond the tolerance, over all layers, batches and parts of batches."""
     exact = dataclasses.replace(device, dtype=torch.float32)
     found = []
-    parts = {max(1, size // 2) for size in batches}  # where fragments are blanked
-    for size in sorted({1, 2, *parts, *batches} - {0}):
+    # Fewer where fragments are blanked.
+    learnt = {1, 2, *batches, *(max(1, size // 2) for size in batches)} if batches else set()
+    for size in sorted({1, 2, *learnt, *looked_at}):
         for layer in layers(extractor, clip, size, device):
             shape = "×".join(map(str, layer.inputs.shape))
-            expected = results(layer, exact)
+            expected = results(layer, exact, backward=size in learnt)
             for _ in range(TRIALS):
-                for what, value in results(layer, device).items():
+                for what, value in results(layer, device, backward=size in learnt).items():
                     off = relative_difference(value, expected[what])
                     found.append(Disagreement(f"{what} of {layer.name} on {shape}", off))
     worst = max(found, key=lambda one: one.difference)
@@ -112,8 +122,11 @@ def layers(extractor: nn.Module, clip: ClipSpec, batch: int, device: Device) -> 
     return met
 
 
-def results(layer: Layer, device: Device) -> dict[str, Tensor]:
-    """What the layer computes on the device, forward and backward, from a random gradient."""
+def results(layer: Layer, device: Device, *, backward: bool) -> dict[str, Tensor]:
+    """What the layer computes on the device, forward and, from a random gradient, backward."""
+    if not backward:
+        with torch.no_grad(), device.autocast():
+            return {"output": layer.module(layer.inputs)}
     inputs = layer.inputs.detach().clone().requires_grad_()
     leaves = {"input": inputs, **dict(layer.module.named_parameters())}
     with torch.enable_grad(), device.autocast():

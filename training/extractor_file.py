@@ -21,7 +21,6 @@ from model_store.spec import ClipSpec
 from training.errors import RunError
 from training.run_folder import replace_file
 
-EXTRACTOR = "extractor.safetensors"
 ABOUT = "about"  # one entry of metadata: several come in any order, and files would differ
 INPUT = ("colour_order", "mean")  # fields of the spec
 CLIPS = "clips"

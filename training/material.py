@@ -4,6 +4,7 @@ The judged clips of a run: read, decoded, and split into training and validation
 Only the training split of a data set is ever decoded here; the test split is for `evaluate`.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ class Material:
     validation: Indices
     leader: Indices
     """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
-    unit: Indices
-    """(N,): clips of one number stay on one side of every split, see `split.units`."""
+    units: list[str]
+    """(N,): clips of one unit stay on one side of every split, see `split.units`."""
     origin: Origin | None = None
     """What the weights start from."""
     notes: tuple[str, ...] = ()
@@ -61,12 +62,28 @@ class Material:
             (self.hashes[n] for n in self.training), (self.hashes[n] for n in self.validation)
         )
 
+    def in_fold(self, fold: tuple[int, int] | None) -> "Material":
+        """The same clips with the sides of that fold; None keeps none for validation."""
+        sides = divide(self.units, self.hashes, share=None, fold=fold, origin=self.origin)
+        return dataclasses.replace(self, training=sides.training, validation=sides.validation)
+
+    def kept_clips(self, target: Target) -> list[KeptClip]:
+        """What a run's folder keeps of them."""
+        return kept_clips(self.clips, self.hashes, target, self.validation)
+
+    @property
+    def unit(self) -> Indices:
+        """(N,): `units` as numbers."""
+        return np.unique(self.units, return_inverse=True)[1]
+
     @property
     def fresh(self) -> Indices:
-        """Training clips that did not train the origin."""
+        """Training clips that did not train the origin, nor belong together with one that did."""
         if self.origin is None:
             return self.training
-        return self.training[~among(self.hashes, self.origin.clips.training)[self.training]]
+        taught = among(self.hashes, self.origin.clips.training)
+        mates = np.isin(self.unit, self.unit[taught])
+        return self.training[~mates[self.training]]
 
     @functools.cached_property
     def targets(self) -> FragmentTargets:
@@ -97,8 +114,8 @@ def open_material(
     kind: str = Kind.annotations,
     target: Target = "final",
     validation: float,
-    fold: tuple[int, int] | None = None,
-    use_all: bool = False,
+    folds: int | None = None,
+    fold: int | None = None,
     origin: Origin | None = None,
     keep: Callable[[Sequence[KeptClip]], None] | None = None,
     cache: Path | None = None,
@@ -107,7 +124,8 @@ def open_material(
     """Read, split as `split.divide` does, and decode what is not cached.   Raises DataError.
 
     Clips come in the order of their hashes, so that a run is the same however rows and folders are
-    ordered. `use_all` keeps none for validation. `keep` gets them before the first one is decoded.
+    ordered. With `folds` but no `fold` of them none validate. `keep` gets them before the first one
+    is decoded.
     """
     clips = open_clips(kind, folders, spec, "train")
     judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
@@ -116,7 +134,12 @@ def open_material(
     clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
     leader = leaders(clips)
     unit_of = units([clip.group for clip in clips], hashes, leader)
-    sides = divide(unit_of, hashes, share=None if use_all else validation, fold=fold, origin=origin)
+    if folds is None:
+        sides = divide(unit_of, hashes, share=validation, origin=origin)
+    else:  # without one, see that there can be so many
+        sides = divide(unit_of, hashes, share=None, fold=(fold or 0, folds), origin=origin)
+        if fold is None:
+            sides = divide(unit_of, hashes, share=None, origin=origin)
     if keep is not None:
         keep(kept_clips(clips, hashes, target, sides.validation))
     unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
@@ -135,7 +158,7 @@ def open_material(
         training=sides.training,
         validation=sides.validation,
         leader=leader,
-        unit=np.unique(unit_of, return_inverse=True)[1],
+        units=unit_of,
         origin=origin,
         notes=(*sides.notes, *unknown),
     )

@@ -55,8 +55,10 @@ def check_limits(values: Any) -> None:
         value = getattr(values, name)
         if not isinstance(value, int | float):
             continue
-        low = -math.inf if option.min is None else option.min
-        high = math.inf if option.max is None else option.max
-        if not low <= value <= high:
-            need = f"at least {low:g}" if high == math.inf else f"{low:g}…{high:g}"
-            raise RunError(f"{name} is {value}, need {need}")
+        if not math.isfinite(value):
+            raise RunError(f"{name} is {value}, need a finite number")
+        low, high = option.min, option.max
+        if low is not None and value < low:
+            raise RunError(f"{name} is {value}, need at least {low}")
+        if high is not None and value > high:
+            raise RunError(f"{name} is {value}, need at most {high}")

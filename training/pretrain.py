@@ -23,12 +23,12 @@ from training.arithmetic import trusted_device
 from training.augment import Augmentation
 from training.choices import Precision
 from training.display import Bar
-from training.extractor_file import EXTRACTOR, write_extractor
+from training.extractor_file import write_extractor
 from training.forward import Device, evaluating, fragment_features
 from training.health import Health, Seen
 from training.lessons import FragmentBatch, Lesson
 from training.pretrain_spec import PretrainSpec
-from training.run_folder import RunFolder, StepLog
+from training.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.schedule import cosine_factor
 
 HIDDEN = 256  # units of the throw-away head
@@ -74,7 +74,7 @@ class Pretrainer:
         self.spec, self.lesson, self.folder, self.save_every = spec, lesson, folder, save_every
         torch.manual_seed(spec.seed)
         self.pupil = Pupil(spec, lesson.outputs)
-        self._state = folder.load_state()
+        self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
         self.device = trusted_device(precision, self.pupil.extractor, spec.clip, {spec.batch})
         self.pupil.to(self.device.kind)

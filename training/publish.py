@@ -41,16 +41,19 @@ def publish(
     Raises RunError for a run that has no weights yet, or whose folds have not ended.
     """
     run = RunSpec.from_json(folder.options())
-    summary = recall(folder)
-    weights, figures = folder.load_weights()
     cross_validation, confidence = folder.load_cross_validation() or (None, None)
     if run.uses_all and cross_validation is None:
         raise RunError(
             f"{folder.path} has no {CROSS_VALIDATION}, its folds have not ended: give the same"
             " `train` command again"
         )
-    if figures["phase"] == "readout":  # whatever else was tried
-        run = dataclasses.replace(run, epochs=0, head_epochs=0)
+    summary = recall(folder)
+    weights, figures = folder.load_weights()
+    # What made these weights, whatever else was tried.
+    if figures["phase"] != "all":
+        run = dataclasses.replace(run, epochs=0)
+    if figures["phase"] == "readout":
+        run = dataclasses.replace(run, head_epochs=0)
     measured = {"validation": figures if "spearman" in figures else None}
     measured |= {"cross_validation": cross_validation, "test": metrics and on_card(metrics)}
     measured = {split: values for split, values in measured.items() if values is not None}

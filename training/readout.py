@@ -99,12 +99,8 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
     `listen` False leaves the head out: a plain ridge regression. True listens to it in any case,
     None where that predicts better. Raises DataError for too few clips.
     """
-    clips, groups = len(rows.groups), len(np.unique(rows.groups))
-    if clips < FEWEST or groups < FEWEST_GROUPS:
-        raise DataError(
-            f"{clips} training clips of {groups} groups, need at least {FEWEST} of"
-            f" {FEWEST_GROUPS} to fit a line"
-        )
+    if not enough(rows):
+        raise DataError(too_few(rows))
     centring = Centring.of(rows, blank)
     inputs = centring(rows)  # (V, N, P)
     errors = {
@@ -114,6 +110,18 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
     penalty = _largest_as_good(errors[heard]) if heard else _best(errors[heard])
     [line] = _lines(inputs, rows, heard, [penalty])
     return centring.undo(line, penalty)
+
+
+def enough(rows: Rows) -> bool:
+    """Whether a line can be fitted to them."""
+    return len(rows.groups) >= FEWEST and len(np.unique(rows.groups)) >= FEWEST_GROUPS
+
+
+def too_few(rows: Rows) -> str:
+    return (
+        f"{len(rows.groups)} training clips of {len(np.unique(rows.groups))} groups, need at least"
+        f" {FEWEST} of {FEWEST_GROUPS} to fit a line"
+    )
 
 
 def rescaled(rows: Rows) -> Readout:

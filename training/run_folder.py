@@ -34,10 +34,10 @@ from torch import Tensor
 from model_store.confidence import Confidence
 from training.errors import RunError
 
-RECORD, CLIPS = "run.json", "clips.csv"
+RECORD, CLIPS, STATE, EXTRACTOR = "run.json", "clips.csv", "state.pt", "extractor.safetensors"
 # Whatever a command writes beside it into a run's folder; the rest is not ours to remove.
 WRITTEN = (
-    CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
+    ".*.partial", CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
     "summary.json", "commands.txt", "golden.mov", "test.json", "extractor.safetensors",
     "examined-*.safetensors", "cross_validation.json", "calibration.safetensors",
     "tensorboard/events.out.tfevents.*", "tensorboard",
@@ -66,8 +66,9 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether there are steps to go on from."""
-        return (self.path / "state.pt").exists()
+        """Whether there is something to go on from, or to lose."""
+        there = (STATE, f"fold-*/{STATE}", WEIGHTS, EXTRACTOR)
+        return any(any(self.path.glob(name)) for name in there)
 
     def open(self, options: Mapping[str, Any], *, first: bool = True) -> None:
         """Make the folder of a new run, or see that it is this run's; it may have steps already.
@@ -84,9 +85,7 @@ class RunFolder:
                     f" {_differences(json.loads(record.read_text()), json.loads(described))}"
                 )
         elif first:
-            if record.exists():  # what was killed before its first step can have left something
-                self._clear()
-            elif self.path.exists() and any(self.path.iterdir()):
+            if not record.exists() and self._others():
                 raise RunError(f"{self.path} is not empty and has no {RECORD}")
             self.path.mkdir(parents=True, exist_ok=True)
             replace_file(record, described.encode())
@@ -95,13 +94,18 @@ class RunFolder:
         """Remove what a run and its folds have written, and nothing else."""
         if not (self.path / RECORD).exists():
             return
-        self._clear()
         for record in [*self.path.glob(f"fold-*/{RECORD}")]:
             fold = RunFolder(record.parent)
             fold._clear()
-            record.unlink()
-            if not any(fold.path.iterdir()):
+            if not fold._others():
+                record.unlink()
                 fold.path.rmdir()
+        self._clear()
+
+    def _others(self) -> bool:
+        """Whether something else than a record is there, or than what a kill left of a file."""
+        there = self.path.iterdir() if self.path.exists() else ()
+        return any(path.name != RECORD and not path.match(".*.partial") for path in there)
 
     def _clear(self) -> None:
         for name in WRITTEN:
@@ -121,11 +125,20 @@ class RunFolder:
     def save_state(self, state: State) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        replace_file(self.path / "state.pt", buffer.getvalue())
+        replace_file(self.path / STATE, buffer.getvalue())
 
-    def load_state(self) -> State | None:
-        path = self.path / "state.pt"
-        return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
+    def load_state(self, *needed: str) -> State | None:
+        """None where there is none yet.   Raises RunError for one that lacks what is needed."""
+        path = self.path / STATE
+        if not path.exists():
+            return None
+        state: State = torch.load(path, weights_only=True, map_location="cpu")
+        if missing := [name for name in needed if name not in state]:
+            raise RunError(
+                f"{path} was written by another version of this software, it has no"
+                f" {', '.join(missing)}: --restart begins anew"
+            )
+        return state
 
     def save_weights(self, weights: dict[str, Tensor], figures: Mapping[str, Any]) -> None:
         content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}

@@ -179,9 +179,7 @@ class RunSpec:
     shift: Annotated[bool, LOOKS("--shift/--no-shift", help="Random start of the fragments.")] = (
         True
     )
-    blanking: Annotated[
-        float, LOOKS(min=0, max=1, help="Probability that fragments of a clip are blanked.")
-    ]
+    blanking: Annotated[float, LOOKS(help="Probability that fragments of a clip are blanked.")]
     flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
     colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
     zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
@@ -235,7 +233,8 @@ class RunSpec:
             "a readout is fitted to what extractors see already: need a base or an extractor, and"
             " a network with a readout",
         )
-        require(0 < self.average <= 1, f"average is {self.average}, need above 0, at most 1")
+        require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
+        require(self.average > 0, f"average is {self.average}, need above 0")
         require(
             self.alpha == "balance" or float(self.alpha) >= 0,
             f"alpha is {self.alpha!r}, need a number of at least 0 or balance",

@@ -19,7 +19,7 @@ from training.distributed import Processes
 from training.errors import DataError
 from training.examination import Examined
 from training.extractor_file import extractor_clips
-from training.kept_clips import keep
+from training.kept_clips import KeptClip, keep
 from training.material import Material, open_material
 from training.results_table import enter
 from training.run_folder import RunFolder
@@ -46,24 +46,21 @@ class Session:
 
     def train(self, run: RunSpec, out: Path) -> Figures:
         """Train, or go on with it, in the folder `out`; the figures of the weights kept."""
-        self._restart(out)
-        return self._train(run, out).figures
+        return self._train(run, out, self._open(run, out)).figures
 
     def cross_validate(self, run: RunSpec, out: Path) -> Figures:
         """A run for each fold, `out`/fold-0 and on, then in `out` itself one on all clips.
 
         Its intervals come from the folds, and so do the figures.
         """
-        self._restart(out)
-        with self.processes.leader_first():
-            RunFolder(out).open(run.to_json(), first=self.processes.leads)
-        parts: list[Trained] = []
+        material, parts = self._open(run, out), list[Trained]()
         for fold in range(run.folds or 0):
-            part = dataclasses.replace(run, fold=fold)
-            parts.append(self._train(part, out / f"fold-{fold}", parts[-1] if parts else None))
+            part, found = dataclasses.replace(run, fold=fold), parts[-1].found if parts else None
+            held = material.in_fold(part.part)
+            parts.append(self._train(part, out / f"fold-{fold}", held, found))
         trained = not run.readout or trained_is_better(run, [part.figures for part in parts])
         kept = "trained" if trained else "readout"
-        whole = self._train(run, out, parts[-1], only_begin=not trained)
+        whole = self._train(run, out, material, parts[-1].found, only_begin=not trained)
         figures = whole.figures
         if self.processes.leads:
             examined = [
@@ -73,40 +70,52 @@ class Session:
             figures |= calibrate(whole.folder, held_out(examined), pooled, kept)
         return figures
 
-    def _restart(self, out: Path) -> None:
-        with self.processes.leader_first():
-            if self.restart and self.processes.leads:
-                RunFolder(out).restart()
+    def _open(self, run: RunSpec, out: Path) -> Material:
+        """The clips, and the folder for them; nothing in it is touched before they are read."""
+        folder, leads = RunFolder(out), self.processes.leads
+
+        def enter(clips: Sequence[KeptClip]) -> None:
+            if self.restart and leads:
+                folder.restart()
+            self._enter(folder, run, clips)
+
+        with self.processes.leader_first(), bar("clips", hidden=not leads) as shown:
+            material = open_material(
+                run.data,
+                run.clip,
+                kind=run.kind,
+                target=run.network.target,
+                validation=run.validation,
+                folds=run.folds,
+                fold=run.fold,
+                origin=origin_of(run, self.base),
+                keep=enter,
+                cache=self.cache,
+                progress=lambda done, total: shown.update(done, total, phase="decoding"),
+            )
+        for note in material.notes:
+            warn(note)
+        return material
+
+    def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[KeptClip]) -> None:
+        """Begin there, or see that it is this run of these clips."""
+        folder.open(run.to_json(), first=self.processes.leads)
+        keep(folder, clips, first=self.processes.leads)
 
     def _train(
         self,
         run: RunSpec,
         out: Path,
-        like: "Trained | None" = None,
+        material: Material,
+        found: Found | None = None,
         *,
         only_begin: bool = False,
     ) -> "Trained":
-        """`like` is of the same clips and extractors; `only_begin` makes no epochs."""
+        """Make the run in `out`; `only_begin` makes no epochs."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
-            folder.open(run.to_json(), first=leads)
-            with bar("clips", hidden=not leads) as shown:
-                material = open_material(
-                    run.data,
-                    run.clip,
-                    kind=run.kind,
-                    target=run.network.target,
-                    validation=run.validation,
-                    fold=run.part,
-                    use_all=run.uses_all,
-                    origin=origin_of(run, self.base),
-                    keep=partial(keep, folder, first=leads),
-                    cache=self.cache,
-                    progress=lambda done, total: shown.update(done, total, phase="decoding"),
-                )
+            self._enter(folder, run, material.kept_clips(run.network.target))
             if leads:
-                for note in material.notes:
-                    warn(note)
                 remember_command(folder)
                 remember(folder, summarise(material, run.data, folder))
         trainer = Trainer(
@@ -114,7 +123,7 @@ class Session:
             material,
             folder,
             base=self.base,
-            found=None if like is None else like.found,
+            found=found,
             only_begin=only_begin,
             save_every=self.save_every,
             processes=self.processes,

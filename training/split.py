@@ -85,7 +85,7 @@ def divide(
     fold: tuple[int, int] | None = None,
     origin: Origin | None = None,
 ) -> Sides:
-    """Keep a share of (N,) clips for validation, or of `fold` (i, k) the i-th of k parts, or none.
+    """Keep of (N,) clips the i-th part of k of `fold` (i, k) for validation, or a share, or none.
 
     A clip that trained the origin is never kept, one that chose its weights is, if there are no
     folds. Raises DataError where a side has fewer than 2 clips, here or in another fold.
@@ -93,23 +93,23 @@ def divide(
     names, of = np.unique(np.array(unit_of), return_inverse=True)  # (U,), (N,)
     place = np.array([place_of(name) for name in names])
     taught, chose = (_units_with(of, among(hashes, role)) for role in _roles(origin))
-    if share is None:
-        every = np.arange(len(of))
-        return Sides(every, every[:0], _notes(hashes, every, origin))
-    if fold is None:
+    count, seen = len(of), int(taught[of].sum())
+    if fold is not None:
+        free = np.flatnonzero(~taught[of])
+        folds = _dealt(free, np.argsort(np.argsort(place))[of[free]], fold[1])
+        _check(count, folds, f" in one of {fold[1]} folds", seen, origin)
+        validation = folds[fold[0]]
+    elif share is not None:
         kept = ((place < share) | chose) & ~taught
         for unit in np.argsort(place):  # of few clips a share may be none
             if kept[of].sum() >= FEWEST:
                 break
             kept[unit] = not taught[unit]
         validation = np.flatnonzero(kept[of])
-        _check(len(of), [validation], "", int(taught[of].sum()), origin)
+        _check(count, [validation], "", seen, origin)
     else:
-        free = np.flatnonzero(~taught[of])
-        folds = _dealt(free, np.argsort(np.argsort(place))[of[free]], fold[1])
-        _check(len(of), folds, f" in one of {fold[1]} folds", int(taught[of].sum()), origin)
-        validation = folds[fold[0]]
-    training = np.setdiff1d(np.arange(len(of)), validation)
+        validation = np.arange(0)
+    training = np.setdiff1d(np.arange(count), validation)
     return Sides(training, validation, _notes(hashes, training, origin))
 
 

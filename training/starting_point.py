@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from training.display import warn
-from training.errors import DataError
 from training.forward import evaluating
 from training.frozen_features import FrozenFeatures
-from training.readout import FEWEST, Readout, Rows, fit, rescaled
+from training.readout import Readout, Rows, enough, fit, rescaled, too_few
 from training.trainee import Trainee
 
 SCORED = 256  # clips a batch of the head
@@ -29,22 +28,23 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
     """
     run, material = trainee.run, trainee.material
     rows, blank = rows_of(trainee, frozen), frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
-    learnt, fresh = rows.of(material.training), rows.of(material.fresh)
+    fresh = rows.of(material.fresh)
+    learnt = fresh if enough(fresh) else rows.of(material.training)
     found: dict[str, Readout] = {}
     if run.has_base_head:
-        found["base"] = rescaled(fresh if len(fresh.groups) >= FEWEST else learnt)
-    try:
+        found["base"] = rescaled(learnt)
+    if enough(learnt) or (run.readout and not run.has_base_head):
         found["ridge"] = fit(learnt, blank, listen=False)
-        if run.readout:
-            found["readout"] = fit(fresh, blank) if run.has_base_head else found["ridge"]
-    except DataError as error:
-        if run.readout:
-            if not run.has_base_head:
-                raise
-            seen = len(learnt.groups) - len(fresh.groups)
-            besides = f" ({seen} that the base has seen do not count)" if seen else ""
-            warn(f"{error}{besides}: the base is brought to the scale of these scores, no more")
-            found["readout"] = found["base"]
+    if run.readout and run.has_base_head and enough(fresh):
+        found["readout"] = fit(fresh, blank)
+    elif run.readout and run.has_base_head:
+        warn(
+            f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the scale of"
+            " these scores, and nothing more"
+        )
+        found["readout"] = found["base"]
+    elif run.readout:
+        found["readout"] = found["ridge"]
     start = found.get("readout") or found.get("base")
     if start is not None:
         start.put_into(trainee.network.head)

@@ -28,7 +28,7 @@ from model_store.network import FragmentNetwork
 from training.arithmetic import trusted_device
 from training.batches import batch_sizes, full
 from training.choices import Precision
-from training.display import Bar
+from training.display import Bar, warn
 from training.distributed import ALONE, Processes
 from training.examination import examine
 from training.first_weights import bring_to_scale, new_auxiliary, new_network
@@ -46,7 +46,7 @@ from training.starting_point import begin
 from training.step import Step, grouped
 from training.trainee import Phase, Trainee
 from training.validation import Figures, agreement, in_words, surely_better
-from training.whole_phase import WholePhase, steps_an_epoch
+from training.whole_phase import VALIDATION_BATCH, WholePhase, steps_an_epoch
 
 COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "pairs",
@@ -113,12 +113,9 @@ class Trainer:
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self.processes, self._only_begin = processes, only_begin
-        self._state = folder.load_state()
+        self._state = folder.load_state("precision", "starts", "kept")
         network = new_network(run, material, base)
-        precision = run.precision if found is None else found.precision
-        if self._state is not None:
-            precision = self._state["precision"]
-        device = self._device(precision, network, len(material.training), len(material.clips))
+        device = self._device(network, material, found)
         network.to(device.kind)
         auxiliary = new_auxiliary(run, material, network)
         if auxiliary is not None:
@@ -127,24 +124,39 @@ class Trainer:
         self.position, self.health = Position(), Health(material.deviation, advice(run))
         self.starts: dict[str, Tensor] = {}
         """What was to be had without training, for the validation clips: see `starting_point`."""
+        self.kept: Tensor | None = None
+        """What the weights in the folder say of the validation clips, where others may follow."""
         self.frozen = None if found is None else found.frozen
         self._mean: AveragedModel | None = None
         """Of the weights of the last steps of a phase, while there is one."""
         self._saved = time.monotonic()
 
     def _device(
-        self, precision: Precision, network: FragmentNetwork, training: int, clips: int
+        self, network: FragmentNetwork, material: Material, found: "Found | None"
     ) -> Device:
-        """For so many clips, `training` of them to learn from; the same in all processes."""
-        run = self.run
-        sizes = {*batch_sizes(clips, full(clips, FEATURES_BATCH))}
+        """In the precision that the run began with; the same in all processes."""
+        run, state = self.run, self._state
+        precision = run.precision if found is None else found.precision
+        if state is not None:
+            precision = state["precision"]
+            if Position(**state["position"]).phase == 4:
+                return Device.best(precision)
+        learnt, looked_at = set[int](), set[int]()
         if 2 in self._phases:
-            steps = steps_an_epoch(run, training, self.processes)
-            sizes |= {*batch_sizes(training, steps * run.accumulate * self.processes.count)}
-        device = trusted_device(precision, network.extractors[0], run.clip, sizes)
-        if self.processes.any(device.dtype == torch.float32):
-            return dataclasses.replace(device, dtype=torch.float32)
-        return device
+            there, held = len(material.training), len(material.validation)
+            steps = steps_an_epoch(run, there, self.processes)
+            learnt |= {*batch_sizes(there, steps * run.accumulate * self.processes.count)}
+            looked_at |= {*batch_sizes(held, full(held, VALIDATION_BATCH))} if held else set()
+        if run.base or run.extractor or run.head_epochs or run.folds:
+            clips = len(material.clips)
+            looked_at |= {*batch_sizes(clips, full(clips, FEATURES_BATCH))}
+        device = trusted_device(precision, network.extractors[0], run.clip, learnt, looked_at)
+        exact = dataclasses.replace(device, dtype=torch.float32)
+        if not self.processes.any(device == exact):
+            return device
+        if device != exact:
+            warn("another process computes in float32, so all do")
+        return exact
 
     def train(self, bar: Bar) -> dict[str, Any]:
         """Run, or go on, to the end; the figures of the weights that are kept."""
@@ -211,6 +223,7 @@ class Trainer:
             for name, figures in self.starting_points.items():
                 bar.say(f"{BEGINNINGS[name]}: {in_words(figures)}")
             if self.run.readout:
+                self.kept = self.starts["readout"]
                 self._keep("readout", 0, self.starting_points.get("readout", {}))
                 self._examine("readout", bar)
         self._go_on_to(1)
@@ -294,27 +307,32 @@ class Trainer:
                 figures = agreement(said.whole, material)
             elif last:  # a run on all clips can die as well
                 said = phase.predict(material.training)
-            if last or len(material.validation):
-                self.health.after_validation(self.position.step, said.head, last=last)
-            if last and self._starts_as_well(said.whole):
+            if last or figures:
+                # A readout would hide a dead head; one that it has left out is 0 on purpose.
+                deaf = not self.trainee.network.head.out.weight.any()
+                answers = said.whole if deaf else said.head
+                self.health.after_validation(self.position.step, answers, last=last)
+            if last and self._is_no_better(said.whole):
                 bar.say(
-                    f"kept as it was at first: on {len(material.validation)} validation clips the"
-                    " epochs are not surely better (--folds would know more)"
+                    f"{phase.name}: on {len(material.validation)} validation clips not surely"
+                    " better than what was there before, which is kept (--folds would know more)"
                 )
             elif last or not self.run.readout:
+                self.kept = torch.from_numpy(said.whole) if figures else None
                 self._keep(phase.name, epoch + 1, figures)
         return figures
 
-    def _starts_as_well(self, predicted: NDArray[np.float32]) -> bool:
-        """Whether the starting point is kept in place of what predicts this for validation clips.
+    def _is_no_better(self, predicted: NDArray[np.float32]) -> bool:
+        """Than what is kept so far, by what it predicts for the validation clips.
 
-        A fold of a cross-validation keeps what it trained, for the folds are compared together.
+        A cross-validation compares its folds together, and a run without a readout has nothing to
+        fall back on.
         """
         material, run = self.trainee.material, self.run
-        if not run.readout or run.folds is not None:
+        if not run.readout or run.folds is not None or self.kept is None:
             return False
-        judged, before = material.judged[material.validation], self.starts["readout"].numpy()
-        return not surely_better(predicted, before, judged, in_points=run.regression)
+        judged = material.judged[material.validation]
+        return not surely_better(predicted, self.kept.numpy(), judged, in_points=run.regression)
 
     def _keep(self, phase: str, epoch: int, figures: Figures) -> None:
         """Make the network's weights those of the run."""
@@ -354,6 +372,7 @@ class Trainer:
                 "position": dataclasses.asdict(self.position),
                 "seconds": self.position.seconds,
                 "starts": self.starts,
+                "kept": self.kept,
                 "health": dataclasses.asdict(self.health.seen),
             }
         )
@@ -363,7 +382,7 @@ class Trainer:
         if self.trainee.auxiliary is not None:
             self.trainee.auxiliary.load_state_dict(state["auxiliary"])
         self.position = Position(**state["position"])
-        self.starts = state["starts"]
+        self.starts, self.kept = state["starts"], state["kept"]
         self.health.seen = Seen(**state["health"])
 
 

@@ -131,6 +131,11 @@ def test_folds_give_a_checkpoint_with_intervals(others, store, tmp_path):
     assert fine_tune(own, data, out, "--folds", 3).splitlines()[-1] == output.splitlines()[-1]
     assert (out / "weights.safetensors").read_bytes() == before
 
+    # Other options are refused as long as a fold is there to lose.
+    (out / "state.pt").unlink()
+    (out / "weights.safetensors").unlink()
+    assert "folds was 3, is 2" in fine_tune(own, data, out, "--folds", 2, code=2)
+
     # Begun anew with fewer folds, the others are gone.
     fine_tune(own, data, out, "--folds", 2, "--restart")
     assert sorted(path.name for path in out.glob("fold-*")) == ["fold-0", "fold-1"]
@@ -139,7 +144,7 @@ def test_folds_give_a_checkpoint_with_intervals(others, store, tmp_path):
 def test_epochs_that_make_it_worse_are_not_kept(others, store, tmp_path):
     out, asked = tmp_path / "run", ("--head-epochs", 2, "--head-rate", 0.03)
     output = fine_tune(store, others, tmp_path / "one", "--validation", 0.2, *asked)
-    assert "validation clips the epochs are not surely better" in output
+    assert "validation clips not surely better than what was there before" in output
     figures = RunFolder(tmp_path / "one").load_weights()[1]
     assert figures["phase"] == "readout"
     assert figures["spearman"] == figures["starting_points"]["readout"]["spearman"]
@@ -173,7 +178,7 @@ def test_clips_that_taught_the_base_choose_nothing(bright, others, store, tmp_pa
     few = write_bright_dataset(tmp_path / "few", 5, seed=8)
     words = ("--data", bright, "--validation", 0.2)
     output = fine_tune(store, few, tmp_path / "mixed", *words)
-    assert "that the base has seen do not count): the base is brought to the scale" in output
+    assert "of clips that the base has not seen: it is brought to the scale" in output
 
     # With enough of the others the line is theirs, whatever the base's own clips are said to be.
     known = set(Store(store).load("bright").card.clips.training)
@@ -195,6 +200,9 @@ def test_clips_that_taught_the_base_choose_nothing(bright, others, store, tmp_pa
 def test_a_handful_of_clips_gets_the_base_on_its_scale(store, tmp_path):
     data = write_bright_dataset(tmp_path / "few", 10, seed=6)  # 9 of them for training
     output = fine_tune(store, data, tmp_path / "run", "--validation", 0.3)
-    assert "need at least 8 of 3 to fit a line: the base is brought to the scale" in output
+    assert (
+        "need at least 8 of 3 to fit a line, of clips that the base has not seen: it is brought"
+        in output
+    )
     points = RunFolder(tmp_path / "run").load_weights()[1]["starting_points"]
     assert points["readout"] == points["base"]

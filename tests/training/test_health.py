@@ -179,6 +179,24 @@ def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
         train(run, tmp_path / "run")
 
 
+def test_a_head_that_the_readout_left_out_is_no_alarm(run, tmp_path):
+    """It answers 0 on purpose, and at no rate it stays so; the extractors go on to learn."""
+    network = dataclasses.replace(TINY, readout=True)
+    weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
+    write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
+    train(
+        dataclasses.replace(
+            run,
+            network=network,
+            extractor=str(tmp_path / "random.safetensors"),
+            readout=True,
+            epochs=2,
+            rate=0.0,
+        ),
+        tmp_path / "run",
+    )
+
+
 def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run, tmp_path):
     run = dataclasses.replace(run, validation=0.03, epochs=2)
     assert len(material_of(run).validation) == 2
@@ -243,4 +261,4 @@ def test_all_processes_end_together(dead, tmp_path):
     assert result.returncode == 0, result.stderr
     texts = [(folder.path / f"rank-{rank}").read_text() for rank in range(2)]
     assert texts[0] == texts[1]
-    assert "for all 15 validation clips" in texts[0]
+    assert "for all 15 clips" in texts[0]

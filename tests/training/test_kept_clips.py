@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.training.bright import write_bright_dataset
 from tests.training.test_command_line import call, told
@@ -168,13 +169,34 @@ def test_restart_removes_what_a_run_writes_and_nothing_else():
 
 
 @pytest.mark.usefixtures("_place")
-def test_what_was_killed_before_its_first_step_leaves_nothing_to_a_run_that_begins():
-    shutil.copy(RUN / "weights.safetensors", RUN / "examined-readout.safetensors")
-    (RUN / "state.pt").unlink()
-    assert train("--seed", 1).exit_code == 0
-    assert not (RUN / "examined-readout.safetensors").exists()
-    [log] = RUN.glob("tensorboard/events*")
-    assert log.exists()
+def test_nothing_of_worth_is_removed_by_a_command_that_cannot_run():
+    before = contents(RUN)
+    assert "is not a folder" in told(train("--restart", "--data", "elsewhere"))
+    assert contents(RUN) == before
+    (RUN / "state.pt").unlink()  # as where a finished run was copied without its large file
+    del before["run/state.pt"]
+    assert "seed was 0, is 1" in told(train("--seed", 1))
+    assert contents(RUN) == before
+    assert train().exit_code == 0
+
+
+@pytest.mark.usefixtures("_place")
+def test_what_a_kill_leaves_of_a_file_is_in_nobodys_way():
+    for name in (".state.pt.partial", ".run.json.partial"):
+        (RUN / name).write_bytes(b"half")
+    assert train("--restart").exit_code == 0
+    assert not [*RUN.glob(".*.partial")]
+    Path("other").mkdir()
+    (Path("other") / ".run.json.partial").write_bytes(b"half")
+    assert train("--out", "other").exit_code == 0
+
+
+@pytest.mark.usefixtures("_place")
+def test_the_state_of_another_version_is_said_to_be_one():
+    state = torch.load(RUN / "state.pt", weights_only=True)
+    del state["precision"]
+    torch.save(state, RUN / "state.pt")
+    assert "another version of this software, it has no precision: --restart" in told(train())
 
 
 def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):

@@ -43,7 +43,7 @@ def sides(material: Material) -> tuple[set[str], set[str]]:
 
 
 def test_folds_make_up_the_training_split(bright, spec, tmp_path):
-    folds = [opened(spec, tmp_path, bright, fold=(i, 5)) for i in range(5)]
+    folds = [opened(spec, tmp_path, bright, folds=5, fold=i) for i in range(5)]
     assert sorted(np.concatenate([fold.validation for fold in folds])) == list(range(60))
     for fold in folds:
         assert len(fold.validation) >= 2
@@ -109,6 +109,21 @@ def test_clips_that_taught_the_origin_are_not_fresh(bright, spec, tmp_path):
     seen = ClipsCard.of(training=taught)
     after = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
     assert {after.hashes[n] for n in after.fresh} == sides(after)[0] - {*taught}
+    assert len(after.fresh) == len(after.training) - 20
+
+
+def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
+    rows = [row for row in rows_of(bright) if row["split"] == "train"]
+    grouped = [row | {"group": f"athlete {n // 2}"} for n, row in enumerate(rows)]
+    data = write(tmp_path / "grouped", grouped, bright / "clips")
+    one_of_each = {Path(row["clip"]).name for row in grouped[:20:2]}
+    material = opened(spec, tmp_path, data)
+    taught = [
+        h
+        for h, c in zip(material.hashes, material.clips, strict=True)
+        if c.path.name in one_of_each
+    ]
+    after = opened(spec, tmp_path, data, origin=Origin("base@1", ClipsCard.of(training=taught)))
     assert len(after.fresh) == len(after.training) - 20
 
 

@@ -13,6 +13,7 @@ from training.errors import DataError, RunError
 from training.frozen_features import measure
 from training.head_phase import HeadPhase
 from training.pairs import difference_loss, leaders, shuffled
+from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.simulator.dataset import write_dataset
 from training.trainer import Trainer
@@ -100,7 +101,7 @@ def test_a_pair_is_never_split_by_validation(run):
 )
 def test_the_clips_of_a_pair_are_varied_alike(run, tmp_path, phase_of):
     material = material_of(run)
-    trainer = Trainer(run, material, None)
+    trainer = Trainer(run, material, RunFolder(tmp_path))
     pairs, varied = 0, set()
     for epoch in range(6):
         for inputs in phase_of(trainer.trainee).inputs(epoch, 0):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from model_store.card import ClipsCard
 from model_store.clip import cut, load_clip
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
@@ -24,14 +25,17 @@ from tests.clips import clip_bytes
 from tests.training.bright import TINY, Quiet, material_of
 from training.batches import full
 from training.errors import RunError
+from training.extractor_file import write_extractor
 from training.first_weights import bring_to_scale, load_extractor, new_network
 from training.forward import Device
 from training.frozen_features import measure
 from training.head_phase import HeadPhase
 from training.metrics import spearman
+from training.publish import publish
 from training.run_folder import RunFolder
 from training.runspec import PRESETS, RunSpec, preset_clip
 from training.simulator.dataset import write_dataset
+from training.summary import remember, summarise
 from training.trainer import Found, Trainer, rate_factor
 from training.whole_phase import WholePhase
 
@@ -370,6 +374,46 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
                 assert wanted[row].item() == pytest.approx(told, rel=1e-6)
 
 
+def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
+    """The head's epochs are, the whole network's are not; the card says what made the weights."""
+    network = dataclasses.replace(TINY, readout=True)
+    weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
+    write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
+    run = dataclasses.replace(
+        run,
+        network=network,
+        extractor=str(tmp_path / "random.safetensors"),
+        readout=True,
+        head_epochs=1,
+        epochs=1,
+        extractor_rate=1e-4,
+        rate=1e-3,
+        precision="float32",
+    )
+    compared, answers = [], iter([True, False])
+
+    def better(predicted, before, judged, **_) -> bool:
+        compared.append((predicted.copy(), before.copy()))
+        return next(answers)
+
+    monkeypatch.setattr("training.trainer.surely_better", better)
+    folder, figures = train(run, tmp_path / "run")
+    assert figures["phase"] == "head"
+    (of_head, of_start), (of_all, before_all) = compared
+    assert np.array_equal(before_all, of_head)
+    assert not np.array_equal(of_head, of_start)
+    assert not np.array_equal(of_all, of_head)
+    monkeypatch.undo()
+    trainee = Trainer(run, material_of(run), RunFolder(tmp_path / "other")).trainee
+    trainee.network.load_state_dict(folder.load_weights()[0])
+    said = WholePhase(trainee).predict(trainee.material.validation).whole
+    np.testing.assert_allclose(said, of_head, rtol=1e-4)
+
+    remember(folder, summarise(trainee.material, run.data, folder))
+    card = publish(folder, Store(tmp_path / "store"), "kept").card
+    assert (card.training.options["head_epochs"], card.training.options["epochs"]) == (1, 0)
+
+
 @pytest.mark.parametrize("raised", [1.0, 3.0])
 def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_path, raised):
     """Whatever random extractors make of the pixels without normalisation."""
@@ -403,7 +447,11 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
 
     monkeypatch.setattr("training.trainer.trusted_device", device)
     run = dataclasses.replace(run, precision="bfloat16", epochs=1)
-    train(run, tmp_path / "run")
+    folder, _ = train(run, tmp_path / "run")
+    train(run, tmp_path / "run")  # has ended, and computes nothing
+    state = folder.load_state()
+    state["position"]["phase"] = 2
+    folder.save_state(state)
     train(run, tmp_path / "run")
     folder = RunFolder(tmp_path / "other")
     folder.open(run.to_json())
@@ -415,15 +463,16 @@ def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monke
     checked = []
     monkeypatch.setattr(
         "training.trainer.trusted_device",
-        lambda *values: checked.append(values[-1]) or Device("cpu", torch.float32),
+        lambda *values: checked.append(values[-2:]) or Device("cpu", torch.float32),
     )
     run = dataclasses.replace(run, head_epochs=1)
     trainer = Trainer(run, material_of(run), RunFolder(tmp_path / "run"))
     monkeypatch.undo()
-    used = {len(inputs.clips) for inputs in WholePhase(trainer.trainee).inputs(0, 0)}
+    [(learnt, looked_at)] = checked
+    assert {len(inputs.clips) for inputs in WholePhase(trainer.trainee).inputs(0, 0)} <= learnt
     clips = len(trainer.trainee.material.clips)
-    used |= {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))}
-    assert used <= set(checked[0])
+    assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= looked_at
+    assert len(trainer.trainee.material.validation) in looked_at
 
 
 def test_a_diverging_run_says_so(run, tmp_path):

@@ -71,7 +71,8 @@ class Extraction:
         self, clips: Sequence[JudgedClip], progress: Callable[[int, int], None]
     ) -> Fragments:
         """Raises DataError, naming the clip, where one cannot be used."""
-        device = trusted_device("auto", self.extractors[0], self.spec, {BATCH})
+        sizes = {min(BATCH, len(clips)), len(clips) % BATCH or 1}
+        device = trusted_device("auto", self.extractors[0], self.spec, (), sizes)
         extractors, mean = self.extractors.to(device.kind), self.mean.to(device.kind)
         features, shown, done = [], [], 0
         with evaluating(extractors):

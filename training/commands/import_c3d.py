@@ -22,9 +22,8 @@ def import_c3d(
     Example: python -m training import-c3d c3d.pickle --out runs/sports1m
     """
     with told():
-        from training.extractor_file import EXTRACTOR
         from training.published_c3d import import_c3d as take
-        from training.run_folder import RunFolder
+        from training.run_folder import EXTRACTOR, RunFolder
         from training.summary import remember_command
 
         scheme = take(source, out / EXTRACTOR)
