@@ -34,7 +34,9 @@ class Quiet(Bar):
 
 
 def material_of(run: RunSpec) -> Material:
-    return open_material(run.data, run.clip, validation=run.validation)
+    return open_material(
+        run.data, run.clip, validation=run.validation, folds=run.folds, fold=run.fold
+    )
 
 
 def at_spec_rate(frames: int) -> FileTimes:

@@ -3,9 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 import torch
 
 from tests.training.bright import TINY, Quiet, material_of
+from tests.training.together import TRAIN, start
 from training.batches import Batches, Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
@@ -24,29 +22,8 @@ from training.step import Step
 from training.trainer import Trainer
 from training.whole_phase import WholePhase
 
-ROOT = Path(__file__).parents[2]
 TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
 
-TOGETHER = """
-import sys
-from pathlib import Path
-
-import torch
-
-from tests.training.bright import Quiet, material_of
-from training.distributed import joined
-from training.run_folder import RunFolder
-from training.runspec import RunSpec
-from training.trainer import Trainer
-
-torch.set_num_threads(1)
-with joined() as processes:
-    folder = RunFolder(Path(sys.argv[1]))
-    run = RunSpec.from_json(folder.options())
-    with processes.leader_first():
-        material = material_of(run)
-    Trainer(run, material, folder, processes=processes).train(Quiet())
-"""
 STEPS = """
 import json
 import sys
@@ -98,24 +75,6 @@ def trained(run: RunSpec, path: Path) -> RunFolder:
     return folder
 
 
-def start(script: str, folder: Path, processes: int, *arguments: Path) -> None:
-    """Run it in so many processes that are joined by gloo, as `torchrun` does."""
-    path = folder / "together.py"
-    path.write_text(script)
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={processes}", str(path), *map(str, arguments)),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert result.returncode == 0, result.stderr
-
-
 def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
     """Three steps of the same seven clips, among them three pairs; their figures, the weights."""
     with processes.leader_first():
@@ -160,7 +119,7 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normali
     halves = dataclasses.replace(run, batch=4, processes=2)
     folder = RunFolder(tmp_path / "halves")
     folder.open(halves.to_json())
-    start(TOGETHER, tmp_path, 2, folder.path)
+    start(TRAIN, tmp_path, 2, folder.path)
     expected, found = log_of(whole), log_of(folder)
     steps = full(len(material_of(run).training), 8)
     assert len(found) == len(expected) == (1 + 2) * steps

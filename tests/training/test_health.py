@@ -1,9 +1,6 @@
 """A run that cannot learn ends with an error that says what to change; one that can does not."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from typer.testing import CliRunner
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
 from tests.training.bright import TINY, Quiet, material_of
+from tests.training.together import TRAIN, start
 from training.__main__ import app
 from training.errors import RunError
 from training.extractor_file import write_extractor
@@ -23,7 +21,6 @@ from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.trainer import Trainer
 
-ROOT = Path(__file__).parents[2]
 DEVIATION = 14.0  # points
 
 
@@ -182,6 +179,7 @@ def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
 def test_a_head_that_the_readout_left_out_is_no_alarm(run, tmp_path):
     """It answers 0 on purpose, and at no rate it stays so; the extractors go on to learn."""
     network = dataclasses.replace(TINY, readout=True)
+    torch.manual_seed(0)
     weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
     write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
     train(
@@ -216,49 +214,13 @@ def test_a_diverging_command_says_what_to_change(bright, tmp_path):
     assert again.output.splitlines()[-1] == first.output.splitlines()[-1]
 
 
-TOGETHER = """
-import sys
-from pathlib import Path
-
-import torch
-
-from tests.training.bright import Quiet, material_of
-from training.distributed import joined
-from training.errors import RunError
-from training.run_folder import RunFolder
-from training.runspec import RunSpec
-from training.trainer import Trainer
-
-torch.set_num_threads(1)
-with joined() as processes:
-    folder = RunFolder(Path(sys.argv[1]))
-    run = RunSpec.from_json(folder.options())
-    with processes.leader_first():
-        material = material_of(run)
-    try:
-        Trainer(run, material, folder, processes=processes).train(Quiet())
-    except RunError as error:
-        (folder.path / f"rank-{processes.rank}").write_text(str(error))
-"""
-
-
 @pytest.mark.timeout(1000)
 def test_all_processes_end_together(dead, tmp_path):
     """The first one alone validates, and the other one does not wait for a step of it."""
     run = dataclasses.replace(dead, batch=8, processes=2)
     folder = RunFolder(tmp_path / "run")
     folder.open(run.to_json())
-    (tmp_path / "together.py").write_text(TOGETHER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run(
-        [*command, str(tmp_path / "together.py"), str(folder.path)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert result.returncode == 0, result.stderr
+    start(TRAIN, tmp_path, 2, folder.path)
     texts = [(folder.path / f"rank-{rank}").read_text() for rank in range(2)]
     assert texts[0] == texts[1]
     assert "for all 15 clips" in texts[0]

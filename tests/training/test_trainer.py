@@ -77,6 +77,25 @@ def train(run: RunSpec, path: Path, **options):
     return folder, figures
 
 
+def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options) -> RunFolder:
+    """As if killed when a state of this position has just been saved."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(RunFolder):
+        def save_state(self, state):
+            super().save_state(state)
+            if position.items() <= state["position"].items():
+                raise Stopped
+
+    folder = Stopping(path)
+    folder.open(run.to_json())
+    with pytest.raises(Stopped):
+        Trainer(run, material_of(run), folder, **options).train(Quiet())
+    return folder
+
+
 def batches_of(run: RunSpec) -> int:
     """Steps of an epoch of the whole network."""
     return full(len(material_of(run).training), run.batch)
@@ -218,19 +237,7 @@ def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, epochs):
     step = epochs * batches_of(run)
     whole, figures = train(run, tmp_path / "whole")
 
-    class Stopped(Exception):
-        pass
-
-    class Stopping(RunFolder):
-        def save_state(self, state):
-            super().save_state(state)
-            if state["position"]["step"] == step:
-                raise Stopped
-
-    stopped = Stopping(tmp_path / "stopped")
-    stopped.open(run.to_json())
-    with pytest.raises(Stopped):
-        Trainer(run, material_of(run), stopped, save_every=0.0).train(Quiet())
+    stopped = stop_at(run, tmp_path / "stopped", {"step": step}, save_every=0.0)
     folder, again = train(run, stopped.path)
     assert log_of(folder.path) == log_of(whole.path)
     assert {**again, "hours": 0} == {**figures, "hours": 0}
@@ -241,19 +248,7 @@ def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(run
     run = dataclasses.replace(run, head_epochs=2, epochs=2, average=0.5)
     whole, figures = train(run, tmp_path / "whole")
 
-    class Stopped(Exception):
-        pass
-
-    class Stopping(RunFolder):
-        def save_state(self, state):
-            super().save_state(state)
-            if (state["position"]["phase"], state["position"]["epoch"]) == (phase, 2):
-                raise Stopped
-
-    stopped = Stopping(tmp_path / "stopped")
-    stopped.open(run.to_json())
-    with pytest.raises(Stopped):
-        Trainer(run, material_of(run), stopped, save_every=1e9).train(Quiet())
+    stopped = stop_at(run, tmp_path / "stopped", {"phase": phase, "epoch": 2}, save_every=1e9)
     folder, again = train(run, stopped.path)
     assert log_of(folder.path) == log_of(whole.path)
     assert {**again, "hours": 0} == {**figures, "hours": 0}
@@ -377,6 +372,7 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
 def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
     """The head's epochs are, the whole network's are not; the card says what made the weights."""
     network = dataclasses.replace(TINY, readout=True)
+    torch.manual_seed(0)
     weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
     write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
     run = dataclasses.replace(

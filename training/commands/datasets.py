@@ -47,9 +47,8 @@ def check(
 
 def print_findings(title: str, findings: "Findings") -> None:
     console = Console()
-    table = Table(
-        "split", "clips", "as published", "score", "difficulty", "marks", title=Text(title)
-    )
+    console.print(Text(title), soft_wrap=True)  # as a table's title a long path would be broken
+    table = Table("split", "clips", "as published", "score", "difficulty", "marks")
     for split in findings.splits:
         table.add_row(
             split.name,
