@@ -74,7 +74,7 @@ class Session:
         """The clips, and the folder for them; nothing in it is touched before they are read."""
         folder, leads = RunFolder(out), self.processes.leads
 
-        def enter(clips: Sequence[KeptClip]) -> None:
+        def begin(clips: Sequence[KeptClip]) -> None:
             if self.restart and leads:
                 folder.restart()
             self._enter(folder, run, clips)
@@ -89,7 +89,7 @@ class Session:
                 folds=run.folds,
                 fold=run.fold,
                 origin=origin_of(run, self.base),
-                keep=enter,
+                keep=begin,
                 cache=self.cache,
                 progress=lambda done, total: shown.update(done, total, phase="decoding"),
             )

@@ -41,7 +41,7 @@ from training.material import Material
 from training.record import NoRecord, Record
 from training.run_folder import RunFolder, State
 from training.runspec import RunSpec
-from training.schedule import cosine_factor, rising_factor, steps_factor
+from training.schedule import rate_factor
 from training.starting_point import begin
 from training.step import Step, grouped
 from training.trainee import Phase, Trainee
@@ -52,7 +52,6 @@ COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "pairs",
     "gradient", "extractor_rate", "rate",
 )  # fmt: skip
-COSINE_END = 0.01
 BEGINNINGS = {
     "base": "base, brought to the scale of these scores",
     "ridge": "ridge regression on the extractors' features",
@@ -113,7 +112,7 @@ class Trainer:
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self.processes, self._only_begin = processes, only_begin
-        self._state = folder.load_state("precision", "starts", "kept")
+        self._state = folder.load_state("precision", "starting_predictions", "kept")
         network = new_network(run, material, base)
         device = self._device(network, material, found)
         network.to(device.kind)
@@ -122,7 +121,7 @@ class Trainer:
             auxiliary.to(device.kind)
         self.trainee = Trainee(run, material, network, auxiliary, device, processes)
         self.position, self.health = Position(), Health(material.deviation, advice(run))
-        self.starts: dict[str, Tensor] = {}
+        self.starting_predictions: dict[str, Tensor] = {}
         """What was to be had without training, for the validation clips: see `starting_point`."""
         self.kept: Tensor | None = None
         """What the weights in the folder say of the validation clips, where others may follow."""
@@ -203,9 +202,9 @@ class Trainer:
 
     @property
     def starting_points(self) -> dict[str, Figures]:
-        """Figures of `starts`; none where no clips validate."""
+        """Figures of `starting_predictions`; none where no clips validate."""
         material = self.trainee.material
-        there = self.starts if len(material.validation) else {}
+        there = self.starting_predictions if len(material.validation) else {}
         return {name: agreement(said.numpy(), material) for name, said in there.items()}
 
     def _new_phase(self, number: int, bar: Bar) -> Phase:
@@ -216,14 +215,14 @@ class Trainer:
     def _begin(self, bar: Bar) -> None:
         """Find the starting point, and keep it: of a run without epochs it is the result."""
         if self.run.base or self.run.extractor:
-            self.starts = begin(self.trainee, self.features(bar))
+            self.starting_predictions = begin(self.trainee, self.features(bar))
         if not self.run.has_base_head and not self.run.readout:
             bring_to_scale(self.trainee, self._new_phase(min(self._phases), bar))
         if self.processes.leads:
             for name, figures in self.starting_points.items():
                 bar.say(f"{BEGINNINGS[name]}: {in_words(figures)}")
             if self.run.readout:
-                self.kept = self.starts["readout"]
+                self.kept = self.starting_predictions["readout"]
                 self._keep("readout", 0, self.starting_points.get("readout", {}))
                 self._examine("readout", bar)
         self._go_on_to(1)
@@ -371,7 +370,7 @@ class Trainer:
                 "precision": self.trainee.device.precision,
                 "position": dataclasses.asdict(self.position),
                 "seconds": self.position.seconds,
-                "starts": self.starts,
+                "starting_predictions": self.starting_predictions,
                 "kept": self.kept,
                 "health": dataclasses.asdict(self.health.seen),
             }
@@ -382,13 +381,5 @@ class Trainer:
         if self.trainee.auxiliary is not None:
             self.trainee.auxiliary.load_state_dict(state["auxiliary"])
         self.position = Position(**state["position"])
-        self.starts, self.kept = state["starts"], state["kept"]
+        self.starting_predictions, self.kept = state["starting_predictions"], state["kept"]
         self.health.seen = Seen(**state["health"])
-
-
-def rate_factor(run: RunSpec, step: int, steps: int) -> float:
-    """What both learning rates are multiplied by at a step of a phase."""
-    if run.schedule == "steps":
-        rise = rising_factor(step, steps, run.warmup)
-        return rise * steps_factor(step, run.decay, run.decay_every)
-    return cosine_factor(step, steps, warmup=run.warmup, end=COSINE_END)

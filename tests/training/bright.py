@@ -5,11 +5,15 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from model_store.card import ClipsCard
+from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
 from training.display import Bar
+from training.extractor_file import write_extractor
 from training.file_times import FileTimes
 from training.material import Material, open_material
 from training.runspec import RunSpec
@@ -37,6 +41,16 @@ def material_of(run: RunSpec) -> Material:
     return open_material(
         run.data, run.clip, validation=run.validation, folds=run.folds, fold=run.fold
     )
+
+
+def beside_a_readout(run: RunSpec, folder: Path) -> RunSpec:
+    """The run, from random extractors to whose features a line is fitted first."""
+    network = dataclasses.replace(TINY, readout=True)
+    torch.manual_seed(0)
+    weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
+    path = folder / "random.safetensors"
+    write_extractor(path, weights, run.clip, clips=ClipsCard.of())
+    return dataclasses.replace(run, network=network, extractor=str(path), readout=True)
 
 
 def at_spec_rate(frames: int) -> FileTimes:

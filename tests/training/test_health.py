@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
-from tests.training.bright import TINY, Quiet, material_of
+from tests.training.bright import TINY, Quiet, beside_a_readout, material_of
 from tests.training.together import TRAIN, start
 from training.__main__ import app
 from training.errors import RunError
@@ -178,21 +178,8 @@ def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
 
 def test_a_head_that_the_readout_left_out_is_no_alarm(run, tmp_path):
     """It answers 0 on purpose, and at no rate it stays so; the extractors go on to learn."""
-    network = dataclasses.replace(TINY, readout=True)
-    torch.manual_seed(0)
-    weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
-    write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
-    train(
-        dataclasses.replace(
-            run,
-            network=network,
-            extractor=str(tmp_path / "random.safetensors"),
-            readout=True,
-            epochs=2,
-            rate=0.0,
-        ),
-        tmp_path / "run",
-    )
+    deaf = beside_a_readout(run, tmp_path)
+    train(dataclasses.replace(deaf, epochs=2, rate=0.0), tmp_path / "run")
 
 
 def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run, tmp_path):

@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model_store.card import ClipsCard
 from model_store.clip import cut, load_clip
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
@@ -22,10 +21,9 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import tiny_card, tiny_network
 from tests.clips import clip_bytes
-from tests.training.bright import TINY, Quiet, material_of
+from tests.training.bright import TINY, Quiet, beside_a_readout, material_of
 from training.batches import full
 from training.errors import RunError
-from training.extractor_file import write_extractor
 from training.first_weights import bring_to_scale, load_extractor, new_network
 from training.forward import Device
 from training.frozen_features import measure
@@ -34,9 +32,10 @@ from training.metrics import spearman
 from training.publish import publish
 from training.run_folder import RunFolder
 from training.runspec import PRESETS, RunSpec, preset_clip
+from training.schedule import rate_factor
 from training.simulator.dataset import write_dataset
 from training.summary import remember, summarise
-from training.trainer import Found, Trainer, rate_factor
+from training.trainer import Found, Trainer
 from training.whole_phase import WholePhase
 
 ROOT = Path(__file__).parents[2]
@@ -371,15 +370,8 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
 
 def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
     """The head's epochs are, the whole network's are not; the card says what made the weights."""
-    network = dataclasses.replace(TINY, readout=True)
-    torch.manual_seed(0)
-    weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
-    write_extractor(tmp_path / "random.safetensors", weights, run.clip, clips=ClipsCard.of())
     run = dataclasses.replace(
-        run,
-        network=network,
-        extractor=str(tmp_path / "random.safetensors"),
-        readout=True,
+        beside_a_readout(run, tmp_path),
         head_epochs=1,
         epochs=1,
         extractor_rate=1e-4,
