@@ -14,6 +14,7 @@ from training.errors import RunError
 from training.extractor_file import read_extractor
 from training.material import Material
 from training.runspec import RunSpec
+from training.tied import tie
 from training.trainee import Phase, Trainee
 
 READOUT = "head.readout"
@@ -26,7 +27,9 @@ def new_network(
 ) -> FragmentNetwork:
     """Initialised by the run's seed, around the means of the training clips; or as `base`.
 
-    Raises RunError for an extractor or a base of another network.
+    The extractors of a tied run are one from the start, as nothing changes them before the whole
+    phase: random ones become the first of them, a base's their mean. Raises RunError for an
+    extractor or a base of another network.
     """
     torch.manual_seed(run.seed)
     network = FragmentNetwork(run.network, run.clip)
@@ -40,6 +43,11 @@ def new_network(
         load_extractor(network, Path(run.extractor))
     if base is not None:
         load_base(network, base, new_head=run.new_head)
+    if run.tied and run.epochs:
+        if base is None:
+            for extractor in network.extractors:
+                extractor.load_state_dict(network.extractors[0].state_dict())
+        tie(network)
     return network
 
 

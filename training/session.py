@@ -26,6 +26,7 @@ from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.split import Origin
 from training.summary import remember, remember_command, summarise
+from training.tied import differ
 from training.trainer import Found, Trainer
 from training.validation import WITH_DIFFICULTY, Figures, in_words, outputs_of, quality
 
@@ -95,6 +96,13 @@ class Session:
             )
         for note in material.notes:
             warn(note)
+        if (
+            run.tied
+            and run.epochs
+            and self.base is not None
+            and differ(self.base.network.extractors)
+        ):
+            warn(f"the extractors of {run.base} differ: all fragments start from their mean")
         return material
 
     def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[KeptClip]) -> None:

@@ -144,11 +144,12 @@ class Trainer:
         if 2 in self._phases:
             there, held = len(material.training), len(material.validation)
             steps = steps_an_epoch(run, there, self.processes)
-            learnt |= {*batch_sizes(there, steps * run.accumulate * self.processes.count)}
+            clips = batch_sizes(there, steps * run.accumulate * self.processes.count)
+            learnt |= {size * (len(network.used) if run.tied else 1) for size in clips}
             looked_at |= {*batch_sizes(held, full(held, VALIDATION_BATCH))} if held else set()
         if run.base or run.extractor or run.head_epochs or run.folds:
-            clips = len(material.clips)
-            looked_at |= {*batch_sizes(clips, full(clips, FEATURES_BATCH))}
+            every = len(material.clips)
+            looked_at |= {*batch_sizes(every, full(every, FEATURES_BATCH))}
         device = trusted_device(precision, network.extractors[0], run.clip, learnt, looked_at)
         exact = dataclasses.replace(device, dtype=torch.float32)
         if not self.processes.any(device == exact):

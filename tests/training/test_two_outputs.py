@@ -219,7 +219,7 @@ def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, re
     points = figures["starting_points"]
     assert points["base"]["with_difficulty"]["spearman"] > 0.8
     assert points["base"]["with_difficulty"]["distance_share"] < 0.6
-    assert points["base"]["distance_share"] < 1.0
+    assert points["base"]["distance_share"] < 1.1
     if not readout:
         assert figures["with_difficulty"] == pytest.approx(
             points["base"]["with_difficulty"], rel=0.05
