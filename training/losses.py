@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from training.choices import MARGIN, Alpha
 
+TINY = 1e-12  # that can be divided by
+
 
 def mse_loss(predicted: Tensor, judged: Tensor) -> Tensor:
     """L1 = 1/(2n) Σ (s_i − g_i)²   [Li18 eq. 1]; s is `predicted`, g is `judged`."""
@@ -74,7 +76,7 @@ class Loss:
 class Objective:
     """L = L1 + α L2 + β‖w‖²   [Li18 eq. 3]; `regression` False leaves L1 out (Table 1).
 
-    Of a network with several outputs L1, α and L2 are of each, and the mean of them counts.
+    Of a network with several outputs L1, α and L2 are of each, and the mean over them counts.
     """
 
     alpha: Alpha
@@ -86,7 +88,11 @@ class Objective:
     def __call__(self, predicted: Tensor, judged: Tensor, penalty: Tensor) -> Loss:
         """Predicted (B, O), judged (B,); `penalty` is ‖w‖², see `weight_penalty`."""
         each = [self._terms(one, judged) for one in predicted.unbind(1)]
-        fit, first, second, alpha = (torch.stack(term).mean() for term in zip(*each, strict=True))
+        fits, firsts, seconds, alphas = map(torch.stack, zip(*each, strict=True))  # (O,)
+        fit, first, second = fits.mean(), firsts.mean(), seconds.mean()
+        # That with which the means add up.
+        alpha = (alphas * seconds).mean() / second.clamp_min(TINY)
+        alpha = torch.where(second > 0, alpha, alphas.mean())
         return Loss(fit + self.beta * penalty, fit, first, second, alpha, penalty)
 
     def _terms(self, predicted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

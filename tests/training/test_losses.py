@@ -117,6 +117,8 @@ def test_of_two_outputs_the_mean_counts(regression):
     together = objective(torch.stack([one, two], dim=1), judged, scores(3)[0])
     apart = [objective(each[:, None], judged, scores(3)[0]) for each in (one, two)]
     assert apart[0].fit.item() != pytest.approx(apart[1].fit.item())
-    for name in ("total", "fit", "regression", "ranking", "alpha", "penalty"):
+    for name in ("total", "fit", "regression", "ranking", "penalty"):
         mean = sum(getattr(each, name).item() for each in apart) / 2
         assert getattr(together, name).item() == pytest.approx(mean)
+    ranked = together.fit - (together.regression if regression else 0)
+    assert (together.alpha * together.ranking).item() == pytest.approx(ranked.item())
