@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.card import ClipsCard
+from model_store.card import ClipsCard, group_hash
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.announced import Announced
@@ -60,8 +60,11 @@ class Material:
     def seen(self) -> ClipsCard:
         """All clips that weights of this run have seen, those of its origin included."""
         before = ClipsCard.of() if self.origin is None else self.origin.clips
+        groups = (self.clips[n].group for n in self.training)
         return before.trained_on(
-            (self.hashes[n] for n in self.training), (self.hashes[n] for n in self.validation)
+            (self.hashes[n] for n in self.training),
+            (self.hashes[n] for n in self.validation),
+            groups=(group_hash(group) for group in groups if group is not None),
         )
 
     def in_fold(self, fold: tuple[int, int] | None) -> "Material":
