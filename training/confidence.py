@@ -124,7 +124,12 @@ class OutOfFold:
 
 
 def fit_out_of_fold(
-    pooled: Floats, held: OutOfFold, *, outputs: Sequence[Output], coverage: float = COVERAGE
+    pooled: Floats,
+    held: OutOfFold,
+    *,
+    outputs: Sequence[Output],
+    factor: Floats | None = None,
+    coverage: float = COVERAGE,
 ) -> tuple[Confidence, dict[Output, dict[str, float]]]:
     """Intervals without clips of their own, from residuals of cross-validation; their figures.
 
@@ -134,12 +139,17 @@ def fit_out_of_fold(
     of the folds about every new clip and guarantees 1 − 2(1 − coverage); here one network answers,
     which had more clips to learn from than those whose residuals these are. The spread of each
     clip, and the coverage and width in the figures, are by what was fitted without the clip's
-    fold. Raises ValueError for too few clips.
+    fold; the width is multiplied by `factor` (N, O), to be in points as announced. Raises
+    ValueError for too few clips.
 
     [Barber21] R. Barber et al. Predictive Inference with the Jackknife+. Annals of Statistics 2021.
     """
     mean, whitening = whitening_of(pooled)
-    fits = {name: _fit_output(held, index, coverage) for index, name in enumerate(outputs)}
+    scale = np.ones_like(held.scores) if factor is None else factor
+    fits = {
+        name: _fit_output(held, index, scale[:, index], coverage)
+        for index, name in enumerate(outputs)
+    }
     fitted = Confidence(
         distance_limit=float(np.quantile(held.distances, FAMILIAR_SHARE)),
         mean=mean,
@@ -150,7 +160,7 @@ def fit_out_of_fold(
 
 
 def _fit_output(
-    held: OutOfFold, output: int, coverage: float
+    held: OutOfFold, output: int, factor: Floats, coverage: float
 ) -> tuple[Uncertainty, dict[str, float]]:
     known = ~np.isnan(held.judged[:, output])
     scores, fold = held.scores[known, output], held.fold[known]
@@ -168,6 +178,7 @@ def _fit_output(
     for out in (fold == each for each in np.unique(fold)):
         quantile = conformal_quantile(ratios[~out], coverage)
         covered[out], widths[out] = ratios[out] <= quantile, 2 * quantile * spread[out]
+    widths *= factor[known]
 
     weights = fit_spread(inputs, residuals)
     fitted = Uncertainty(
