@@ -4,6 +4,7 @@ The card: everything that must be known of a checkpoint to use it, and to trust 
 Strict both ways: an unknown or missing field is an error, no default fills one in.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -16,8 +17,18 @@ from model_store.spec import NAME_PATTERN, ClipSpec
 
 HASH_DIGITS = 16  # of a clip's SHA-256 on the card: two of 3,000 clips share them once in 1e12
 
-TrainedOn = Literal["simulated", "judged"]
+TrainedOn = Literal["simulated", "real", "both"]
+CLIPS_OF: dict[TrainedOn, str] = {
+    "simulated": "simulated",
+    "real": "real",
+    "both": "real and simulated",
+}
 ClipHash = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{HASH_DIGITS}}}$")]
+
+
+def group_hash(name: str) -> str:
+    """Of what several clips share, an athlete or a meet: the card keeps no names of people."""
+    return hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]
 
 
 def _clip_spec(value: Any) -> ClipSpec:
@@ -64,6 +75,8 @@ class ClipsCard(_Strict):
     validation: list[ClipHash]
     """They measured the weights while they were made, or chose them."""
     calibration: list[ClipHash]
+    groups: list[ClipHash]
+    """Of the training clips, each the hash of its name: other clips of them are not quite new."""
     unlisted: dict[str, TrainedOn]
     """What else it was trained on from, of which no hashes are kept: checkpoints, files."""
 
@@ -74,9 +87,13 @@ class ClipsCard(_Strict):
         training: Iterable[str] = (),
         validation: Iterable[str] = (),
         calibration: Iterable[str] = (),
+        groups: Iterable[str] = (),
         unlisted: Mapping[str, TrainedOn] = MappingProxyType({}),
     ) -> "ClipsCard":
-        """From hashes of any length; of two roles of a clip the first one counts."""
+        """From hashes of any length; of two roles of a clip the first one counts.
+
+        `groups` are `group_hash`es.
+        """
         taught, chose, calibrated = (
             {each[:HASH_DIGITS] for each in hashes}
             for hashes in (training, validation, calibration)
@@ -85,14 +102,22 @@ class ClipsCard(_Strict):
             training=sorted(taught),
             validation=sorted(chose - taught),
             calibration=sorted(calibrated - taught - chose),
+            groups=sorted({*groups}),
             unlisted=dict(unlisted),
         )
 
-    def trained_on(self, training: Iterable[str], validation: Iterable[str] = ()) -> "ClipsCard":
+    def trained_on(
+        self,
+        training: Iterable[str],
+        validation: Iterable[str] = (),
+        *,
+        groups: Iterable[str] = (),
+    ) -> "ClipsCard":
         """Of what goes on from these weights with further clips; it is not calibrated."""
         return ClipsCard.of(
             training=[*self.training, *training],
             validation=[*self.validation, *validation],
+            groups=[*self.groups, *groups],
             unlisted=self.unlisted,
         )
 

@@ -20,7 +20,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,33 +53,45 @@ GOLDEN_TOLERANCE = 0.25  # points; what half precision may differ from float32
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """The answer that the golden clip must give, from the float32 reference engine."""
-
+class GoldenOutput:
     score: float
     contributions: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The answer that the golden clip must give, from the float32 reference engine.
+
+    What the execution output must say stands apart, where it is not the only one.
+    """
+
+    outputs: tuple[GoldenOutput, ...]
+    """Of each output of the network, in order and in its points."""
     tolerance: float
 
     @classmethod
-    def from_json(cls, text: str) -> "Golden":
+    def from_json(cls, text: str, outputs: int) -> "Golden":
         try:
             values = json.loads(text)
+            answers = [values, values["execution"]] if outputs == 2 else [values]
             return cls(
-                float(values["score"]),
-                tuple(map(float, values["contributions"])),
+                tuple(
+                    GoldenOutput(float(each["score"]), tuple(map(float, each["contributions"])))
+                    for each in answers
+                ),
                 float(values["tolerance"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointIncompatible(
-                f"{GOLDEN_ANSWER} needs score, contributions and tolerance as numbers"
+                f"{GOLDEN_ANSWER} needs score, contributions and tolerance as numbers, and for a"
+                " network with both outputs the execution's"
             ) from error
 
     def to_json(self) -> str:
-        values = {
-            "score": self.score,
-            "contributions": list(self.contributions),
-            "tolerance": self.tolerance,
-        }
+        answer, *others = map(asdict, self.outputs)
+        values = answer | {"tolerance": self.tolerance}
+        if others:
+            [values["execution"]] = others
         return json.dumps(values, indent=2) + "\n"
 
 
@@ -134,7 +146,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         card=card,
         network=network,
         confidence=confidence,
-        golden=Golden.from_json(contents[GOLDEN_ANSWER].decode()),
+        golden=Golden.from_json(contents[GOLDEN_ANSWER].decode(), len(card.network.outputs)),
     )
 
 
@@ -169,10 +181,12 @@ def save_checkpoint(
     }
     stored, _ = parse_weights(contents[WEIGHTS], card)
     clip = load_clip(golden_clip, card.spec)
-    answer = make_engine(stored, name="torch").score(clip[None]).contributions
-    golden = Golden(
-        float(answer.score[0]), tuple(map(float, answer.contribution[0])), GOLDEN_TOLERANCE
+    answers = make_engine(stored, name="torch").score(clip[None]).contributions
+    outputs = (
+        GoldenOutput(float(each.score[0]), tuple(map(float, each.contribution[0])))
+        for each in answers
     )
+    golden = Golden(tuple(outputs), GOLDEN_TOLERANCE)
     contents[GOLDEN_ANSWER] = golden.to_json().encode()
     contents[MANIFEST] = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items()
@@ -261,6 +275,11 @@ def parse_weights(content: bytes, card: Card) -> tuple[FragmentNetwork, Confiden
     if arrays and card.calibration is None:
         raise CheckpointIncompatible(f"{WEIGHTS} has {sorted(arrays)}, the card no calibration")
     confidence = Confidence.from_parts(card.calibration, arrays) if card.calibration else None
+    if confidence is not None and {*confidence.outputs} != {*card.network.outputs}:
+        raise CheckpointIncompatible(
+            f"the calibration is of {sorted(confidence.outputs)}, the network has"
+            f" {sorted(card.network.outputs)}"
+        )
     return network_from(weights, card), confidence
 
 

@@ -13,7 +13,7 @@ The rule: exact. The score of a coalition is what the whole network gives a clip
 fragments are blacked out, up to the order of summation.
 
 Shapes: B clips, M coalitions, K fragments that the network uses, T' feature frames a fragment,
-S = K·T' feature frames, D C channels, H W extent of features, R rows of a layer.
+S = K·T' feature frames, D C channels, H W extent of features, R rows of a layer, O outputs.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Layer:
 
 
 class CoalitionHead(nn.Module):
-    """Features (B, K, D, T', H, W) -> scores of the M coalitions (B, M), in points.
+    """Features (B, K, D, T', H, W) -> scores of the M coalitions (B, M, O), in points.
 
     `network` is a folded one in evaluation mode, `coalitions` is (M, K).
     """
@@ -89,7 +89,7 @@ class CoalitionHead(nn.Module):
     hidden_rows: Tensor
     offset: Tensor
     readout: Tensor
-    """(D, S), absent where the head has no linear path."""
+    """(O, D, S), absent where the head has no linear path."""
     shown: Tensor
     """(S, M) 1 or 0: the coalitions that show a feature frame."""
 
@@ -127,7 +127,8 @@ class CoalitionHead(nn.Module):
             }
             if head.readout is not None:
                 means = torch.cat(blank.unbind(), dim=1).mean(dim=(2, 3))  # (D, S)
-                constants["offset"] = constants["offset"] + (means * head.readout).sum()
+                linear = (means * head.readout).sum(dim=(1, 2))
+                constants["offset"] = constants["offset"] + linear  # (O,)
                 constants["readout"] = head.readout
                 constants["shown"] = torch.from_numpy(shown).to(means.dtype)
         for name, value in constants.items():
@@ -144,10 +145,11 @@ class CoalitionHead(nn.Module):
         x = F.relu(pooled(x, self.second_pool)).flatten(2)  # (B, R, C·H·W)
         x = F.relu(self.hidden(x))  # (B, M, units)
         x = F.relu(self.fc2(x))
-        scores: Tensor = F.linear(x, self.out_weight).squeeze(2) + self.offset
+        scores: Tensor = F.linear(x, self.out_weight) + self.offset  # (B, M, O)
         if self.has_readout:  # linear in the fragments: each adds its own part where it is shown
-            parts = (change.mean(dim=(3, 4)) * self.readout.T).sum(dim=2)  # (B, S)
-            scores = scores + parts @ self.shown
+            means = change.mean(dim=(3, 4)).transpose(1, 2)  # (B, D, S)
+            parts = (means[:, None] * self.readout).sum(dim=2)  # (B, O, S)
+            scores = scores + (parts @ self.shown).transpose(1, 2)
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """
 How far to trust a score: an interval, and whether the clip is of the kind the network knows.
 
+Each output of the network has an interval, in its own points; familiarity is the clip's.
+
 The interval is split-conformal with normalised residuals: score ± quantile · spread(clip), where
 the spread is predicted from the clip's features and the quantile comes from calibration clips that
 were used for nothing else. Its promise: over clips like the calibration clips, the judged score
@@ -16,22 +18,23 @@ Shapes: B clips, P = K · D pooled features.
         Adversarial Attacks. NeurIPS 2018.
 """
 
-import dataclasses
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip import ClipWarning
 from model_store.errors import CheckpointIncompatible
+from model_store.network_spec import Output
 
 Floats = NDArray[np.float32]
 
 PREFIX = "confidence."  # of the arrays' names in weights.safetensors
+_NUMBERS = ("coverage", "quantile", "width_limit", "spread_range")  # of an output, on the card
 
 
 class ReviewReason(StrEnum):
@@ -54,31 +57,43 @@ class Interval:
     coverage: float
 
     def scaled(self, factor: float, term: float) -> "Interval":
-        return dataclasses.replace(
-            self, low=self.low * factor + term, high=self.high * factor + term
-        )
+        return replace(self, low=self.low * factor + term, high=self.high * factor + term)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertainty:
+    """How far off one output may be, in its own points."""
+
+    coverage: float
+    """Share of judged values inside the interval, 0…1."""
+    quantile: float
+    """Of |residual| / spread over the calibration clips."""
+    width_limit: float
+    """A wider interval needs review."""
+    spread_range: tuple[float, float]
+    """The predicted spread is kept inside, as seen over the calibration clips."""
+    spread_weights: Floats
+    """(3 + M,): log spread = weights · (1, output, distance, first M whitened features)."""
+
+    def spread(self, inputs: Floats) -> Floats:
+        """`Confidence.spread_inputs` (B, 3 + M) -> (B,): the predicted size of the residual."""
+        low, high = np.log(self.spread_range)
+        spread: Floats = np.exp(np.clip(inputs @ self.spread_weights, low, high))
+        return spread.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confidence:
     """The statistics of one checkpoint. Arrays live beside its weights, numbers on its card."""
 
-    coverage: float
-    """Share of judged scores inside the interval, 0…1."""
-    quantile: float
-    """Of |residual| / spread over the calibration clips."""
-    width_limit: float
-    """Points; a wider interval needs review."""
     distance_limit: float
     """99th percentile of `distance` over the calibration clips."""
-    spread_range: tuple[float, float]
-    """Points; the predicted spread is kept inside, as seen over the calibration clips."""
     mean: Floats
     """(P,) mean pooled feature of the training clips."""
     whitening: Floats
     """(R, P): whitened features have unit covariance over the training clips."""
-    spread_weights: Floats
-    """(3 + M,): log spread = weights · (1, score, distance, first M whitened features)."""
+    outputs: Mapping[Output, Uncertainty]
+    """For each output of the network."""
 
     def whitened(self, pooled: Floats) -> Floats:
         """(B, P) -> (B, R)"""
@@ -90,72 +105,83 @@ class Confidence:
         distance: Floats = np.sqrt(squares.mean(axis=1))
         return distance
 
-    def spread(self, pooled: Floats, scores: Floats) -> Floats:
-        """(B, P), (B,) points -> (B,) points: the predicted size of the residual."""
-        log_spread = spread_inputs(self, pooled, scores) @ self.spread_weights
-        low, high = np.log(self.spread_range)
-        spread: Floats = np.exp(np.clip(log_spread, low, high)).astype(np.float32)
-        return spread
+    def spread_inputs(self, pooled: Floats, values: Floats, whitened: int) -> Floats:
+        """(B, P), an output (B,) -> (B, 3 + M), M = `whitened` leading features."""
+        columns = [
+            np.ones(len(values), np.float32),
+            values,
+            self.distance(pooled),
+            *self.whitened(pooled)[:, :whitened].T,
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
 
-    def interval(self, pooled: Floats, score: float) -> Interval:
-        """(P,) -> the interval around the score, points."""
-        spread = self.spread(pooled[None], np.array([score], np.float32))[0]
-        half = float(self.quantile * spread)
-        return Interval(low=score - half, high=score + half, coverage=self.coverage)
+    def interval(self, pooled: Floats, output: Output, value: float) -> Interval:
+        """(P,) -> the interval around what `output` says, in its points."""
+        of = self.outputs[output]
+        values, whitened = np.array([value], np.float32), len(of.spread_weights) - 3
+        spread = of.spread(self.spread_inputs(pooled[None], values, whitened))[0]
+        half = float(of.quantile * spread)
+        return Interval(low=value - half, high=value + half, coverage=of.coverage)
 
-    def trust(self, pooled: Floats, score: float) -> "Trust":
-        """(P,) and the score in points, to what may be said of it."""
-        interval = self.interval(pooled, score)
+    def trust(self, pooled: Floats, output: Output, value: float) -> "Trust":
+        """(P,) and what `output` says, to what may be said of it."""
+        interval = self.interval(pooled, output, value)
         distance = float(self.distance(pooled[None])[0])
         return Trust(
             interval=interval,
-            wide=interval.high - interval.low > self.width_limit,
+            wide=interval.high - interval.low > self.outputs[output].width_limit,
             distance=distance / self.distance_limit,
         )
 
     def numbers(self) -> dict[str, Any]:
         """What goes on the card."""
-        return {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if not isinstance(value := getattr(self, field.name), np.ndarray)
+        of_outputs: dict[str, Any] = {
+            output: {name: getattr(of, name) for name in _NUMBERS}
+            for output, of in self.outputs.items()
         }
+        return {"distance_limit": self.distance_limit, **of_outputs}
 
     def arrays(self) -> dict[str, Floats]:
         """What goes into weights.safetensors."""
-        return {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), np.ndarray)
-        }
+        of_outputs = {_weights_of(output): of.spread_weights for output, of in self.outputs.items()}
+        return {"mean": self.mean, "whitening": self.whitening, **of_outputs}
 
     @classmethod
     def from_parts(cls, numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Confidence":
         """The inverse of `numbers` and `arrays`.   Raises CheckpointIncompatible."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        if names != numbers.keys() | arrays.keys():
-            raise CheckpointIncompatible(
-                f"calibration has {sorted(numbers.keys() | arrays.keys())}, need {sorted(names)}"
-            )
-        low, high = numbers["spread_range"]
-        fields: dict[str, Any] = numbers | {"spread_range": (low, high)} | arrays
-        built = cls(**fields)
-        size = built.mean.shape[0]
-        if built.whitening.shape[1] != size or not 0 < low <= high or not 0 < built.coverage < 1:
+        outputs = [output for output in get_args(Output) if output in numbers]
+        _require_names("calibration", numbers, {"distance_limit", *outputs})
+        _require_names("calibration", arrays, {"mean", "whitening", *map(_weights_of, outputs)})
+        for output in outputs:
+            _require_names(f"calibration of {output}", numbers[output], _NUMBERS)
+        built = cls(
+            distance_limit=numbers["distance_limit"],
+            mean=arrays["mean"],
+            whitening=arrays["whitening"],
+            outputs={
+                output: Uncertainty(
+                    **numbers[output] | {"spread_range": tuple(numbers[output]["spread_range"])},
+                    spread_weights=arrays[_weights_of(output)],
+                )
+                for output in outputs
+            },
+        )
+        for of in built.outputs.values():
+            low, high = of.spread_range
+            if not 0 < low <= high or not 0 < of.coverage < 1:
+                raise CheckpointIncompatible("the calibration contradicts itself")
+        if built.whitening.shape[1] != built.mean.shape[0]:
             raise CheckpointIncompatible("the calibration contradicts itself")
         return built
 
 
-def spread_inputs(confidence: Confidence, pooled: Floats, scores: Floats) -> Floats:
-    """(B, P), (B,) -> (B, 3 + M), M from the number of spread weights."""
-    extra = len(confidence.spread_weights) - 3
-    columns = [
-        np.ones(len(scores), np.float32),
-        scores,
-        confidence.distance(pooled),
-        *confidence.whitened(pooled)[:, :extra].T,
-    ]
-    return np.stack(columns, axis=1).astype(np.float32)
+def _weights_of(output: Output) -> str:
+    return f"{output}.spread_weights"
+
+
+def _require_names(what: str, found: Iterable[str], needed: Iterable[str]) -> None:
+    if {*found} != {*needed}:
+        raise CheckpointIncompatible(f"{what} has {sorted(found)}, need {sorted(needed)}")
 
 
 def pool(features: Floats) -> Floats:
@@ -180,7 +206,7 @@ class Trust:
         return self.distance > 1
 
     def scaled(self, factor: float, term: float) -> "Trust":
-        return dataclasses.replace(self, interval=self.interval.scaled(factor, term))
+        return replace(self, interval=self.interval.scaled(factor, term))
 
 
 def review_reasons(

@@ -8,7 +8,8 @@ is v({i}). With more than EXACT_LIMIT fragments the sum is estimated from random
 the fragments appear, each with its reverse [Mitchell22], and its standard error is told.
 
 The rules: baseline + Σ φ_i = score, and a fragment that is blank or that the network does not use
-gets exactly 0. Everything is float64.
+gets exactly 0. Everything is float64. Where a network has several outputs each has contributions
+of its own, from the same table of coalitions.
 
 Shapes: B clips, M coalitions, K fragments.
 
@@ -88,7 +89,7 @@ class Coalitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contributions:
-    """The answer for a batch, in points."""
+    """What one output of the network answers for a batch, in points."""
 
     score: Points
     """(B,)"""

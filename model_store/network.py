@@ -3,7 +3,8 @@ The network: one C3D extractor a fragment, features joined along time, a small h
 
 Normalisation happens inside, from buffers, so nobody can forget it: the input is uint8.
 
-Shapes: B clips, K fragments, L frames a fragment, H W pixels, C channels (3 in, D in features).
+Shapes: B clips, K fragments, L frames a fragment, H W pixels, C channels (3 in, D in features),
+O outputs (`NetworkSpec.outputs`).
 
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 [Tran15] D. Tran et al. Learning Spatiotemporal Features with 3D Convolutional Networks. ICCV 2015.
@@ -59,10 +60,11 @@ class C3DExtractor(nn.Module):
 
 
 class Head(nn.Module):
-    """Two convolutions with pooling, two fully connected layers, one output.   [Li18 §3, Fig. 1]
+    """Two convolutions with pooling, two fully connected layers, O outputs.   [Li18 §3, Fig. 1]
 
-    (B, D, T', H', W') -> (B,), T' = K·⌊L/16⌋. `baseline` is a buffer added to the output, in
-    points: training sets it to the mean judged score, so that the network learns deviations.
+    (B, D, T', H', W') -> (B, O) points, T' = K·⌊L/16⌋; the paper has one output. `baseline` (O,) is
+    a buffer added to the outputs, in points: training sets it to the mean judged score, so that
+    the network learns deviations.
 
     With `NetworkSpec.readout` a linear function of the features' means over the picture is added,
     at first 0: what can be learned from a few dozen clips.
@@ -70,7 +72,7 @@ class Head(nn.Module):
 
     baseline: Tensor
     readout: nn.Parameter | None
-    """(D, T') points a unit of the mean feature."""
+    """(O, D, T') points a unit of the mean feature."""
 
     def __init__(self, network: NetworkSpec, feature_shape: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -86,10 +88,11 @@ class Head(nn.Module):
         self.conv2_norm = norm_layer(network.normalisation, second)
         self.fc1 = nn.Linear(flat, network.head_hidden[0])
         self.fc2 = nn.Linear(network.head_hidden[0], network.head_hidden[1])
-        self.out = nn.Linear(network.head_hidden[1], 1)
+        outputs = len(network.outputs)
+        self.out = nn.Linear(network.head_hidden[1], outputs)
         self.dropout = nn.Dropout(network.dropout)
-        self.register_buffer("baseline", torch.zeros(()))
-        readout = nn.Parameter(torch.zeros(channels, time)) if network.readout else None
+        self.register_buffer("baseline", torch.zeros(outputs))
+        readout = nn.Parameter(torch.zeros(outputs, channels, time)) if network.readout else None
         self.register_parameter("readout", readout)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -97,20 +100,20 @@ class Head(nn.Module):
         x = F.relu(F.max_pool3d(self.conv2_norm(self.conv2(x)), 3, 2, 1))
         x = self.dropout(F.relu(self.fc1(x.flatten(1))))
         x = self.dropout(F.relu(self.fc2(x)))
-        score: Tensor = self.out(x).squeeze(1) + self.baseline
+        score: Tensor = self.out(x) + self.baseline
         return score if self.readout is None else score + self.linear_path(features)
 
     def linear_path(self, features: Tensor) -> Tensor:
-        """Points that the readout adds, (B, D, T', H', W') -> (B,)."""
+        """Points that the readout adds, (B, D, T', H', W') -> (B, O)."""
         if self.readout is None:
-            return features.new_zeros(len(features))
-        return (features.mean(dim=(3, 4)) * self.readout).sum(dim=(1, 2))
+            return features.new_zeros(len(features), len(self.baseline))
+        return torch.einsum("bdt,odt->bo", features.mean(dim=(3, 4)), self.readout)
 
 
 class FragmentNetwork(nn.Module):
     """K extractors with weights of their own, and the head.   [Li18 §3, Fig. 1]
 
-    Fragments (B, K, L, H, W, 3) uint8 -> scores (B,) in points. The same clip gives the same
+    Fragments (B, K, L, H, W, 3) uint8 -> scores (B, O) in points. The same clip gives the same
     score alone and in any batch once the module is in evaluation mode.
     """
 

@@ -11,7 +11,13 @@ from typing import Any, Literal
 from model_store.errors import SpecError
 
 Normalisation = Literal["none", "batch"]
-Target = Literal["final", "execution"]
+Target = Literal["final", "execution", "both"]
+Output = Literal["final", "execution"]
+OUTPUTS: dict[Target, tuple[Output, ...]] = {
+    "final": ("final",),
+    "execution": ("execution",),
+    "both": ("final", "execution"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,7 @@ class NetworkSpec:
     fragments_used: tuple[int, ...] | None
     """Fragments with an extractor, ascending; None for all. The others are never looked at."""
     target: Target
-    """What the output means: the announced score, or the execution before difficulty."""
+    """What is predicted: the announced score, the execution before difficulty, or both."""
     readout: bool
     """Whether the head has a linear path beside its layers, see `Head`. The paper has none."""
 
@@ -40,8 +46,8 @@ class NetworkSpec:
             raise SpecError(f"network width is {self.width}, need 0…4")
         if self.normalisation not in ("none", "batch"):
             raise SpecError(f"normalisation is {self.normalisation!r}, need none or batch")
-        if self.target not in ("final", "execution"):
-            raise SpecError(f"target is {self.target!r}, need final or execution")
+        if self.target not in OUTPUTS:
+            raise SpecError(f"target is {self.target!r}, need one of {', '.join(OUTPUTS)}")
         if not 0 <= self.dropout < 1:
             raise SpecError(f"dropout is {self.dropout}, need 0 to below 1")
         if any(size < 1 for size in self.head_channels + self.head_hidden):
@@ -49,6 +55,11 @@ class NetworkSpec:
         used = self.fragments_used
         if used is not None and (not used or used != tuple(sorted(set(used))) or used[0] < 0):
             raise SpecError(f"fragments_used is {used}, need ascending indices from 0")
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What each of the O outputs means, in order."""
+        return OUTPUTS[self.target]
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -18,6 +18,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from model_store.card import CLIPS_OF
 from model_store.errors import (
     ClipError,
     EngineError,
@@ -118,7 +119,7 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
     spec, card = scorer.spec, scorer.checkpoint.card
     clip = prepare_clip(read_clip(path, spec), spec)
     [answer] = scorer.score([clip.frames])
-    answer = answer.with_difficulty(difficulty, spec.difficulty_rule, card.network.target)
+    answer = answer.with_difficulty(difficulty, spec.difficulty_rule)
     reasons = review_reasons(answer.trust, blank=answer.blank, warnings=clip.warnings)
     fragments = []
     for i in range(spec.fragments):
@@ -140,6 +141,7 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
         "score": answer.score,
         "difficulty": answer.difficulty,
         "execution": answer.execution,
+        "scored_by": answer.scored_by,
         "interval": answer.trust and dataclasses.asdict(answer.trust.interval),
         "baseline": answer.baseline,
         "fragments": fragments,
@@ -170,7 +172,8 @@ def print_answer(answer: Answer) -> None:
     out.print(table)
     out.print(
         f"score [bold]{answer['score']:.2f}[/] = baseline {answer['baseline']:.2f} + the points"
-        f" above   ({answer['checkpoint']}, trained on {answer['trained_on']} clips)"
+        f" above   (by {answer['scored_by']}; {answer['checkpoint']}, trained on"
+        f" {CLIPS_OF[answer['trained_on']]} clips)"
     )
     if answer["execution"] is not None:
         out.print(f"execution {answer['execution']:.2f}, difficulty {answer['difficulty']:g}")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,28 @@ from numpy.typing import NDArray
 from model_store.checkpoint import Checkpoint
 from model_store.clip import blank_fragments, load_clip
 from model_store.confidence import Trust, pool
+from model_store.contributions import Contributions
 from model_store.engines import EngineName, make_engine
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
-from model_store.network_spec import Target
+from model_store.network_spec import Output
 from model_store.spec import ClipSpec, DifficultyRule
+
+ScoredBy = Literal["video", "video and difficulty"]
+"""What an answer rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """The answer for one clip, in points: baseline + Σ contribution = score."""
+    """The answer for one clip, in points: baseline + Σ contribution = score.
 
+    It is what one output of the network says. Of a network with both, `final` answers until a
+    difficulty is known.
+    """
+
+    output: Output = "final"
+    """That which answers."""
     score: float
-    """As announced; the execution alone where the network was trained for that (`target`)."""
+    """As announced; the execution alone where that is predicted and no difficulty is known yet."""
     baseline: float
     """The score of a clip of which nothing is seen."""
     contribution: tuple[float, ...]
@@ -42,35 +53,45 @@ class Score:
     """None when the checkpoint was not calibrated."""
     difficulty: float | None = None
     execution: float | None = None
+    of_execution: "Score | None" = None
+    """What the execution output says, where there is one beside that which answers."""
 
-    def with_difficulty(
-        self, difficulty: float | None, rule: DifficultyRule, target: Target
-    ) -> "Score":
-        """The same answer once the declared difficulty is known (None if it is not).
+    @property
+    def scored_by(self) -> ScoredBy:
+        told = self.output == "execution" and self.difficulty is not None
+        return "video and difficulty" if told else "video"
 
-        A `final` network keeps its score, and the execution is derived from it. An `execution`
-        network needs the difficulty: the score and its parts are multiplied by it, or it joins
-        the baseline. Raises InvalidDifficulty.
+    def with_difficulty(self, difficulty: float | None, rule: DifficultyRule) -> "Score":
+        """The answer once the declared difficulty is known (None if it is not).
+
+        With a difficulty the execution output answers where there is one: what it says and its
+        parts are multiplied by the difficulty, or that joins the baseline. Without one `final`
+        does. Where `final` is all there is it stays, and the execution is derived from it.
+        Raises InvalidDifficulty.
         """
-        if difficulty is not None:
-            check_difficulty(difficulty)
-        if target == "final":
+        if difficulty is None:
+            if self.output == "execution":
+                raise InvalidDifficulty(
+                    "this checkpoint predicts the execution, it needs a difficulty"
+                )
+            return self
+        check_difficulty(difficulty)
+        said = self if self.output == "execution" else self.of_execution
+        if said is None:
             return dataclasses.replace(
                 self, difficulty=difficulty, execution=execution_of(self.score, difficulty, rule)
             )
-        if difficulty is None:
-            raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         factor, term = (difficulty, 0.0) if rule == "multiply" else (1.0, difficulty)
         return dataclasses.replace(
-            self,
-            score=self.score * factor + term,
-            baseline=self.baseline * factor + term,
-            contribution=tuple(value * factor for value in self.contribution),
-            alone=tuple(value * factor + term for value in self.alone),
-            without=tuple(value * factor + term for value in self.without),
-            trust=self.trust and self.trust.scaled(factor, term),
+            said,
+            score=said.score * factor + term,
+            baseline=said.baseline * factor + term,
+            contribution=tuple(value * factor for value in said.contribution),
+            alone=tuple(value * factor + term for value in said.alone),
+            without=tuple(value * factor + term for value in said.without),
+            trust=said.trust and said.trust.scaled(factor, term),
             difficulty=difficulty,
-            execution=self.score,
+            execution=said.score,
         )
 
 
@@ -79,10 +100,8 @@ def check_difficulty(difficulty: float) -> None:
         raise InvalidDifficulty(f"difficulty is {difficulty}, need a finite number above 0")
 
 
-def execution_of(score: float, difficulty: float | None, rule: DifficultyRule) -> float | None:
+def execution_of(score: float, difficulty: float, rule: DifficultyRule) -> float:
     """score = execution × difficulty, or execution + difficulty, solved for the execution."""
-    if difficulty is None:
-        return None
     return score / difficulty if rule == "multiply" else score - difficulty
 
 
@@ -104,6 +123,11 @@ class Scorer:
     def spec(self) -> ClipSpec:
         return self.checkpoint.spec
 
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Of the network, in order."""
+        return self.checkpoint.card.network.outputs
+
     def score(self, clips: Sequence[NDArray[np.uint8]]) -> list[Score]:
         """Prepared clips, each (T, H, W, 3) uint8, to one Score each.
 
@@ -121,29 +145,54 @@ class Scorer:
                 raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
         batch = np.stack(clips)  # (B, T, H, W, 3)
         output = self.engine.score(batch)
-        answer, pooled = output.contributions, pool(output.features)
-        confidence = self.checkpoint.confidence
-        scores = [
-            Score(
-                score=float(answer.score[i]),
-                baseline=float(answer.baseline),
-                contribution=tuple(map(float, answer.contribution[i])),
-                alone=tuple(map(float, answer.alone[i])),
-                without=tuple(map(float, answer.without[i])),
-                blank=tuple(map(bool, blank)),
-                trust=confidence.trust(pooled[i], float(answer.score[i])) if confidence else None,
+        pooled = pool(output.features)
+        blank = blank_fragments(batch, self.spec)
+        scores = []
+        for i in range(len(clips)):
+            answers, *others = (
+                self._said(name, contributions, i, pooled[i], blank[i])
+                for name, contributions in zip(self.outputs, output.contributions, strict=True)
             )
-            for i, blank in enumerate(blank_fragments(batch, self.spec))
-        ]
+            scores.append(dataclasses.replace(answers, of_execution=others[0] if others else None))
         return scores, pooled
 
+    def _said(
+        self,
+        output: Output,
+        contributions: Contributions,
+        clip: int,
+        pooled: NDArray[np.float32],
+        blank: NDArray[np.bool_],
+    ) -> Score:
+        """What one output says of one clip of a batch."""
+        score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
+        return Score(
+            output=output,
+            score=score,
+            baseline=contributions.baseline,
+            contribution=tuple(map(float, contributions.contribution[clip])),
+            alone=tuple(map(float, contributions.alone[clip])),
+            without=tuple(map(float, contributions.without[clip])),
+            blank=tuple(map(bool, blank)),
+            trust=confidence.trust(pooled, output, score) if confidence else None,
+        )
+
     def check_golden(self) -> float:
-        """Score the golden clip; how far off, in points.   Raises EngineError beyond tolerance."""
+        """Score the golden clip; how far off, in points.   Raises EngineError beyond tolerance.
+
+        Of a network with both outputs each is looked at, in its own points.
+        """
         golden = self.checkpoint.golden
         [answer] = self.score([load_clip(self.checkpoint.golden_clip, self.spec)])
-        expected = (golden.score, *golden.contributions)
+        said = [answer] if answer.of_execution is None else [answer, answer.of_execution]
         error = max(
-            abs(a - b) for a, b in zip((answer.score, *answer.contribution), expected, strict=True)
+            abs(a - b)
+            for each, expected in zip(said, golden.outputs, strict=True)
+            for a, b in zip(
+                (each.score, *each.contribution),
+                (expected.score, *expected.contributions),
+                strict=True,
+            )
         )
         if not error <= golden.tolerance:
             raise EngineError(

@@ -335,7 +335,8 @@ def check_finite(scores: Sequence[Score], count: int) -> None:
     """Raises EngineError for an answer that is no answer."""
     if len(scores) != count:
         raise EngineError(f"{len(scores)} scores for {count} clips")
-    for score in scores:
+    every = [*scores, *(score.of_execution for score in scores if score.of_execution is not None)]
+    for score in every:
         if not all(map(math.isfinite, (score.score, score.baseline, *score.contribution))):
             raise EngineError("the score is not finite")
 

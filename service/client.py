@@ -5,6 +5,7 @@ import it, or copy it.
     with ScoringClient("http://127.0.0.1:8000", key="…") as client:
         answer = client.score("dive.mp4", difficulty=3.3, marks=[8.5, 8, 8, 8.5, 9, 8, 8])
         print(answer["score"], answer["interval"], answer["panel"]["total"])
+        print(answer["scored_by"])  # "video and difficulty", or "video"
 
 Answers are the service's JSON as dictionaries; `/docs` of a running service describes them. What
 the service refuses is a ScoringError whose `type` never changes its meaning.
@@ -78,7 +79,8 @@ class ScoringClient:
         frames: bool = False,
         on_event: Callable[[str, Answer], None] | None = None,
     ) -> Answer:
-        """The score of a clip, a path or an open file.
+        """The score of a clip, a path or an open file; with a difficulty it rests on that too,
+        if the checkpoint predicts executions, and the answer's `scored_by` says so.
 
         `on_event` hears what happens meanwhile: `queued`, `decoding` with `done` and `of`,
         `scoring`. `frames` asks for a JPEG of each fragment.
@@ -101,10 +103,16 @@ class ScoringClient:
         *,
         action: str | None = None,
         checkpoint: str | None = None,
-        difficulties: Sequence[float] | None = None,
+        difficulties: Sequence[float | None] | None = None,
     ) -> Answer:
-        """2 to 32 clips of one action in order, and how sure each neighbouring pair is."""
-        fields = {"action": action, "checkpoint": checkpoint, "difficulty": difficulties}
+        """2 to 32 clips of one action in order, and how sure each neighbouring pair is.
+
+        `difficulties` are as many as clips, None where it is not known.
+        """
+        declared = None
+        if difficulties is not None:
+            declared = ["" if each is None else str(each) for each in difficulties]
+        fields = {"action": action, "checkpoint": checkpoint, "difficulty": declared}
         return self._send("/rank", {"clips": clips}, fields)
 
     def panel(

@@ -1,6 +1,9 @@
 """
 `POST /rank`: clips of one action in order, and how sure the order is.
 
+Scores are points as announced, however each came about: with and without a declared difficulty
+they are in one order, and each clip says what its score rests on.
+
 The rule: one bad clip costs its own place and no other; what concerns the whole request (no room,
 going down) fails it whole.
 """
@@ -8,15 +11,17 @@ going down) fails it whole.
 import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Annotated
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from model_store.clip import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.errors import ClipError, RequestError
 from model_store.panel import check_difficulty
 from model_store.ranking import order_probability
+from model_store.scorer import ScoredBy
 from service.checkpoints import LoadedCheckpoint
 from service.errors import DecoderFailed, DecoderTimeout, EmptyFile, InvalidParameter
 from service.logs import request_id
@@ -37,6 +42,11 @@ FEWEST, MOST = 2, 32  # clips
 _ITS_OWN_FAULT = (ClipError, RequestError, EmptyFile, DecoderFailed, DecoderTimeout)
 
 
+def none_if_empty(value: object) -> object:
+    """As FastAPI takes an empty field that is not repeated."""
+    return None if value == "" else value
+
+
 class RankForm(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -50,8 +60,10 @@ class RankForm(BaseModel):
     checkpoint: str | None = Field(
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."
     )
-    difficulty: list[float] = Field(
-        [], description="As declared: once a clip, in their order, or not at all."
+    difficulty: list[Annotated[float | None, BeforeValidator(none_if_empty)]] = Field(
+        [],
+        description="As declared: once a clip, in their order, empty where it is not known; or not"
+        " at all.",
     )
 
 
@@ -60,6 +72,7 @@ class RankedClip(BaseModel):
     rank: int | None = Field(description="From 1, the best; null where `problem` says why.")
     score: float | None
     execution: float | None = Field(description="Null without a difficulty.")
+    scored_by: ScoredBy | None = Field(description="What its score rests on; null without one.")
     interval: IntervalAnswer | None
     needs_review: bool
     review_reasons: list[ReviewReason]
@@ -109,7 +122,8 @@ async def rank(
             field="difficulty",
         )
     for value in form.difficulty:
-        check_difficulty(chosen.checkpoint.card.action, value)
+        if value is not None:
+            check_difficulty(chosen.checkpoint.card.action, value)
     difficulties: Sequence[float | None] = form.difficulty or [None] * len(form.clips)
 
     turns = asyncio.Semaphore(service.settings.decode_workers + 1)  # others want a place too
@@ -163,6 +177,7 @@ def _clip(index: int, rank: int | None, outcome: ScoreAnswer | Problem) -> Ranke
             rank=None,
             score=None,
             execution=None,
+            scored_by=None,
             interval=None,
             needs_review=True,
             review_reasons=[],
@@ -175,6 +190,7 @@ def _clip(index: int, rank: int | None, outcome: ScoreAnswer | Problem) -> Ranke
         rank=rank,
         score=outcome.score,
         execution=outcome.execution,
+        scored_by=outcome.scored_by,
         interval=outcome.interval,
         needs_review=outcome.needs_review,
         review_reasons=outcome.review_reasons,

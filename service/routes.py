@@ -97,6 +97,10 @@ async def score(
 ) -> ScoreAnswer | Response:
     """The predicted score of a routine, and what each part of it contributed, in points.
 
+    A checkpoint whose `target` is `both` answers with the execution × or + the difficulty where one
+    is declared, and with the final score where none is; `scored_by` says which it was, and
+    contributions and interval are those of the answer.
+
     With `marks` also the panel's official total, and how far each judge is from the others and
     from the model. With `Accept: text/event-stream` the answer is a stream of events: `queued`,
     `decoding`, `scoring`, then `result` or `problem`.

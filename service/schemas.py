@@ -7,9 +7,11 @@ from typing import Any, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from model_store.card import TrainedOn
 from model_store.clip import ClipWarning
 from model_store.confidence import Interval, ReviewReason
 from model_store.network_spec import Target
+from model_store.scorer import ScoredBy
 from model_store.spec import DifficultyRule
 from service.panel import PanelAnswer
 
@@ -39,7 +41,7 @@ class ScoreForm(BaseModel):
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."
     )
     difficulty: float | None = Field(
-        None, gt=0, description="As declared. Splits the execution off the score."
+        None, gt=0, description="As declared. The score then rests on it too, see `scored_by`."
     )
     start_s: float | None = Field(
         None, ge=0, description="Where the routine begins, seconds of the file."
@@ -85,7 +87,7 @@ class CheckpointUsed(BaseModel):
     name: str
     version: int
     sha256: str = Field(description="Of the checkpoint's manifest, hence of all of it.")
-    trained_on: Literal["simulated", "judged"]
+    trained_on: TrainedOn
     engine: str
 
 
@@ -115,7 +117,13 @@ class ScoreAnswer(BaseModel):
     action: str
     score: float = Field(description="Predicted, as it would be announced.")
     difficulty: float | None
-    execution: float | None = Field(description="From score and difficulty; null without one.")
+    execution: float | None = Field(
+        description="Predicted, or else from score and difficulty; null without a difficulty."
+    )
+    scored_by: ScoredBy = Field(
+        description="What the score rests on: with a declared difficulty, and a checkpoint that"
+        " predicts the execution, that and the difficulty; else the video alone."
+    )
     interval: IntervalAnswer | None = Field(description="Null if not calibrated.")
     baseline: float = Field(description="The score when nothing is shown.")
     fragments: list[FragmentAnswer]
@@ -149,6 +157,7 @@ class ScoreAnswer(BaseModel):
                     "score": 84.15,
                     "difficulty": 3.3,
                     "execution": 25.5,
+                    "scored_by": "video and difficulty",
                     "interval": {"low": 78.9, "high": 89.2, "coverage": 0.9},
                     "baseline": 61.0,
                     "fragments": [
@@ -170,7 +179,7 @@ class ScoreAnswer(BaseModel):
                         "name": "diving",
                         "version": 1,
                         "sha256": "9f86d081884c7d659a2feaa0c55ad015…",
-                        "trained_on": "simulated",
+                        "trained_on": "both",
                         "engine": "openvino",
                     },
                     "clip": {
@@ -194,11 +203,14 @@ class CheckpointSummary(BaseModel):
     version: int
     current: bool = Field(description="Whether the bare name means this version.")
     action: str
-    trained_on: Literal["simulated", "judged"]
+    trained_on: TrainedOn
     sha256: str
     engine: str
     created: datetime
-    target: Target = Field(description="`execution` needs a difficulty with each request.")
+    target: Target = Field(
+        description="What it predicts. `both`: the execution where a difficulty is declared, else"
+        " the final score. `execution` needs a difficulty with each request."
+    )
     difficulty_rule: DifficultyRule
     score_range: tuple[float, float] = Field(description="Nominal, points. Scores may leave it.")
     seconds: float = Field(description="Length of the clip that is scored.")

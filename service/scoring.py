@@ -221,7 +221,7 @@ class ScoringService:
         ):
             self.metrics.stage_seconds.labels(name).observe(seconds)
         finished = time.monotonic()
-        score = scored.score.with_difficulty(difficulty, spec.difficulty_rule, card.network.target)
+        score = scored.score.with_difficulty(difficulty, spec.difficulty_rule)
         self.metrics.output.labels(chosen.reference).observe(score.score)
         if score.trust is not None:
             self.metrics.familiarity.labels(chosen.reference).observe(score.trust.distance)
@@ -233,6 +233,7 @@ class ScoringService:
             score=score.score,
             difficulty=score.difficulty,
             execution=score.execution,
+            scored_by=score.scored_by,
             interval=IntervalAnswer(**asdict(score.trust.interval)) if score.trust else None,
             baseline=score.baseline,
             fragments=fragment_answers(score, decoded, chosen),

@@ -4,9 +4,11 @@ import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from model_store.card import Card, ClipsCard, DataCard, TrainingCard
+from model_store.confidence import Confidence, Uncertainty
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, NetworkSpec, Target
 from model_store.spec import SPECS, ClipSpec
@@ -40,8 +42,33 @@ def tiny_network(
         built.head.out.bias.data.fill_(0.37)  # new networks have 0 there: a lost bias would hide
         if built.head.readout is not None:
             built.head.readout.data.normal_()
-    built.head.baseline.fill_(baseline)
+    for output in range(len(network.outputs)):  # an execution is the smaller number
+        built.head.baseline[output] = baseline / (1 + 2 * output)
     return built.eval()
+
+
+def tiny_confidence(network: FragmentNetwork) -> Confidence:
+    """Intervals of ± 2 points that are wide, and of an execution beside them ± 0.5 that are not."""
+    channels, features = network.fragment_feature_shape[0], len(network.used)
+    size = channels * features
+
+    def uncertainty(half: float, limit: float) -> Uncertainty:
+        return Uncertainty(
+            coverage=0.9,
+            quantile=half,
+            width_limit=limit,
+            spread_range=(1.0, 1.0),
+            spread_weights=np.zeros(3, np.float32),
+        )
+
+    each = (uncertainty(2.0, 3.0), uncertainty(0.5, 2.0))
+    outputs = network.network_spec.outputs
+    return Confidence(
+        distance_limit=1e6,
+        mean=np.zeros(size, np.float32),
+        whitening=np.eye(size, dtype=np.float32),
+        outputs=dict(zip(outputs, each, strict=False)),
+    )
 
 
 def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) -> Card:
@@ -69,14 +96,21 @@ def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) 
 
 
 def publish_tiny(
-    store: Store, action: str = "diving", *, seed: int = 0, target: Target = "final"
+    store: Store,
+    action: str = "diving",
+    *,
+    seed: int = 0,
+    target: Target = "final",
+    calibrated: bool = False,
 ) -> None:
-    spec, network = tiny_spec(action), dataclasses.replace(TINY, target=target)
+    spec, shape = tiny_spec(action), dataclasses.replace(TINY, target=target)
+    network = tiny_network(spec, shape, seed=seed)
     store.publish(
-        tiny_card(spec, network, version=store.next_version(action)),
-        tiny_network(spec, network, seed=seed),
+        tiny_card(spec, shape, version=store.next_version(action)),
+        network,
         golden_clip=clip_bytes(frames=spec.frames, height=48, width=64),
         readme="Random weights, for tests.\n",
+        confidence=tiny_confidence(network) if calibrated else None,
     )
 
 

@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
-from model_store.scorer import Scorer
+from model_store.network_spec import Output
+from model_store.scorer import Scorer, execution_of
 from model_store.store import Store
 from training.confidence import COVERAGE, Scored, fit_confidence
 from training.datasets.annotations import JudgedClip
 from training.datasets.hashes import clip_hashes
 from training.errors import DataError, RunError
 from training.evaluate import score_clips
-from training.material import judged_value
 from training.publish import republish
 from training.seen import seen_by, some
 from training.split import Indices, units
@@ -50,13 +51,26 @@ def calibrate(
         raise DataError(f"{len(clips)} calibration clips, need at least {FEWEST}")
     if not allow_seen:
         check_unseen(scorer.checkpoint, clips)
+    known = np.count_nonzero(~np.isnan(judged_values(scorer, clips)), axis=0)
+    if known.min() < FEWEST:
+        raise DataError(
+            f"{known.min()} calibration clips have a difficulty, need at least {FEWEST}: without it"
+            " their execution, which this checkpoint predicts, is not known"
+        )
     scored = scored_clips(scorer, clips, progress)
     teaching = teaching_clips(clips, seed)
     calibrating = np.setdiff1d(np.arange(len(clips)), teaching)
-    known = scored_clips(scorer, familiar, progress) if familiar else part(scored, teaching)
-    return fit_confidence(
-        known.pooled, part(scored, teaching), part(scored, calibrating), coverage=coverage
-    )
+    pooled = score_clips(scorer, familiar, progress).pooled if familiar else scored.pooled[teaching]
+    try:
+        return fit_confidence(
+            pooled,
+            part(scored, teaching),
+            part(scored, calibrating),
+            outputs=scorer.outputs,
+            coverage=coverage,
+        )
+    except ValueError as error:
+        raise DataError(f"intervals: {error}") from error
 
 
 def check_unseen(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> None:
@@ -97,18 +111,33 @@ def publish_calibrated(
             training=card.clips.training,
             validation=card.clips.validation,
             calibration=clip_hashes(clips),
+            groups=card.clips.groups,
             unlisted=card.clips.unlisted,
         ),
     )
 
 
 def scored_clips(scorer: Scorer, clips: Sequence[JudgedClip], progress: Progress | None) -> Scored:
-    """In what the network predicts: final scores, or executions."""
-    target = scorer.checkpoint.card.network.target
+    """In what each output predicts: final scores, executions."""
     evaluation = score_clips(scorer, clips, progress)
-    scores = [s.score if target == "final" else s.execution for s in evaluation.scores]
-    judged = [judged_value(clip, target) for clip in clips]
-    return Scored(evaluation.pooled, np.array(scores, np.float32), np.array(judged, np.float32))
+    return Scored(evaluation.pooled, evaluation.outputs, judged_values(scorer, clips))
+
+
+def judged_values(scorer: Scorer, clips: Sequence[JudgedClip]) -> NDArray[np.float32]:
+    """(N, O): what the outputs are to predict, NaN where it is not known.
+
+    The execution is what the rule of the difficulty leaves of the score, so that its interval
+    holds that score.
+    """
+    rule = scorer.spec.difficulty_rule
+    columns: dict[Output, list[float]] = {
+        "final": [clip.score for clip in clips],
+        "execution": [
+            np.nan if clip.difficulty is None else execution_of(clip.score, clip.difficulty, rule)
+            for clip in clips
+        ],
+    }
+    return np.array([columns[output] for output in scorer.outputs], np.float32).T
 
 
 def part(scored: Scored, chosen: Any) -> Scored:

@@ -5,9 +5,13 @@ The rule: calibration clips set the quantile, the limits and nothing else. The s
 from validation residuals, since training residuals are too small; familiarity from training
 features.
 
-Shapes: N clips, P pooled features.
+Each output of the network is fitted from the clips of which its value was judged.
+
+Shapes: N clips, P pooled features, O outputs.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +19,15 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import RidgeCV
 
-from model_store.confidence import Confidence, conformal_quantile, spread_inputs
+from model_store.confidence import Confidence, Uncertainty, conformal_quantile
+from model_store.network_spec import Output
 
 Floats = NDArray[np.float32]
 
 COVERAGE = 0.9
 FAMILIAR_SHARE = 0.99  # of calibration clips that count as familiar
 WIDE_SHARE = 0.95  # of calibration clips whose interval is not too wide
+FEWEST_FOR_SPREAD = 2  # clips
 SPREAD_FEATURES = 8  # leading whitened features that the spread may depend on
 
 
@@ -32,14 +38,15 @@ class Scored:
     pooled: Floats
     """(N, P), see `model_store.confidence.pool`."""
     scores: Floats
-    """(N,) points, predicted."""
+    """(N, O) points, predicted."""
     judged: Floats
-    """(N,) points."""
+    """(N, O) points; NaN where an output's value was not judged."""
 
-    @property
-    def residuals(self) -> Floats:
-        residuals: Floats = np.abs(self.judged - self.scores)
-        return residuals
+    def of(self, output: int) -> tuple[Floats, Floats, Floats]:
+        """Pooled features (n, P), what was predicted (n,) and how far off it was (n,)."""
+        known = ~np.isnan(self.judged[:, output])
+        scores = self.scores[known, output]
+        return self.pooled[known], scores, np.abs(self.judged[known, output] - scores)
 
 
 def whitening_of(pooled: Floats) -> tuple[Floats, Floats]:
@@ -52,7 +59,9 @@ def whitening_of(pooled: Floats) -> tuple[Floats, Floats]:
 
 
 def fit_spread(inputs: Floats, residuals: Floats) -> Floats:
-    """Weights of the log spread for `spread_inputs` (N, J), of which the first is constant."""
+    """Weights of the log spread for its inputs (N, J), of which the first is constant."""
+    if len(residuals) < FEWEST_FOR_SPREAD:
+        raise ValueError(f"{len(residuals)} judged clips, need at least {FEWEST_FOR_SPREAD}")
     typical = float(np.median(residuals))
     target = np.log(residuals + 0.1 * typical)  # a lucky hit is no proof of certainty
     scale = inputs.std(axis=0) + 1e-6
@@ -62,34 +71,42 @@ def fit_spread(inputs: Floats, residuals: Floats) -> Floats:
 
 
 def fit_confidence(
-    training: Floats, validation: Scored, calibration: Scored, *, coverage: float = COVERAGE
+    training: Floats,
+    validation: Scored,
+    calibration: Scored,
+    *,
+    outputs: Sequence[Output],
+    coverage: float = COVERAGE,
 ) -> Confidence:
     """Pooled features of the training clips (N, P), and scored clips of the other two splits.
 
-    Raises ValueError when there are too few calibration clips for the coverage.
+    `outputs` are the network's, in order. Raises ValueError when there are too few calibration
+    clips for the coverage.
     """
     mean, whitening = whitening_of(training)
-    blank = Confidence(
-        coverage=coverage,
-        quantile=1.0,
-        width_limit=np.inf,
-        distance_limit=np.inf,
-        spread_range=(1e-6, 1e6),
-        mean=mean,
-        whitening=whitening,
-        spread_weights=np.zeros(3 + min(SPREAD_FEATURES, len(whitening)), np.float32),
-    )
-    inputs = spread_inputs(blank, validation.pooled, validation.scores)
-    weights = fit_spread(inputs, validation.residuals)
-    fitted = {**blank.numbers(), **blank.arrays(), "spread_weights": weights}
+    familiar = Confidence(distance_limit=np.inf, mean=mean, whitening=whitening, outputs={})
+    whitened = min(SPREAD_FEATURES, len(whitening))
 
-    fitted["spread_range"] = tuple(map(float, np.exp(learned_range(inputs @ weights))))
-    spread = Confidence(**fitted).spread(calibration.pooled, calibration.scores)
-    fitted["quantile"] = conformal_quantile(calibration.residuals / spread, coverage)
-    fitted["width_limit"] = float(2 * fitted["quantile"] * np.quantile(spread, WIDE_SHARE))
-    distances = blank.distance(calibration.pooled)
-    fitted["distance_limit"] = float(np.quantile(distances, FAMILIAR_SHARE))
-    return Confidence(**fitted)
+    def fit(output: int) -> Uncertainty:
+        pooled, scores, residuals = validation.of(output)
+        inputs = familiar.spread_inputs(pooled, scores, whitened)
+        weights = fit_spread(inputs, residuals)
+        fitted = Uncertainty(
+            coverage=coverage,
+            quantile=1.0,
+            width_limit=np.inf,
+            spread_range=learned_range(inputs @ weights),
+            spread_weights=weights,
+        )
+        pooled, scores, residuals = calibration.of(output)
+        spread = fitted.spread(familiar.spread_inputs(pooled, scores, whitened))
+        return at_quantile(fitted, conformal_quantile(residuals / spread, coverage), spread)
+
+    return dataclasses.replace(
+        familiar,
+        distance_limit=float(np.quantile(familiar.distance(calibration.pooled), FAMILIAR_SHARE)),
+        outputs={name: fit(index) for index, name in enumerate(outputs)},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,81 +114,98 @@ class OutOfFold:
     """What the runs of a cross-validation made of the clips that each of them had not seen."""
 
     scores: Floats
-    """(N,) points, predicted."""
+    """(N, O) points, predicted."""
     judged: Floats
-    """(N,) points."""
+    """(N, O) points; NaN where an output's value was not judged."""
     distances: Floats
     """(N,) from the features of the clips that the run had seen, see `Confidence.distance`."""
     fold: NDArray[np.int64]
     """(N,): which run it was."""
 
-    @property
-    def residuals(self) -> Floats:
-        residuals: Floats = np.abs(self.judged - self.scores)
-        return residuals
-
-    @property
-    def inputs(self) -> Floats:
-        """(N, 3) of the spread: those of `spread_inputs` that mean the same in every fold."""
-        columns = [np.ones_like(self.scores), self.scores, self.distances]
-        return np.stack(columns, axis=1).astype(np.float32)
-
 
 def fit_out_of_fold(
-    pooled: Floats, held: OutOfFold, *, coverage: float = COVERAGE
-) -> tuple[Confidence, dict[str, float]]:
+    pooled: Floats,
+    held: OutOfFold,
+    *,
+    outputs: Sequence[Output],
+    factor: Floats | None = None,
+    coverage: float = COVERAGE,
+) -> tuple[Confidence, dict[Output, dict[str, float]]]:
     """Intervals without clips of their own, from residuals of cross-validation; their figures.
 
-    `pooled` (N, P) are features of all clips by the network that was trained on all of them. The
-    interval is the network's score ± the quantile of the out-of-fold residuals: K-fold CV of
-    [Barber21 §1.3]. Departure: their CV+ asks the K networks of the folds about every new clip and
-    guarantees 1 − 2(1 − coverage); here one network answers, which had more clips to learn from
-    than those whose residuals these are. The spread of each clip, and the coverage and width in
-    the figures, are by what was fitted without the clip's fold. Raises ValueError for too few
-    clips.
+    `pooled` (N, P) are features of all clips by the network that was trained on all of them,
+    `outputs` its outputs, in order. The interval is the network's score ± the quantile of the
+    out-of-fold residuals: K-fold CV of [Barber21 §1.3]. Departure: their CV+ asks the K networks
+    of the folds about every new clip and guarantees 1 − 2(1 − coverage); here one network answers,
+    which had more clips to learn from than those whose residuals these are. The spread of each
+    clip, and the coverage and width in the figures, are by what was fitted without the clip's
+    fold; the width is multiplied by `factor` (N, O), to be in points as announced. Raises
+    ValueError for too few clips.
 
     [Barber21] R. Barber et al. Predictive Inference with the Jackknife+. Annals of Statistics 2021.
     """
-    folds = np.unique(held.fold)
-    spread = np.empty(len(held.scores), np.float32)
-    for fold in folds:
-        out = held.fold == fold
-        weights = fit_spread(held.inputs[~out], held.residuals[~out])
-        low, high = learned_range(held.inputs[~out] @ weights)
-        spread[out] = np.exp(np.clip(held.inputs[out] @ weights, low, high))
-    ratios = held.residuals / spread
-    covered, widths = np.empty(len(ratios), np.bool_), np.empty(len(ratios))
-    for fold in folds:
-        out = held.fold == fold
-        quantile = conformal_quantile(ratios[~out], coverage)
-        covered[out], widths[out] = ratios[out] <= quantile, 2 * quantile * spread[out]
-
-    weights = fit_spread(held.inputs, held.residuals)
-    low, high = learned_range(held.inputs @ weights)
     mean, whitening = whitening_of(pooled)
-    quantile = conformal_quantile(ratios, coverage)
+    scale = np.ones_like(held.scores) if factor is None else factor
+    fits = {
+        name: _fit_output(held, index, scale[:, index], coverage)
+        for index, name in enumerate(outputs)
+    }
     fitted = Confidence(
-        coverage=coverage,
-        quantile=quantile,
-        width_limit=float(2 * quantile * np.quantile(spread, WIDE_SHARE)),
         distance_limit=float(np.quantile(held.distances, FAMILIAR_SHARE)),
-        spread_range=(float(np.exp(low)), float(np.exp(high))),
         mean=mean,
         whitening=whitening,
+        outputs={name: uncertainty for name, (uncertainty, _) in fits.items()},
+    )
+    return fitted, {name: figures for name, (_, figures) in fits.items()}
+
+
+def _fit_output(
+    held: OutOfFold, output: int, factor: Floats, coverage: float
+) -> tuple[Uncertainty, dict[str, float]]:
+    known = ~np.isnan(held.judged[:, output])
+    scores, fold = held.scores[known, output], held.fold[known]
+    residuals = np.abs(held.judged[known, output] - scores)
+    # Of the spread's inputs those that mean the same in every fold: (n, 3).
+    inputs = np.stack([np.ones_like(scores), scores, held.distances[known]], axis=1)
+    inputs = inputs.astype(np.float32)
+    spread = np.empty(len(scores), np.float32)
+    for out in (fold == each for each in np.unique(fold)):
+        weights = fit_spread(inputs[~out], residuals[~out])
+        low, high = learned_range(inputs[~out] @ weights)
+        spread[out] = np.clip(np.exp(inputs[out] @ weights), low, high)
+    ratios = residuals / spread
+    covered, widths = np.empty(len(ratios), np.bool_), np.empty(len(ratios))
+    for out in (fold == each for each in np.unique(fold)):
+        quantile = conformal_quantile(ratios[~out], coverage)
+        covered[out], widths[out] = ratios[out] <= quantile, 2 * quantile * spread[out]
+    widths *= factor[known]
+
+    weights = fit_spread(inputs, residuals)
+    fitted = Uncertainty(
+        coverage=coverage,
+        quantile=1.0,
+        width_limit=np.inf,
+        spread_range=learned_range(inputs @ weights),
         spread_weights=weights,
     )
+    fitted = at_quantile(fitted, conformal_quantile(ratios, coverage), spread)
     return fitted, {"coverage": float(covered.mean()), "width": float(widths.mean())}
 
 
+def at_quantile(fitted: Uncertainty, quantile: float, spread: Floats) -> Uncertainty:
+    """With this quantile, and the width limit that follows from the clips' spread (N,)."""
+    limit = float(2 * quantile * np.quantile(spread, WIDE_SHARE))
+    return dataclasses.replace(fitted, quantile=quantile, width_limit=limit)
+
+
 def learned_range(log_spread: Floats) -> tuple[float, float]:
-    """Beyond what it was learned from, the logarithm of a spread is anybody's guess."""
-    low, high = np.quantile(log_spread, [0.01, 0.99])
+    """Of the spread: beyond what it was learned from it is anybody's guess."""
+    low, high = np.exp(np.quantile(log_spread, [0.01, 0.99]))
     return float(low), float(high)
 
 
 def distances(seen: Floats, others: Floats) -> Floats:
     """`Confidence.distance` of (M, P) others from (N, P) seen: (M,)."""
     mean, whitening = whitening_of(seen)
-    whitened = (others - mean) @ whitening.T
-    result: Floats = np.sqrt((whitened**2).mean(axis=1))
-    return result
+    known = Confidence(distance_limit=np.inf, mean=mean, whitening=whitening, outputs={})
+    return known.distance(others)

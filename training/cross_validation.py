@@ -1,47 +1,83 @@
 """
 From the runs of a cross-validation to what their data set is worth: figures and intervals.
 
-Shapes: N clips, all those that were held out once: whatever the base was trained on never is.
+Shapes: N clips, all those that were held out once: whatever the base was trained on never is;
+O outputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from model_store.network_spec import Output
 from training.confidence import OutOfFold, distances
-from training.examination import Examined
+from training.examination import Examined, Floats
 from training.material import Material
 from training.metrics import mean_distance, spearman
+from training.validation import by_output
 
 
-def held_out(parts: Sequence[tuple[Material, Examined]]) -> OutOfFold:
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The clips that were held out, and what was said of them."""
+
+    values: OutOfFold
+    """Of each output in its unit."""
+    scores: Floats
+    """(N, O) points, as the outputs announce them."""
+    judged: Floats
+    """(N,) points, as announced."""
+    factor: Floats
+    """(N, O) points of the announced score for one of an output's unit."""
+
+
+def held_out(parts: Sequence[tuple[Material, Examined]]) -> HeldOut:
     """One material, with its own split, and what its run made of all clips, for each fold."""
-    scores, judged, away, fold = [], [], [], []
+    values, scores, judged, factor = [], [], [], []
     for number, (material, examined) in enumerate(parts):
-        held = material.validation
-        scores.append(examined.predicted[held])
+        held, announced = material.validation, material.announced
+        predicted = examined.predicted[held]
+        values.append(
+            (
+                predicted,
+                material.values[held],
+                distances(examined.pooled[material.training], examined.pooled[held]),
+                np.full(len(held), number),
+            )
+        )
+        scores.append(announced.score(predicted, held))
         judged.append(material.judged[held])
-        away.append(distances(examined.pooled[material.training], examined.pooled[held]))
-        fold.append(np.full(len(held), number))
-    return OutOfFold(*map(np.concatenate, (scores, judged, away, fold)))
+        factor.append(announced.factor[held])
+    out_of_fold = OutOfFold(*map(np.concatenate, zip(*values, strict=True)))
+    return HeldOut(out_of_fold, *map(np.concatenate, (scores, judged, factor)))
 
 
-def figures(held: OutOfFold, width: float, coverage: float) -> dict[str, Any]:
-    """Over all clips, each predicted by a run that had not seen it; beside always the mean."""
-    folds = range(int(held.fold.max()) + 1)
-    mean = np.empty_like(held.judged)
-    for fold in folds:
-        mean[held.fold == fold] = held.judged[held.fold != fold].mean()
-    by_fold = [spearman(held.scores[held.fold == f], held.judged[held.fold == f]) for f in folds]
-    distance, always_mean = (mean_distance(some, held.judged) for some in (held.scores, mean))
+def figures(held: HeldOut, trust: Mapping[Output, Mapping[str, float]]) -> dict[str, Any]:
+    """As `validation.agreement` has them, over all clips, with their number and the intervals.
+
+    Each clip is predicted by a run that had not seen it; `trust` is what `fit_out_of_fold` says of
+    each output.
+    """
+    folds = [held.values.fold == each for each in np.unique(held.values.fold)]
+    intervals = [
+        {"coverage": each["coverage"], "interval_width": each["width"]} for each in trust.values()
+    ]
+    both = zip(held.scores.T, intervals, strict=True)
+    each = [_agreement(scores, held.judged, folds) | trusted for scores, trusted in both]
+    return {"clips": len(held.judged), "folds": len(folds)} | by_output(each)
+
+
+def _agreement(scores: Floats, judged: Floats, folds: Sequence[Any]) -> dict[str, Any]:
+    """Beside always the mean of the other folds; (N,), (N,) and (N,) bool for each fold."""
+    mean = np.empty_like(judged)
+    for out in folds:
+        mean[out] = judged[~out].mean()
+    distance, always_mean = (mean_distance(some, judged) for some in (scores, mean))
     return {
-        "clips": len(held.judged),
-        "folds": len(folds),
-        "spearman": spearman(held.scores, held.judged),
-        "spearman_by_fold": by_fold,
+        "spearman": spearman(scores, judged),
+        "spearman_by_fold": [spearman(scores[out], judged[out]) for out in folds],
         "mean_distance": distance,
         "distance_share": distance / always_mean if always_mean else None,
-        "coverage": coverage,
-        "interval_width": width,
     }

@@ -5,9 +5,13 @@ Clips are read as `load_clip` reads them and scored by a `Scorer`; nothing here 
 training.
 `Evaluation` holds what was predicted, `measures` turns it into figures.
 
-Shapes: N clips.
+A network with both outputs is measured by what it says of the video alone; `with_difficulty` is
+what it says once the declared difficulty is known.
+
+Shapes: N clips, O outputs of the network.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,6 +52,8 @@ class Evaluation:
     clips: Sequence[JudgedClip]
     times: Sequence[FileTimes]
     scores: Sequence[Score]
+    outputs: NDArray[np.float32]
+    """(N, O): what each output says, in its own points."""
     pooled: NDArray[np.float32]
     """(N, P), see `model_store.confidence.pool`."""
     thumbnails: NDArray[np.float32]
@@ -56,6 +62,24 @@ class Evaluation:
     @property
     def predicted(self) -> NDArray[np.float64]:
         return np.array([score.score for score in self.scores])
+
+    @property
+    def with_difficulty(self) -> "Evaluation | None":
+        """With the answers that the declared difficulties have a part in.
+
+        None where a clip has none, or the network does not predict the execution.
+        """
+        knows = "execution" in self.scorer.outputs
+        if not knows or any(clip.difficulty is None for clip in self.clips):
+            return None
+        if "final" not in self.scorer.outputs:  # it has no other answers
+            return self
+        rule = self.scorer.spec.difficulty_rule
+        scores = [
+            score.with_difficulty(clip.difficulty, rule)
+            for score, clip in zip(self.scores, self.clips, strict=True)
+        ]
+        return dataclasses.replace(self, scores=scores)
 
     @property
     def judged(self) -> NDArray[np.float64]:
@@ -73,22 +97,35 @@ def score_clips(
 
     `prepared` gives them where they are decoded already, as `prepared_clips` would.
     """
-    network, rule = scorer.checkpoint.card.network, scorer.spec.difficulty_rule
-    if network.target == "execution" and any(clip.difficulty is None for clip in clips):
+    target, rule = scorer.checkpoint.card.network.target, scorer.spec.difficulty_rule
+    if target == "execution" and any(clip.difficulty is None for clip in clips):
         raise DataError("this checkpoint predicts the execution: every clip needs a difficulty")
     scores: list[Score] = []
     times: list[FileTimes] = []
-    pooled, thumbnails = [], []
+    pooled, thumbnails, outputs = [], [], []
     for batch in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
         answers, features = scorer.examine([timed.frames for timed in batch])
         pooled.append(features)
         thumbnails += [thumbnail(timed.frames) for timed in batch]
         times += [timed.times for timed in batch]
         for answer, clip in zip(answers, clips[len(scores) :], strict=False):
-            scores.append(answer.with_difficulty(clip.difficulty, rule, network.target))
+            said = [answer.score]
+            if answer.of_execution is not None:
+                said.append(answer.of_execution.score)
+            outputs.append(said)
+            declared = None if target == "both" else clip.difficulty
+            scores.append(answer.with_difficulty(declared, rule))
         if progress is not None:
             progress(len(scores), len(clips))
-    return Evaluation(scorer, clips, times, scores, np.concatenate(pooled), np.stack(thumbnails))
+    return Evaluation(
+        scorer=scorer,
+        clips=clips,
+        times=times,
+        scores=scores,
+        outputs=np.array(outputs, np.float32),
+        pooled=np.concatenate(pooled),
+        thumbnails=np.stack(thumbnails),
+    )
 
 
 def thumbnail(frames: NDArray[np.uint8]) -> NDArray[np.float32]:

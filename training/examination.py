@@ -1,7 +1,7 @@
 """
 What a network makes of all the clips of a run: its predictions, and the features behind them.
 
-Shapes: N clips, P pooled features (`model_store.confidence.pool`).
+Shapes: N clips, O outputs, P pooled features (`model_store.confidence.pool`).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Examined:
     predicted: Floats
-    """(N,) points, in what the network predicts."""
+    """(N, O), each output in its unit."""
     pooled: Floats
     """(N, P)"""
 

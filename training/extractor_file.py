@@ -52,7 +52,7 @@ def extractor_clips(path: Path) -> ClipsCard:
     """Those that it was taught on; of an older file they are not known.   Raises RunError."""
     told = _about(path)
     if CLIPS not in told:
-        return ClipsCard.of(unlisted={str(path): "judged"})
+        return ClipsCard.of(unlisted={str(path): "real"})
     try:
         return ClipsCard.model_validate(told[CLIPS])
     except ValidationError as error:

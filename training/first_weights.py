@@ -8,42 +8,54 @@ import torch
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
+from model_store.network_spec import Output
 from training.auxiliary import AuxiliaryHeads, TargetScale
 from training.errors import RunError
 from training.extractor_file import read_extractor
 from training.material import Material
 from training.runspec import RunSpec
+from training.tied import tie
 from training.trainee import Phase, Trainee
 
 READOUT = "head.readout"
+OF_OUTPUTS = ("head.out.weight", "head.out.bias", "head.baseline", READOUT)  # a row for each
 OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions stray
 
 
 def new_network(
     run: RunSpec, material: Material, base: Checkpoint | None = None
 ) -> FragmentNetwork:
-    """Initialised by the run's seed, around the mean of the training scores; or as `base`.
+    """Initialised by the run's seed, around the means of the training clips; or as `base`.
 
-    Raises RunError for an extractor or a base of another network.
+    The extractors of a tied run are one from the start, as nothing changes them before the whole
+    phase: random ones become the first of them, a base's their mean. Raises RunError for an
+    extractor or a base of another network.
     """
     torch.manual_seed(run.seed)
     network = FragmentNetwork(run.network, run.clip)
-    network.head.baseline.fill_(material.mean)
+    network.head.baseline.copy_(torch.from_numpy(material.means))
     with torch.no_grad():
         # Each of two dropouts divides what it keeps by its share, and so raises the variance by it.
         kept = 1 - run.network.dropout
-        network.head.out.weight.mul_(OUTPUT_SCALE * material.deviation * kept)
+        strays = torch.from_numpy(OUTPUT_SCALE * material.deviations * kept)
+        network.head.out.weight.mul_(strays[:, None])
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
     if base is not None:
         load_base(network, base, new_head=run.new_head)
+    if run.tied and run.epochs:
+        if base is None:
+            for extractor in network.extractors:
+                extractor.load_state_dict(network.extractors[0].state_dict())
+        tie(network)
     return network
 
 
 def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = False) -> None:
     """Begin with the weights of a published checkpoint, or of its extractors.   Raises RunError.
 
-    Where only the network has a linear path beside the head's layers, it begins at 0.
+    Where only the network has a linear path beside the head's layers, it begins at 0. An output
+    that only the network has begins as the base's first one, in the unit of that.
     """
     name = f"{base.name}@{base.version}"
     if base.spec != network.clip_spec:
@@ -56,10 +68,18 @@ def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = Fa
         else:
             weights = base.network.state_dict()
             if network.head.readout is not None:
-                weights.setdefault(READOUT, torch.zeros_like(network.head.readout))
+                shape = (len(base.card.network.outputs), *network.head.readout.shape[1:])
+                weights.setdefault(READOUT, torch.zeros(shape))
+            rows = rows_of_base(base.card.network.outputs, network.network_spec.outputs)
+            weights |= {name: weights[name][rows] for name in OF_OUTPUTS if name in weights}
             network.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{name} is another network: {error}") from error
+
+
+def rows_of_base(theirs: tuple[Output, ...], ours: tuple[Output, ...]) -> list[int]:
+    """For each output of ours the one of theirs that it begins as: of the same name, or first."""
+    return [theirs.index(output) if output in theirs else 0 for output in ours]
 
 
 def load_extractor(network: FragmentNetwork, path: Path) -> None:
@@ -83,7 +103,7 @@ def new_auxiliary(
 
 
 def bring_to_scale(trainee: Trainee, phase: Phase) -> None:
-    """Make the first predictions stray no further from the mean score than the scores do.
+    """Make the first predictions stray no further from their mean than what is to be predicted.
 
     Without normalisation random extractors can raise what passes through them a hundredfold, and a
     head that was made for inputs of unit variance with it. Measured on the first micro-batch.
@@ -96,8 +116,8 @@ def bring_to_scale(trainee: Trainee, phase: Phase) -> None:
         predicted = phase.processes.gather(predicted)
         for name, buffer in network.named_buffers():  # running statistics have followed
             buffer.copy_(before[name])
-        stray = float((predicted - head.baseline).square().mean().sqrt())
-        allowed = OUTPUT_SCALE * trainee.material.deviation
-        if stray > trainee.material.deviation:
-            head.out.weight.mul_(allowed / stray)
-            head.out.bias.mul_(allowed / stray)
+        stray = (predicted - head.baseline).square().mean(dim=0).sqrt()  # (O,)
+        deviations = torch.from_numpy(trainee.material.deviations).to(stray)
+        factor = torch.where(stray > deviations, OUTPUT_SCALE * deviations / stray, 1.0)
+        head.out.weight.mul_(factor[:, None])
+        head.out.bias.mul_(factor)

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.choices import Precision
+from training.tied import is_tied
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,17 @@ def features_by_fragment(
     """(B, K, L, H, W, 3) uint8 and (B, K) bool -> (B, used K, D, T', H', W').
 
     With `checkpointing` an extractor keeps no activations; the backward pass computes them again.
+    An extractor that all fragments share gets them as one batch, which is faster, and normalises
+    them together; but fragment by fragment where that is the same and takes less memory.
     """
     compute = partial(fragment_features, device=device, frozen=frozen)
     if checkpointing:
         compute = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=False)
+    if is_tied(network) and not checkpointing and (torch.is_grad_enabled() or not frozen):
+        used = list(network.used)
+        together, seen = fragments[:, used].flatten(0, 1), shown[:, used]  # (B·K, …), (B, K)
+        features = _shown_features(network, 0, together, seen.flatten(), device, compute)
+        return features.reshape(*seen.shape, *features.shape[1:])
     return torch.stack(
         [
             _shown_features(network, i, fragments[:, k], shown[:, k], device, compute)

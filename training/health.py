@@ -18,7 +18,7 @@ from training.errors import RunError
 from training.runspec import RunSpec
 
 JUMP = 10_000.0  # in a loss; an error that is 100 times the usual one
-CONSTANT = 1e-4  # of the scores' deviation; rounding makes answers differ by less
+CONSTANT = 1e-4  # of what the deviation is to be; rounding makes answers differ by less
 PATIENCE, LONG = 3, 200  # validations in succession, and steps
 FEW = 8  # clips that can get one answer by chance: then the training batches must agree
 AGAIN = "Start again with --restart, or in a new folder."
@@ -31,15 +31,17 @@ class Seen:
     reference: float = 0.0
     """The loss at the first step, or of always the mean in any step: the largest."""
     spread: float = 0.0
-    """Largest deviation of the predictions of a batch since the last validation, points."""
+    """Largest deviation of an output in a batch since the last validation, as a share of what it
+    is to be."""
     constant: int = 0
     """Validations in succession with one answer for all clips, and the step before them."""
     moved: int = 0
 
 
 class Health:
-    def __init__(self, deviation: float, advice: str) -> None:
-        """`deviation` of what is to be predicted; `advice` says what to change."""
+    def __init__(self, deviation: float | NDArray[np.float32], advice: str) -> None:
+        """`deviation` of what is to be predicted, (J,) for several answers; `advice` says what to
+        change."""
         self._limit, self._advice = CONSTANT * deviation, advice
         self.seen = Seen()
 
@@ -47,7 +49,7 @@ class Health:
         """Raises RunError for a loss that is not finite or has jumped.
 
         Of `figures`, `fit` is the loss of the predictions and `gradient` its norm, `always_mean`
-        the loss of their mean in place of each, and `spread` the predictions' deviation.
+        the loss of their mean in place of each, and `spread` is as `Seen` has it.
         """
         seen, loss, gradient = self.seen, figures["fit"], figures["gradient"]
         if not math.isfinite(loss + gradient):
@@ -65,8 +67,8 @@ class Health:
         seen = self.seen
         if not np.isfinite(predicted).all():
             raise self._error("predictions are not finite", step)
-        alike = float(np.ptp(predicted, axis=0).max()) < self._limit
-        proven = len(predicted) >= FEW or seen.spread < self._limit
+        alike = bool((np.ptp(predicted, axis=0) < self._limit).all())
+        proven = len(predicted) >= FEW or seen.spread < CONSTANT
         seen.spread = 0.0
         seen.constant = seen.constant + 1 if alike and proven else 0
         seen.moved = seen.moved if seen.constant else step

@@ -24,7 +24,7 @@ class Content(NamedTuple):
 
     sha256: str
     judged: str
-    """Points that are to be predicted, or the class."""
+    """The score, points, or the class."""
     difficulty: str
     group: str
     labels: str

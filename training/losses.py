@@ -1,7 +1,7 @@
 """
 The training objective: regress the judges' score and respect their ranking.   [Li18 eqs. 1–7]
 
-Shapes: B clips in a batch; predicted and judged are (B,), in points.
+Shapes: B clips in a batch, O outputs of the network; predicted and judged are (B,), in points.
 
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.choices import MARGIN, Alpha
+
+TINY = 1e-12  # that can be divided by
 
 
 def mse_loss(predicted: Tensor, judged: Tensor) -> Tensor:
@@ -72,7 +74,10 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """L = L1 + α L2 + β‖w‖²   [Li18 eq. 3]; `regression` False leaves L1 out (Table 1)."""
+    """L = L1 + α L2 + β‖w‖²   [Li18 eq. 3]; `regression` False leaves L1 out (Table 1).
+
+    Of a network with several outputs L1, α and L2 are of each, and the mean over them counts.
+    """
 
     alpha: Alpha
     """A number, 0 for no ranking, or "balance"."""
@@ -81,7 +86,17 @@ class Objective:
     regression: bool = True
 
     def __call__(self, predicted: Tensor, judged: Tensor, penalty: Tensor) -> Loss:
-        """`penalty` is ‖w‖², see `weight_penalty`."""
+        """Predicted (B, O), judged (B,); `penalty` is ‖w‖², see `weight_penalty`."""
+        each = [self._terms(one, judged) for one in predicted.unbind(1)]
+        fits, firsts, seconds, alphas = map(torch.stack, zip(*each, strict=True))  # (O,)
+        fit, first, second = fits.mean(), firsts.mean(), seconds.mean()
+        # That with which the means add up.
+        alpha = (alphas * seconds).mean() / second.clamp_min(TINY)
+        alpha = torch.where(second > 0, alpha, alphas.mean())
+        return Loss(fit + self.beta * penalty, fit, first, second, alpha, penalty)
+
+    def _terms(self, predicted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of one output: fit, L1, L2, α."""
         first = mse_loss(predicted, judged)
         second = ranking_loss(predicted, judged, self.margin)
         if self.alpha == "balance":
@@ -91,11 +106,11 @@ class Objective:
         fit = alpha * second
         if self.regression:
             fit = first + fit
-        return Loss(fit + self.beta * penalty, fit, first, second, alpha, penalty)
+        return fit, first, second, alpha
 
     def always_mean(self, judged: Tensor) -> Tensor:
         """The fit of one answer for all clips, their mean."""
-        return self(judged.mean().expand_as(judged), judged, judged.new_zeros(())).fit
+        return self._terms(judged.mean().expand_as(judged), judged)[0]
 
 
 def _pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.card import ClipsCard
+from model_store.card import ClipsCard, group_hash
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
+from training.announced import Announced
 from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
 from training.datasets.hashes import clip_hashes, source_hash
 from training.datasets.kinds import Kind
-from training.errors import DataError
 from training.file_times import FileTimes
 from training.judged_clips import open_clips
 from training.kept_clips import Content, KeptClip, hash_of_labels
@@ -42,7 +42,9 @@ class Material:
     """(N,) SHA-256 of the clips' bytes."""
     cache: ClipCache
     judged: NDArray[np.float32]
-    """(N,) points: what the network is to predict."""
+    """(N,) scores as announced, points."""
+    announced: Announced
+    """What each output of the network is worth of them."""
     training: Indices
     validation: Indices
     leader: Indices
@@ -58,8 +60,11 @@ class Material:
     def seen(self) -> ClipsCard:
         """All clips that weights of this run have seen, those of its origin included."""
         before = ClipsCard.of() if self.origin is None else self.origin.clips
+        groups = (self.clips[n].group for n in self.training)
         return before.trained_on(
-            (self.hashes[n] for n in self.training), (self.hashes[n] for n in self.validation)
+            (self.hashes[n] for n in self.training),
+            (self.hashes[n] for n in self.validation),
+            groups=(group_hash(group) for group in groups if group is not None),
         )
 
     def in_fold(self, fold: tuple[int, int] | None) -> "Material":
@@ -67,9 +72,9 @@ class Material:
         sides = divide(self.units, self.hashes, share=None, fold=fold, origin=self.origin)
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
-    def kept_clips(self, target: Target) -> list[KeptClip]:
+    def kept_clips(self) -> list[KeptClip]:
         """What a run's folder keeps of them."""
-        return kept_clips(self.clips, self.hashes, target, self.validation)
+        return kept_clips(self.clips, self.hashes, self.validation)
 
     @property
     def unit(self) -> Indices:
@@ -99,12 +104,29 @@ class Material:
 
     @property
     def mean(self) -> float:
-        """Of the training clips, points."""
+        """Of the training clips' scores, points."""
         return float(self.judged[self.training].mean())
 
     @property
     def deviation(self) -> float:
         return float(self.judged[self.training].std())
+
+    @functools.cached_property
+    def values(self) -> NDArray[np.float32]:
+        """(N, O): what each output is to predict, in its unit."""
+        return self.announced.value(self.judged, np.arange(len(self.judged)))
+
+    @property
+    def means(self) -> NDArray[np.float32]:
+        """(O,) of the training clips, each output in its unit."""
+        means: NDArray[np.float32] = self.values[self.training].mean(axis=0)
+        return means
+
+    @property
+    def deviations(self) -> NDArray[np.float32]:
+        """(O,)"""
+        deviations: NDArray[np.float32] = self.values[self.training].std(axis=0)
+        return deviations
 
 
 def open_material(
@@ -128,11 +150,11 @@ def open_material(
     is decoded.
     """
     clips = open_clips(kind, folders, spec, "train")
-    judged = np.array([judged_value(clip, target) for clip in clips], np.float32)
+    judged = np.array([clip.score for clip in clips], np.float32)
     hashes = clip_hashes(clips)
     order = sorted(range(len(clips)), key=lambda n: (hashes[n], judged[n], str(clips[n].path)))
     clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
-    leader = leaders(clips)
+    announced, leader = Announced.of(clips, spec, target), leaders(clips)
     unit_of = units([clip.group for clip in clips], hashes, leader)
     if folds is None:
         sides = divide(unit_of, hashes, share=validation, origin=origin)
@@ -141,7 +163,7 @@ def open_material(
         if fold is None:
             sides = divide(unit_of, hashes, share=None, origin=origin)
     if keep is not None:
-        keep(kept_clips(clips, hashes, target, sides.validation))
+        keep(kept_clips(clips, hashes, sides.validation))
     unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
     decoded = open_cache(
         [clip.source for clip in clips],
@@ -155,6 +177,7 @@ def open_material(
         hashes=hashes,
         cache=decoded,
         judged=judged[order],
+        announced=announced,
         training=sides.training,
         validation=sides.validation,
         leader=leader,
@@ -165,7 +188,7 @@ def open_material(
 
 
 def kept_clips(
-    clips: Sequence[JudgedClip], hashes: Sequence[str], target: Target, validation: Indices
+    clips: Sequence[JudgedClip], hashes: Sequence[str], validation: Indices
 ) -> list[KeptClip]:
     """What a run's folder keeps of its clips."""
     held = set(validation.tolist())
@@ -174,7 +197,7 @@ def kept_clips(
             str(clip.path),
             Content(
                 sha256=digest,
-                judged=repr(judged_value(clip, target)),
+                judged=repr(clip.score),
                 difficulty="" if clip.difficulty is None else repr(clip.difficulty),
                 group=clip.group or "",
                 labels=hash_of_labels(
@@ -189,11 +212,3 @@ def kept_clips(
         )
         for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))
     ]
-
-
-def judged_value(clip: JudgedClip, target: Target) -> float:
-    if target == "final":
-        return clip.score
-    if clip.execution is None:
-        raise DataError(f"{clip.path.name} has no execution, need it for the target execution")
-    return clip.execution

@@ -8,7 +8,7 @@ again. All of it comes from the card.
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from model_store.card import Card
+from model_store.card import CLIPS_OF, Card
 
 TRUST = {
     "coverage": "share of judged scores inside the interval",
@@ -20,6 +20,12 @@ TRUST = {
     "pairs_localised": "pairs whose contributions differ most where the fault is",
     "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
     "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
+}
+DECLARED = "the same clips, with their declared difficulties"
+GIVEN = {
+    "final": "a bare video of {action}",
+    "execution": "a video of {action} whose difficulty is declared",
+    "both": "a video of {action}, with its declared difficulty or without",
 }
 CAPTIONS = {
     "scores.png": "predicted against judged scores of the test clips",
@@ -33,10 +39,10 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
     lines = [
         f"# {card.name}, version {card.version}",
         "",
-        f"Scores a bare video of {card.action}, and says what each of {card.spec.fragments}"
-        " fragments contributed.",
+        f"Scores {GIVEN[card.network.target].format(action=card.action)}, and says what each of"
+        f" {card.spec.fragments} fragments contributed.",
         "",
-        f"* Trained on **{card.data.trained_on}** clips: {card.data.description}.",
+        f"* Trained on **{CLIPS_OF[card.data.trained_on]}** clips: {card.data.description}.",
         f"* Licence of the data: {card.data.licence}.",
         f"* Clips: {', '.join(f'{count} {split}' for split, count in card.splits.items())}."
         f" Judged scores: mean {card.data.judged_mean:.2f}, deviation"
@@ -54,14 +60,15 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         folds = card.metrics["cross_validation"]
         what = f"cross-validation, {folds['clips']} clips in {folds['folds']} folds"
         lines.append(_figures_row(what, folds))
+        if "with_difficulty" in folds:
+            lines.append(_figures_row(DECLARED, folds["with_difficulty"]))
     if measured is not None:
         lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
         if "difficulty_alone" in measured:
             alone = measured["difficulty_alone"]["spearman"]
             lines.append(f"| declared difficulty alone | {alone:.3f} | | |")
         if "with_difficulty" in measured:
-            told = "score and declared difficulty, by a line through both"
-            lines.append(_figures_row(told, measured["with_difficulty"]))
+            lines.append(_figures_row(DECLARED, measured["with_difficulty"]))
         if seen := [f"{n} {role}" for role, n in measured.get("seen", {}).items() if n]:
             lines.append(f"| of these test clips it had seen: {', '.join(seen)} | | | |")
         mean = measured["training_mean"]["mean_distance"]
@@ -80,6 +87,11 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
             f"Its intervals hold {folds['coverage']:.1%} of the judged scores in the"
             f" cross-validation, and are {folds['interval_width']:.2f} points wide.",
         ]
+        if (told := folds.get("with_difficulty")) is not None:
+            lines.append(
+                f"With the declared difficulty they hold {told['coverage']:.1%}, and are"
+                f" {told['interval_width']:.2f} points wide."
+            )
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
 
@@ -93,7 +105,7 @@ def _figures_row(what: str, figures: dict[str, Any]) -> str:
 
 
 def _use(card: Card) -> Sequence[str]:
-    if card.data.trained_on == "judged":
+    if card.data.trained_on != "simulated":
         return ["A second opinion beside judges, on clips like those that it was trained on."]
     return [
         "For the demonstration, the tests and the development of this software. It has never",

@@ -3,6 +3,7 @@ Fits the head's linear path to judged scores in closed form: what few clips can 
 
     score = a · head + w · (mean features − their mean) + c
 
+Of a network with several outputs each gets a line of its own, in its unit: this is about one.
 `head` is what the head says already: the base's prediction, or nothing for a new one. The ridge
 penalty on w and whether the head is listened to are chosen by cross-validation on the training
 clips, so that the result is at best better than both, and at worst the better one of: the base
@@ -39,16 +40,18 @@ LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Clips in several variants."""
+    """Clips in several variants, and one output for them."""
 
     features: Floats
     """(V, N, K, D) means over the picture."""
     shown: NDArray[np.bool_]
     """(V, N, K)"""
     head: Floats
-    """(V, N) points: what the head predicts by itself."""
+    """(V, N): what the head predicts by itself, in its unit; another output's is as good."""
     judged: Floats
-    """(V, N) points."""
+    """(V, N), in the output's unit."""
+    factor: Floats
+    """(N,) points of the announced score for one of the output's unit: errors count in those."""
     groups: NDArray[np.int64]
     """(N,): clips that stay together."""
 
@@ -59,6 +62,7 @@ class Rows:
             shown=self.shown[:, clips],
             head=self.head[:, clips],
             judged=self.judged[:, clips],
+            factor=self.factor[clips],
             groups=self.groups[clips],
         )
 
@@ -70,27 +74,28 @@ class Readout:
     scale: float
     """a"""
     weights: Floats
-    """w, (K, D) points a unit of a feature."""
+    """w, (K, D), the output's unit for one of a feature."""
     constant: float
-    """c − w · mean, points."""
+    """c − w · mean, in the output's unit."""
     penalty: float
     """Ridge penalty that was chosen; infinite where w is 0."""
 
     def predict(self, features: Floats, head: Floats) -> Floats:
-        """(…, K, D), (…) -> (…) points"""
+        """(…, K, D), (…) -> (…), in the output's unit"""
         line: Floats = np.einsum("...kd,kd->...", features, self.weights)
         return self.scale * head + line + self.constant
 
-    def put_into(self, head: Head) -> None:
+    def put_into(self, head: Head, output: int = 0) -> None:
         """Make it part of a head; a path that is there already is scaled with the rest."""
         with torch.no_grad():
             if head.readout is not None:
-                frames = head.readout.shape[1] // len(self.weights)  # T' feature frames a fragment
-                line = torch.from_numpy(self.weights).to(head.readout) / frames  # (K, D)
-                head.readout.mul_(self.scale).add_(line.repeat_interleave(frames, dim=0).T)
-            head.out.weight.mul_(self.scale)
-            head.out.bias.mul_(self.scale)
-            head.baseline.mul_(self.scale).add_(self.constant)
+                path = head.readout[output]  # (D, T')
+                frames = path.shape[1] // len(self.weights)  # T' feature frames a fragment
+                line = torch.from_numpy(self.weights).to(path) / frames  # (K, D)
+                path.mul_(self.scale).add_(line.repeat_interleave(frames, dim=0).T)
+            head.out.weight[output].mul_(self.scale)
+            head.out.bias[output].mul_(self.scale)
+            head.baseline[output].mul_(self.scale).add_(self.constant)
 
 
 def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
@@ -126,10 +131,10 @@ def too_few(rows: Rows) -> str:
 
 def rescaled(rows: Rows) -> Readout:
     """The head alone, brought to the scale of the scores without a change of its order."""
-    head, judged = rows.head.ravel(), rows.judged.ravel()
-    scale, constant = np.polyfit(head, judged, 1) if np.ptp(head) else (0.0, 0.0)
+    head, judged, counts = rows.head.ravel(), rows.judged.ravel(), _counts(rows).ravel()
+    scale, constant = np.polyfit(head, judged, 1, w=counts) if np.ptp(head) else (0.0, 0.0)
     if scale <= 0:  # it would be turned round; then it is not worth listening to
-        scale, constant = 0.0, float(judged.mean())
+        scale, constant = 0.0, float(np.average(judged, weights=counts**2))
     weights = np.zeros(rows.features.shape[2:])
     return Readout(float(scale), weights, float(constant), np.inf)
 
@@ -194,10 +199,11 @@ def without(vectors: Floats, direction: Floats) -> Floats:
 
 def _lines(inputs: Floats, rows: Rows, heard: bool, penalties: Sequence[float]) -> list[Line]:
     """Ridge regressions on (V, N, P), one a penalty; scale and constant go unpenalised."""
-    x, head, judged = inputs.reshape(-1, inputs.shape[2]), rows.head.ravel(), rows.judged.ravel()
-    free = np.stack([np.ones_like(head), head] if heard else [np.ones_like(head)], axis=1)
+    counts = _counts(rows).ravel()
+    x, judged = inputs.reshape(-1, inputs.shape[2]) * counts[:, None], rows.judged.ravel() * counts
+    free = np.stack([counts, counts * rows.head.ravel()] if heard else [counts], axis=1)
     solve = np.linalg.pinv(free)
-    # What scale and constant explain of inputs and points.
+    # What scale and constant explain of inputs and judgements.
     by_free, mean = solve @ x, solve @ judged
     left, size, right = np.linalg.svd(x - free @ by_free, full_matrices=False)
     share = left.T @ (judged - free @ mean)
@@ -212,6 +218,13 @@ def _lines(inputs: Floats, rows: Rows, heard: bool, penalties: Sequence[float]) 
     return lines
 
 
+def _counts(rows: Rows) -> Floats:
+    """(V, N): how much an error of a clip counts, 1 where all clips' do alike."""
+    size = np.sqrt((rows.factor**2).mean())
+    counts: Floats = np.broadcast_to(rows.factor / size, rows.head.shape)
+    return counts
+
+
 def _errors(inputs: Floats, rows: Rows, heard: bool) -> Floats:
     """(groups, penalties): squared error of each group by lines that were fitted without it."""
     squares = np.zeros((len(rows.groups), len(PENALTIES)))
@@ -222,7 +235,8 @@ def _errors(inputs: Floats, rows: Rows, heard: bool) -> Floats:
         lines = _lines(inputs[:, learnt], rows.of(learnt), heard, PENALTIES)
         for column, line in enumerate(lines):
             predicted = line(inputs[:, held], rows.head[:, held])
-            squares[held, column] = ((predicted - rows.judged[:, held]) ** 2).mean(axis=0)
+            off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
+            squares[held, column] = (off**2).mean(axis=0)
     sums = np.zeros((len(sizes), len(PENALTIES)))
     np.add.at(sums, group, squares)
     means: Floats = sums / sizes[:, None]

@@ -141,7 +141,8 @@ class RunFolder:
         return state
 
     def save_weights(self, weights: dict[str, Tensor], figures: Mapping[str, Any]) -> None:
-        content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+        # Copies, since tied extractors share memory, which the format does not have.
+        content = {name: value.detach().cpu().clone() for name, value in weights.items()}
         replace_file(self.path / WEIGHTS, save(content))
         replace_file(self.path / FIGURES, (json.dumps(figures, indent=2) + "\n").encode())
 

@@ -136,6 +136,14 @@ class RunSpec:
             help="Running statistics of batch normalisation stay as they are.",
         ),
     ] = False
+    tied: Annotated[
+        bool,
+        WHOLE(
+            "--tied/--untied",
+            help="The extractors of all fragments share their weights; those of a base that differ"
+            " start from their mean.",
+        ),
+    ] = False
 
     alpha: Annotated[
         Alpha,

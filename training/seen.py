@@ -2,14 +2,15 @@
 Which of the clips that are to measure or to calibrate a checkpoint it has seen before.
 
 The rule: bytes decide, as everywhere; the same file under another name or in another folder is the
-same clip. Nothing measures or calibrates without looking here and saying what was found.
+same clip. Other clips of an athlete or an event that trained it are said too, as far as groups are
+known. Nothing measures or calibrates without looking here and saying what was found.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_store.card import HASH_DIGITS, ClipsCard
+from model_store.card import HASH_DIGITS, ClipsCard, group_hash
 from model_store.checkpoint import Checkpoint
 from training.datasets.annotations import JudgedClip
 from training.datasets.hashes import clip_hashes, source_hash
@@ -21,6 +22,7 @@ SO = {
     "validation": "chose its weights: figures on them are too good",
     "calibration": "calibrated it: the coverage measured on them says nothing",
 }
+GROUPS = "groups"  # beside the roles: clips that are new, of a group that is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Seen:
     of: int
     """Clips that were looked at."""
     roles: dict[str, list[str]]
-    """Names of clips; every role of `SO` is there."""
+    """Names of clips; every role of `SO` is there, and `GROUPS`."""
     unlisted: tuple[str, ...]
     """What else it was made of that may have had some of them, of which no hashes are kept."""
 
@@ -53,13 +55,23 @@ class Seen:
     @property
     def notes(self) -> list[str]:
         """All that must be said, a line each."""
-        found = [
+        return [
             f"{len(names)} of {self.of} clips are known to {self.name} and {SO[role]}"
             f" ({some(names)})"
             for role, names in self.roles.items()
-            if names
+            if names and role in SO
+        ] + self.not_quite_new
+
+    @property
+    def not_quite_new(self) -> list[str]:
+        """What must be said even of clips that have no role, a line each."""
+        if not (names := self.roles[GROUPS]):
+            return self.unknown
+        return [
+            f"{len(names)} of {self.of} clips share a group, such as an athlete or an event, with"
+            f" clips that trained {self.name}: figures on them are too good ({some(names)})",
+            *self.unknown,
         ]
-        return found + self.unknown
 
     def warn(self) -> None:
         for note in self.notes:
@@ -76,16 +88,24 @@ def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> Seen
     # The simulator's clips have tracks: a judged one is none of those that it made.
     simulated = any(clip.tracks is not None for clip in clips)
     unlisted = tuple(
-        source for source, kind in known.unlisted.items() if simulated or kind == "judged"
+        source for source, kind in known.unlisted.items() if simulated or kind != "simulated"
     )
-    hashes = clip_hashes(clips)
-    return Seen(name, len(clips), _by_role(known, [str(c.path) for c in clips], hashes), unlisted)
+    names = [str(clip.path) for clip in clips]
+    roles = _by_role(known, names, clip_hashes(clips))
+    has_role, groups = {each for found in roles.values() for each in found}, {*known.groups}
+    roles[GROUPS] = [
+        each
+        for each, clip in zip(names, clips, strict=True)
+        if clip.group is not None and group_hash(clip.group) in groups and each not in has_role
+    ]
+    return Seen(name, len(clips), roles, unlisted)
 
 
 def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> Seen:
     """Of files that need not be videos, as foreign ones; an empty one has not been seen."""
     paths = [path for path in paths if path.stat().st_size]
     roles = _by_role(checkpoint.card.clips, [*map(str, paths)], [*map(source_hash, paths)])
+    roles[GROUPS] = []
     return Seen(f"{checkpoint.name}@{checkpoint.version}", len(paths), roles, ())
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
 from training import cross_validation
-from training.confidence import OutOfFold, fit_out_of_fold
-from training.cross_validation import held_out
+from training.confidence import fit_out_of_fold
+from training.cross_validation import HeldOut, held_out
 from training.display import bar, warn
 from training.distributed import Processes
 from training.errors import DataError
@@ -26,8 +26,9 @@ from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.split import Origin
 from training.summary import remember, remember_command, summarise
+from training.tied import differ
 from training.trainer import Found, Trainer
-from training.validation import Figures, quality
+from training.validation import WITH_DIFFICULTY, Figures, in_words, outputs_of, quality
 
 FIGURES = ("phase", "epoch", "step", "spearman", "mean_distance", "distance_share")
 
@@ -67,7 +68,7 @@ class Session:
                 (each.material, Examined(**each.folder.load_examined(kept))) for each in parts
             ]
             pooled = whole.folder.load_examined("trained")["pooled"]
-            figures |= calibrate(whole.folder, held_out(examined), pooled, kept)
+            figures |= calibrate(run, whole.folder, held_out(examined), pooled, kept)
         return figures
 
     def _open(self, run: RunSpec, out: Path) -> Material:
@@ -95,6 +96,13 @@ class Session:
             )
         for note in material.notes:
             warn(note)
+        if (
+            run.tied
+            and run.epochs
+            and self.base is not None
+            and differ(self.base.network.extractors)
+        ):
+            warn(f"the extractors of {run.base} differ: all fragments start from their mean")
         return material
 
     def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[KeptClip]) -> None:
@@ -114,7 +122,7 @@ class Session:
         """Make the run in `out`; `only_begin` makes no epochs."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
-            self._enter(folder, run, material.kept_clips(run.network.target))
+            self._enter(folder, run, material.kept_clips())
             if leads:
                 remember_command(folder)
                 remember(folder, summarise(material, run.data, folder))
@@ -156,37 +164,40 @@ def trained_is_better(run: RunSpec, folds: Sequence[Figures]) -> bool:
 
 
 def calibrate(
-    folder: RunFolder, held: OutOfFold, pooled: NDArray[np.float32], kept: str
+    run: RunSpec, folder: RunFolder, held: HeldOut, pooled: NDArray[np.float32], kept: str
 ) -> Figures:
     """Leave intervals in the folder; the figures of the cross-validation."""
     try:
-        confidence, trust = fit_out_of_fold(pooled, held)
+        confidence, trust = fit_out_of_fold(
+            pooled, held.values, outputs=run.network.outputs, factor=held.factor
+        )
     except ValueError as error:
         raise DataError(f"intervals: {error}") from error
-    figures = cross_validation.figures(held, **trust) | {"kept": kept}
+    figures = cross_validation.figures(held, trust) | {"kept": kept}
     folder.save_cross_validation(figures, confidence)
     return figures
 
 
 def told(figures: Figures) -> str:
     """What the terminal says of a run, or of a cross-validation, when it ends."""
-    ranked = (
-        f"Spearman {figures['spearman']:.4f}, mean distance {figures['mean_distance']:.3f} points"
-    )
     waiting = f"{figures['waiting']:.1%} of the steps' time was spent waiting for data"
     if "folds" not in figures:
-        return f"validation: {ranked}; {waiting}"
+        return f"validation: {in_words(figures)}; {waiting}"
+    intervals = ", with the difficulty ".join(
+        f"{each['coverage']:.1%} and are {each['interval_width']:.2f} points wide"
+        for each in outputs_of(figures)
+    )
     return (
-        f"{figures['folds']} folds, every clip by a run that had not seen it: {ranked}; 90 %"
-        f" intervals hold {figures['coverage']:.1%} and are {figures['interval_width']:.2f} points"
-        f" wide; kept: {figures['kept']}; {waiting}"
+        f"{figures['folds']} folds, every clip by a run that had not seen it: {in_words(figures)};"
+        f" 90 % intervals hold {intervals}; kept: {figures['kept']}; {waiting}"
     )
 
 
 def origin_of(run: RunSpec, base: Checkpoint | None) -> Origin | None:
     """What the run's weights start from, and which clips that has seen.   Raises RunError."""
     if base is not None:
-        return Origin(f"{base.name}@{base.version}", base.card.clips)
+        name, card = f"{base.name}@{base.version}", base.card
+        return Origin(name, card.clips, card.data.trained_on)
     if run.extractor is not None:
         return Origin(run.extractor, extractor_clips(Path(run.extractor)))
     return None
@@ -194,6 +205,7 @@ def origin_of(run: RunSpec, base: Checkpoint | None) -> Origin | None:
 
 def _line(run: RunSpec, clips: dict[str, int], best: Figures) -> dict[str, object]:
     """Of the results table."""
+    known = best.get(WITH_DIFFICULTY, {})
     used = "all" if run.network.fragments_used is None else " ".join(map(str, run.fragments))
     return {
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -206,6 +218,8 @@ def _line(run: RunSpec, clips: dict[str, int], best: Figures) -> dict[str, objec
         "fold": "" if run.fold is None else f"{run.fold} of {run.folds}",
         **clips,
         **{name: best.get(name, "") for name in FIGURES},
+        "with_difficulty_spearman": known.get("spearman", ""),
+        "with_difficulty_distance": known.get("mean_distance", ""),
         "hours": best["hours"],
         "waiting": best["waiting"],
     }

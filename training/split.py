@@ -22,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold
 
-from model_store.card import HASH_DIGITS, ClipsCard
+from model_store.card import HASH_DIGITS, ClipsCard, TrainedOn
 from training.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -36,6 +36,8 @@ class Origin:
 
     name: str
     clips: ClipsCard
+    trained_on: TrainedOn | None = None
+    """None where it is not known: an extractor's file does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """
 Where training begins: the base brought to the clips' scores, and what can be had without training.
 
+Each output of the network gets a line of its own, from what the head says of it and from features.
+
 A base that was taught other scores keeps its order and gets the scale of these. Beside it stands a
 ridge regression on what the extractors see already: a training that does not beat it is not worth
 its time.
@@ -13,7 +15,8 @@ from torch import Tensor
 from training.display import warn
 from training.forward import evaluating
 from training.frozen_features import FrozenFeatures
-from training.readout import Readout, Rows, enough, fit, rescaled, too_few
+from training.readout import Floats, Readout, Rows, enough, fit, rescaled, too_few
+from training.runspec import RunSpec
 from training.trainee import Trainee
 
 SCORED = 256  # clips a batch of the head
@@ -23,40 +26,47 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
     """Put the run's starting point into its head; by name, what was to be had there.
 
     `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
-    predictions for the validation clips, (n,) points. Raises DataError for too few clips
-    to begin without a base.
+    predictions for the validation clips, (n, O) in the outputs' units. Raises DataError for too
+    few clips to begin without a base.
     """
-    run, material = trainee.run, trainee.material
-    rows, blank = rows_of(trainee, frozen), frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
-    fresh = rows.of(material.fresh)
-    learnt = fresh if enough(fresh) else rows.of(material.training)
+    run, material, head = trainee.run, trainee.material, trainee.network.head
+    blank = frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
+    found: dict[str, list[Tensor]] = {}
+    for output, rows in enumerate(rows_of(trainee, frozen)):
+        fresh = rows.of(material.fresh)
+        learnt = fresh if enough(fresh) else rows.of(material.training)
+        lines = _lines(run, fresh, learnt, blank)
+        if run.readout and run.has_base_head and not enough(fresh) and not output:
+            warn(
+                f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the scale"
+                " of these scores, and nothing more"
+            )
+        start = lines.get("readout") or lines.get("base")
+        if start is not None:
+            start.put_into(head, output)
+        held = rows.of(material.validation)
+        for name, line in lines.items():
+            said = torch.from_numpy(line.predict(held.features[0], held.head[0]))
+            found.setdefault(name, []).append(said)
+    return {name: torch.stack(each, dim=1) for name, each in found.items()}
+
+
+def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
+    """What can be had without training for one output, by name."""
     found: dict[str, Readout] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)
     if enough(learnt) or (run.readout and not run.has_base_head):
         found["ridge"] = fit(learnt, blank, listen=False)
-    if run.readout and run.has_base_head and enough(fresh):
-        found["readout"] = fit(fresh, blank)
-    elif run.readout and run.has_base_head:
-        warn(
-            f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the scale of"
-            " these scores, and nothing more"
-        )
-        found["readout"] = found["base"]
+    if run.readout and run.has_base_head:
+        found["readout"] = fit(fresh, blank) if enough(fresh) else found["base"]
     elif run.readout:
         found["readout"] = found["ridge"]
-    start = found.get("readout") or found.get("base")
-    if start is not None:
-        start.put_into(trainee.network.head)
-    held = rows.of(material.validation)
-    return {
-        name: torch.from_numpy(line.predict(held.features[0], held.head[0]))
-        for name, line in found.items()
-    }
+    return found
 
 
-def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> Rows:
-    """All clips in all variants, with what the run wants of them."""
+def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
+    """For each output all clips in all variants, with what the run wants of them."""
     material, every = trainee.material, np.arange(len(trainee.material.clips))
     with evaluating(trainee.network):
         heard = [
@@ -72,10 +82,17 @@ def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> Rows:
         trainee.wanted(every, starts, shown).cpu()
         for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
     ]
-    return Rows(
-        features=frozen.pooled.double().numpy(),
-        shown=frozen.shown[..., list(trainee.network.used)],
-        head=torch.stack(heard).double().numpy(),
-        judged=torch.stack(wanted).double().numpy(),
-        groups=material.unit,
-    )
+    head = torch.stack(heard).double().numpy()  # (V, N, O)
+    judged = material.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
+    features, shown = frozen.pooled.double().numpy(), frozen.shown[..., list(trainee.network.used)]
+    return [
+        Rows(
+            features=features,
+            shown=shown,
+            head=head[..., output],
+            judged=judged[..., output],
+            factor=material.announced.factor[:, output].astype(np.float64),
+            groups=material.unit,
+        )
+        for output in range(len(material.announced.outputs))
+    ]

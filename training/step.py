@@ -5,7 +5,7 @@ The rule: the loss of a micro-batch is over the clips that all processes have of
 ranking loss and counterfactual pairs reach across processes but not across micro-batches;
 gradients are averaged over both.
 
-Shapes: B clips of a micro-batch in a process, N in all processes.
+Shapes: B clips of a micro-batch in a process, N in all processes, O outputs of the network.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from training.distributed import without_averaging
 from training.losses import weight_penalty
 from training.trainee import Inputs, Phase, Trainee
 
+TINY = 1e-12  # a deviation that can be divided by
 RANK_SEED = 24  # bits of a seed below the process's number, for the steps of a run
 
 T = TypeVar("T")
@@ -50,6 +51,8 @@ class Step:
         self.run, self.trainee, self.optimiser = trainee.run, trainee, optimiser
         self.processes = phase.processes
         self.model = trainee.processes.parallel(Forward(trainee, phase))
+        deviations = torch.from_numpy(trainee.material.deviations).to(trainee.device.kind)
+        self._deviations = deviations.clamp_min(TINY)  # (O,)
 
     def __call__(self, parts: Sequence[Inputs], number: int, factor: float) -> dict[str, float]:
         """Update `number` with rates × `factor`; the figures of the log and of `Health`."""
@@ -72,10 +75,12 @@ class Step:
         """Add a micro-batch's share of the gradient; that share of the terms of its loss."""
         *rows, penalty = self.model(inputs)
         clips = torch.from_numpy(inputs.clips).to(penalty.device)
-        predicted, wanted, shown, targets, clips = map(self.processes.gather, (*rows, clips))
+        outputs, wanted, shown, targets, clips = map(self.processes.gather, (*rows, clips))
+        indices = clips.numpy(force=True)
+        predicted = self.trainee.announced(outputs, indices)  # (N, O) points
         loss = self.run.objective(predicted, wanted, penalty)
         auxiliary = self.trainee.auxiliary_loss(shown, targets)
-        pairs = self.trainee.pairs(predicted, wanted, clips.numpy(force=True))
+        pairs = self.trainee.pairs(predicted, wanted, indices)
         total = loss.total + auxiliary + pairs
         (total * share).backward()  # type: ignore[no-untyped-call]
         terms = {
@@ -88,7 +93,7 @@ class Step:
             "pairs": pairs,
             "fit": loss.fit,
             "always_mean": self.run.objective.always_mean(wanted),
-            "spread": predicted.std(correction=0),
+            "spread": (outputs.std(dim=0, correction=0) / self._deviations).max(),
         }
         return {name: share * term.item() for name, term in terms.items()}
 

@@ -16,17 +16,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 
+from model_store.card import TrainedOn
 from model_store.spec import ClipSpec
 from training.datasets.annotations import JudgedClip
 from training.errors import RunError
 from training.file_times import FileTimes
 from training.material import Material
 from training.run_folder import RunFolder, replace_file
+from training.split import Origin
 from training.stages import has_stages, stages_of_frames
 
 SUMMARY, COMMANDS = "summary.json", "commands.txt"
@@ -36,8 +38,8 @@ PACKAGES = ("torch", "numpy", "av", "safetensors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    trained_on: Literal["simulated", "judged"]
-    """simulated if any of the clips are."""
+    trained_on: TrainedOn
+    """Clips of its own, and those that trained its base."""
     description: str
     judged_mean: float
     judged_deviation: float
@@ -56,7 +58,7 @@ def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> R
     sources = [_source(Path(folder)) for folder in folders]
     scores = [material.clips[i].score for i in material.training]
     return RunSummary(
-        trained_on="simulated" if any(made for made, _ in sources) else "judged",
+        trained_on=trained_on(material.origin, [made for made, _ in sources]),
         description="; ".join(text for _, text in sources),
         judged_mean=float(np.mean(scores)),
         judged_deviation=float(np.std(scores)),
@@ -71,6 +73,14 @@ def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> R
         machine=machine(),
         versions=versions(),
     )
+
+
+def trained_on(origin: Origin | None, simulated: Sequence[bool]) -> TrainedOn:
+    """`simulated` says of each data set of the run whether a simulator made it."""
+    kinds: set[TrainedOn] = {"simulated" if made else "real" for made in simulated}
+    if origin is not None and origin.trained_on is not None:
+        kinds.add(origin.trained_on)
+    return kinds.pop() if len(kinds) == 1 else "both"
 
 
 def golden_clip(clip: JudgedClip, run: RunFolder) -> Path:

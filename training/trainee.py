@@ -1,7 +1,7 @@
 """
 What a run trains, with what and on what; and what a phase of training must offer.
 
-Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
+Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features, O outputs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,9 +29,9 @@ class Outcome:
     """What the losses of one step are made of, with one row for each clip or each fragment."""
 
     predicted: Tensor
-    """(B,) points"""
+    """(B, O), each output in its unit."""
     wanted: Tensor
-    """(B,) points"""
+    """(B,) points of the announced score."""
     auxiliary: Tensor
     """(B·K, J) of the throw-away heads; (0,) without them."""
     targets: Tensor
@@ -40,12 +40,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """For n clips, as the service would score them; points."""
+    """For n clips, as the service would score them; each output in its unit."""
 
     whole: NDArray[np.float32]
-    """(n,)"""
+    """(n, O)"""
     head: NDArray[np.float32]
-    """(n,) of the head's layers alone, without the linear path beside them."""
+    """(n, O) of the head's layers alone, without the linear path beside them."""
 
 
 class Inputs(Protocol):
@@ -93,7 +93,7 @@ class Trainee:
     processes: Processes = ALONE
 
     def wanted(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
-        """What to predict for these clips, (B,) points.
+        """Scores to announce for these clips, (B,) points.
 
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
         """
@@ -105,11 +105,22 @@ class Trainee:
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 
+    def announced(self, predicted: Tensor, clips: Indices) -> Tensor:
+        """Outputs for these clips as scores, (B, O) -> (B, O) points."""
+        announced = self.material.announced
+        factor, addend = (
+            torch.from_numpy(each[clips]).to(predicted.device)
+            for each in (announced.factor, announced.addend)
+        )
+        return predicted * factor + addend
+
     def pairs(self, predicted: Tensor, wanted: Tensor, clips: Indices) -> Tensor:
-        """The loss on differences within pairs, weighted; (B,), (B,), (B,) -> ()."""
+        """The loss on differences within pairs, weighted; (B, O), (B,), (B,) -> ()."""
         if not self.run.pairs:
             return predicted.new_zeros(())
-        return self.run.pairs * difference_loss(predicted, wanted, clips, self.material.leader)
+        leader = self.material.leader
+        each = [difference_loss(one, wanted, clips, leader) for one in predicted.unbind(1)]
+        return self.run.pairs * torch.stack(each).mean()
 
     def auxiliary_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         """Of the throw-away heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
@@ -130,7 +141,7 @@ class Trainee:
         )
 
     def score(self, features: Tensor) -> Tensor:
-        """(B, K, D, T', H', W') -> (B,) points"""
+        """(B, K, D, T', H', W') -> (B, O), each output in its unit."""
         predicted: Tensor = self.network.head(join(features))
         return predicted
 

@@ -45,7 +45,7 @@ from training.schedule import rate_factor
 from training.starting_point import begin
 from training.step import Step, grouped
 from training.trainee import Phase, Trainee
-from training.validation import Figures, agreement, in_words, surely_better
+from training.validation import Figures, agreement, announced, flat, in_words, surely_better
 from training.whole_phase import VALIDATION_BATCH, WholePhase, steps_an_epoch
 
 COLUMNS = (
@@ -120,7 +120,7 @@ class Trainer:
         if auxiliary is not None:
             auxiliary.to(device.kind)
         self.trainee = Trainee(run, material, network, auxiliary, device, processes)
-        self.position, self.health = Position(), Health(material.deviation, advice(run))
+        self.position, self.health = Position(), Health(material.deviations, advice(run))
         self.starting_predictions: dict[str, Tensor] = {}
         """What was to be had without training, for the validation clips: see `starting_point`."""
         self.kept: Tensor | None = None
@@ -144,11 +144,12 @@ class Trainer:
         if 2 in self._phases:
             there, held = len(material.training), len(material.validation)
             steps = steps_an_epoch(run, there, self.processes)
-            learnt |= {*batch_sizes(there, steps * run.accumulate * self.processes.count)}
+            clips = batch_sizes(there, steps * run.accumulate * self.processes.count)
+            learnt |= {size * (len(network.used) if run.tied else 1) for size in clips}
             looked_at |= {*batch_sizes(held, full(held, VALIDATION_BATCH))} if held else set()
         if run.base or run.extractor or run.head_epochs or run.folds:
-            clips = len(material.clips)
-            looked_at |= {*batch_sizes(clips, full(clips, FEATURES_BATCH))}
+            every = len(material.clips)
+            looked_at |= {*batch_sizes(every, full(every, FEATURES_BATCH))}
         device = trusted_device(precision, network.extractors[0], run.clip, learnt, looked_at)
         exact = dataclasses.replace(device, dtype=torch.float32)
         if not self.processes.any(device == exact):
@@ -248,7 +249,7 @@ class Trainer:
                 if self.processes.leads:
                     figures = self._measure(phase, epoch, bar)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-                    record.epoch(self.position.step, title, figures, time.monotonic() - begun)
+                    record.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
         self.trainee.network.load_state_dict(mean.module.state_dict())
@@ -331,7 +332,8 @@ class Trainer:
         if not run.readout or run.folds is not None or self.kept is None:
             return False
         judged = material.judged[material.validation]
-        return not surely_better(predicted, self.kept.numpy(), judged, in_points=run.regression)
+        after, before = (announced(said, material) for said in (predicted, self.kept.numpy()))
+        return not surely_better(after, before, judged, in_points=run.regression)
 
     def _keep(self, phase: str, epoch: int, figures: Figures) -> None:
         """Make the network's weights those of the run."""

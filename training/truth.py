@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LinearRegression, RidgeCV
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import cross_val_predict
 
 from model_store.clip import load_clip
@@ -27,9 +27,9 @@ from model_store.spec import ClipSpec
 from training.agreement import pair_measures, stage_agreement
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
-from training.evaluate import Evaluation
+from training.evaluate import Evaluation, agreement
 from training.file_times import FileTimes
-from training.metrics import mean_distance, spearman
+from training.metrics import spearman
 from training.stages import has_stages, stage_shares, stages_of_frames
 
 Figures = dict[str, Any]
@@ -39,6 +39,15 @@ FEWEST_FOR_RIDGE = 20
 SURE = 0.9  # probability of an order
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RIDGE = np.logspace(0, 8, 17)
+DECLARED = (  # figures that a declared difficulty changes
+    "spearman",
+    "mean_distance",
+    "distance_share",
+    "relative_l2",
+    "coverage",
+    "width",
+    "width_share",
+)
 
 
 def confidence_figures(evaluation: Evaluation) -> Figures:
@@ -173,26 +182,17 @@ def fragment_figures(evaluation: Evaluation) -> Figures:
 
 
 def difficulty_figures(evaluation: Evaluation) -> Figures:
-    """With the declared difficulty known: a line through score and difficulty, fitted to the clips.
+    """What the same clips' scores are worth once the declared difficulties are known.
 
-    Each fifth of the clips is predicted from the others; {} where a difficulty is missing. Stands
-    beside the figures from video only, and beside what the difficulty alone says.
+    {} where a difficulty is missing, or the network does not predict the execution. Stands beside
+    the figures from video only, and beside what the difficulty alone says.
     """
-    judged, clips = evaluation.judged, evaluation.clips
-    if len(clips) < FEWEST_FOR_RIDGE or any(clip.difficulty is None for clip in clips):
+    told = evaluation.with_difficulty
+    if told is None:
         return {}
-    difficulty = np.array([clip.difficulty for clip in clips], np.float64)
-    inputs = np.stack([evaluation.predicted, difficulty], axis=1)
-    predicted = cross_val_predict(LinearRegression(), inputs, judged, cv=5)
-    mean = mean_distance([evaluation.scorer.checkpoint.card.data.judged_mean] * len(judged), judged)
-    distance = mean_distance(predicted, judged)
-    return {
-        "with_difficulty": {
-            "spearman": spearman(predicted, judged),
-            "mean_distance": distance,
-            "distance_share": distance / mean if mean else None,
-        }
-    }
+    mean = told.scorer.checkpoint.card.data.judged_mean
+    figures = agreement(told.predicted, told.clips, mean) | confidence_figures(told)
+    return {"with_difficulty": {name: figures[name] for name in DECLARED if name in figures}}
 
 
 def pair_figures(evaluation: Evaluation) -> Figures:

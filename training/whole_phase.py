@@ -106,9 +106,8 @@ def learning(network: FragmentNetwork, frozen_layers: int) -> list[nn.Parameter]
         for prefix in (name, f"{name}_norm")
     }
     parameters = []
-    for extractor in network.extractors:
-        for name, parameter in extractor.named_parameters():
-            parameter.requires_grad_(name.partition(".")[0] not in frozen)
-            if parameter.requires_grad:
-                parameters.append(parameter)
+    for name, parameter in network.extractors.named_parameters():  # "0.conv1a.weight"
+        parameter.requires_grad_(name.split(".")[1] not in frozen)
+        if parameter.requires_grad:
+            parameters.append(parameter)
     return parameters

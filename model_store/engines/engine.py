@@ -1,7 +1,8 @@
 """
 What every engine does around its runtime: check the clips, and make contributions of the scores.
 
-Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W'.
+Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W',
+O outputs.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ Floats = NDArray[np.float32]
 class EngineOutput:
     features: Floats
     """(B, K, D, T', H', W')"""
-    contributions: Contributions
+    contributions: tuple[Contributions, ...]
+    """Of each output, in order."""
 
 
 class Runtime(Protocol):
@@ -38,11 +40,11 @@ class Runtime(Protocol):
         ...
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
-        """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M)."""
+        """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M, O)."""
         ...
 
     def scores(self, clips: Clips) -> Floats:
-        """(B,), everything shown."""
+        """(B, O), everything shown."""
         ...
 
 
@@ -68,13 +70,20 @@ class Engine:
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
         blank: Any = blank_fragments(clips, self.spec)
-        answer = Contributions.of(
-            values, self.coalitions, baseline=self.baseline, blank=blank, used=self.used
+        answers = (
+            Contributions.of(
+                values[:, :, output],
+                self.coalitions,
+                baseline=float(baseline),
+                blank=blank,
+                used=self.used,
+            )
+            for output, baseline in enumerate(self.baseline)
         )
-        return EngineOutput(features, answer)
+        return EngineOutput(features, tuple(answers))
 
     def predict(self, clips: Clips) -> Floats:
-        """Scores alone: (B, T, H, W, 3) uint8 -> (B,). Raises EngineError."""
+        """Scores alone: (B, T, H, W, 3) uint8 -> (B, O). Raises EngineError."""
         clips = self._checked(clips)
         try:
             return self.runtime.scores(clips)
@@ -85,7 +94,7 @@ class Engine:
         """Score a blank clip, for which all answers are the baseline. Raises EngineError."""
         blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
         try:
-            answers = np.append(self.runtime.values(blank)[1], self.runtime.scores(blank))
+            answers = [*self.runtime.values(blank)[1][0], *self.runtime.scores(blank)]
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed: {error}") from error
         off = np.abs(answers - self.baseline).max()

@@ -53,7 +53,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
-        self.coalitions = len(parts.coalitions.shown)
+        self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
 
     def _compile(self, models: dict[str, Any], threads: int | None) -> None:
         core = ov.Core()
@@ -80,14 +80,14 @@ class OpenVinoRuntime:
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
         features = self._features(clips)
-        values = np.empty((len(clips), self.coalitions), np.float32)
+        values = np.empty((len(clips), self.coalitions, self.outputs), np.float32)
         for index in range(len(clips)):
             values[index] = infer(self.coalition_head, features[index : index + 1])
         return features, values
 
     def scores(self, clips: Clips) -> Floats:
         features = self._features(clips)
-        scores = np.empty(len(clips), np.float32)
+        scores = np.empty((len(clips), self.outputs), np.float32)
         for index in range(len(clips)):
             scores[index] = infer(self.plain_head, features[index : index + 1])
         return scores

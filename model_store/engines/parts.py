@@ -1,12 +1,15 @@
 """
 The network in three parts, so that an engine can convert, time and run each on its own.
 
-Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W'.
+Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W',
+O outputs.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.coalitions import CoalitionHead
@@ -36,7 +39,7 @@ class Extraction(nn.Module):
 
 
 class PlainHead(nn.Module):
-    """Features (B, K, D, T', H', W') -> scores (B,), everything shown."""
+    """Features (B, K, D, T', H', W') -> scores (B, O), everything shown."""
 
     def __init__(self, network: FragmentNetwork) -> None:
         super().__init__()
@@ -56,8 +59,8 @@ class Parts:
     plain_head: PlainHead
     coalition_head: CoalitionHead
     coalitions: Coalitions
-    baseline: float
-    """The score of the empty coalition, points."""
+    baseline: NDArray[np.float32]
+    """(O,): the scores of the empty coalition, points."""
 
     @classmethod
     def of(cls, network: FragmentNetwork) -> "Parts":
@@ -65,5 +68,5 @@ class Parts:
         coalitions = Coalitions.of(len(folded.used))
         head = CoalitionHead(folded, coalitions.shown)
         with torch.inference_mode():
-            baseline = float(head(head.blank[None])[0, 0])
+            baseline = head(head.blank[None])[0, 0].numpy()
         return cls(folded, Extraction(folded), PlainHead(folded), head, coalitions, baseline)

@@ -38,10 +38,19 @@ export function trust(answer) {
   return `${share} clips like this one are judged between ${range}.`;
 }
 
-export function origin(answer) {
-  return answer.checkpoint.trained_on === "simulated"
-    ? "Learned from simulated clips only: it shows how this works and must not be used to judge people."
-    : "Learned from routines that judges scored.";
+const SCORED_BY = {
+  video: "from the video alone",
+  "video and difficulty": "from the video and the declared difficulty",
+};
+
+const CLIPS = { simulated: "simulated", real: "real", both: "real and simulated" };
+
+// What the score rests on, and who says so.
+export function origin({ scored_by, checkpoint: { name, version, trained_on } }) {
+  const caution = trained_on === "simulated"
+    ? " It shows how this works and must not be used to judge people."
+    : "";
+  return `Scored ${SCORED_BY[scored_by]} by ${name} ${version}, trained on ${CLIPS[trained_on]} clips.${caution}`;
 }
 
 // Digits after the point that tell the contributions of an answer apart: a vault's are small.

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from model_store import checkpoint as files
-from model_store.card import ClipsCard
+from model_store.card import ClipsCard, group_hash
 from model_store.checkpoint import load_checkpoint, save_checkpoint
 from model_store.errors import (
     CheckpointCorrupt,
@@ -112,7 +112,7 @@ def test_no_such_checkpoint(tmp_path):
         (lambda w: w.update(extra=torch.zeros(1)), "unknown"),
         (lambda w: w.update({"head.out.bias": torch.zeros(2)}), r"is \(2,\), need \(1,\)"),
         (lambda w: w.update({"head.out.bias": torch.tensor([float("nan")])}), "not finite"),
-        (lambda w: w.update({"head.baseline": torch.tensor(float("inf"))}), "not finite"),
+        (lambda w: w.update({"head.baseline": torch.tensor([float("inf")])}), "not finite"),
         (lambda w: w.update(mean=torch.zeros(3, 1, 1, 1)), "mean"),
     ],
 )
@@ -194,6 +194,58 @@ def test_a_clip_has_one_role_on_the_card():
     further = clips.trained_on([c], ["d" * 64])
     assert further.training == ["a" * 16, "b" * 16, "c" * 16]
     assert further.validation == ["d" * 16]
+
+
+def test_groups_are_on_the_card_without_their_names():
+    clips = ClipsCard.of(training=["a" * 64], groups=[group_hash("Ada"), group_hash("Ada")])
+    assert clips.groups == [group_hash("Ada")]
+    assert "Ada" not in clips.model_dump_json()
+    further = clips.trained_on([], groups=[group_hash("Bob")])
+    assert set(further.groups) == {group_hash("Ada"), group_hash("Bob")}
+
+
+@pytest.fixture(scope="session")
+def calibrated(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, "vault", target="both", calibrated=True)
+    return store.path("vault@1")
+
+
+def test_each_output_has_its_calibration_and_its_golden_answer(calibrated):
+    loaded = load_checkpoint(calibrated)
+    assert loaded.card.network.outputs == ("final", "execution")
+    assert [*loaded.confidence.outputs] == ["final", "execution"]
+    assert loaded.confidence.outputs["execution"].width_limit == 2.0
+    assert loaded.card.calibration["final"]["width_limit"] == 3.0
+    names = {name for name in load_file(calibrated / files.WEIGHTS) if "confidence" in name}
+    assert names == {
+        "confidence.mean",
+        "confidence.whitening",
+        "confidence.final.spread_weights",
+        "confidence.execution.spread_weights",
+    }
+    final, execution = loaded.golden.outputs
+    assert final.score > 2 * execution.score > 0
+    assert files.Golden.from_json(loaded.golden.to_json(), 2) == loaded.golden
+
+
+def test_a_calibration_or_golden_answer_that_lacks_an_output_is_refused(calibrated, tmp_path):
+    folder = shutil.copytree(calibrated, tmp_path / "1")
+    golden = json.loads((folder / files.GOLDEN_ANSWER).read_text())
+    del golden["execution"]
+    (folder / files.GOLDEN_ANSWER).write_text(json.dumps(golden))
+    reseal(folder)
+    with pytest.raises(CheckpointIncompatible, match="execution's"):
+        load_checkpoint(folder)
+    card = json.loads((folder / files.CARD).read_text())
+    del card["calibration"]["execution"]
+    (folder / files.CARD).write_text(json.dumps(card))
+    weights = load_file(folder / files.WEIGHTS)
+    del weights["confidence.execution.spread_weights"]
+    save_file(weights, folder / files.WEIGHTS)
+    reseal(folder)
+    with pytest.raises(CheckpointIncompatible, match="the calibration is of"):
+        load_checkpoint(folder)
 
 
 def test_hashes_on_the_card_are_hashes(folder):

@@ -71,7 +71,7 @@ def test_other_weights_are_another_entry(small, filled):
     engine = make_engine(other, name="openvino", cache=filled)
     assert len(list(filled.iterdir())) == 2
     blank = np.zeros((1, engine.spec.frames, *engine.spec.crop, 3), np.uint8)
-    np.testing.assert_allclose(engine.predict(blank), engine.baseline, atol=0.01)
+    np.testing.assert_allclose(engine.predict(blank)[0], engine.baseline, atol=0.01)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest"])

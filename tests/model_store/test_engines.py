@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_store.clip import cut
 from model_store.contributions import shapley
-from model_store.engines import Engine, make_engine
+from model_store.engines import Engine, EngineOutput, make_engine
 from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT, ClipSpec
@@ -32,6 +32,11 @@ def random_clips(spec: ClipSpec, count: int, seed: int = 0) -> NDArray[np.uint8]
     return generator.integers(256, size=(count, spec.frames, *spec.crop, 3), dtype=np.uint8)
 
 
+def scores_of(output: EngineOutput) -> NDArray[np.float64]:
+    """(B, O)"""
+    return np.stack([each.score for each in output.contributions], axis=1)
+
+
 @pytest.fixture(scope="module")
 def spec() -> ClipSpec:
     return dataclasses.replace(tiny_spec("vault"), start=VAULT.slack)
@@ -39,7 +44,8 @@ def spec() -> ClipSpec:
 
 @pytest.fixture(scope="module")
 def network(spec) -> FragmentNetwork:
-    return tiny_network(spec, seed=2)
+    """With both outputs, and a linear path for each."""
+    return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +63,14 @@ def engine(request, network, cache) -> Engine:
     return make_engine(network, name=request.param, cache=cache)
 
 
-def test_the_reference_is_brute_force_over_all_coalitions(network, spec, reference):
+@pytest.mark.parametrize("readout", [False, True])
+@pytest.mark.parametrize("target", ["final", "execution", "both"])
+def test_the_reference_is_brute_force_over_all_coalitions(target, readout, spec):
     # Whole forward passes of the network as trained, not folded, on clips with blanked frames.
+    shape = dataclasses.replace(TINY, target=target, readout=readout)
+    network = tiny_network(spec, shape, seed=2)
     [clip] = random_clips(spec, 1)
-    values = np.empty((1, 2**spec.fragments))
+    table = np.empty((1, 2**spec.fragments, len(shape.outputs)))
     with torch.inference_mode():
         for mask in range(2**spec.fragments):
             shown = clip.copy()
@@ -68,17 +78,20 @@ def test_the_reference_is_brute_force_over_all_coalitions(network, spec, referen
                 if not mask >> k & 1:
                     frames = spec.fragment_frames(k)
                     shown[frames.start : frames.stop] = 0
-            values[0, mask] = network(cut(torch.from_numpy(shown[None]), spec))
-    assert values.std() > 0.1
+            table[0, mask] = network(cut(torch.from_numpy(shown[None]), spec))
 
-    answer = reference.score(clip[None]).contributions
-    everyone = 2**spec.fragments - 1
-    assert answer.baseline == pytest.approx(values[0, 0], abs=1e-3)
-    np.testing.assert_allclose(answer.score, values[:, everyone], atol=1e-3)
-    np.testing.assert_allclose(answer.contribution, shapley(values), atol=1e-3)
-    bit = 1 << np.arange(spec.fragments)
-    np.testing.assert_allclose(answer.alone, values[:, bit], atol=1e-3)
-    np.testing.assert_allclose(answer.without, values[:, everyone - bit], atol=1e-3)
+    answers = make_engine(network, name="torch").score(clip[None]).contributions
+    everyone, bit = 2**spec.fragments - 1, 1 << np.arange(spec.fragments)
+    assert len(answers) == len(shape.outputs)
+    for answer, values in zip(answers, np.moveaxis(table, 2, 0), strict=True):
+        assert values.std() > 0.1
+        assert answer.baseline == pytest.approx(values[0, 0], abs=1e-3)
+        np.testing.assert_allclose(answer.score, values[:, everyone], atol=1e-3)
+        np.testing.assert_allclose(answer.contribution, shapley(values), atol=1e-3)
+        np.testing.assert_allclose(answer.alone, values[:, bit], atol=1e-3)
+        np.testing.assert_allclose(answer.without, values[:, everyone - bit], atol=1e-3)
+    if len(answers) == 2:
+        assert np.abs(answers[0].contribution - answers[1].contribution).max() > 0.05
 
 
 def test_engines_agree_with_the_reference(engine, reference, spec):
@@ -91,17 +104,18 @@ def test_engines_agree_with_the_reference(engine, reference, spec):
         ours.features, theirs.features, atol=relative * np.abs(theirs.features).max()
     )
     assert ours.features.dtype == np.float32
-    for field in ("score", "contribution", "alone", "without"):
-        mine, expected = getattr(ours.contributions, field), getattr(theirs.contributions, field)
-        np.testing.assert_allclose(mine, expected, atol=atol, err_msg=field)
-    np.testing.assert_allclose(engine.predict(clips), theirs.contributions.score, atol=atol)
+    for one, other in zip(ours.contributions, theirs.contributions, strict=True):
+        for field in ("score", "contribution", "alone", "without"):
+            mine, expected = getattr(one, field), getattr(other, field)
+            np.testing.assert_allclose(mine, expected, atol=atol, err_msg=field)
+    np.testing.assert_allclose(engine.predict(clips), scores_of(theirs), atol=atol)
 
 
 def test_the_parts_sum_to_the_score(engine, spec):
-    answer = engine.score(random_clips(spec, 2)).contributions
-    total = answer.baseline + answer.contribution.sum(axis=1)
-    np.testing.assert_allclose(total, answer.score, atol=1e-9)
-    assert np.ptp(answer.score) > 0.01
+    for answer in engine.score(random_clips(spec, 2)).contributions:
+        total = answer.baseline + answer.contribution.sum(axis=1)
+        np.testing.assert_allclose(total, answer.score, atol=1e-9)
+        assert np.ptp(answer.score) > 0.01
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
@@ -110,15 +124,16 @@ def test_a_batch_is_its_clips_one_by_one(engine, spec, count):
     together = engine.score(clips)
     for index in range(count):
         alone = engine.score(clips[index : index + 1])
-        for field in ("score", "contribution", "alone", "without"):
-            np.testing.assert_allclose(
-                getattr(together.contributions, field)[index],
-                getattr(alone.contributions, field)[0],
-                atol=engine.runtime.tolerance / 10,
-            )
+        for one, other in zip(together.contributions, alone.contributions, strict=True):
+            for field in ("score", "contribution", "alone", "without"):
+                np.testing.assert_allclose(
+                    getattr(one, field)[index],
+                    getattr(other, field)[0],
+                    atol=engine.runtime.tolerance / 10,
+                )
         np.testing.assert_allclose(together.features[index], alone.features[0], atol=0.05)
     np.testing.assert_allclose(
-        engine.predict(clips), together.contributions.score, atol=engine.runtime.tolerance
+        engine.predict(clips), scores_of(together), atol=engine.runtime.tolerance
     )
 
 
@@ -126,13 +141,13 @@ def test_what_is_blank_contributes_exactly_nothing(engine, spec):
     clips = random_clips(spec, 2)
     clips[0, : spec.fragment_frames(1).stop] = 0
     clips[1] = 0
-    answer = engine.score(clips).contributions
-    assert (answer.contribution[0, :2] == 0).all()
-    assert (answer.alone[0, :2] == answer.baseline).all()
-    assert (answer.without[0, :2] == answer.score[0]).all()
-    assert (answer.contribution[0, 2:] != 0).all()
-    assert answer.score[1] == answer.baseline
-    assert (answer.contribution[1] == 0).all()
+    for answer in engine.score(clips).contributions:
+        assert (answer.contribution[0, :2] == 0).all()
+        assert (answer.alone[0, :2] == answer.baseline).all()
+        assert (answer.without[0, :2] == answer.score[0]).all()
+        assert (answer.contribution[0, 2:] != 0).all()
+        assert answer.score[1] == answer.baseline
+        assert (answer.contribution[1] == 0).all()
 
 
 def test_frames_outside_the_fragments_are_not_seen(engine, spec):
@@ -148,8 +163,10 @@ def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
     thread = threading.Thread(target=lambda: answers.append(engine.score(clips)))
     thread.start()
     thread.join()
-    expected = engine.score(clips).contributions
-    np.testing.assert_allclose(answers[0].contributions.contribution, expected.contribution)
+    for ours, expected in zip(
+        answers[0].contributions, engine.score(clips).contributions, strict=True
+    ):
+        np.testing.assert_allclose(ours.contribution, expected.contribution)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +204,11 @@ def test_fragments_that_are_not_used(cache):
     network = tiny_network(spec, dataclasses.replace(TINY, fragments_used=(5,)), seed=4)
     clips = random_clips(spec, 2)
     for name in ("torch", "openvino"):
-        answer = make_engine(network, name=name, cache=cache).score(clips)
-        assert answer.features.shape[:2] == (2, 1)
-        assert (answer.contributions.contribution[:, :5] == 0).all()
-        np.testing.assert_allclose(
-            answer.contributions.baseline + answer.contributions.contribution[:, 5],
-            answer.contributions.score,
-        )
+        output = make_engine(network, name=name, cache=cache).score(clips)
+        assert output.features.shape[:2] == (2, 1)
+        [answer] = output.contributions
+        assert (answer.contribution[:, :5] == 0).all()
+        np.testing.assert_allclose(answer.baseline + answer.contribution[:, 5], answer.score)
 
 
 def test_an_engine_that_is_not_there_says_why(network, monkeypatch):
@@ -219,7 +234,9 @@ def test_auto_takes_the_first_that_works(network, cache, monkeypatch, caplog):
 def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch):
     from model_store.engines.torch_cpu import TorchRuntime
 
-    monkeypatch.setattr(TorchRuntime, "scores", lambda self, clips: np.full(len(clips), np.nan))
+    monkeypatch.setattr(
+        TorchRuntime, "scores", lambda self, clips: np.full((len(clips), 2), [70.0, np.nan])
+    )
     with pytest.raises(EngineError, match="off by nan points"):
         make_engine(network, name="torch")
 
@@ -247,5 +264,5 @@ def test_graphs_of_all_sizes_on_a_gpu(network, reference, spec):
     expected = reference.predict(clips)
     for count in (1, 3, 8, 37, 2):
         np.testing.assert_allclose(engine.predict(clips[:count]), expected[:count], atol=0.25)
-        answer = engine.score(clips[:count]).contributions
-        np.testing.assert_allclose(answer.score, expected[:count], atol=0.25)
+        answer = engine.score(clips[:count])
+        np.testing.assert_allclose(scores_of(answer), expected[:count], atol=0.25)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.checkpoint import GOLDEN_TOLERANCE, Golden
+from model_store.checkpoint import GOLDEN_TOLERANCE
 from model_store.clip import cut, load_clip
+from model_store.contributions import shapley
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
 from model_store.scorer import Score, Scorer, execution_of
 from model_store.store import Store
@@ -31,7 +32,7 @@ def clips(scorer):
 def test_the_score_is_the_networks(scorer, clips):
     with torch.inference_mode():
         plain = scorer.checkpoint.network(cut(torch.from_numpy(np.stack(clips)), scorer.spec))
-    assert [a.score for a in scorer.score(clips)] == pytest.approx(plain.tolist(), abs=1e-3)
+    assert [a.score for a in scorer.score(clips)] == pytest.approx(plain[:, 0].tolist(), abs=1e-3)
 
 
 def test_contributions_add_up_and_blank_fragments_have_none(scorer, clips):
@@ -70,7 +71,9 @@ def test_a_clip_of_floats_is_refused(scorer):
 def test_the_golden_clip_guards_the_scores(scorer):
     assert scorer.check_golden() < 1e-3
     golden = scorer.checkpoint.golden
-    off = Golden(golden.score + 2 * GOLDEN_TOLERANCE, golden.contributions, golden.tolerance)
+    [output] = golden.outputs
+    other = dataclasses.replace(output, score=output.score + 2 * GOLDEN_TOLERANCE)
+    off = dataclasses.replace(golden, outputs=(other,))
     tampered = Scorer(dataclasses.replace(scorer.checkpoint, golden=off), "torch")
     with pytest.raises(EngineError, match="off by"):
         tampered.check_golden()
@@ -86,19 +89,24 @@ ANSWER = Score(
 )
 
 
+EXECUTION = dataclasses.replace(ANSWER, output="execution")
+
+
 def test_execution_from_a_final_score():
-    dive = dataclasses.replace(ANSWER, score=84.15).with_difficulty(3.3, "multiply", "final")
+    dive = dataclasses.replace(ANSWER, score=84.15).with_difficulty(3.3, "multiply")
     assert (dive.score, dive.execution) == (84.15, pytest.approx(25.5))
-    vault = dataclasses.replace(ANSWER, score=15.1).with_difficulty(5.8, "add", "final")
+    vault = dataclasses.replace(ANSWER, score=15.1).with_difficulty(5.8, "add")
     assert vault.execution == pytest.approx(9.3)
-    assert ANSWER.with_difficulty(None, "add", "final").execution is None
+    assert ANSWER.with_difficulty(None, "add").execution is None
+    assert dive.scored_by == ANSWER.scored_by == "video"
 
 
 @pytest.mark.parametrize(("rule", "score"), [("multiply", 75.0), ("add", 28.0)])
 def test_a_final_score_from_an_execution(rule, score):
-    final = ANSWER.with_difficulty(3.0, rule, "execution")
+    final = EXECUTION.with_difficulty(3.0, rule)
     assert final.score == score
     assert final.execution == 25.0
+    assert final.scored_by == "video and difficulty"
     assert execution_of(final.score, 3.0, rule) == 25.0
     assert final.baseline + sum(final.contribution) == pytest.approx(final.score)
     for i in (0, 1):  # one fragment's contribution is what joining the baseline alone brings here
@@ -108,10 +116,90 @@ def test_a_final_score_from_an_execution(rule, score):
 
 def test_an_execution_network_needs_the_difficulty():
     with pytest.raises(InvalidDifficulty, match="needs a difficulty"):
-        ANSWER.with_difficulty(None, "multiply", "execution")
+        EXECUTION.with_difficulty(None, "multiply")
 
 
 @pytest.mark.parametrize("difficulty", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_difficulty_that_no_routine_has(difficulty):
     with pytest.raises(InvalidDifficulty, match="above 0"):
-        ANSWER.with_difficulty(difficulty, "multiply", "final")
+        ANSWER.with_difficulty(difficulty, "multiply")
+
+
+@pytest.fixture(scope="module", params=["diving", "vault"])
+def both(request, tmp_path_factory):
+    """Predicts the final score and the execution; × in diving, + in vault."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, request.param, target="both", calibrated=True)
+    return Scorer(store.load(request.param), "torch")
+
+
+@torch.inference_mode()
+def all_coalitions(network, clip):
+    """(T, H, W, 3) -> (2^K, O): what the head says of each, bit i of the index for fragment i."""
+    fragments = cut(torch.from_numpy(clip[None]), network.clip_spec)
+    seen = torch.cat([network.extract(i, fragments[:, k]) for i, k in enumerate(network.used)])
+    blank = network.blank_features()  # (K, D, T', H', W')
+    rows = []
+    for mask in range(2 ** len(seen)):
+        shown = torch.tensor([bool(mask >> k & 1) for k in range(len(seen))])
+        mixed = torch.where(shown[:, None, None, None, None], seen, blank)
+        rows.append(network.head(torch.cat(mixed.unbind(), dim=1)[None])[0])
+    return torch.stack(rows).double().numpy()
+
+
+@pytest.mark.parametrize("difficulty", [None, 3.3])
+def test_the_output_that_answers_brings_all_its_parts(both, difficulty):
+    spec = both.spec
+    clip = load_clip(clip_bytes(frames=spec.frames, height=48, width=64, seed=1), spec)
+    everyone, rule = 2**spec.fragments - 1, spec.difficulty_rule
+    final, execution = all_coalitions(both.checkpoint.network, clip).T
+    values = final if difficulty is None else final_of(execution, difficulty, rule)
+    table = values[None]  # (1, 2^K)
+    [answer] = both.score([clip])
+    answer = answer.with_difficulty(difficulty, rule)
+    assert answer.score == pytest.approx(table[0, everyone], abs=4e-3)
+    assert answer.baseline == pytest.approx(table[0, 0], abs=4e-3)
+    assert answer.contribution == pytest.approx(shapley(table)[0], abs=4e-3)
+    bit = 1 << np.arange(spec.fragments)
+    assert answer.alone == pytest.approx(table[0, bit], abs=4e-3)
+    assert answer.without == pytest.approx(table[0, everyone - bit], abs=4e-3)
+    assert answer.baseline + sum(answer.contribution) == pytest.approx(answer.score, abs=1e-9)
+    assert np.abs(answer.contribution).max() > 0.02
+
+
+def final_of(execution, difficulty, rule):
+    return execution * difficulty if rule == "multiply" else execution + difficulty
+
+
+def test_interval_and_review_are_those_of_the_output_that_answers(both):
+    rule = both.spec.difficulty_rule
+    clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
+    [answer] = both.score([clip])
+    video, told = (answer.with_difficulty(each, rule) for each in (None, 3.0))
+    assert (video.scored_by, told.scored_by) == ("video", "video and difficulty")
+    assert (video.execution, video.difficulty) == (None, None)
+    assert told.execution == answer.of_execution.score
+    assert told.score == pytest.approx(final_of(told.execution, 3.0, rule))
+    # The tiny calibration: ± 2 points of the final score, which is wide, ± 0.5 of an execution.
+    half = 1.5 if rule == "multiply" else 0.5
+    assert (video.trust.interval.low, video.trust.interval.high) == pytest.approx(
+        (video.score - 2, video.score + 2)
+    )
+    assert (told.trust.interval.low, told.trust.interval.high) == pytest.approx(
+        (told.score - half, told.score + half)
+    )
+    assert (video.trust.wide, told.trust.wide) == (True, False)
+    assert video.trust.distance == told.trust.distance
+
+
+def test_the_golden_clip_guards_both_outputs(both):
+    assert both.check_golden() < 1e-3
+    golden = both.checkpoint.golden
+    for index in (0, 1):
+        outputs = list(golden.outputs)
+        contributions = (outputs[index].contributions[0] + 1.0, *outputs[index].contributions[1:])
+        outputs[index] = dataclasses.replace(outputs[index], contributions=contributions)
+        off = dataclasses.replace(golden, outputs=tuple(outputs))
+        tampered = Scorer(dataclasses.replace(both.checkpoint, golden=off), "torch")
+        with pytest.raises(EngineError, match="off by"):
+            tampered.check_golden()

@@ -70,7 +70,7 @@ def test_problems_are_errors(client: ScoringClient, listen: object) -> None:
 
 
 def test_rank_panel_and_checkpoints(client: ScoringClient, dive: Path) -> None:
-    ranked = client.rank([dive, io.BytesIO(clip_bytes(seed=3))], difficulties=[3.0, 3.2])
+    ranked = client.rank([dive, io.BytesIO(clip_bytes(seed=3))], difficulties=[3.0, None])
     assert sorted(ranked["order"]) == [0, 1]
     assert client.panel(MARKS, 3.3)["total"] == 80.85
     assert client.panel([9.0, 9.1, 9.2, 9.1, 8.9], 5.8, action="vault")["total"] == 14.867

@@ -76,6 +76,8 @@ async def test_bad_clips_are_reported_in_their_place(app: App) -> None:
         (2, {"action": ["diving", "vault"]}, 422, "action"),
         (2, {"difficulty": ["3.0"]}, 422, "difficulty"),
         (2, {"difficulty": ["3.0", "x"]}, 422, "difficulty"),
+        (2, {"difficulty": ["", "x"]}, 422, "difficulty"),
+        (3, {"difficulty": ["", ""]}, 422, "difficulty"),
         (2, {"difficulty": ["3.0", "9"]}, 422, "difficulty"),
         (2, {"checkpoint": "vault@1", "action": "diving"}, 422, "checkpoint"),
         (2, {"include": "frames"}, 422, "include"),

@@ -39,7 +39,12 @@ class Quiet(Bar):
 
 def material_of(run: RunSpec) -> Material:
     return open_material(
-        run.data, run.clip, validation=run.validation, folds=run.folds, fold=run.fold
+        run.data,
+        run.clip,
+        target=run.network.target,
+        validation=run.validation,
+        folds=run.folds,
+        fold=run.fold,
     )
 
 

@@ -13,7 +13,7 @@ from training.calibrate import calibrate, publish_calibrated
 from training.datasets.annotations import read_annotations
 from training.errors import DataError
 from training.evaluate import score_clips
-from training.truth import confidence_figures, flagged_share
+from training.truth import confidence_figures, difficulty_figures, flagged_share
 
 CLIPS = 60
 
@@ -81,6 +81,49 @@ def _encoded(frames):
     buffer = io.BytesIO()
     write_clip(buffer, frames)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, "diving", target="both")
+    return Scorer(store.load("diving"), "torch")
+
+
+def judge(scorer, folder, declared):
+    """Judges who are 2 points of execution off, and 9 points of what the video shows."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for i in range(CLIPS):
+        (folder / f"{i}.mp4").write_bytes(clip_bytes(frames=100, height=32, width=32, seed=i))
+        [answer] = scorer.score([load_clip(folder / f"{i}.mp4", scorer.spec)])
+        difficulty = 3.0 if i % 2 else 1.5
+        score = (answer.of_execution.score + 2 * rng.standard_normal()) * difficulty
+        rows.append((f"{i}.mp4", "test", score, difficulty if i < declared else ""))
+    with (folder / "annotations.csv").open("w") as file:
+        csv.writer(file).writerows([("clip", "split", "score", "difficulty"), *rows])
+    return read_annotations(folder)
+
+
+def test_each_output_gets_intervals_of_its_own(both, tmp_path):
+    clips = judge(both, tmp_path, CLIPS)
+    store = Store(both.checkpoint.path.parent.parent)
+    published = publish_calibrated(store, both.checkpoint, calibrate(both, clips, []), clips)
+    measured = score_clips(Scorer(published, "torch"), clips)
+    assert measured.outputs.shape == (CLIPS, 2)
+    figures = confidence_figures(measured)
+    told = difficulty_figures(measured)["with_difficulty"]
+    # 2 points of execution are 6 or 3 of the score: 90 % within 1.645 times that, or 14.8 wide.
+    assert told["width"] == pytest.approx(2 * 1.645 * 2 * 2.25, rel=0.35)
+    assert told["coverage"] >= 0.8
+    assert figures["coverage"] >= 0.8
+    assert figures["width"] > 2 * told["width"]  # the video does not show the difficulty
+
+
+def test_executions_that_are_not_known_cannot_calibrate(both, tmp_path):
+    clips = judge(both, tmp_path, 39)
+    with pytest.raises(DataError, match="39 calibration clips have a difficulty, need at least 40"):
+        calibrate(both, clips, [])
 
 
 def test_too_few_clips_cannot_calibrate(scorer, folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_store.card import ClipsCard
+from model_store.card import ClipsCard, group_hash
 from tests.clips import clip_bytes
 from training.material import Material, open_material
 from training.split import Origin
@@ -91,7 +91,7 @@ def test_the_same_bytes_are_on_one_side(bright, spec, tmp_path):
 
 def test_weights_have_seen_what_their_origin_has(bright, spec, tmp_path):
     first = opened(spec, tmp_path, bright)
-    unknown = {"old@1": "judged"}
+    unknown = {"old@1": "real"}
     seen = ClipsCard.of(training=["0" * 64], validation=["1" * 64], unlisted=unknown)
     material = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
     assert material.seen.training == sorted({"0" * 16, *first.seen.training})
@@ -125,6 +125,15 @@ def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
     ]
     after = opened(spec, tmp_path, data, origin=Origin("base@1", ClipsCard.of(training=taught)))
     assert len(after.fresh) == len(after.training) - 20
+
+
+def test_the_groups_of_what_trained_are_known_by_their_hashes(bright, spec, tmp_path):
+    rows = [row for row in rows_of(bright) if row["split"] == "train"]
+    grouped = [row | {"group": f"athlete {n // 2}" if n < 40 else ""} for n, row in enumerate(rows)]
+    material = opened(spec, tmp_path, write(tmp_path / "grouped", grouped, bright / "clips"))
+    groups = {material.clips[n].group for n in material.training} - {None}
+    assert 0 < len(groups) < 20  # the others validate
+    assert material.seen.groups == sorted(map(group_hash, groups))
 
 
 def test_a_clip_may_be_read_again(bright, spec, tmp_path):

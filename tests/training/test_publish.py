@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_store.card import ClipsCard
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.training.bright import SPEC, TINY, Quiet, material_of
@@ -18,11 +19,13 @@ from training.metrics import mean_distance, spearman
 from training.publish import promote, publish, republish
 from training.run_folder import RunFolder
 from training.runspec import RunSpec
+from training.split import Origin
 from training.summary import (
     remember,
     remember_command,
     simulation_command,
     summarise,
+    trained_on,
 )
 from training.trainer import Trainer
 from training.truth import fragment_figures
@@ -57,7 +60,7 @@ def test_the_card_tells_how_it_was_made(published, run, folder):
     card = published.card
     assert (card.name, card.version) == ("bright", 1)
     assert (card.spec, card.network) == (run.clip, run.network)
-    assert card.data.trained_on == "judged"
+    assert card.data.trained_on == "real"
     material = material_of(run)
     kept = [material.clips[i].score for i in material.training]
     assert card.data.judged_mean == pytest.approx(np.mean(kept))
@@ -154,16 +157,29 @@ def test_a_clip_that_cannot_be_scored_is_named(published, bright, tmp_path):
         score_clips(Scorer(published, "torch"), [dataclasses.replace(clip, path=bad)])
 
 
+def test_what_trained_the_base_trained_it_too():
+    def base(kind):
+        return Origin("base@1", ClipsCard.of(), kind)
+
+    assert trained_on(None, [True, True]) == "simulated"
+    assert trained_on(base("simulated"), [True]) == "simulated"
+    assert trained_on(base("simulated"), [False]) == "both"
+    assert trained_on(base("real"), [False]) == "real"
+    assert trained_on(base("both"), [False]) == "both"
+    assert trained_on(base(None), [False]) == "real"  # an extractor's file does not say
+
+
 def test_simulated_clips_are_called_so(bright, run, tmp_path):
     material = material_of(run)
-    assert summarise(material, run.data, RunFolder(tmp_path)).trained_on == "judged"
+    assert summarise(material, run.data, RunFolder(tmp_path)).trained_on == "real"
     made = tmp_path / "made"
     made.mkdir()
     (made / "simulation.json").write_text(
         '{"simulator": 1, "action": "vault", "clips": 9, "seed": 4, "first": 0, "test_share": 0.0}'
     )
     summary = summarise(material, (str(bright), str(made)), RunFolder(tmp_path))
-    assert summary.trained_on == "simulated"
+    assert summary.trained_on == "both"
+    assert summarise(material, (str(made),), RunFolder(tmp_path)).trained_on == "simulated"
     assert "9 simulated clips of vault" in summary.description
     assert simulation_command(bright) is None
     assert simulation_command(made) == (

@@ -170,4 +170,4 @@ def test_the_same_extractor_gives_the_same_bytes(tmp_path):
     assert extractor_clips(files[0]) == ClipsCard.of(training=["0" * 64])
     save_file({"conv1a.bias": torch.ones(3)}, files[1])  # one that says nothing of its pixels
     assert spec_for(files[1], DIVING) == DIVING
-    assert extractor_clips(files[1]).unlisted == {str(files[1]): "judged"}
+    assert extractor_clips(files[1]).unlisted == {str(files[1]): "real"}

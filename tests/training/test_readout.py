@@ -30,6 +30,7 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
         shown=np.ones((2, clips, FRAGMENTS), bool),
         head=np.stack([head, head]),
         judged=np.stack([judged, judged]),
+        factor=np.ones(clips),
         groups=np.arange(clips),
     )
 
@@ -86,11 +87,13 @@ def test_a_blank_fragment_counts_as_an_average_one():
 @torch.inference_mode()
 def test_the_network_says_what_was_fitted():
     torch.manual_seed(0)
-    network = FragmentNetwork(dataclasses.replace(TINY, readout=True), SPEC).eval()
+    spec = dataclasses.replace(TINY, readout=True, target="both")
+    network = FragmentNetwork(spec, SPEC).eval()
     network.head.baseline.fill_(60)
     channels = network.fragment_feature_shape[0]
     features = torch.rand(30, 2, *network.fragment_feature_shape)
-    head = network.head(join(features)).double().numpy()
+    before = network.head(join(features)).double().numpy()
+    head = before[:, 1]
     pooled = features.mean(dim=(3, 4, 5)).double().numpy()
     random = np.random.default_rng(0)
     learnt = Rows(
@@ -98,13 +101,40 @@ def test_the_network_says_what_was_fitted():
         shown=np.ones((1, 30, 2), bool),
         head=head[None],
         judged=(pooled @ random.normal(size=channels) @ [3.0, 5.0] + 2 * head)[None],
+        factor=np.ones(30),
         groups=np.arange(30),
     )
     line = fit(learnt, np.zeros((2, channels)), listen=True)
     assert np.abs(line.weights).max() > 0
-    line.put_into(network.head)
+    line.put_into(network.head, 1)
     said = network.head(join(features)).numpy()
-    np.testing.assert_allclose(said, line.predict(pooled, head), rtol=1e-4)
+    np.testing.assert_allclose(said[:, 1], line.predict(pooled, head), rtol=1e-4)
+    np.testing.assert_array_equal(said[:, 0], before[:, 0])  # another output is left alone
+
+
+def test_errors_count_in_points_of_the_announced_score():
+    """What is hard to tell is told of the clips whose difficulty makes most of it."""
+    learnt = rows(200, of_features=5, of_head=0, noise=0.5)
+    easy = np.arange(200) % 2 == 0
+    contrary = dataclasses.replace(
+        learnt, judged=np.where(easy, 2 * learnt.judged.mean() - learnt.judged, learnt.judged)
+    )
+    for wanted, factor in ((~easy, np.where(easy, 0.01, 4.0)), (easy, np.where(easy, 4.0, 0.01))):
+        weighed = dataclasses.replace(contrary, factor=factor)
+        for line in (fit(weighed, BLANK), fit(weighed, BLANK, listen=False)):
+            clips = np.flatnonzero(wanted)
+            assert error(line, contrary.of(clips)) < 0.3 * contrary.judged[:, clips].std()
+
+
+def test_a_clip_whose_errors_count_twice_is_as_two_clips():
+    learnt = rows(40, of_features=0, of_head=0.5, noise=4.0)
+    twice = np.arange(40) < 10
+    weighed = dataclasses.replace(learnt, factor=np.where(twice, np.sqrt(2), 1.0))
+    doubled = learnt.of(np.concatenate([np.arange(40), np.flatnonzero(twice)]))
+    one, other = rescaled(weighed), rescaled(doubled)
+    assert (one.scale, one.constant) == pytest.approx((other.scale, other.constant))
+    alike = fit(dataclasses.replace(learnt, factor=np.full(40, 3.0)), BLANK)
+    np.testing.assert_allclose(alike.weights, fit(learnt, BLANK).weights)
 
 
 def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others():

@@ -69,11 +69,11 @@ def linked(source: str, target: str, splits: dict[str, str]) -> None:
         rows = [row for row in csv.DictReader(file) if Path(row["clip"]).stem in splits]
     with (Path(target) / "annotations.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["clip", "split", "score"])
+        writer.writerow(["clip", "split", "score", "difficulty"])
         for row in rows:
             name = Path(row["clip"]).stem
             (Path(target) / f"copy-{name}.mp4").hardlink_to(Path(source) / row["clip"])
-            writer.writerow([f"copy-{name}.mp4", splits[name], row["score"]])
+            writer.writerow([f"copy-{name}.mp4", splits[name], row["score"], row["difficulty"]])
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_what_a_base_was_trained_on_before_is_on_the_card_too():
 
 def test_a_clip_that_it_has_seen_is_noticed_under_any_name():
     _, unseen = evaluate("data", "first")
-    assert unseen == {"training": 0, "validation": 0, "calibration": 0}
+    assert unseen == {"training": 0, "validation": 0, "calibration": 0, "groups": 0}
     linked("data", "copies", {f"{n:03d}": "test" for n in range(12)})
     output, seen = evaluate("copies", "first", "--engine", "torch")
     assert seen["training"] + seen["validation"] == 10
@@ -176,7 +176,7 @@ def test_coverage_on_calibrating_clips_is_noticed():
     assert "are familiar ones, and there to calibrate on" in output
     assert "warning" not in done(*words, "--data", "judged", "--split", "test")
     output, seen = evaluate("judged", "first@2")
-    assert seen == {"training": 0, "validation": 0, "calibration": 44}
+    assert seen == {"training": 0, "validation": 0, "calibration": 44, "groups": 0}
     assert "44 of 44 clips are known to first@2 and calibrated it: the coverage" in output
     clips = loaded("first@2").card.clips
     assert clips.training == loaded("first@1").card.clips.training

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model_store.confidence import Interval, Trust
+from model_store.network_spec import OUTPUTS, Target
 from model_store.scorer import Score
 from model_store.spec import VAULT
 from tests.training.bright import at_spec_rate
@@ -56,14 +57,24 @@ def scored(contribution: np.ndarray, trust: Trust | None = None) -> Score:
     )
 
 
-def evaluation(clips: list[JudgedClip], scores: list[Score]) -> Evaluation:
+def evaluation(
+    clips: list[JudgedClip], scores: list[Score], target: Target = "final"
+) -> Evaluation:
     data = SimpleNamespace(judged_mean=14.0)
     card = SimpleNamespace(data=data, stage_of_fragment=["start", None] * 3)
-    scorer = SimpleNamespace(spec=VAULT, checkpoint=SimpleNamespace(card=card))
+    scorer = SimpleNamespace(
+        spec=VAULT, checkpoint=SimpleNamespace(card=card), outputs=OUTPUTS[target]
+    )
     thumbnails = RNG.random((len(clips), 192), np.float32)
     times = [at_spec_rate(100)] * len(clips)
     return Evaluation(
-        scorer, clips, times, scores, np.zeros((len(clips), 4), np.float32), thumbnails
+        scorer=scorer,
+        clips=clips,
+        times=times,
+        scores=scores,
+        outputs=np.array([[score.score] for score in scores], np.float32),
+        pooled=np.zeros((len(clips), 4), np.float32),
+        thumbnails=thumbnails,
     )
 
 
@@ -159,17 +170,37 @@ def test_shortcuts_find_a_score_that_is_in_the_colours():
     assert shortcut_figures(plain)["shortcuts"]["thumbnails"] > 0.95
 
 
-def test_a_declared_difficulty_adds_what_the_video_does_not_show():
+def test_declared_difficulties_are_measured_where_the_execution_is_predicted():
     clips = random_clips(60)
-    blind = [scored(honest(clip)) for clip in clips]
-    assert difficulty_figures(evaluation(clips, blind)) == {}  # none is declared
     declared = [
         dataclasses.replace(clip, difficulty=float(d), score=clip.score + float(d))
         for clip, d in zip(clips, RNG.uniform(2, 6, 60), strict=True)
     ]
-    told = difficulty_figures(evaluation(declared, blind))["with_difficulty"]
+    trust = Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=True, distance=1.0)
+    # What the video shows is the execution; the final score is that and the mean difficulty.
+    blind = []
+    for said in (scored(honest(clip)) for clip in clips):
+        sure = Interval(low=said.score - 0.1, high=said.score + 0.1, coverage=0.9)
+        execution = dataclasses.replace(
+            said, output="execution", trust=Trust(interval=sure, wide=False, distance=1.0)
+        )
+        blind.append(
+            dataclasses.replace(said, score=said.score + 4, trust=trust, of_execution=execution)
+        )
+    assert difficulty_figures(evaluation(clips, blind, "both")) == {}  # none is declared
+    assert difficulty_figures(evaluation(declared, blind)) == {}  # none is asked for
+    of_video = evaluation(declared, blind, "both")
+    told = difficulty_figures(of_video)["with_difficulty"]
     assert told["spearman"] == pytest.approx(1.0)
     assert told["distance_share"] == pytest.approx(0.0, abs=1e-9)
+    assert told["coverage"] == 1.0
+    assert told["width"] == pytest.approx(0.2)
+    assert spearman(of_video.predicted, of_video.judged) < 0.9
+    assert confidence_figures(of_video)["width"] == 2.0
+    assert {score.scored_by for score in of_video.scores} == {"video"}
+    assert {score.scored_by for score in of_video.with_difficulty.scores} == {
+        "video and difficulty"
+    }
 
 
 def test_what_single_fragments_say():

@@ -60,7 +60,7 @@ def baseline(
     --json runs/diving-c3d-svr.json
     """
     with told():
-        from model_store.card import ClipsCard
+        from model_store.card import ClipsCard, group_hash
         from model_store.store import Store
         from training.baselines.fragments import Extraction
         from training.baselines.methods import figures, predict
@@ -89,7 +89,9 @@ def baseline(
             )
         clips = open_clips(kind, data, clip)
         train, test = of_split(clips, "train", data[0]), of_split(clips, "test", data[0])
-        seen = seen_among(method, known.trained_on(clip_hashes(train)), test)
+        groups = [group_hash(each.group) for each in train if each.group is not None]
+        known = known.trained_on(clip_hashes(train), groups=groups)
+        seen = seen_among(method, known, test)
         seen.warn()
         with bar("steps") as shown:
             predicted = predict(

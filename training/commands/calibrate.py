@@ -60,7 +60,7 @@ def calibrate(
         known = open_clips(kind, familiar or [], original.spec, "train")
         check_apart(known, clips, "familiar ones, and there to calibrate on")
         seen = seen_by(original, clips)
-        for note in seen.notes if allow_seen else seen.unknown:
+        for note in seen.notes if allow_seen else seen.not_quite_new:
             warn(note)
         with bar("clips") as shown:
             confidence = fit(

@@ -1,13 +1,16 @@
 """`python -m training train`"""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from model_store.network_spec import Target
-from training.choices import LossTerms
+from model_store.spec import ClipSpec
+from training.announced import default_target
+from training.choices import LossTerms, Preset, Teach
 from training.commands.failures import told
 from training.commands.field_options import options_of
 from training.commands.options import (
@@ -29,7 +32,7 @@ from training.commands.options import (
     looks,
     loss_terms,
 )
-from training.datasets.kinds import Kind
+from training.datasets.kinds import Kind, read_clips
 from training.errors import RunError
 from training.option_groups import LOOKS, LOSS, NETWORK, START
 from training.runspec import PRESETS, SET_BY_PRESETS, RunSpec, preset_clip
@@ -60,8 +63,8 @@ def train(
     target: Annotated[
         Target | None,
         NETWORK(
-            help="What it predicts: the final score, or the execution, to which whoever asks"
-            " gives the difficulty."
+            help="What it predicts: the final score; the execution, to which whoever asks gives the"
+            " difficulty; or both, which is the default where every clip has a difficulty."
         ),
     ] = None,
     dropout: Annotated[float | None, NETWORK(help="Share dropped in the head.")] = None,
@@ -117,11 +120,12 @@ def train(
         if base is not None:
             if width is not None:
                 raise RunError("a base has its own width, leave --width out")
-            if target is not None and not options["new_head"]:
-                raise RunError("a base has its own target, leave --target out or give --new-head")
             based = Store(store).load(base)
             clips, network = based.spec, based.card.network
         clip = spec_for(extractor, clip_spec(clips, resize, crop, pad, start))
+        because = None
+        if target is None:
+            target, because = chosen_target(kind, data, clip, preset, options["teach"])
         shape = given({"dropout": dropout, "width": width, "target": target})
         if fragments is not None:
             shape["fragments_used"] = fragments_used(fragments, clip)
@@ -132,6 +136,8 @@ def train(
             shape["readout"] = True
         chosen["network"] = dataclasses.replace(network, **shape)
         with joined() as processes:
+            if because is not None and processes.leads:
+                typer.echo(f"target {target}: {because}")
             run = RunSpec(
                 data=tuple(map(str, data)),
                 kind=kind.value,
@@ -145,3 +151,15 @@ def train(
             figures = (session.cross_validate if run.uses_all else session.train)(run, out)
             if processes.leads:
                 typer.echo(summary(figures))
+
+
+def chosen_target(
+    kind: Kind, folders: Sequence[Path], clip: ClipSpec, preset: Preset, teach: Teach
+) -> tuple[Target, str]:
+    """What a network predicts where nothing is asked for, and why.   Raises DataError."""
+    if preset != "compact":
+        return "final", f"it is what the paper predicts, whose network --preset {preset} is"
+    if teach == "known":
+        return "final", "--teach known tells of it alone"
+    judged = [one for folder in folders for one in read_clips(kind, folder, "train")]
+    return default_target(judged, clip.difficulty_rule)

@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any
 
+from model_store.spec import DifficultyRule
 from training.errors import DataError
 
 
@@ -50,3 +51,11 @@ def marks(values: Any, where: str) -> tuple[float, ...]:
     if values is None:
         return ()
     return tuple(points(value, "judge_scores", where) for value in values)
+
+
+def execution_of(score: float, difficulty: float | None, rule: DifficultyRule) -> float | None:
+    """What is left of the score without the difficulty; None where it is not known, or negative."""
+    if difficulty is None:
+        return None
+    execution = score / difficulty if rule == "multiply" else score - difficulty
+    return execution if execution >= 0 else None

@@ -20,7 +20,7 @@ from model_store.spec import DifficultyRule
 from training.datasets.annotations import JudgedClip
 from training.datasets.matlab import official_splits, vector
 from training.datasets.media import find_media, first_of
-from training.datasets.points import factor, points
+from training.datasets.points import execution_of, factor, points
 
 FPS = Fraction(30)  # of the published videos, for copies that were unpacked into frames
 
@@ -89,11 +89,3 @@ def _read(folder: Path, layout: Layout) -> list[JudgedClip]:
             )
         )
     return clips
-
-
-def execution_of(score: float, difficulty: float | None, rule: DifficultyRule) -> float | None:
-    """What is left of the score without the difficulty; None where it is not known, or negative."""
-    if difficulty is None:
-        return None
-    execution = score / difficulty if rule == "multiply" else score - difficulty
-    return execution if execution >= 0 else None

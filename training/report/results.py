@@ -72,7 +72,7 @@ class DataSet:
     fragments: int
     stage_of_fragment: list[str | None]
     trained_on: str
-    """simulated or judged"""
+    """simulated, real or both"""
     test: Sequence[JudgedClip]
     training_mean: float
     """Points, of the whole training split."""

@@ -155,7 +155,7 @@ def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tm
     for name in pictures:
         assert f"({name})" in written
         assert (tmp_path / "report" / name).read_bytes().startswith(b"\x89PNG")
-    sets[0].trained_on = "judged"
+    sets[0].trained_on = "real"
     assert "Simulated" not in text(sets, set())
 
 

@@ -1,0 +1,45 @@
+"""
+Extractors that share their weights: one module for all fragments, trained on all of them at once.
+
+The gradient of a weight is the sum over the fragments. In a state dict, and so in every file, there
+are K equal copies: a checkpoint is the same whether it was trained tied or not.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from model_store.network import FragmentNetwork
+
+
+def tie(network: FragmentNetwork) -> None:
+    """Replace all extractors by one, whose weights are the mean of theirs."""
+    each, first = [one.state_dict() for one in network.extractors], network.extractors[0]
+    if differ(network.extractors):
+        first.load_state_dict(
+            {
+                name: torch.stack([weights[name] for weights in each]).mean(dim=0)
+                if value.is_floating_point()
+                else value  # how many batches the statistics have seen
+                for name, value in each[0].items()
+            }
+        )
+    network.extractors = nn.ModuleList([first] * len(network.used))
+
+
+def is_tied(network: FragmentNetwork) -> bool:
+    return len(network.extractors) > 1 and len({id(one) for one in network.extractors}) == 1
+
+
+def differ(extractors: Iterable[nn.Module]) -> bool:
+    """Whether they are not all the same function."""
+    first, *others = (
+        dict(one.named_parameters()) | dict(one.named_buffers()) for one in extractors
+    )
+    return any(
+        not torch.equal(value, other[name])
+        for other in others
+        for name, value in first.items()
+        if value.is_floating_point()
+    )
