@@ -89,7 +89,7 @@ class CoalitionHead(nn.Module):
     hidden_rows: Tensor
     offset: Tensor
     readout: Tensor
-    """(O, D, S), absent where the head has no linear path."""
+    """(S, D·H·W, O), absent where the head has no linear path."""
     shown: Tensor
     """(S, M) 1 or 0: the coalitions that show a feature frame."""
 
@@ -126,11 +126,10 @@ class CoalitionHead(nn.Module):
                 "offset": head.out.bias + head.baseline,
             }
             if head.readout is not None:
-                means = torch.cat(blank.unbind(), dim=1).mean(dim=(2, 3))  # (D, S)
-                linear = (means * head.readout).sum(dim=(1, 2))
-                constants["offset"] = constants["offset"] + linear  # (O,)
-                constants["readout"] = head.readout
-                constants["shown"] = torch.from_numpy(shown).to(means.dtype)
+                nothing = torch.cat(blank.unbind(), dim=1)[None]  # (1, D, S, H, W)
+                constants["offset"] = constants["offset"] + head.linear_path(nothing)[0]  # (O,)
+                constants["readout"] = head.readout.permute(2, 1, 3, 4, 0).flatten(1, 3)
+                constants["shown"] = torch.from_numpy(shown).to(nothing.dtype)
         for name, value in constants.items():
             self.register_buffer(name, value.detach().clone())
         self.rows_of_position: list[int] = np.bincount(second_pool.position).tolist()
@@ -147,9 +146,8 @@ class CoalitionHead(nn.Module):
         x = F.relu(self.fc2(x))
         scores: Tensor = F.linear(x, self.out_weight) + self.offset  # (B, M, O)
         if self.has_readout:  # linear in the fragments: each adds its own part where it is shown
-            means = change.mean(dim=(3, 4)).transpose(1, 2)  # (B, D, S)
-            parts = (means[:, None] * self.readout).sum(dim=2)  # (B, O, S)
-            scores = scores + (parts @ self.shown).transpose(1, 2)
+            parts = torch.matmul(change.flatten(2)[:, :, None], self.readout)  # (B, S, 1, O)
+            scores = scores + (parts[:, :, 0].transpose(1, 2) @ self.shown).transpose(1, 2)
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:

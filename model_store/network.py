@@ -66,17 +66,17 @@ class Head(nn.Module):
     a buffer added to the outputs, in points: training sets it to the mean judged score, so that
     the network learns deviations.
 
-    With `NetworkSpec.readout` a linear function of the features' means over the picture is added,
-    at first 0: what can be learned from a few dozen clips.
+    With `NetworkSpec.readout` a linear function of the features is added, at first 0: what can be
+    learned from a few dozen clips.
     """
 
     baseline: Tensor
     readout: nn.Parameter | None
-    """(O, D, T') points a unit of the mean feature."""
+    """(O, D, T', H', W') points a unit of a feature."""
 
     def __init__(self, network: NetworkSpec, feature_shape: tuple[int, int, int, int]) -> None:
         super().__init__()
-        channels, time, *_ = feature_shape
+        channels = feature_shape[0]
         extent = list(feature_shape[1:])
         first, second = network.head_channels
         for _ in range(2):
@@ -92,7 +92,7 @@ class Head(nn.Module):
         self.out = nn.Linear(network.head_hidden[1], outputs)
         self.dropout = nn.Dropout(network.dropout)
         self.register_buffer("baseline", torch.zeros(outputs))
-        readout = nn.Parameter(torch.zeros(outputs, channels, time)) if network.readout else None
+        readout = nn.Parameter(torch.zeros(outputs, *feature_shape)) if network.readout else None
         self.register_parameter("readout", readout)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class Head(nn.Module):
         """Points that the readout adds, (B, D, T', H', W') -> (B, O)."""
         if self.readout is None:
             return features.new_zeros(len(features), len(self.baseline))
-        return torch.einsum("bdt,odt->bo", features.mean(dim=(3, 4)), self.readout)
+        return features.flatten(1) @ self.readout.flatten(1).T
 
 
 class FragmentNetwork(nn.Module):

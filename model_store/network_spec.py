@@ -19,6 +19,8 @@ OUTPUTS: dict[Target, tuple[Output, ...]] = {
     "both": ("final", "execution"),
 }
 
+MAX_VIEWS = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
@@ -40,6 +42,9 @@ class NetworkSpec:
     """What is predicted: the announced score, the execution before difficulty, or both."""
     readout: bool
     """Whether the head has a linear path beside its layers, see `Head`. The paper has none."""
+    views: int
+    """Looks at each clip whose answers are averaged (`ClipSpec.views`); the paper has one. Each
+    costs the time of one."""
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -52,6 +57,8 @@ class NetworkSpec:
             raise SpecError(f"dropout is {self.dropout}, need 0 to below 1")
         if any(size < 1 for size in self.head_channels + self.head_hidden):
             raise SpecError(f"head sizes {self.head_channels}, {self.head_hidden}, need 1 or more")
+        if not 1 <= self.views <= MAX_VIEWS:
+            raise SpecError(f"views are {self.views}, need 1…{MAX_VIEWS}")
         used = self.fragments_used
         if used is not None and (not used or used != tuple(sorted(set(used))) or used[0] < 0):
             raise SpecError(f"fragments_used is {used}, need ascending indices from 0")
@@ -88,6 +95,7 @@ PAPER = NetworkSpec(
     fragments_used=None,
     target="final",
     readout=False,
+    views=1,
 )
 COMPACT = NetworkSpec(
     width=1 / 8,
@@ -98,4 +106,5 @@ COMPACT = NetworkSpec(
     fragments_used=None,
     target="final",
     readout=False,
+    views=1,
 )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
-from model_store.clip import blank_fragments, load_clip
+from model_store.clip import load_clip
 from model_store.confidence import Trust, pool
 from model_store.contributions import Contributions
 from model_store.engines import EngineName, make_engine
@@ -145,8 +145,7 @@ class Scorer:
                 raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
         batch = np.stack(clips)  # (B, T, H, W, 3)
         output = self.engine.score(batch)
-        pooled = pool(output.features)
-        blank = blank_fragments(batch, self.spec)
+        pooled, blank = pool(output.features), output.blank
         scores = []
         for i in range(len(clips)):
             answers, *others = (

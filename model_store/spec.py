@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from model_store.errors import SpecError
 
@@ -32,6 +32,15 @@ ACTIONS = Path(__file__).parent / "actions"
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"  # of actions and checkpoints
 
 MAX_START_SHIFT = 5  # frames; the augmentation of [Li18] §4.2 draws the start from 0…5
+
+
+class View(NamedTuple):
+    """One look at a prepared clip."""
+
+    start: int
+    """Frame at which its first fragment begins."""
+    mirrored: bool
+    """Left and right exchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,14 @@ class ClipSpec:
     @property
     def width(self) -> int:
         return self.crop[1]
+
+    def views(self, count: int) -> tuple[View, ...]:
+        """`count` looks at a clip: starts from `start` evenly to the farther end of the room for
+        it, every second one mirrored.
+        """
+        far = self.slack if 2 * self.start <= self.slack else 0
+        step = (far - self.start) / max(count - 1, 1)
+        return tuple(View(round(self.start + i * step), i % 2 == 1) for i in range(count))
 
     def offset(self, length: int) -> int:
         """Where the first of `length` frames lies in the prepared clip; negative: trimmed off."""

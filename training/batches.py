@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_store.clip import blank_fragments, cut, prepare
-from model_store.spec import ClipSpec
+from model_store.spec import ClipSpec, View
 from training.augment import Augmentation, Look
 from training.cache import ClipCache
 from training.distributed import ALONE, Processes
@@ -44,11 +44,21 @@ class Variation:
     blanking: float
     """Probability that some fragments of a clip are blanked; how many is uniform in 1…K."""
     augmentation: Augmentation
+    start: int | None = None
+    """Where fragments begin without a shift; None is where the spec has it."""
+
+    @classmethod
+    def of(cls, view: View) -> "Variation":
+        """A view that the service takes of every clip."""
+        look = Augmentation(flip=float(view.mirrored))
+        return cls(shift=False, blanking=0.0, augmentation=look, start=view.start)
 
     def draw(self, spec: ClipSpec, seed: int, stream: tuple[int, ...], clip: int) -> Draw:
         """For one clip; `stream` tells epochs and the like apart."""
         random = np.random.default_rng([seed, *stream, clip])
-        start = int(random.integers(spec.max_start + 1)) if self.shift else spec.start
+        start = spec.start if self.start is None else self.start
+        if self.shift:
+            start = int(random.integers(spec.max_start + 1))
         look = self.augmentation.draw(random, spec.crop)
         hidden: tuple[int, ...] = ()
         if random.random() < self.blanking:

@@ -1,9 +1,10 @@
 """
 What extractors that stay as they are make of every clip, computed once.
 
-Clips are kept in V variants: as the service sees them, mirrored where looks are to vary, then with
-the run's start shifts and looks. Blanking costs nothing afterwards: the extractor's answer to black
-frames takes a fragment's place. Of several processes each computes the features of all clips.
+Clips are kept in V variants: first the views of the service, then, where it has only one, mirrored
+if looks are to vary, then with the run's start shifts and looks. Blanking costs nothing afterwards:
+the extractor's answer to black frames takes a fragment's place. Of several processes each computes
+the features of all clips.
 
 Shapes: V variants, N clips, K fragments used, (D, T', H', W') a fragment's features.
 """
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.augment import Augmentation
-from training.batches import NO_VARIATION, Variation, full
+from training.batches import Variation, full
 from training.display import Bar
 from training.forward import blank_features, evaluating
 from training.trainee import Trainee
@@ -28,7 +29,9 @@ BATCH = 32  # clips
 @dataclass(frozen=True, slots=True)
 class FrozenFeatures:
     features: Tensor
-    """(V, N, K, D, T', H', W') on the CPU; variant 0 is what the service sees."""
+    """(V, N, K, D, T', H', W') on the CPU."""
+    views: int
+    """Of the variants, the first ones, that the service looks at."""
     starts: NDArray[np.int64]
     """(V, N) frames at which the fragments begin."""
     shown: NDArray[np.bool_]
@@ -41,13 +44,14 @@ class FrozenFeatures:
         return len(self.features)
 
     @property
-    def pooled(self) -> Tensor:
-        """(V, N, K, D): means over time and picture."""
-        return self.features.mean(dim=(4, 5, 6))
+    def served(self) -> Tensor:
+        """(views, N, K, D, T', H', W')"""
+        return self.features[: self.views]
 
 
 def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
-    """Of all the material's clips; `bar` shows how far it is."""
+    """Of all the material's clips, in `variants` or as many as there are views."""
+    variants = max(variants, len(trainee.views))
     clips = np.arange(len(trainee.material.clips))
     features: list[Tensor] = []
     starts, shown = [], []
@@ -70,6 +74,7 @@ def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
     whole = torch.cat(features)
     return FrozenFeatures(
         whole.reshape(*each, *whole.shape[1:]),
+        len(trainee.views),
         np.concatenate(starts).reshape(each),
         np.concatenate(shown).reshape(*each, -1),
         blank,
@@ -78,8 +83,8 @@ def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
 
 def _variations(trainee: Trainee, variants: int) -> Iterator[Variation]:
     run = trainee.run
-    yield NO_VARIATION
-    for number in range(1, variants):
+    yield from map(Variation.of, trainee.views)
+    for number in range(len(trainee.views), variants):
         if number == 1 and run.flip:
             yield Variation(shift=False, blanking=0.0, augmentation=Augmentation(flip=1.0))
         else:

@@ -85,4 +85,5 @@ class HeadPhase:
         return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
-        return self.trainee.predict(torch.split(self.frozen.features[0, clips], SCORE_BATCH))
+        served = self.frozen.served[:, clips]
+        return self.trainee.predict(torch.split(view, SCORE_BATCH) for view in served)

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from training.cache import ClipCache, open_cache
 from training.datasets.annotations import JudgedClip
 from training.datasets.hashes import clip_hashes, source_hash
 from training.datasets.kinds import Kind
+from training.errors import DataError
 from training.file_times import FileTimes
 from training.judged_clips import open_clips
 from training.kept_clips import Content, KeptClip, hash_of_labels
 from training.known_scores import KnownScores
 from training.pairs import leaders
 from training.seen import seen_among
-from training.split import Indices, Origin, among, divide, units
+from training.split import Indices, Origin, Sides, among, divide, units
 from training.targets import FragmentTargets
 
 CACHE = ".cache"  # below the first data set folder
@@ -51,6 +53,8 @@ class Material:
     """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
     units: list[str]
     """(N,): clips of one unit stay on one side of every split, see `split.units`."""
+    rehearsed: NDArray[np.bool_]
+    """(N,): clips of another kind that are not to be forgotten. They train and never validate."""
     origin: Origin | None = None
     """What the weights start from."""
     notes: tuple[str, ...] = ()
@@ -69,7 +73,9 @@ class Material:
 
     def in_fold(self, fold: tuple[int, int] | None) -> "Material":
         """The same clips with the sides of that fold; None keeps none for validation."""
-        sides = divide(self.units, self.hashes, share=None, fold=fold, origin=self.origin)
+        sides = own_sides(
+            self.units, self.hashes, self.rehearsed, share=None, fold=fold, origin=self.origin
+        )
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
     def kept_clips(self) -> list[KeptClip]:
@@ -103,13 +109,18 @@ class Material:
         return [self.cache.times(index) for index in range(len(self.clips))]
 
     @property
+    def own(self) -> Indices:
+        """Training clips that are not rehearsed: those that the scores are to be like."""
+        return self.training[~self.rehearsed[self.training]]
+
+    @property
     def mean(self) -> float:
-        """Of the training clips' scores, points."""
-        return float(self.judged[self.training].mean())
+        """Of the own training clips' scores, points."""
+        return float(self.judged[self.own].mean())
 
     @property
     def deviation(self) -> float:
-        return float(self.judged[self.training].std())
+        return float(self.judged[self.own].std())
 
     @functools.cached_property
     def values(self) -> NDArray[np.float32]:
@@ -118,14 +129,14 @@ class Material:
 
     @property
     def means(self) -> NDArray[np.float32]:
-        """(O,) of the training clips, each output in its unit."""
-        means: NDArray[np.float32] = self.values[self.training].mean(axis=0)
+        """(O,) of the own training clips, each output in its unit."""
+        means: NDArray[np.float32] = self.values[self.own].mean(axis=0)
         return means
 
     @property
     def deviations(self) -> NDArray[np.float32]:
         """(O,)"""
-        deviations: NDArray[np.float32] = self.values[self.training].std(axis=0)
+        deviations: NDArray[np.float32] = self.values[self.own].std(axis=0)
         return deviations
 
 
@@ -135,6 +146,7 @@ def open_material(
     *,
     kind: str = Kind.annotations,
     target: Target = "final",
+    rehearse: tuple[str, ...] = (),
     validation: float,
     folds: int | None = None,
     fold: int | None = None,
@@ -147,21 +159,26 @@ def open_material(
 
     Clips come in the order of their hashes, so that a run is the same however rows and folders are
     ordered. With `folds` but no `fold` of them none validate. `keep` gets them before the first one
-    is decoded.
+    is decoded. Clips in the folders to `rehearse`, of the layout annotations, only train.
     """
     clips = open_clips(kind, folders, spec, "train")
+    others = open_clips(Kind.annotations, rehearse, spec, "train")
+    is_other = np.arange(len(clips) + len(others)) >= len(clips)
+    clips += others
     judged = np.array([clip.score for clip in clips], np.float32)
     hashes = clip_hashes(clips)
     order = sorted(range(len(clips)), key=lambda n: (hashes[n], judged[n], str(clips[n].path)))
     clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
+    rehearsed = is_other[order]
     announced, leader = Announced.of(clips, spec, target), leaders(clips)
     unit_of = units([clip.group for clip in clips], hashes, leader)
+    parted = partial(own_sides, unit_of, hashes, rehearsed, origin=origin)
     if folds is None:
-        sides = divide(unit_of, hashes, share=validation, origin=origin)
+        sides = parted(share=validation)
     else:  # without one, see that there can be so many
-        sides = divide(unit_of, hashes, share=None, fold=(fold or 0, folds), origin=origin)
+        sides = parted(share=None, fold=(fold or 0, folds))
         if fold is None:
-            sides = divide(unit_of, hashes, share=None, origin=origin)
+            sides = parted(share=None)
     if keep is not None:
         keep(kept_clips(clips, hashes, sides.validation))
     unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
@@ -182,9 +199,34 @@ def open_material(
         validation=sides.validation,
         leader=leader,
         units=unit_of,
+        rehearsed=rehearsed,
         origin=origin,
         notes=(*sides.notes, *unknown),
     )
+
+
+def own_sides(
+    unit_of: Sequence[str],
+    hashes: Sequence[str],
+    rehearsed: NDArray[np.bool_],
+    *,
+    share: float | None,
+    fold: tuple[int, int] | None = None,
+    origin: Origin | None = None,
+) -> Sides:
+    """`split.divide` of the clips that are not rehearsed; those that are, (N,), train.
+
+    Raises DataError, also where one unit is of both.
+    """
+    own, others = np.flatnonzero(~rehearsed), np.flatnonzero(rehearsed)
+    names, digests = np.array(unit_of), np.array(hashes)
+    if len(both := np.intersect1d(names[own], names[others])):
+        raise DataError(f"{both[0]} is among the clips and among those to rehearse")
+    sides = divide(
+        names[own].tolist(), digests[own].tolist(), share=share, fold=fold, origin=origin
+    )
+    training = np.union1d(own[sides.training], others)
+    return Sides(training, own[sides.validation], sides.notes)
 
 
 def kept_clips(

@@ -14,7 +14,8 @@ The rule: a blank fragment counts as an average one. The direction from what bla
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
 the fragment differ from others, and a clip of which nothing is seen gets the mean.
 
-Shapes: V variants of N clips, K fragments used, D feature channels, P = K·D.
+Shapes: V variants of N clips, K fragments used, F features of a fragment (every channel at every
+place of the picture), P = K·F, O outputs.
 
 [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
 """
@@ -25,12 +26,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.model_selection import GroupKFold
 
 from model_store.network import Head
 from training.errors import DataError
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 PENALTIES = (*np.logspace(1, 5.5, 16), np.inf)  # of w, for inputs of unit variance
 FOLDS = 5  # or fewer, where there are fewer groups
@@ -43,7 +46,7 @@ class Rows:
     """Clips in several variants, and one output for them."""
 
     features: Floats
-    """(V, N, K, D) means over the picture."""
+    """(V, N, K, F)"""
     shown: NDArray[np.bool_]
     """(V, N, K)"""
     head: Floats
@@ -52,6 +55,8 @@ class Rows:
     """(V, N), in the output's unit."""
     factor: Floats
     """(N,) points of the announced score for one of the output's unit: errors count in those."""
+    weight: Floats
+    """(N,): what a clip's squared error counts."""
     groups: NDArray[np.int64]
     """(N,): clips that stay together."""
 
@@ -63,6 +68,7 @@ class Rows:
             head=self.head[:, clips],
             judged=self.judged[:, clips],
             factor=self.factor[clips],
+            weight=self.weight[clips],
             groups=self.groups[clips],
         )
 
@@ -74,32 +80,33 @@ class Readout:
     scale: float
     """a"""
     weights: Floats
-    """w, (K, D), the output's unit for one of a feature."""
+    """w, (K, F), the output's unit for one of a feature."""
     constant: float
     """c − w · mean, in the output's unit."""
     penalty: float
     """Ridge penalty that was chosen; infinite where w is 0."""
 
     def predict(self, features: Floats, head: Floats) -> Floats:
-        """(…, K, D), (…) -> (…), in the output's unit"""
-        line: Floats = np.einsum("...kd,kd->...", features, self.weights)
+        """(…, K, F), (…) -> (…), in the output's unit"""
+        line: Floats = np.einsum("...kf,kf->...", features, self.weights)
         return self.scale * head + line + self.constant
 
     def put_into(self, head: Head, output: int = 0) -> None:
         """Make it part of a head; a path that is there already is scaled with the rest."""
         with torch.no_grad():
             if head.readout is not None:
-                path = head.readout[output]  # (D, T')
-                frames = path.shape[1] // len(self.weights)  # T' feature frames a fragment
-                line = torch.from_numpy(self.weights).to(path) / frames  # (K, D)
-                path.mul_(self.scale).add_(line.repeat_interleave(frames, dim=0).T)
+                path = head.readout[output].transpose(0, 1)  # (T', D, H', W')
+                frames = len(path) // len(self.weights)  # T' feature frames a fragment
+                line = torch.from_numpy(self.weights).to(path) / frames  # (K, F)
+                line = line.repeat_interleave(frames, dim=0).reshape(path.shape)
+                path.mul_(self.scale).add_(line)
             head.out.weight[output].mul_(self.scale)
             head.out.bias[output].mul_(self.scale)
             head.baseline[output].mul_(self.scale).add_(self.constant)
 
 
 def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
-    """The line that predicts clips best that it was not fitted to; `blank` is (K, D).
+    """The line that predicts clips best that it was not fitted to; `blank` is (K, F).
 
     `listen` False leaves the head out: a plain ridge regression. True listens to it in any case,
     None where that predicts better. Raises DataError for too few clips.
@@ -108,13 +115,15 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
         raise DataError(too_few(rows))
     centring = Centring.of(rows, blank)
     inputs = centring(rows)  # (V, N, P)
+    gram = _gram(inputs)
     errors = {
-        heard: _errors(inputs, rows, heard) for heard in (True, False) if listen in (None, heard)
+        heard: _errors(gram, rows, heard) for heard in (True, False) if listen in (None, heard)
     }
     heard = min(errors, key=lambda choice: float(errors[choice].mean(axis=0).min()))
     penalty = _largest_as_good(errors[heard]) if heard else _best(errors[heard])
-    [line] = _lines(inputs, rows, heard, [penalty])
-    return centring.undo(line, penalty)
+    [line] = _lines(gram, rows, np.arange(len(rows.groups)), heard, [penalty])
+    weights = np.tensordot(line.shares, inputs, axes=2)  # (P,)
+    return centring.undo(weights, line.scale, line.constant, penalty)
 
 
 def enough(rows: Rows) -> bool:
@@ -141,26 +150,33 @@ def rescaled(rows: Rows) -> Readout:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """w is Σ shares · inputs over clips in their variants, so products of inputs are all it needs.
+
+    [Saunders98] C. Saunders, A. Gammerman, V. Vovk. Ridge Regression Learning Algorithm in Dual
+                 Variables. ICML 1998.
+    """
+
     scale: float
     constant: float
-    weights: Floats
-    """(P,)"""
+    shares: Floats
+    """(V, n) of the n clips that it was fitted to."""
 
-    def __call__(self, inputs: Floats, head: Floats) -> Floats:
-        predicted: Floats = inputs @ self.weights + self.scale * head + self.constant
-        return predicted
+    def __call__(self, gram: Floats, head: Floats) -> Floats:
+        """Products (V, m, V, n) with m clips, and (V, m) of the head -> (V, m)"""
+        line: Floats = np.tensordot(gram, self.shares, axes=2)
+        return line + self.scale * head + self.constant
 
 
 @dataclass(frozen=True, slots=True)
 class Centring:
-    """Features (K, D) to inputs of unit variance, P = K·D, that are 0 for blank fragments."""
+    """Features (K, F) to inputs of unit variance, P = K·F, that are 0 for blank fragments."""
 
     mean: Floats
-    """(K, D) of shown fragments."""
+    """(K, F) of shown fragments."""
     deviation: Floats
-    """(K, D)"""
+    """(K, F)"""
     away: Floats
-    """(K, D) unit vectors from what black frames give to the mean."""
+    """(K, F) unit vectors from what black frames give to the mean."""
 
     @classmethod
     def of(cls, rows: Rows, blank: Floats) -> "Centring":
@@ -179,64 +195,75 @@ class Centring:
         inputs: Floats = (varying / self.deviation).reshape(*rows.head.shape, -1)
         return inputs
 
-    def undo(self, line: Line, penalty: float) -> Readout:
-        """The line in the units of the features."""
-        weights = without(line.weights.reshape(self.mean.shape) / self.deviation, self.away)
-        return Readout(
-            scale=line.scale,
-            weights=weights,
-            constant=line.constant - float((weights * self.mean).sum()),
-            penalty=penalty,
-        )
+    def undo(self, weights: Floats, scale: float, constant: float, penalty: float) -> Readout:
+        """The line of (P,) weights of inputs in the units of the features."""
+        weights = without(weights.reshape(self.mean.shape) / self.deviation, self.away)
+        constant -= float((weights * self.mean).sum())
+        return Readout(scale=scale, weights=weights, constant=constant, penalty=penalty)
 
 
 def without(vectors: Floats, direction: Floats) -> Floats:
-    """What is left of (…, K, D) without its part along the unit vectors (K, D)."""
+    """What is left of (…, K, F) without its part along the unit vectors (K, F)."""
     along = (vectors * direction).sum(axis=-1, keepdims=True)
     rest: Floats = vectors - along * direction
     return rest
 
 
-def _lines(inputs: Floats, rows: Rows, heard: bool, penalties: Sequence[float]) -> list[Line]:
-    """Ridge regressions on (V, N, P), one a penalty; scale and constant go unpenalised."""
-    counts = _counts(rows).ravel()
-    x, judged = inputs.reshape(-1, inputs.shape[2]) * counts[:, None], rows.judged.ravel() * counts
-    free = np.stack([counts, counts * rows.head.ravel()] if heard else [counts], axis=1)
+def _gram(inputs: Floats) -> Floats:
+    """(V, N, P) -> (V, N, V, N): the products of all with all."""
+    flat = inputs.reshape(-1, inputs.shape[2])
+    products: Floats = flat @ flat.T
+    return products.reshape(*inputs.shape[:2], *inputs.shape[:2])
+
+
+def _lines(
+    gram: Floats, rows: Rows, clips: Indices, heard: bool, penalties: Sequence[float]
+) -> list[Line]:
+    """Ridge regressions on the inputs of n clips, one a penalty; scale and constant go free."""
+    learnt = rows.of(clips)
+    counts, head = _counts(learnt).ravel(), learnt.head.ravel()
+    judged = learnt.judged.ravel() * counts  # (V·n,), each row as often as it counts
+    kernel = gram[:, clips][:, :, :, clips].reshape(len(counts), -1) * counts[:, None] * counts
+    free = np.stack([counts, counts * head] if heard else [counts], axis=1)
     solve = np.linalg.pinv(free)
-    # What scale and constant explain of inputs and judgements.
-    by_free, mean = solve @ x, solve @ judged
-    left, size, right = np.linalg.svd(x - free @ by_free, full_matrices=False)
-    share = left.T @ (judged - free @ mean)
+    mean, by_free = solve @ judged, solve @ kernel  # what scale and constant explain
+    left = kernel - free @ by_free - by_free.T @ free.T + free @ (by_free @ solve.T) @ free.T
     lines = []
     for penalty in penalties:
-        weights = right.T @ (size / (size**2 + penalty) * share)
-        constant, *scale = mean - by_free @ weights
-        lines.append(Line(float(scale[0]) if scale else 0.0, float(constant), weights))
+        shares: Floats = np.zeros_like(counts)
+        if np.isfinite(penalty):
+            left.flat[:: len(left) + 1] += penalty
+            shares = cho_solve(cho_factor(left), judged - free @ mean)
+            left.flat[:: len(left) + 1] -= penalty
+        constant, *scale = mean - by_free @ shares
+        shares = (shares * counts).reshape(learnt.head.shape)
+        lines.append(Line(float(scale[0]) if scale else 0.0, float(constant), shares))
     if heard and any(line.scale < 0 for line in lines):  # a head that is turned round says nothing
-        deaf = _lines(inputs, rows, False, penalties)
+        deaf = _lines(gram, rows, clips, False, penalties)
         lines = [b if a.scale < 0 else a for a, b in zip(lines, deaf, strict=True)]
     return lines
 
 
 def _counts(rows: Rows) -> Floats:
     """(V, N): how much an error of a clip counts, 1 where all clips' do alike."""
-    size = np.sqrt((rows.factor**2).mean())
-    counts: Floats = np.broadcast_to(rows.factor / size, rows.head.shape)
+    counting = rows.factor * np.sqrt(rows.weight)
+    size = np.sqrt((counting**2).mean())
+    counts: Floats = np.broadcast_to(counting / size, rows.head.shape)
     return counts
 
 
-def _errors(inputs: Floats, rows: Rows, heard: bool) -> Floats:
+def _errors(gram: Floats, rows: Rows, heard: bool) -> Floats:
     """(groups, penalties): squared error of each group by lines that were fitted without it."""
     squares = np.zeros((len(rows.groups), len(PENALTIES)))
     _, group = np.unique(rows.groups, return_inverse=True)
     sizes = np.bincount(group)
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for learnt, held in folds.split(group, groups=group):
-        lines = _lines(inputs[:, learnt], rows.of(learnt), heard, PENALTIES)
-        for column, line in enumerate(lines):
-            predicted = line(inputs[:, held], rows.head[:, held])
+        products = gram[:, held][:, :, :, learnt]
+        for column, line in enumerate(_lines(gram, rows, learnt, heard, PENALTIES)):
+            predicted = line(products, rows.head[:, held])
             off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
-            squares[held, column] = (off**2).mean(axis=0)
+            squares[held, column] = (off**2).mean(axis=0) * rows.weight[held]
     sums = np.zeros((len(sizes), len(PENALTIES)))
     np.add.at(sums, group, squares)
     means: Floats = sums / sizes[:, None]

@@ -32,6 +32,17 @@ class RunSpec:
 
     data: tuple[str, ...]
     """Data set folders; their training splits are joined."""
+    rehearse: tuple[str, ...] = ()
+    """Folders of clips, as the base was taught on, that are not to be forgotten."""
+    rehearsal: Annotated[
+        float,
+        HEAD(
+            min=0,
+            max=1,
+            help="What the error of a clip to --rehearse counts beside that of one of --data, when"
+            " the linear path is fitted.",
+        ),
+    ] = 0.1
     kind: str = "annotations"
     """Of their layout, as `--kind` has it."""
     clip: ClipSpec
@@ -301,6 +312,7 @@ class RunSpec:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
             "data": list(self.data),
+            "rehearse": list(self.rehearse),
             "clip": self.clip.to_json(),
             "network": self.network.to_json(),
         }
@@ -313,6 +325,7 @@ class RunSpec:
                 **values
                 | {
                     "data": tuple(values["data"]),
+                    "rehearse": tuple(values["rehearse"]),
                     "clip": ClipSpec.from_json(values["clip"]),
                     "network": NetworkSpec.from_json(values["network"]),
                 }

@@ -86,6 +86,7 @@ class Session:
                 run.clip,
                 kind=run.kind,
                 target=run.network.target,
+                rehearse=run.rehearse,
                 validation=run.validation,
                 folds=run.folds,
                 fold=run.fold,
@@ -125,7 +126,7 @@ class Session:
             self._enter(folder, run, material.kept_clips())
             if leads:
                 remember_command(folder)
-                remember(folder, summarise(material, run.data, folder))
+                remember(folder, summarise(material, run.data, folder, rehearse=run.rehearse))
         trainer = Trainer(
             run,
             material,

@@ -20,6 +20,7 @@ from training.runspec import RunSpec
 from training.trainee import Trainee
 
 SCORED = 256  # clips a batch of the head
+ROWS = 4000  # clips times variants that a line is fitted to: twice as many take eight times as long
 
 
 def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
@@ -30,7 +31,7 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
     few clips to begin without a base.
     """
     run, material, head = trainee.run, trainee.material, trainee.network.head
-    blank = frozen.blank.mean(dim=(2, 3, 4)).double().numpy()
+    blank = by_place(frozen.blank).double().numpy()
     found: dict[str, list[Tensor]] = {}
     for output, rows in enumerate(rows_of(trainee, frozen)):
         fresh = rows.of(material.fresh)
@@ -46,8 +47,8 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
             start.put_into(head, output)
         held = rows.of(material.validation)
         for name, line in lines.items():
-            said = torch.from_numpy(line.predict(held.features[0], held.head[0]))
-            found.setdefault(name, []).append(said)
+            said = line.predict(held.features[: frozen.views], held.head[: frozen.views])
+            found.setdefault(name, []).append(torch.from_numpy(said.mean(axis=0)))
     return {name: torch.stack(each, dim=1) for name, each in found.items()}
 
 
@@ -66,8 +67,9 @@ def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, 
 
 
 def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
-    """For each output all clips in all variants, with what the run wants of them."""
+    """For each output all clips in variants, of many clips fewer, with what is wanted of them."""
     material, every = trainee.material, np.arange(len(trainee.material.clips))
+    variants = max(frozen.views, ROWS // len(every))
     with evaluating(trainee.network):
         heard = [
             torch.cat(
@@ -76,15 +78,16 @@ def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
                     for some in torch.split(variant, SCORED)
                 ]
             )
-            for variant in frozen.features
+            for variant in frozen.features[:variants]
         ]
     wanted = [
         trainee.wanted(every, starts, shown).cpu()
-        for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
+        for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
     ]
     head = torch.stack(heard).double().numpy()  # (V, N, O)
     judged = material.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
-    features, shown = frozen.pooled.double().numpy(), frozen.shown[..., list(trainee.network.used)]
+    features = by_place(frozen.features[:variants]).double().numpy()
+    shown = frozen.shown[:variants, :, list(trainee.network.used)]
     return [
         Rows(
             features=features,
@@ -92,7 +95,13 @@ def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
             head=head[..., output],
             judged=judged[..., output],
             factor=material.announced.factor[:, output].astype(np.float64),
+            weight=np.where(material.rehearsed, trainee.run.rehearsal, 1.0),
             groups=material.unit,
         )
         for output in range(len(material.announced.outputs))
     ]
+
+
+def by_place(features: Tensor) -> Tensor:
+    """(…, D, T', H', W') -> (…, F), F = D·H'·W': means over a fragment's feature frames."""
+    return features.mean(dim=-3).flatten(-3)

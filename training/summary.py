@@ -43,7 +43,7 @@ class RunSummary:
     description: str
     judged_mean: float
     judged_deviation: float
-    """Of the training clips' scores, points, whatever the network predicts."""
+    """Of the own training clips' scores, points, whatever the network predicts."""
     splits: dict[str, int]
     clips: dict[str, Any]
     """Those that the weights have seen, as `model_store.card.ClipsCard` has them."""
@@ -54,22 +54,29 @@ class RunSummary:
     versions: dict[str, str]
 
 
-def summarise(material: Material, folders: tuple[str, ...], run: RunFolder) -> RunSummary:
-    sources = [_source(Path(folder)) for folder in folders]
-    scores = [material.clips[i].score for i in material.training]
+def summarise(
+    material: Material, folders: tuple[str, ...], run: RunFolder, *, rehearse: tuple[str, ...] = ()
+) -> RunSummary:
+    sources = [_source(Path(folder)) for folder in (*folders, *rehearse)]
+    scores = [material.clips[i].score for i in material.own]
+    count = {"train": len(material.own), "validation": len(material.validation)}
+    if rehearse:
+        count["rehearsed"] = int(material.rehearsed.sum())
+    # The golden clip is published: where clips of a simulator are rehearsed, one of those.
+    first = [*np.flatnonzero(material.rehearsed), *material.validation, *material.training][0]
     return RunSummary(
         trained_on=trained_on(material.origin, [made for made, _ in sources]),
         description="; ".join(text for _, text in sources),
         judged_mean=float(np.mean(scores)),
         judged_deviation=float(np.std(scores)),
-        splits={"train": len(material.training), "validation": len(material.validation)},
+        splits=count,
         clips=material.seen.model_dump(),
         stage_of_fragment=stage_of_fragment(
             material.spec,
-            [material.clips[i] for i in material.training],
-            [material.cache.times(i) for i in material.training],
+            [material.clips[i] for i in material.own],
+            [material.cache.times(i) for i in material.own],
         ),
-        golden=str(golden_clip(material.clips[[*material.validation, *material.training][0]], run)),
+        golden=str(golden_clip(material.clips[first], run)),
         machine=machine(),
         versions=versions(),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_store.network import FragmentNetwork
+from model_store.spec import View
 from training.auxiliary import AuxiliaryHeads, masked_loss
 from training.batches import Batch, Batches
 from training.distributed import ALONE, Processes
@@ -145,15 +146,24 @@ class Trainee:
         predicted: Tensor = self.network.head(join(features))
         return predicted
 
-    def predict(self, features: Iterable[Tensor]) -> Predictions:
-        """From (B, K, D, T', H', W') of one batch after another."""
+    @property
+    def views(self) -> tuple[View, ...]:
+        """That the service takes of every clip."""
+        return self.material.spec.views(self.run.network.views)
+
+    def predict(self, views: Iterable[Iterable[Tensor]]) -> Predictions:
+        """From (B, K, D, T', H', W') of one batch after another, view by view."""
         whole, head = [], []
         with evaluating(self.network):
-            for some in features:
-                there = some.to(self.device.kind)
-                whole.append(self.score(there).cpu())
-                head.append(whole[-1] - self.network.head.linear_path(join(there)).cpu())
-        return Predictions(torch.cat(whole).numpy(), torch.cat(head).numpy())
+            for features in views:
+                answers, lines = [], []
+                for some in features:
+                    there = some.to(self.device.kind)
+                    answers.append(self.score(there).cpu())
+                    lines.append(self.network.head.linear_path(join(there)).cpu())
+                whole.append(torch.cat(answers))
+                head.append(whole[-1] - torch.cat(lines))
+        return Predictions(*(torch.stack(each).mean(dim=0).numpy() for each in (whole, head)))
 
     def batches(self, clips: Indices, count: int, **options: Any) -> Batches:
         return Batches(

@@ -354,7 +354,7 @@ class Trainer:
         if self.run.folds is None or not self.processes.leads:
             return
         unchanged = self.position.phase < 2 or 2 not in self._phases
-        features = self.features(bar).features[0] if unchanged else None
+        features = self.features(bar).served if unchanged else None
         examined = examine(self.trainee, bar, features)
         self.folder.save_examined(name, dataclasses.asdict(examined))
 

@@ -79,10 +79,13 @@ class WholePhase:
         return heads(features).flatten(0, 1), known.flatten(0, 1)  # (B·K, J)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
-        trainee = self.trainee
+        trainee, count = self.trainee, full(len(clips), VALIDATION_BATCH)
         return trainee.predict(
-            trainee.features(batch, frozen=True)
-            for batch in trainee.batches(clips, full(len(clips), VALIDATION_BATCH))
+            (
+                trainee.features(batch, frozen=True)
+                for batch in trainee.batches(clips, count, variation=Variation.of(view))
+            )
+            for view in trainee.views
         )
 
 

@@ -1,10 +1,12 @@
 """
-What every engine does around its runtime: check the clips, and make contributions of the scores.
+What every engine does around its runtime: check the clips, show them to it in every view, and make
+contributions of the scores. What is averaged over views stays additive: so are Shapley values.
 
-Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W',
-O outputs.
+Shapes: B clips, V views of each, T frames, K fragments that the network uses, M coalitions,
+features D T' H' W', O outputs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +17,7 @@ from model_store.clip import blank_fragments
 from model_store.contributions import Contributions
 from model_store.engines.parts import Parts
 from model_store.errors import EngineError
+from model_store.spec import ClipSpec, View
 
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -23,9 +26,11 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
     features: Floats
-    """(B, K, D, T', H', W')"""
+    """(B, K, D, T', H', W'), the mean over views."""
     contributions: tuple[Contributions, ...]
     """Of each output, in order."""
+    blank: NDArray[np.bool_]
+    """(B, K): fragments that are black in every view."""
 
 
 class Runtime(Protocol):
@@ -48,12 +53,25 @@ class Runtime(Protocol):
         ...
 
 
+def shown(clips: Clips, spec: ClipSpec, view: View) -> Clips:
+    """(B, T, H, W, 3) -> the same, with the frames of the view's fragments where the spec's are."""
+    moved = np.roll(clips, spec.start - view.start, axis=1)  # what comes round is in no fragment
+    return moved[:, :, :, ::-1] if view.mirrored else moved
+
+
+def blank_in_all(clips: Clips, spec: ClipSpec, views: Sequence[View]) -> NDArray[np.bool_]:
+    """(B, T, H, W, 3) -> (B, K): fragments that are black in every view."""
+    blank: Any = np.all([blank_fragments(clips, spec, view.start) for view in views], axis=0)
+    return np.asarray(blank, np.bool_)
+
+
 class Engine:
     """Runs one network. Made by `make_engine`."""
 
     def __init__(self, parts: Parts, runtime: Runtime) -> None:
         self.runtime = runtime
         self.spec = parts.network.clip_spec
+        self.views = self.spec.views(parts.network.network_spec.views)
         self.used = parts.network.used
         self.coalitions = parts.coalitions
         self.baseline = parts.baseline
@@ -66,10 +84,10 @@ class Engine:
         """Scores and contributions of prepared clips (B, T, H, W, 3) uint8. Raises EngineError."""
         clips = self._checked(clips)
         try:
-            features, values = self.runtime.values(clips)
+            features, values = map(self._mean, self.runtime.values(self._seen(clips)))
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
-        blank: Any = blank_fragments(clips, self.spec)
+        blank = blank_in_all(clips, self.spec, self.views)
         answers = (
             Contributions.of(
                 values[:, :, output],
@@ -80,13 +98,13 @@ class Engine:
             )
             for output, baseline in enumerate(self.baseline)
         )
-        return EngineOutput(features, tuple(answers))
+        return EngineOutput(features, tuple(answers), blank)
 
     def predict(self, clips: Clips) -> Floats:
         """Scores alone: (B, T, H, W, 3) uint8 -> (B, O). Raises EngineError."""
         clips = self._checked(clips)
         try:
-            return self.runtime.scores(clips)
+            return self._mean(self.runtime.scores(self._seen(clips)))
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
 
@@ -103,6 +121,18 @@ class Engine:
                 f"{self.name} is off by {off:.4f} points on a blank clip,"
                 f" allowed are {self.runtime.tolerance}"
             )
+
+    def _seen(self, clips: Clips) -> Clips:
+        """(B, T, H, W, 3) -> (B·V, T, H, W, 3)"""
+        if len(self.views) == 1:
+            return clips
+        seen = [shown(clips, self.spec, view) for view in self.views]
+        return np.stack(seen, axis=1).reshape(-1, *clips.shape[1:])
+
+    def _mean(self, values: Floats) -> Floats:
+        """(B·V, …) -> (B, …)"""
+        mean: Floats = values.reshape(-1, len(self.views), *values.shape[1:]).mean(axis=1)
+        return mean
 
     def _checked(self, clips: Clips) -> Clips:
         frames, height, width = self.spec.frames, self.spec.height, self.spec.width

@@ -11,6 +11,7 @@ from tests.training.bright import SPEC, TINY
 from training.errors import DataError
 from training.forward import join
 from training.readout import Rows, fit, rescaled
+from training.starting_point import by_place
 
 FRAGMENTS, CHANNELS = 2, 12
 BLANK = np.full((FRAGMENTS, CHANNELS), 0.2)
@@ -31,6 +32,7 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
         head=np.stack([head, head]),
         judged=np.stack([judged, judged]),
         factor=np.ones(clips),
+        weight=np.ones(clips),
         groups=np.arange(clips),
     )
 
@@ -90,25 +92,25 @@ def test_the_network_says_what_was_fitted():
     spec = dataclasses.replace(TINY, readout=True, target="both")
     network = FragmentNetwork(spec, SPEC).eval()
     network.head.baseline.fill_(60)
-    channels = network.fragment_feature_shape[0]
     features = torch.rand(30, 2, *network.fragment_feature_shape)
     before = network.head(join(features)).double().numpy()
     head = before[:, 1]
-    pooled = features.mean(dim=(3, 4, 5)).double().numpy()
+    places = by_place(features).double().numpy()
     random = np.random.default_rng(0)
     learnt = Rows(
-        features=pooled[None],
+        features=places[None],
         shown=np.ones((1, 30, 2), bool),
         head=head[None],
-        judged=(pooled @ random.normal(size=channels) @ [3.0, 5.0] + 2 * head)[None],
+        judged=(places @ random.normal(size=places.shape[-1]) @ [3.0, 5.0] + 2 * head)[None],
         factor=np.ones(30),
+        weight=np.ones(30),
         groups=np.arange(30),
     )
-    line = fit(learnt, np.zeros((2, channels)), listen=True)
+    line = fit(learnt, np.zeros(places.shape[1:]), listen=True)
     assert np.abs(line.weights).max() > 0
     line.put_into(network.head, 1)
     said = network.head(join(features)).numpy()
-    np.testing.assert_allclose(said[:, 1], line.predict(pooled, head), rtol=1e-4)
+    np.testing.assert_allclose(said[:, 1], line.predict(places, head), rtol=1e-4)
     np.testing.assert_array_equal(said[:, 0], before[:, 0])  # another output is left alone
 
 

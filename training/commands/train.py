@@ -56,6 +56,13 @@ def train(
     store: Annotated[
         Path | None, START(envvar="SCORING_STORE", help="Its store; else the shipped one.")
     ] = None,
+    rehearse: Annotated[
+        list[Path] | None,
+        START(
+            help="Data set folder of clips that the base can score and is not to forget, as"
+            " simulated ones; may be given again."
+        ),
+    ] = None,
     fragments: Annotated[
         str | None,
         NETWORK(help="all, last, or indices from 0, as 3 or 0,3; the others stay blank."),
@@ -70,6 +77,13 @@ def train(
     dropout: Annotated[float | None, NETWORK(help="Share dropped in the head.")] = None,
     width: Annotated[
         float | None, NETWORK(help="Factor on the channels of C3D; of a base it is given.")
+    ] = None,
+    views: Annotated[
+        int | None,
+        NETWORK(
+            help="Looks at each clip whose answers are averaged: fragments that begin later, every"
+            " second one mirrored. More are more accurate, and each costs the time of one."
+        ),
     ] = None,
     loss: Annotated[
         LossTerms | None, LOSS(help="Regression, ranking, or both; else as the preset.")
@@ -126,7 +140,7 @@ def train(
         because = None
         if target is None:
             target, because = chosen_target(kind, data, clip, preset, options["teach"])
-        shape = given({"dropout": dropout, "width": width, "target": target})
+        shape = given({"dropout": dropout, "width": width, "target": target, "views": views})
         if fragments is not None:
             shape["fragments_used"] = fragments_used(fragments, clip)
         begun = {} if based is None or options["new_head"] else FROM_BASE
@@ -140,6 +154,7 @@ def train(
                 typer.echo(f"target {target}: {because}")
             run = RunSpec(
                 data=tuple(map(str, data)),
+                rehearse=tuple(map(str, rehearse or ())),
                 kind=kind.value,
                 clip=clip,
                 extractor=None if extractor is None else str(extractor),
