@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from model_store.spec import SPECS
 from training.__main__ import app
+from training.commands.train import chosen_target
+from training.datasets.kinds import Kind
 from training.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +98,68 @@ def test_folds_are_runs_whose_validations_make_up_the_training_split(bright, cac
     assert [line["run"] for line in table] == ["fold-0", "fold-1", "fold-2"]
     found = [RunFolder(out / f"fold-{k}").load_weights()[1]["spearman"] for k in range(3)]
     assert [float(line["spearman"]) for line in table] == pytest.approx(found)
+
+
+def without_difficulty(bright: Path, folder: Path, *clips: int) -> Path:
+    """The same data set, of which some clips lack it."""
+    folder.mkdir()
+    (folder / "clips").symlink_to(bright / "clips")
+    lines = rows(bright / "annotations.csv")
+    for number in clips:
+        lines[number]["difficulty"] = ""
+    with (folder / "annotations.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0].keys())
+        writer.writeheader()
+        writer.writerows(lines)
+    return folder
+
+
+def test_both_outputs_are_trained_where_every_clip_has_a_difficulty(bright, cache, tmp_path):
+    out = tmp_path / "run"
+    words = words_for(bright, cache, "--out", out, "--epochs", 1)
+    first, again = call(*words), call(*words)  # which goes on with it
+    for result in (first, again):
+        assert result.exit_code == 0, result.output
+        assert "target both: all 60 clips have a difficulty" in result.output
+    assert again.output.splitlines()[-1] == first.output.splitlines()[-1]
+    assert "with the difficulty Spearman" in first.output.splitlines()[-1]
+    assert json.loads((out / "run.json").read_text())["network"]["target"] == "both"
+    figures = RunFolder(out).load_weights()[1]
+    [line] = rows(tmp_path / "results.csv")
+    known = figures["with_difficulty"]
+    assert float(line["with_difficulty_spearman"]) == pytest.approx(known["spearman"])
+    assert float(line["with_difficulty_distance"]) == pytest.approx(known["mean_distance"])
+    assert float(line["spearman"]) == pytest.approx(figures["spearman"])
+
+
+def test_one_clip_without_a_difficulty_leaves_the_final_score(bright, cache, tmp_path):
+    data = without_difficulty(bright, tmp_path / "data", 0, 5)  # clip 5 is a test clip
+    words = words_for(data, cache, "--out", tmp_path / "run", "--epochs", 1)
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    why = "target final: 1 of 60 clips have no execution, as 000.mp4: no difficulty"
+    assert why in result.output
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["network"]["target"] == "final"
+    [line] = rows(tmp_path / "results.csv")
+    assert line["with_difficulty_spearman"] == ""
+    refused = call(*words, "--restart", "--target", "both")
+    assert refused.exit_code == 2
+    assert "000.mp4 has no execution: no difficulty" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("preset", "teach", "target"),
+    [
+        ("compact", "judged", "both"),
+        ("compact", "known", "final"),
+        ("paper", "judged", "final"),
+        ("paper-literal", "judged", "final"),
+    ],
+)
+def test_what_knows_one_output_alone_is_not_asked_for_both(bright, preset, teach, target):
+    chosen, why = chosen_target(Kind.annotations, [bright], SPECS["vault"], preset, teach)
+    assert chosen == target
+    assert target == "both" or preset in why or teach in why
 
 
 @pytest.mark.slow
