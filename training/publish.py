@@ -32,12 +32,13 @@ def publish(
     metrics: dict[str, Any] | None = None,
     golden: Path | None = None,
     licence: str | None = None,
+    about: str | None = None,
     half: bool = True,
 ) -> Checkpoint:
     """Publish the weights that a run kept as the next version of `name`.
 
     A cross-validation brings intervals with it. `metrics` is what `evaluate` measured; `golden`
-    the clip to ship, else one of the run's.
+    the clip to ship, else one of the run's; `about` describes its clips.
     Raises RunError for a run that has no weights yet, or whose folds have not ended.
     """
     run = RunSpec.from_json(folder.options())
@@ -48,6 +49,8 @@ def publish(
             " `train` command again"
         )
     summary = recall(folder)
+    if about is not None:
+        summary = dataclasses.replace(summary, description=about)
     weights, figures = folder.load_weights()
     # What made these weights, whatever else was tried.
     if figures["phase"] != "all":
@@ -165,7 +168,7 @@ def new_card(
 
 def commands(folder: RunFolder, run: RunSpec) -> list[str]:
     """All that led to this run: simulation, pre-training, training."""
-    simulated = [simulation_command(Path(data)) for data in run.data]
+    simulated = [simulation_command(Path(data)) for data in (*run.data, *run.rehearse)]
     before = [] if run.extractor is None else commands_of(Path(run.extractor).parent)
     return [*(each for each in simulated if each), *before, *commands_of(folder.path)]
 

@@ -22,6 +22,10 @@ def publish(
         Path | None, typer.Option(help="Clip to ship as the golden one; else a validation clip.")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the clips it was trained on.")] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(help="Which data set that is, and whose; else what its folder is called."),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Store float32 weights, not float16.")
     ] = False,
@@ -62,6 +66,7 @@ def publish(
                 metrics=figures,
                 golden=golden,
                 licence=licence,
+                about=about,
                 half=not full,
             )
         else:
