@@ -106,7 +106,14 @@ def _figures_row(what: str, figures: dict[str, Any]) -> str:
 
 def _use(card: Card) -> Sequence[str]:
     if card.data.trained_on != "simulated":
-        return ["A second opinion beside judges, on clips like those that it was trained on."]
+        return [
+            "A second opinion beside judges, on clips like those that it was trained on (above):",
+            "the same action, filmed and broadcast as those were. How well it scores anything else",
+            "(another event, venue, camera, apparatus or height, other athletes than theirs, women",
+            "where it has seen men) is unknown. A clip that is not like them is flagged",
+            "`unfamiliar_clip`; that no flag is raised does not prove a score right. It must not",
+            "decide anything without a judge.",
+        ]
     return [
         "For the demonstration, the tests and the development of this software. It has never",
         "seen a real athlete: it must not be used to judge one, to rank athletes, or to check a",
