@@ -146,8 +146,8 @@ def _graphs(page: Page, engine: Engine) -> None:
 
 def _agreement(page: Page, engine: Engine, network: FragmentNetwork) -> None:
     clips = some_clips(2, DIVING.frames, *DIVING.crop)
-    reference = make_engine(network, name="torch").score(clips).contributions
-    ours = engine.score(clips).contributions
+    [reference] = make_engine(network, name="torch").score(clips).contributions
+    [ours] = engine.score(clips).contributions
     score = float(np.abs(ours.score - reference.score).max())
     contribution = float(np.abs(ours.contribution - reference.contribution).max())
     page.missed |= score > TOLERANCE

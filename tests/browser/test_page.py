@@ -11,8 +11,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
+from model_store.store import Store
 from service.page import WEB
 from tests.browser.conftest import Visit
+from tests.checkpoints import publish_tiny
 from tests.clips import clip_of, moving_square
 from tests.servers import live_server
 
@@ -62,6 +64,9 @@ def test_the_page_says_what_the_service_says(scored: Visit, answer: dict[str, An
         page.inner_text(".trust")
         == f"9 of 10 clips like this one are judged between {low} and {high}."
     )
+    checkpoint = answer["checkpoint"]
+    said = f"by {checkpoint['name']} {checkpoint['version']}, trained on simulated clips."
+    assert said in page.inner_text(".score")
     assert "must not be used to judge people" in page.inner_text(".score")
     bars = page.locator(FRAGMENTS)
     assert bars.count() == 9
@@ -247,6 +252,30 @@ def test_the_clients_events(scored: Visit) -> None:
         return [[...new Set(names)], problem instanceof Problem, problem.type, problem.status];
     }""")
     assert events == [["queued", "decoding", "scoring"], True, "/problems/not-a-video", 415]
+
+
+def test_it_says_what_the_score_rests_on(
+    browser: BrowserContext, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    both = Store(tmp_path_factory.mktemp("both"))
+    publish_tiny(both, "diving", target="both", calibrated=True)
+    with live_server(both.root, tmp_path, decode_workers=1) as server:
+        visit = Visit(browser.new_page(), server)
+        page = visit.open()
+        for difficulty, rests_on in (
+            ("", "the video alone"),
+            ("3.2", "the video and the declared difficulty"),
+        ):
+            page.fill("#difficulty", difficulty)
+            visit.upload(DIVE)
+            expect(page.locator(".score")).to_contain_text(
+                f"Scored from {rests_on} by diving 1, trained on simulated clips."
+            )
+            given = {"difficulty": difficulty} if difficulty else {}
+            answer = server.score(DIVE.read_bytes(), **given).json()
+            assert page.inner_text(".number strong") == f"{answer['score']:.2f}"
+            assert page.get_by_text("Execution", exact=True).count() == bool(difficulty)
+        page.close()
 
 
 def test_a_key_is_asked_for_and_kept_nowhere(

@@ -50,6 +50,25 @@ def test_score_as_json_adds_up(run, dive):
     assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
 
 
+def test_a_score_says_what_it_rests_on(run, dive, tmp_path, monkeypatch):
+    both = Store(tmp_path / "both")
+    publish_tiny(both, "diving", target="both", calibrated=True)
+    monkeypatch.setenv("SCORING_STORE", str(both.root))
+    scores = []
+    for words, scored_by in (((), "video"), (("--difficulty", "3.2"), "video and difficulty")):
+        answer = json.loads(run("score", dive, "--engine", "torch", "--json", *words).stdout)
+        assert answer["scored_by"] == scored_by
+        contributions = [fragment["contribution"] for fragment in answer["fragments"]]
+        assert answer["baseline"] + sum(contributions) == pytest.approx(answer["score"])
+        shown = run("score", dive, "--engine", "torch", *words).output
+        assert f"(by {scored_by}; diving@1, trained on simulated clips)" in shown
+        scores.append((answer["score"], answer["execution"]))
+    (video, none), (told, execution) = scores
+    assert none is None
+    assert told == pytest.approx(execution * 3.2)
+    assert abs(told - video) > 1
+
+
 def test_score_as_a_table_with_bars(run, dive):
     result = run("score", dive, "--engine", "torch")
     assert result.exit_code == 0

@@ -70,11 +70,11 @@ def linked(source: str, target: str, splits: dict[str, str]) -> None:
         rows = [row for row in csv.DictReader(file) if Path(row["clip"]).stem in splits]
     with (Path(target) / "annotations.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["clip", "split", "score"])
+        writer.writerow(["clip", "split", "score", "difficulty"])
         for row in rows:
             name = Path(row["clip"]).stem
             (Path(target) / f"copy-{name}.mp4").hardlink_to(Path(source) / row["clip"])
-            writer.writerow([f"copy-{name}.mp4", splits[name], row["score"]])
+            writer.writerow([f"copy-{name}.mp4", splits[name], row["score"], row["difficulty"]])
 
 
 @pytest.fixture(scope="module")

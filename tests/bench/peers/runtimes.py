@@ -16,7 +16,7 @@ from model_store.network import FragmentNetwork
 Clips = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 Runtime = Callable[[Clips], Scores]
-"""Prepared clips (B, T, H, W, 3) -> scores (B,)."""
+"""Prepared clips (B, T, H, W, 3) -> scores (B, O)."""
 
 
 class Plain(nn.Module):
