@@ -7,6 +7,7 @@ from model_store.confidence import Confidence, conformal_quantile
 from model_store.errors import CheckpointIncompatible
 from model_store.network_spec import Output
 from training.confidence import OutOfFold, Scored, fit_confidence, fit_out_of_fold, whitening_of
+from training.cross_validation import HeldOut, figures
 
 OUTPUTS: tuple[Output, ...] = ("final", "execution")
 
@@ -74,10 +75,16 @@ def test_residuals_of_a_cross_validation_give_each_output_its_intervals():
     assert trust["final"]["coverage"] == pytest.approx(0.9, abs=0.03)
     assert trust["execution"]["coverage"] == pytest.approx(0.9, abs=0.03)
     assert trust["execution"]["width"] == pytest.approx(trust["final"]["width"] / 10, rel=0.1)
-    tenfold = np.full_like(clips.scores, 10)
-    _, announced = fit_out_of_fold(clips.pooled, held, outputs=OUTPUTS, factor=tenfold)
+    factor = np.array([[1, 10]] * 1000, np.float32)  # all of difficulty 10
+    _, announced = fit_out_of_fold(clips.pooled, held, outputs=OUTPUTS, factor=factor)
     assert announced["execution"]["width"] == pytest.approx(10 * trust["execution"]["width"])
-    assert announced["execution"]["coverage"] == trust["execution"]["coverage"]
+    told = figures(HeldOut(held, clips.scores * factor, clips.judged[:, 0], factor), announced)
+    known = told["with_difficulty"]
+    assert told["clips"] == 1000
+    assert told["interval_width"] == trust["final"]["width"]
+    assert known["interval_width"] == announced["execution"]["width"]
+    assert known["mean_distance"] == pytest.approx(told["mean_distance"])
+    assert known["spearman_by_fold"] == pytest.approx(told["spearman_by_fold"])
     alone, _ = fit_out_of_fold(
         clips.pooled,
         OutOfFold(clips.scores[:, :1], clips.judged[:, :1], held.distances, held.fold),

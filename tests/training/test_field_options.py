@@ -115,10 +115,15 @@ def test_what_no_field_may_be(bright, tmp_path, words, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_target_needs_its_column_and_a_base_has_its_own(bright, tmp_path):
-    words = ("train", "--data", bright, "--out", tmp_path / "run", "--target", "execution")
-    assert "has no execution" in told(call(*words))
-    assert "own target" in told(call(*words, "--base", "diving"))
+@pytest.mark.parametrize("target", ["execution", "both"])
+def test_an_execution_needs_difficulties(bright, tmp_path, target):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "clips").symlink_to(bright / "clips")
+    text = (bright / "annotations.csv").read_text().replace(",4.0,", ",,")
+    (tmp_path / "data" / "annotations.csv").write_text(text)
+    words = ("train", "--data", tmp_path / "data", "--out", tmp_path / "run", "--target", target)
+    assert "has no execution: no difficulty" in told(call(*words))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain"])

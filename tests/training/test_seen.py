@@ -40,7 +40,8 @@ def done(*words: object) -> str:
 def train(data: str, out: str, *words: object) -> str:
     return done(
         "train", "--data", data, "--out", out, "--cache", "cache", "--head-epochs", 1,
-        "--head-variants", 1, "--epochs", 0, "--batch", 4, "--store", "store", *words,
+        "--head-variants", 1, "--epochs", 0, "--batch", 4, "--target", "final", "--store", "store",
+        *words,
     )  # fmt: skip
 
 

@@ -215,11 +215,23 @@ def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, re
         run, network=network, base="base@1", readout=readout, epochs=0 if readout else 1,
         rate=0.0, extractor_rate=0.0, frozen_norm=True, head_variants=1,
     )  # fmt: skip
-    _, figures = train(tuned, tmp_path / "tuned", base=base)
+    folder, figures = train(tuned, tmp_path / "tuned", base=base)
     points = figures["starting_points"]
     assert points["base"]["with_difficulty"]["spearman"] > 0.8
     assert points["base"]["with_difficulty"]["distance_share"] < 0.6
-    assert points["base"]["distance_share"] < 1.1
+
+    # Lines of least squares: on the clips that they were fitted to no worse than the mean.
+    tuned = dataclasses.replace(tuned, base=None, readout=False, epochs=1)  # of the same shape
+    trainee = trainee_of(tuned, folder.load_weights()[0])
+    material = trainee.material
+    said = WholePhase(trainee).predict(material.training).whole
+    off = (
+        material.announced.score(said, material.training) - material.judged[material.training, None]
+    )
+    share = np.sqrt((off**2).mean(axis=0)) / material.deviation
+    assert (np.abs(off.mean(axis=0)) < 0.1 * material.deviation).all()
+    assert share[0] < 1.02
+    assert share[1] < 0.6
     if not readout:
         assert figures["with_difficulty"] == pytest.approx(
             points["base"]["with_difficulty"], rel=0.05

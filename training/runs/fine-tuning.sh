@@ -40,7 +40,7 @@ with (folder / "annotations.csv").open("w", newline="") as file:
     for row in (*train, *test):
         writer.writerow(row | {"score": f"{float(row['score']) * factor + extra:.3f}"})
 PYTHON
-        python -m training train --data "$OUT/$name/data" --out "$OUT/$name/run" --cache "$OUT/cache" \
+        python -m training train --target final --data "$OUT/$name/data" --out "$OUT/$name/run" --cache "$OUT/cache" \
             --base "$BASE" --store "$OUT/store" --folds 5
         python -m training publish --run "$OUT/$name/run" --name "tuned-${name//./-}" --store "$OUT/store"
         for checkpoint in "$BASE" "tuned-${name//./-}"; do

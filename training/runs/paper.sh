@@ -51,7 +51,7 @@ simulate() {  # action
 
 runs=()
 train() {  # action, fragments, loss
-    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3")
+    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3" --target final)
     if [[ -n $EXTRACTOR ]]; then
         words+=(--extractor "$EXTRACTOR")
     elif [[ $PRESET == compact ]]; then

@@ -36,7 +36,7 @@ cp "data/other-$other"/clips/*.mp4 "data/foreign-$action/"
 
 python -m training pretrain --action "$action" --data "data/$action-a" --out "runs/$action-pre" \
     --steps "$steps" "${picture[@]}"
-python -m training train --action "$action" --data "data/$action-a" --out "runs/$action" \
+python -m training train --target final --action "$action" --data "data/$action-a" --out "runs/$action" \
     --extractor "runs/$action-pre/extractor.safetensors" "${rates[@]}" --frozen-norm \
     --auxiliary 0.5 "${picture[@]}"
 

@@ -28,7 +28,7 @@ python -m training foreign --clips 140 --seed 3000 --out "data/foreign-$action"
 simulate "$other" 10 "$other_seed" "data/other-$other"
 cp "data/other-$other"/clips/*.mp4 "data/foreign-$action/"
 
-python -m training train --action "$action" --data "data/$action-a" --out "runs/$action-head" \
+python -m training train --target final --action "$action" --data "data/$action-a" --out "runs/$action-head" \
     --base "$action@1" --no-readout --teach known --head-epochs 30 --head-variants 2 --head-rate 2e-3 --epochs 0
 
 # Published to a store of their own; what has been measured there goes into the shipped one.

@@ -22,7 +22,7 @@ python -m training foreign --clips 140 --seed 3000 --out data/foreign-vault
 simulate diving 10 1001 0 data/other-diving
 cp data/other-diving/clips/*.mp4 data/foreign-vault/
 
-python -m training train --action vault --data data/vault-a --data data/vault-pairs \
+python -m training train --target final --action vault --data data/vault-a --data data/vault-pairs \
     --out runs/vault-pairs --base vault@2 --teach known --pairs 2 \
     --head-epochs 24 --head-variants 2 --head-rate 1e-3 --epochs 0
 
