@@ -36,6 +36,7 @@ CAPTIONS = {
 def readme(card: Card, pictures: Collection[str] = ()) -> str:
     """The card for people; `pictures` are the files that lie beside it."""
     measured = card.metrics.get("test")
+    tested = "simulated clips" if measured is not None and "simulated" in measured else "clips"
     lines = [
         f"# {card.name}, version {card.version}",
         "",
@@ -63,7 +64,7 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         if "with_difficulty" in folds:
             lines.append(_figures_row(DECLARED, folds["with_difficulty"]))
     if measured is not None:
-        lines.append(_figures_row(f"test, {measured['clips']} clips", measured))
+        lines.append(_figures_row(f"test, {measured['clips']} {tested}", measured))
         if "difficulty_alone" in measured:
             alone = measured["difficulty_alone"]["spearman"]
             lines.append(f"| declared difficulty alone | {alone:.3f} | | |")
@@ -77,10 +78,10 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
             f"| {text} | {measured[key]:.3f} |" for key, text in TRUST.items() if key in measured
         ]
         if rows:
-            lines += ["", "| how far to trust it, on the test clips | |", "|---|---|", *rows]
+            lines += ["", f"| how far to trust it, on the {tested} | |", "|---|---|", *rows]
         for name, caption in CAPTIONS.items():
             lines += ["", f"![{caption}]({name})"] if name in pictures else []
-    if measured is None and "cross_validation" in card.metrics:
+    if "cross_validation" in card.metrics:
         folds = card.metrics["cross_validation"]
         lines += [
             "",
