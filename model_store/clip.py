@@ -234,12 +234,19 @@ def blank_fragments(clips: Clips, spec: ClipSpec, start: int | None = None) -> C
 
 
 def fragment_span(
-    clip: PreparedClip, spec: ClipSpec, index: int
+    clip: PreparedClip, spec: ClipSpec, index: int, *, views: int = 1
 ) -> tuple[float | None, float | None]:
-    """Seconds of the file from a fragment's first frame to the end of its last; no padding."""
-    times = [float(clip.times[frame]) for frame in spec.fragment_frames(index)]
-    seen = [time for time in times if not np.isnan(time)]
-    return (seen[0], seen[-1] + float(1 / spec.fps)) if seen else (None, None)
+    """Seconds of the file from a fragment's first frame to the end of its last; no padding.
+
+    Of several views the first one counts that shows something of it.
+    """
+    frames = np.array(spec.fragment_frames(index)) - spec.start
+    for view in spec.views(views):
+        times = clip.times[frames + view.start]
+        seen = times[~np.isnan(times)]
+        if len(seen):
+            return float(seen[0]), float(seen[-1] + 1 / spec.fps)
+    return None, None
 
 
 def _warnings(footage: Footage) -> tuple[ClipWarning, ...]:

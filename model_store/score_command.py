@@ -123,7 +123,8 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
     reasons = review_reasons(answer.trust, blank=answer.blank, warnings=clip.warnings)
     fragments = []
     for i in range(spec.fragments):
-        start_s, end_s = (None, None) if answer.blank[i] else fragment_span(clip, spec, i)
+        span = fragment_span(clip, spec, i, views=card.network.views)
+        start_s, end_s = (None, None) if answer.blank[i] else span
         fragments.append(
             {
                 "index": i,

@@ -321,7 +321,8 @@ def fragment_answers(
     answers = []
     for index in range(spec.fragments):
         blank = score.blank[index]
-        start_s, end_s = (None, None) if blank else fragment_span(decoded.clip, spec, index)
+        span = fragment_span(decoded.clip, spec, index, views=card.network.views)
+        start_s, end_s = (None, None) if blank else span
         answers.append(
             FragmentAnswer(
                 index=index,
