@@ -49,7 +49,7 @@ const CLIPS = { simulated: "simulated", real: "real", both: "real and simulated"
 export function origin({ scored_by, checkpoint: { name, version, trained_on } }) {
   const caution = trained_on === "simulated"
     ? " It shows how this works and must not be used to judge people."
-    : "";
+    : " How well it scores other events, venues and athletes than it has seen is unknown.";
   return `Scored ${SCORED_BY[scored_by]} by ${name} ${version}, trained on ${CLIPS[trained_on]} clips.${caution}`;
 }
 

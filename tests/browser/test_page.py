@@ -65,9 +65,12 @@ def test_the_page_says_what_the_service_says(scored: Visit, answer: dict[str, An
         == f"9 of 10 clips like this one are judged between {low} and {high}."
     )
     checkpoint = answer["checkpoint"]
-    said = f"by {checkpoint['name']} {checkpoint['version']}, trained on simulated clips."
+    said = (
+        f"Scored from the video and the declared difficulty by {checkpoint['name']}"
+        f" {checkpoint['version']}, trained on real and simulated clips."
+    )
     assert said in page.inner_text(".score")
-    assert "must not be used to judge people" in page.inner_text(".score")
+    assert "other events, venues and athletes than it has seen" in page.inner_text(".score")
     bars = page.locator(FRAGMENTS)
     assert bars.count() == 9
     for i, fragment in enumerate(answer["fragments"]):
