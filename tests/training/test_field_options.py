@@ -16,6 +16,7 @@ from training.runspec import RunSpec
 
 GIVEN_OTHERWISE = {
     "data",
+    "rehearse",
     "kind",
     "clip",
     "network",
