@@ -49,7 +49,7 @@ class RunSummary:
     """Those that the weights have seen, as `model_store.card.ClipsCard` has them."""
     stage_of_fragment: list[str | None]
     golden: str
-    """A validation clip, or where none is kept a training clip, to be shipped as the golden one."""
+    """The clip to be shipped as the golden one: a rehearsed, a validation or a training clip."""
     machine: str
     versions: dict[str, str]
 

@@ -83,7 +83,7 @@ def measure() -> Stages:
             n: processor_s(lambda batch=batch: scorer.score(batch)) for n, batch in batches.items()
         },
         gflop={
-            "compact": gflop(COMPACT, checkpoint.spec),
+            "compact": checkpoint.card.network.views * gflop(COMPACT, checkpoint.spec),
             "paper": gflop(PAPER, SPECS["diving"]),
         },
         megabytes={size: len(clip) / 1e6 for size, clip in clips.items()},

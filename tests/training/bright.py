@@ -1,8 +1,10 @@
 """A task that a tiny network learns in seconds: the brighter the clip, the higher its score."""
 
+import contextlib
 import csv
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,10 @@ from training.display import Bar
 from training.extractor_file import write_extractor
 from training.file_times import FileTimes
 from training.material import Material, open_material
+from training.run_folder import RunFolder, State
 from training.runspec import RunSpec
+from training.trainer import Trainer
+from training.validation import Figures
 
 SPEC = dataclasses.replace(VAULT, frames=36, fragments=2, resize=(32, 32), crop=(32, 32))
 TINY = dataclasses.replace(
@@ -46,6 +51,37 @@ def material_of(run: RunSpec) -> Material:
         folds=run.folds,
         fold=run.fold,
     )
+
+
+def train(run: RunSpec, path: Path, **options: Any) -> tuple[RunFolder, Figures]:
+    """Make a run in a folder that is new."""
+    folder = RunFolder(path)
+    folder.open(run.to_json())
+    return folder, Trainer(run, material_of(run), folder, **options).train(Quiet())
+
+
+def train_with_stops(run: RunSpec, path: Path) -> tuple[RunFolder, Figures]:
+    """The same, killed whenever a third state has just been saved, and begun again."""
+    stops = 0
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(RunFolder):
+        def save_state(self, state: State) -> None:
+            nonlocal stops
+            super().save_state(state)
+            stops += 1
+            if stops % 3 == 0:
+                raise Stopped
+
+    folder = Stopping(path)
+    folder.open(run.to_json())
+    while True:
+        with contextlib.suppress(Stopped):
+            figures = Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
+            assert stops > 5
+            return folder, figures
 
 
 def beside_a_readout(run: RunSpec, folder: Path) -> RunSpec:

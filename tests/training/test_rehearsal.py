@@ -37,6 +37,17 @@ def folders(tmp_path_factory) -> tuple[Path, Path]:
     return write_bright_dataset(folder / "own", 36), darker_is_better(folder / "other", 24)
 
 
+@pytest.fixture
+def run(folders, tmp_path) -> RunSpec:
+    """A line that is fitted to clips of both kinds, and nothing else."""
+    own, other = map(str, folders)
+    plain = RunSpec(
+        data=(own,), clip=SPEC, network=TINY, seed=1, epochs=1, batch=8, extractor_rate=0.0,
+        rate=0.0, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.0,
+    )  # fmt: skip
+    return dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
+
+
 def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
     own, other = map(str, folders)
     material = open_material((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
@@ -55,44 +66,30 @@ def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
         open_material((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
 
 
-def test_what_is_rehearsed_is_kept(folders, tmp_path):
+def test_what_is_rehearsed_is_kept(run, tmp_path):
     """A line is fitted to both kinds: to the rehearsed one as far as it counts."""
-    own, other = map(str, folders)
-    plain = RunSpec(
-        data=(own,), clip=SPEC, network=TINY, seed=1, epochs=1, batch=8, extractor_rate=0.0,
-        rate=0.0, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.0,
-    )  # fmt: skip
+    material = open_material(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
+                             cache=tmp_path / "cache")  # fmt: skip
     errors = {}
     for rehearsal in (0.0, 1.0):
-        run = dataclasses.replace(
-            beside_a_readout(plain, tmp_path), rehearse=(other,), rehearsal=rehearsal, epochs=0
-        )
-        material = open_material((own,), SPEC, rehearse=(other,), validation=0.2,
-                                 cache=tmp_path / "cache")  # fmt: skip
+        counted = dataclasses.replace(run, rehearsal=rehearsal)
         folder = RunFolder(tmp_path / f"run-{rehearsal}")
-        folder.open(run.to_json())
-        trainer = Trainer(run, material, folder)
+        folder.open(counted.to_json())
+        trainer = Trainer(counted, material, folder)
         trainer.train(Quiet())
-        said = trainer.trainee.predict(
-            [[trainer.features(Quiet()).features[0]]]
-        ).whole[:, 0]  # fmt: skip
+        [view] = trainer.features(Quiet()).served
+        said = trainer.trainee.predict([[view]]).whole[:, 0]
         off = np.abs(said - material.judged)
         errors[rehearsal] = off[material.rehearsed].mean(), off[material.own].mean()
     assert errors[1.0][0] < 0.6 * errors[0.0][0]
     assert errors[0.0][1] <= errors[1.0][1]
 
 
-def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(folders, tmp_path):
-    own, other = map(str, folders)
-    plain = RunSpec(
-        data=(own,), clip=SPEC, network=TINY, seed=1, epochs=1, batch=8, extractor_rate=0.0,
-        rate=0.0, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.0,
-    )  # fmt: skip
-    run = dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
+def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(run, tmp_path):
     session = Session(base=None, cache=tmp_path / "cache", save_every=60.0, processes=ALONE)
     session.train(run, tmp_path / "run")
     summary = recall(RunFolder(tmp_path / "run"))
     assert summary.splits["rehearsed"] == 20
     assert summary.splits["train"] + summary.splits["validation"] == 30
-    assert Path(summary.golden).is_relative_to(other)
+    assert Path(summary.golden).is_relative_to(run.rehearse[0])
     assert summary.description.count("judged clips in") == 2

@@ -1,6 +1,5 @@
 """One extractor for all fragments: its gradient, its statistics, and what a run keeps of it."""
 
-import contextlib
 import copy
 import dataclasses
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from model_store.network import FragmentNetwork
-from tests.training.bright import SPEC, TINY, Quiet, beside_a_readout, material_of
+from tests.training.bright import SPEC, TINY, beside_a_readout, material_of, train, train_with_stops
 from tests.training.test_forward import REFERENCE, pixels
 from training.distributed import ALONE
 from training.first_weights import new_network
@@ -53,13 +52,6 @@ def run(bright, spec) -> RunSpec:
         validation=0.2,
         tied=True,
     )
-
-
-def train(run: RunSpec, path: Path, **options):
-    folder = RunFolder(path)
-    folder.open(run.to_json())
-    figures = Trainer(run, material_of(run), folder, **options).train(Quiet())
-    return folder, figures
 
 
 def pair(normalisation: str) -> tuple[FragmentNetwork, FragmentNetwork]:
@@ -153,25 +145,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
         extractor_rate=1e-4, rate=1e-3, seed=1,
     )  # fmt: skip
     whole, figures = train(run, tmp_path / "whole")
-    stops = 0
-
-    class Stopped(Exception):
-        pass
-
-    class Stopping(RunFolder):
-        def save_state(self, state):
-            nonlocal stops
-            super().save_state(state)
-            stops += 1
-            if stops % 3 == 0:
-                raise Stopped
-
-    folder, again = Stopping(tmp_path / "stopped"), None
-    folder.open(run.to_json())
-    while again is None:
-        with contextlib.suppress(Stopped):
-            again = Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
-    assert stops > 5
+    folder, again = train_with_stops(run, tmp_path / "stopped")
     assert {**again, "hours": 0} == {**figures, "hours": 0}
     for name, tensor in whole.load_weights()[0].items():
         assert torch.equal(folder.load_weights()[0][name], tensor), name

@@ -21,7 +21,7 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import tiny_card, tiny_network
 from tests.clips import clip_bytes
-from tests.training.bright import TINY, Quiet, beside_a_readout, material_of
+from tests.training.bright import TINY, Quiet, beside_a_readout, material_of, train
 from training.batches import full
 from training.errors import RunError
 from training.first_weights import bring_to_scale, load_extractor, new_network
@@ -67,13 +67,6 @@ def run(bright, spec) -> RunSpec:
         blanking=0.3,
         validation=0.2,
     )
-
-
-def train(run: RunSpec, path: Path, **options):
-    folder = RunFolder(path)
-    folder.open(run.to_json())
-    figures = Trainer(run, material_of(run), folder, **options).train(Quiet())
-    return folder, figures
 
 
 def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options) -> RunFolder:

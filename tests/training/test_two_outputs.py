@@ -1,6 +1,5 @@
 """A network with both outputs: the final score by the video, the execution with the difficulty."""
 
-import contextlib
 import csv
 import dataclasses
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import torch
 
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
-from tests.training.bright import SPEC, TINY, Quiet, beside_a_readout, material_of
+from tests.training.bright import SPEC, TINY, beside_a_readout, material_of, train, train_with_stops
 from training.errors import RunError
 from training.first_weights import bring_to_scale, load_base, new_network
 from training.metrics import mean_distance, spearman
@@ -76,13 +75,6 @@ def run(dives) -> RunSpec:
         blanking=0.3,
         validation=0.2,
     )
-
-
-def train(run: RunSpec, path: Path, **options):
-    folder = RunFolder(path)
-    folder.open(run.to_json())
-    figures = Trainer(run, material_of(run), folder, **options).train(Quiet())
-    return folder, figures
 
 
 def trainee_of(run: RunSpec, weights=None):
@@ -262,26 +254,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
     )
     run = with_target(run, "both")
     whole, figures = train(run, tmp_path / "whole")
-    stops = 0
-
-    class Stopped(Exception):
-        pass
-
-    class Stopping(RunFolder):
-        def save_state(self, state):
-            nonlocal stops
-            super().save_state(state)
-            stops += 1
-            if stops % 3 == 0:
-                raise Stopped
-
-    folder = Stopping(tmp_path / "stopped")
-    folder.open(run.to_json())
-    again = None
-    while again is None:
-        with contextlib.suppress(Stopped):
-            again = Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
-    assert stops > 5
+    folder, again = train_with_stops(run, tmp_path / "stopped")
     assert {**again, "hours": 0} == {**figures, "hours": 0}
     for name, tensor in whole.load_weights()[0].items():
         assert torch.equal(folder.load_weights()[0][name], tensor), name

@@ -19,7 +19,10 @@ def publish(
         Path | None, typer.Option(help="JSON of `evaluate`, to go into the card.")
     ] = None,
     golden: Annotated[
-        Path | None, typer.Option(help="Clip to ship as the golden one; else a validation clip.")
+        Path | None,
+        typer.Option(
+            help="Clip to ship as the golden one; else one that was rehearsed, or validated."
+        ),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Of the clips it was trained on.")] = None,
     about: Annotated[

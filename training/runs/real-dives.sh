@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Version 5 of the shipped diving checkpoint: version 4's extractors, a line fitted to what they see
 # of 300 real dives, with simulated ones rehearsed.
-# Run from the repository's root, with version 4 in its store. Every step goes on where it was killed.
+# Run from the repository's root, with version 4 (it is in the history) in its store. Every step goes
+# on where it was killed.
 #
 #   bash training/runs/real-dives.sh FOLDER      with annotations.csv of UNLV-Dive's training split
 set -euo pipefail
@@ -17,7 +18,7 @@ python -m training publish --run runs/diving --name diving --store runs/store-5 
  Olympic Events, CVPRW 2017): one event, the men's 10 m platform of London 2012, from one camera\
  plan; and 568 simulated dives, simulator 1, seed 9100" \
     --licence "none stated: for research and evaluation; ask the authors before anything else"
-python -m training foreign --clips 140 --seed 3000 --out data/foreign-diving
-python -m training evaluate --checkpoint diving --simulate 300 --seed 9300 \
+python -m training foreign --clips 60 --seed 3000 --out data/foreign-diving
+python -m training evaluate --checkpoint diving --simulate 150 --seed 9300 \
     --foreign data/foreign-diving --store runs/store-5 --json runs/diving-5.json
 python -m training publish --source runs/store-5 --name diving --metrics runs/diving-5.json
