@@ -70,6 +70,18 @@ def fit_spread(inputs: Floats, residuals: Floats) -> Floats:
     return weights.astype(np.float32)
 
 
+def uncalibrated(inputs: Floats, residuals: Floats, coverage: float) -> Uncertainty:
+    """The spread learned from (n, J) inputs and (n,) residuals; the quantile is not known yet."""
+    weights = fit_spread(inputs, residuals)
+    return Uncertainty(
+        coverage=coverage,
+        quantile=1.0,
+        width_limit=np.inf,
+        spread_range=learned_range(inputs @ weights),
+        spread_weights=weights,
+    )
+
+
 def fit_confidence(
     training: Floats,
     validation: Scored,
@@ -90,14 +102,7 @@ def fit_confidence(
     def fit(output: int) -> Uncertainty:
         pooled, scores, residuals = validation.of(output)
         inputs = familiar.spread_inputs(pooled, scores, whitened)
-        weights = fit_spread(inputs, residuals)
-        fitted = Uncertainty(
-            coverage=coverage,
-            quantile=1.0,
-            width_limit=np.inf,
-            spread_range=learned_range(inputs @ weights),
-            spread_weights=weights,
-        )
+        fitted = uncalibrated(inputs, residuals, coverage)
         pooled, scores, residuals = calibration.of(output)
         spread = fitted.spread(familiar.spread_inputs(pooled, scores, whitened))
         return at_quantile(fitted, conformal_quantile(residuals / spread, coverage), spread)
@@ -180,14 +185,7 @@ def _fit_output(
         covered[out], widths[out] = ratios[out] <= quantile, 2 * quantile * spread[out]
     widths *= factor[known]
 
-    weights = fit_spread(inputs, residuals)
-    fitted = Uncertainty(
-        coverage=coverage,
-        quantile=1.0,
-        width_limit=np.inf,
-        spread_range=learned_range(inputs @ weights),
-        spread_weights=weights,
-    )
+    fitted = uncalibrated(inputs, residuals, coverage)
     fitted = at_quantile(fitted, conformal_quantile(ratios, coverage), spread)
     return fitted, {"coverage": float(covered.mean()), "width": float(widths.mean())}
 
