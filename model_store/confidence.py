@@ -48,6 +48,14 @@ class ReviewReason(StrEnum):
     DECODE_ERRORS = "decode_errors"  # damaged or cut off
 
 
+REVIEWED: Mapping[ClipWarning, ReviewReason] = {
+    ClipWarning.TRIMMED: ReviewReason.TRIMMED,
+    ClipWarning.TRUNCATED: ReviewReason.DECODE_ERRORS,
+    ClipWarning.DECODE_ERRORS: ReviewReason.DECODE_ERRORS,
+}
+"""The warnings that ask a person to look, and the reason that the answer gives."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """Where the judged score is expected, points, for a share `coverage` of such clips."""
@@ -212,17 +220,15 @@ class Trust:
 def review_reasons(
     trust: Trust | None, *, blank: Collection[bool], warnings: Collection[ClipWarning]
 ) -> tuple[ReviewReason, ...]:
-    """Everything that should make a person look, in a fixed order."""
-    damaged = {ClipWarning.DECODE_ERRORS, ClipWarning.TRUNCATED}
+    """Everything that should make a person look, in the order of `ReviewReason`."""
     holds = {
         ReviewReason.NOT_CALIBRATED: trust is None,
         ReviewReason.UNFAMILIAR: trust is not None and trust.unfamiliar,
         ReviewReason.WIDE_INTERVAL: trust is not None and trust.wide,
         ReviewReason.MOSTLY_BLANK: 2 * sum(blank) >= len(blank),
-        ReviewReason.TRIMMED: ClipWarning.TRIMMED in warnings,
-        ReviewReason.DECODE_ERRORS: not damaged.isdisjoint(warnings),
     }
-    return tuple(reason for reason, applies in holds.items() if applies)
+    asked = {REVIEWED[warning] for warning in warnings if warning in REVIEWED}
+    return tuple(reason for reason in ReviewReason if holds.get(reason) or reason in asked)
 
 
 def conformal_quantile(ratios: Floats, coverage: float) -> float:
