@@ -20,7 +20,7 @@ Shapes: B clips, P = K · D pooled features.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, get_args
 
@@ -102,6 +102,9 @@ class Confidence:
     """(R, P): whitened features have unit covariance over the training clips."""
     outputs: Mapping[Output, Uncertainty]
     """For each output of the network."""
+    moved_by: Mapping[ClipWarning, float] = field(default_factory=dict)
+    """Points by which the announced score moves, at most for a share `coverage` of clips, when a
+    clip is stored in the way that the warning names; measured, see `training.storage`."""
 
     def whitened(self, pooled: Floats) -> Floats:
         """(B, P) -> (B, R)"""
@@ -137,9 +140,13 @@ class Confidence:
         distance = float(self.distance(pooled[None])[0])
         return Trust(
             interval=interval,
-            wide=interval.high - interval.low > self.outputs[output].width_limit,
+            width_limit=self.outputs[output].width_limit,
             distance=distance / self.distance_limit,
         )
+
+    def doubt(self, warnings: Collection[ClipWarning]) -> float:
+        """Points by which the warnings widen the interval on either side: the largest counts."""
+        return max((self.moved_by.get(warning, 0.0) for warning in warnings), default=0.0)
 
     def numbers(self) -> dict[str, Any]:
         """What goes on the card."""
@@ -147,7 +154,8 @@ class Confidence:
             output: {name: getattr(of, name) for name in _NUMBERS}
             for output, of in self.outputs.items()
         }
-        return {"distance_limit": self.distance_limit, **of_outputs}
+        moved_by = {str(warning): points for warning, points in self.moved_by.items()}
+        return {"distance_limit": self.distance_limit, "moved_by": moved_by, **of_outputs}
 
     def arrays(self) -> dict[str, Floats]:
         """What goes into weights.safetensors."""
@@ -158,7 +166,7 @@ class Confidence:
     def from_parts(cls, numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Confidence":
         """The inverse of `numbers` and `arrays`.   Raises CheckpointIncompatible."""
         outputs = [output for output in get_args(Output) if output in numbers]
-        _require_names("calibration", numbers, {"distance_limit", *outputs})
+        _require_names("calibration", numbers, {"distance_limit", "moved_by", *outputs})
         _require_names("calibration", arrays, {"mean", "whitening", *map(_weights_of, outputs)})
         for output in outputs:
             _require_names(f"calibration of {output}", numbers[output], _NUMBERS)
@@ -166,6 +174,7 @@ class Confidence:
             distance_limit=numbers["distance_limit"],
             mean=arrays["mean"],
             whitening=arrays["whitening"],
+            moved_by=_moved_by(numbers["moved_by"]),
             outputs={
                 output: Uncertainty(
                     **numbers[output] | {"spread_range": tuple(numbers[output]["spread_range"])},
@@ -181,6 +190,18 @@ class Confidence:
         if built.whitening.shape[1] != built.mean.shape[0]:
             raise CheckpointIncompatible("the calibration contradicts itself")
         return built
+
+
+def _moved_by(numbers: dict[str, float]) -> dict[ClipWarning, float]:
+    known = {*ClipWarning}
+    counts = all(
+        isinstance(each, int | float) and 0 <= each < math.inf for each in numbers.values()
+    )
+    if not (known.issuperset(numbers) and counts):
+        raise CheckpointIncompatible(
+            f"calibration has moved_by {numbers}, need points of at least 0 for {sorted(known)}"
+        )
+    return {ClipWarning(warning): points for warning, points in numbers.items()}
 
 
 def _weights_of(output: Output) -> str:
@@ -203,10 +224,15 @@ class Trust:
     """How far to trust one score."""
 
     interval: Interval
-    wide: bool
-    """The interval is wider than the card's limit."""
+    width_limit: float
+    """Points; a wider interval needs review."""
     distance: float
     """Of the clip from the training clips, as a share of the limit."""
+
+    @property
+    def wide(self) -> bool:
+        """The interval is wider than the card's limit."""
+        return self.interval.high - self.interval.low > self.width_limit
 
     @property
     def unfamiliar(self) -> bool:
@@ -214,7 +240,16 @@ class Trust:
         return self.distance > 1
 
     def scaled(self, factor: float, term: float) -> "Trust":
-        return replace(self, interval=self.interval.scaled(factor, term))
+        return replace(
+            self,
+            interval=self.interval.scaled(factor, term),
+            width_limit=self.width_limit * factor,
+        )
+
+    def widened(self, points: float) -> "Trust":
+        """With an interval that reaches so many points farther on either side."""
+        low, high = self.interval.low - points, self.interval.high + points
+        return replace(self, interval=replace(self.interval, low=low, high=high))
 
 
 def review_reasons(

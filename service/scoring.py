@@ -221,11 +221,12 @@ class ScoringService:
         ):
             self.metrics.stage_seconds.labels(name).observe(seconds)
         finished = time.monotonic()
+        info, warnings = decoded.clip.info, decoded.clip.warnings
         score = scored.score.with_difficulty(difficulty, spec.difficulty_rule)
+        score = score.with_warnings(warnings, chosen.checkpoint.confidence)
         self.metrics.output.labels(chosen.reference).observe(score.score)
         if score.trust is not None:
             self.metrics.familiarity.labels(chosen.reference).observe(score.trust.distance)
-        info, warnings = decoded.clip.info, decoded.clip.warnings
         reasons = review_reasons(score.trust, blank=score.blank, warnings=warnings)
         answer = ScoreAnswer(
             request_id=request_id.get() or "",

@@ -1,14 +1,19 @@
 import itertools
+import math
 
+import numpy as np
 import pytest
 
 from model_store.clip import ClipWarning
-from model_store.confidence import Interval, ReviewReason, Trust, review_reasons
+from model_store.confidence import Confidence, Interval, ReviewReason, Trust, review_reasons
+from model_store.errors import CheckpointIncompatible
 
 
 def trust(*, wide: bool = False, unfamiliar: bool = False) -> Trust:
     interval = Interval(low=70, high=80, coverage=0.9)
-    return Trust(interval=interval, wide=wide, distance=1.5 if unfamiliar else 0.5)
+    return Trust(
+        interval=interval, width_limit=5 if wide else 20, distance=1.5 if unfamiliar else 0.5
+    )
 
 
 SHOWN = (False,) * 9
@@ -51,3 +56,41 @@ def test_an_interval_follows_its_score_through_the_difficulty():
     assert (scaled.low, scaled.high) == (210, 240)
     moved = trust().scaled(1.0, 5.8).interval
     assert (moved.low, moved.high) == pytest.approx((75.8, 85.8))
+
+
+def test_the_limit_of_the_width_follows_the_difficulty_too():
+    assert trust(wide=True).scaled(3.0, 0.0).wide
+    assert not trust().scaled(3.0, 0.0).wide
+
+
+def test_a_warning_widens_the_interval_by_what_it_was_measured_to_move():
+    known = Confidence(
+        distance_limit=1.0,
+        mean=np.zeros(2, np.float32),
+        whitening=np.eye(2, dtype=np.float32),
+        outputs={},
+        moved_by={ClipWarning.INTERLACED: 1.5, ClipWarning.SIZE_CHANGES: 6.0},
+    )
+    assert known.doubt([]) == known.doubt([ClipWarning.PADDED]) == 0
+    assert known.doubt([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
+    both = known.doubt([ClipWarning.INTERLACED, ClipWarning.SIZE_CHANGES])
+    widened = trust().widened(both)
+    assert (widened.interval.low, widened.interval.high) == (64, 86)
+    assert widened.wide and not trust().wide
+    assert ReviewReason.WIDE_INTERVAL in review_reasons(widened, blank=SHOWN, warnings=[])
+    again = Confidence.from_parts(known.numbers(), known.arrays())
+    assert again.moved_by == known.moved_by
+
+
+@pytest.mark.parametrize(
+    "moved_by", [{"sunshine": 1.0}, {"interlaced": -1.0}, {"interlaced": math.nan}]
+)
+def test_a_card_that_moves_scores_in_unknown_ways_is_refused(moved_by):
+    known = Confidence(
+        distance_limit=1.0,
+        mean=np.zeros(2, np.float32),
+        whitening=np.eye(2, dtype=np.float32),
+        outputs={},
+    )
+    with pytest.raises(CheckpointIncompatible, match="moved_by"):
+        Confidence.from_parts(known.numbers() | {"moved_by": moved_by}, known.arrays())

@@ -131,7 +131,9 @@ def test_pairs_of_honest_and_of_blind_contributions():
 def test_coverage_and_widths_are_counted():
     clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 3.0)]  # 15, 14, 13, 12
     trusts = [
-        Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=False, distance=distance)
+        Trust(
+            interval=Interval(low=13.5, high=15.5, coverage=0.9), width_limit=100, distance=distance
+        )
         for distance in (2.0, 0.9, 0.5, 0.0)
     ]
     scores = [scored(np.zeros(6), trust) for trust in trusts]
@@ -144,7 +146,7 @@ def test_coverage_and_widths_are_counted():
 
 
 def test_the_probability_of_an_order_is_held_against_the_orders_there_were():
-    trust = Trust(interval=Interval(low=14, high=16, coverage=0.9), wide=False, distance=1.0)
+    trust = Trust(interval=Interval(low=14, high=16, coverage=0.9), width_limit=100, distance=1.0)
     clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 2.0)]  # 15, 14, 13, 13
     scores = [
         dataclasses.replace(scored(np.zeros(6), trust), score=score)
@@ -176,13 +178,13 @@ def test_declared_difficulties_are_measured_where_the_execution_is_predicted():
         dataclasses.replace(clip, difficulty=float(d), score=clip.score + float(d))
         for clip, d in zip(clips, RNG.uniform(2, 6, 60), strict=True)
     ]
-    trust = Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), wide=True, distance=1.0)
+    trust = Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), width_limit=1, distance=1.0)
     # What the video shows is the execution; the final score is that and the mean difficulty.
     blind = []
     for said in (scored(honest(clip)) for clip in clips):
         sure = Interval(low=said.score - 0.1, high=said.score + 0.1, coverage=0.9)
         execution = dataclasses.replace(
-            said, output="execution", trust=Trust(interval=sure, wide=False, distance=1.0)
+            said, output="execution", trust=Trust(interval=sure, width_limit=100, distance=1.0)
         )
         blind.append(
             dataclasses.replace(said, score=said.score + 4, trust=trust, of_execution=execution)
