@@ -5,13 +5,14 @@ Strict both ways: an unknown or missing field is an error, no default fills one 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
+from model_store.clip import ClipWarning
 from model_store.network_spec import NetworkSpec
 from model_store.spec import NAME_PATTERN, ClipSpec
 
@@ -144,6 +145,9 @@ class Card(_Strict):
     """Those that it has seen, so that measuring or calibrating on one of them is noticed."""
     metrics: dict[str, Any]
     """What `python -m training evaluate` measured, and on what."""
+    moved_by: dict[ClipWarning, Annotated[float, Field(ge=0)]]
+    """Points by which the announced score moves at most, for a share `coverage` of clips, when they
+    are stored in the way that the warning names; as `evaluate --storage` measured it."""
     calibration: dict[str, Any] | None
     """What the interval and familiarity need; None for a checkpoint that was not calibrated."""
     versions: dict[str, str]
@@ -152,6 +156,10 @@ class Card(_Strict):
     @property
     def action(self) -> str:
         return self.spec.action
+
+    def doubt(self, warnings: Collection[ClipWarning]) -> float:
+        """Points by which the warnings widen an interval on either side: the largest counts."""
+        return max((self.moved_by.get(warning, 0.0) for warning in warnings), default=0.0)
 
     @model_validator(mode="after")
     def _fits(self) -> "Card":

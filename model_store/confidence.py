@@ -20,7 +20,7 @@ Shapes: B clips, P = K · D pooled features.
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, get_args
 
@@ -102,9 +102,6 @@ class Confidence:
     """(R, P): whitened features have unit covariance over the training clips."""
     outputs: Mapping[Output, Uncertainty]
     """For each output of the network."""
-    moved_by: Mapping[ClipWarning, float] = field(default_factory=dict)
-    """Points by which the announced score moves, at most for a share `coverage` of clips, when a
-    clip is stored in the way that the warning names; measured, see `training.storage`."""
 
     def whitened(self, pooled: Floats) -> Floats:
         """(B, P) -> (B, R)"""
@@ -144,18 +141,13 @@ class Confidence:
             distance=distance / self.distance_limit,
         )
 
-    def doubt(self, warnings: Collection[ClipWarning]) -> float:
-        """Points by which the warnings widen the interval on either side: the largest counts."""
-        return max((self.moved_by.get(warning, 0.0) for warning in warnings), default=0.0)
-
     def numbers(self) -> dict[str, Any]:
         """What goes on the card."""
         of_outputs: dict[str, Any] = {
             output: {name: getattr(of, name) for name in _NUMBERS}
             for output, of in self.outputs.items()
         }
-        moved_by = {str(warning): points for warning, points in self.moved_by.items()}
-        return {"distance_limit": self.distance_limit, "moved_by": moved_by, **of_outputs}
+        return {"distance_limit": self.distance_limit, **of_outputs}
 
     def arrays(self) -> dict[str, Floats]:
         """What goes into weights.safetensors."""
@@ -166,7 +158,7 @@ class Confidence:
     def from_parts(cls, numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Confidence":
         """The inverse of `numbers` and `arrays`.   Raises CheckpointIncompatible."""
         outputs = [output for output in get_args(Output) if output in numbers]
-        _require_names("calibration", numbers, {"distance_limit", "moved_by", *outputs})
+        _require_names("calibration", numbers, {"distance_limit", *outputs})
         _require_names("calibration", arrays, {"mean", "whitening", *map(_weights_of, outputs)})
         for output in outputs:
             _require_names(f"calibration of {output}", numbers[output], _NUMBERS)
@@ -174,7 +166,6 @@ class Confidence:
             distance_limit=numbers["distance_limit"],
             mean=arrays["mean"],
             whitening=arrays["whitening"],
-            moved_by=_moved_by(numbers["moved_by"]),
             outputs={
                 output: Uncertainty(
                     **numbers[output] | {"spread_range": tuple(numbers[output]["spread_range"])},
@@ -190,18 +181,6 @@ class Confidence:
         if built.whitening.shape[1] != built.mean.shape[0]:
             raise CheckpointIncompatible("the calibration contradicts itself")
         return built
-
-
-def _moved_by(numbers: dict[str, float]) -> dict[ClipWarning, float]:
-    known = {*ClipWarning}
-    counts = all(
-        isinstance(each, int | float) and 0 <= each < math.inf for each in numbers.values()
-    )
-    if not (known.issuperset(numbers) and counts):
-        raise CheckpointIncompatible(
-            f"calibration has moved_by {numbers}, need points of at least 0 for {sorted(known)}"
-        )
-    return {ClipWarning(warning): points for warning, points in numbers.items()}
 
 
 def _weights_of(output: Output) -> str:

@@ -120,7 +120,7 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
     clip = prepare_clip(read_clip(path, spec), spec)
     [answer] = scorer.score([clip.frames])
     answer = answer.with_difficulty(difficulty, spec.difficulty_rule)
-    answer = answer.with_warnings(clip.warnings, scorer.checkpoint.confidence)
+    answer = answer.widened(card.doubt(clip.warnings))
     reasons = review_reasons(answer.trust, blank=answer.blank, warnings=clip.warnings)
     fragments = []
     for i in range(spec.fragments):

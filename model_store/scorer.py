@@ -7,7 +7,7 @@ the wrong clips. One thread at a time may use a scorer; it does no locking.
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
-from model_store.clip import ClipWarning, load_clip
-from model_store.confidence import Confidence, Trust, pool
+from model_store.clip import load_clip
+from model_store.confidence import Trust, pool
 from model_store.contributions import Contributions
 from model_store.engines import EngineName, make_engine
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
@@ -94,16 +94,9 @@ class Score:
             execution=said.score,
         )
 
-    def with_warnings(
-        self, warnings: Collection[ClipWarning], confidence: Confidence | None
-    ) -> "Score":
-        """The answer for a clip with these warnings: what can move the score widens the interval.
-
-        In points as announced, so after `with_difficulty`; `confidence` is the checkpoint's.
-        """
-        if self.trust is None or confidence is None:
-            return self
-        return dataclasses.replace(self, trust=self.trust.widened(confidence.doubt(warnings)))
+    def widened(self, points: float) -> "Score":
+        """With an interval that reaches so many points farther on either side."""
+        return dataclasses.replace(self, trust=self.trust and self.trust.widened(points))
 
 
 def check_difficulty(difficulty: float) -> None:

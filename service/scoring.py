@@ -223,7 +223,7 @@ class ScoringService:
         finished = time.monotonic()
         info, warnings = decoded.clip.info, decoded.clip.warnings
         score = scored.score.with_difficulty(difficulty, spec.difficulty_rule)
-        score = score.with_warnings(warnings, chosen.checkpoint.confidence)
+        score = score.widened(card.doubt(warnings))
         self.metrics.output.labels(chosen.reference).observe(score.score)
         if score.trust is not None:
             self.metrics.familiarity.labels(chosen.reference).observe(score.trust.distance)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from model_store.card import Card, ClipsCard, DataCard, TrainingCard
+from model_store.clip import ClipWarning
 from model_store.confidence import Confidence, Uncertainty
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, NetworkSpec, Target
@@ -90,6 +91,7 @@ def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) 
         splits={"train": 0},
         clips=ClipsCard.of(),
         metrics={},
+        moved_by={ClipWarning.INTERLACED: 0.5},
         calibration=None,
         versions={"torch": torch.__version__},
     )

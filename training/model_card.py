@@ -93,9 +93,9 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
                 f"With the declared difficulty they hold {told['coverage']:.1%}, and are"
                 f" {told['interval_width']:.2f} points wide."
             )
-    if moved_by := (card.calibration or {}).get("moved_by"):
+    if card.moved_by:
         lines += ["", "| stored like this | the interval reaches farther by, points |", "|---|---|"]
-        lines += [f"| `{warning}` | {points:.1f} |" for warning, points in moved_by.items()]
+        lines += [f"| `{warning}` | {points:.1f} |" for warning, points in card.moved_by.items()]
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
 

@@ -161,6 +161,7 @@ def new_card(
         splits=summary.splits,
         clips=ClipsCard.model_validate(summary.clips),
         metrics=metrics,
+        moved_by={},
         calibration=None,
         versions=summary.versions,
     )

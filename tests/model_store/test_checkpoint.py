@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from model_store import checkpoint as files
 from model_store.card import ClipsCard, group_hash
 from model_store.checkpoint import load_checkpoint, save_checkpoint
+from model_store.clip import ClipWarning
 from model_store.errors import (
     CheckpointCorrupt,
     CheckpointExists,
@@ -253,3 +254,21 @@ def test_hashes_on_the_card_are_hashes(folder):
     card["clips"]["training"] = ["clips/001.mp4"]
     with pytest.raises(CheckpointIncompatible, match=r"clips\.training"):
         files.parse_card(json.dumps(card).encode())
+
+
+def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():
+    card = tiny_card(tiny_spec()).model_copy(
+        update={"moved_by": {ClipWarning.INTERLACED: 1.5, ClipWarning.SIZE_CHANGES: 6.0}}
+    )
+    assert card.doubt([]) == card.doubt([ClipWarning.PADDED]) == 0
+    assert card.doubt([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
+    assert card.doubt([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
+
+
+@pytest.mark.parametrize("moved_by", [{"sunshine": 1.0}, {"interlaced": -1.0}, {"interlaced": "far"}])
+def test_ways_of_storing_on_the_card_are_known_ones(folder, moved_by):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"moved_by": moved_by}))
+    reseal(folder)
+    with pytest.raises(CheckpointIncompatible, match="moved_by"):
+        load_checkpoint(folder)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model_store.checkpoint import GOLDEN_TOLERANCE
-from model_store.clip import ClipWarning, cut, load_clip
+from model_store.clip import cut, load_clip
 from model_store.contributions import shapley
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
 from model_store.scorer import Score, Scorer, execution_of
@@ -195,18 +195,15 @@ def test_interval_and_review_are_those_of_the_output_that_answers(both):
 def test_a_warning_widens_the_interval_in_points_as_announced(both):
     clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
     [answer] = both.score([clip])
-    confidence = dataclasses.replace(
-        both.checkpoint.confidence, moved_by={ClipWarning.INTERLACED: 0.7}
-    )
     for difficulty in (None, 3.0):
         before = answer.with_difficulty(difficulty, both.spec.difficulty_rule)
-        after = before.with_warnings([ClipWarning.INTERLACED], confidence)
+        after = before.widened(0.7)
         assert after.trust.interval.high == pytest.approx(before.trust.interval.high + 0.7)
         assert after.trust.interval.low == pytest.approx(before.trust.interval.low - 0.7)
         assert dataclasses.replace(after, trust=None) == dataclasses.replace(before, trust=None)
-        assert before.with_warnings([ClipWarning.PADDED], confidence) == before
+        assert before.widened(0.0) == before
     bare = dataclasses.replace(answer, trust=None)
-    assert bare.with_warnings([ClipWarning.INTERLACED], None) == bare
+    assert bare.widened(0.7) == bare
 
 
 def test_the_golden_clip_guards_both_outputs(both):
