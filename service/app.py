@@ -8,13 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from model_store.errors import ModelStoreError
 from model_store.store import Store
 from service import page, routes
+from service.addresses import AddressMiddleware, MethodsMiddleware, not_found
 from service.errors import ServiceError
-from service.exchange import ExchangeMiddleware
+from service.exchange import ExchangeMiddleware, ProblemsMiddleware
 from service.limits import LimitsMiddleware, key_needed
 from service.problems import answer_problem
 from service.reference import completed
@@ -27,6 +30,16 @@ predicted score and how many points each part of the routine contributed.
 
 Errors are `application/problem+json` (RFC 9457): `type` is stable, `request_id` is in the log too.
 """
+
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would export paths, query strings and texts of exceptions, as soon as some variable
+of the environment or another package in the process switches OpenTelemetry on."""
 
 
 def create_app(
@@ -41,6 +54,7 @@ def create_app(
 
 def create_app_for(service: ScoringService) -> FastAPI:
     """The same around a service that somebody else made."""
+    settings = service.settings
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -52,28 +66,47 @@ def create_app_for(service: ScoringService) -> FastAPI:
         version=version("fragment-scorer"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours names its document by a relative address
         redoc_url=None,
+        root_path=settings.root_path,
+        root_path_in_servers=False,
+        servers=[{"url": ".", "description": "Where this document is."}],
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     app.include_router(routes.router)
     app.include_router(page.router)
     app.router.routes.append(page.files)
+    app.router.redirect_slashes = False
+    app.router.default = not_found
     for error in (HTTPException, RequestValidationError, ModelStoreError, ServiceError):
         app.add_exception_handler(error, answer_problem)
     app.add_middleware(
         LimitsMiddleware,
-        settings=service.settings,
+        settings=settings,
         metrics=service.metrics,
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,
     )
-    app.add_middleware(  # added last, so it is the outermost
+    app.add_middleware(MethodsMiddleware)
+    app.add_middleware(ProblemsMiddleware)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=("Authorization", "X-Request-ID"),
+            allow_private_network=True,
+            expose_headers=("X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"),
+        )
+    app.add_middleware(
         ExchangeMiddleware, metrics=service.metrics, counted_paths=routes.SCORING_PATHS
     )
+    app.add_middleware(AddressMiddleware)  # added last, so it is the outermost
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return completed(describe(), key_needed=partial(key_needed, settings=service.settings))
+        return completed(describe(), key_needed=partial(key_needed, settings=settings))
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
     return app

@@ -12,7 +12,7 @@ the service refuses is a ScoringError whose `type` never changes its meaning.
 
     httpx.HTTPError     the service cannot be reached, or hung up
     ScoringError        it answered with a problem (RFC 9457)
-    └── Overloaded      too much work already, also after the retries; knows when to come back
+    └── Overloaded      no room, also after the retries; knows when to come back
 """
 
 import json
@@ -29,7 +29,6 @@ Answer = dict[str, Any]
 Clip = str | os.PathLike[str] | BinaryIO
 
 _TIMEOUT = httpx.Timeout(10.0, read=120.0, write=120.0)  # seconds; a score may wait its turn
-_OVERLOADED = 429
 
 
 class ScoringError(Exception):
@@ -46,7 +45,7 @@ class ScoringError(Exception):
 
 
 class Overloaded(ScoringError):
-    pass
+    """429, or a 503 that says when to come back."""
 
 
 class ScoringClient:
@@ -60,7 +59,8 @@ class ScoringClient:
         retries: int = 3,
         timeout: httpx.Timeout = _TIMEOUT,
     ) -> None:
-        """A refusal for lack of room is tried again `retries` times, when the service says."""
+        """`url` may have a path. What was refused for lack of room is sent again, `retries` times,
+        when the service says."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._retries = retries
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
@@ -187,12 +187,16 @@ def _opened(clip: Clip, stack: ExitStack) -> BinaryIO:
 def _answer_of(response: httpx.Response) -> Answer:
     """Raises ScoringError."""
     try:
-        body: Answer = response.json()
-    except ValueError:  # not from the service: a proxy in between
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):  # not from the service: a proxy in between
         body = {"title": response.reason_phrase, "status": response.status_code}
-    if response.is_success:
-        return body
-    raise _error(body)
+    elif response.is_success:
+        answer: Answer = body
+        return answer
+    after = response.headers.get("retry-after", "")
+    raise _error({"retry_after_s": int(after) if after.isdecimal() else None} | body)
 
 
 def _last_of(response: httpx.Response, on_event: Callable[[str, Answer], None]) -> Answer:
@@ -220,5 +224,6 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, Answer]]:
 
 
 def _error(problem: Mapping[str, Any]) -> ScoringError:
-    cls = Overloaded if problem.get("status") == _OVERLOADED else ScoringError
-    return cls(problem)
+    status, after = problem.get("status"), problem.get("retry_after_s")
+    again = status == 429 or (status == 503 and after is not None)
+    return Overloaded(problem) if again else ScoringError(problem)

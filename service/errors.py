@@ -2,6 +2,10 @@
 What can go wrong in the service itself, by name; `problems.py` gives each its HTTP status.
 
     ServiceError
+    ├── MalformedRequest      not HTTP, or a header that may be sent once is there twice
+    ├── HeadTooLarge          the address and headers of a request
+    ├── NoSuchAddress         nothing is at this path
+    ├── NotAcceptable         the client refuses every form that an answer has
     ├── MalformedUpload       the body is not multipart/form-data, or not well formed
     ├── EmptyFile
     ├── Unauthorised          an API key is required; missing or wrong
@@ -26,6 +30,22 @@ Texts may be shown to the caller.
 
 
 class ServiceError(Exception):
+    pass
+
+
+class MalformedRequest(ServiceError):
+    pass
+
+
+class HeadTooLarge(ServiceError):
+    pass
+
+
+class NoSuchAddress(ServiceError):
+    pass
+
+
+class NotAcceptable(ServiceError):
     pass
 
 

@@ -3,6 +3,9 @@ One HTTP exchange: its id, its time, its line in the log, and an answer whatever
 
 The rule: every request gets exactly one answer with its request id, and an answer that comes
 before the client has sent everything is one that the client can still read. Pure ASGI.
+
+    ExchangeMiddleware    the id, the time, the log, the metrics
+    ProblemsMiddleware    further in: an exception becomes an answer, to which others add headers
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.addresses import own_path
 from service.errors import Draining
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
@@ -28,7 +32,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class ExchangeMiddleware:
-    """The outermost. Leaves `began`, on the monotonic clock, in the request's state."""
+    """Leaves `began`, on the monotonic clock, in the request's state."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, counted_paths: frozenset[str]) -> None:
         """`score_requests_total` and its kin count the POSTs to `counted_paths`."""
@@ -42,11 +46,11 @@ class ExchangeMiddleware:
             return
         exchange = _Exchange(scope, receive, send)
         token = request_id.set(exchange.id)
-        counted = scope["method"] == "POST" and scope["path"] in self._counted_paths
+        counted = scope["method"] == "POST" and own_path(scope) in self._counted_paths
         if counted:
             self._metrics.inflight_requests.inc()
         try:
-            await exchange.run(self.app)
+            await self.app(scope, exchange.receive, exchange.send)
         finally:
             seconds = time.monotonic() - exchange.began
             if counted:
@@ -61,14 +65,47 @@ class ExchangeMiddleware:
             request_id.reset(token)
 
 
+class ProblemsMiddleware:
+    """The answer of last resort: below it, whatever is raised becomes a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answering = False
+
+        async def note(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        async def answer(error: Exception) -> None:
+            response = await answer_problem(Request(scope), error)
+            await response(scope, receive, send)
+
+        try:
+            await self.app(scope, receive, note)
+        except asyncio.CancelledError:  # by uvicorn, when SCORING_DRAIN_S is over
+            if answering:
+                raise
+            await answer(Draining("the service went down before it was done"))
+        except Exception as error:  # the last place where it can still become an answer
+            if answering:
+                raise
+            await answer(error)
+
+
 class _Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         self.id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         self.began = time.monotonic()
+        self._method = scope["method"]  # a HEAD is served as a GET
         self._status = 499  # until there is an answer
-        self._answering = False
         self._all_received = (
             headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         )
@@ -92,27 +129,11 @@ class _Exchange:
         """For the log. The route's template, since a path may hold anything."""
         route = self._scope.get("route")
         return {
-            "method": self._scope["method"] if route is not None else "-",
+            "method": self._method if route is not None else "-",
             "route": getattr(route, "path", "-"),
             "status": self.status,
             "problem": self.problem,
         }
-
-    async def run(self, app: ASGIApp) -> None:
-        try:
-            await app(self._scope, self.receive, self.send)
-        except asyncio.CancelledError:  # by uvicorn, when SCORING_DRAIN_S is over
-            if self._answering:
-                raise
-            await self._answer(Draining("the service went down before it was done"))
-        except Exception as error:  # the last place where it can still become an answer
-            if self._answering:
-                raise
-            await self._answer(error)
-
-    async def _answer(self, error: Exception) -> None:
-        response = await answer_problem(Request(self._scope), error)
-        await response(self._scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -122,7 +143,6 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._answering = True
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.id

@@ -2,7 +2,9 @@
 What a request must pass before and while its body is read: key, admission, size, time, its end.
 
 The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
-it; and no more bytes than allowed are ever accepted. Pure ASGI, so nothing is buffered here.
+it; and no more bytes than allowed are ever accepted. Whether there is anything at the address is
+known before a size is refused, since that counts when the body is asked for. Pure ASGI, so nothing
+is buffered here.
 """
 
 import asyncio
@@ -15,11 +17,21 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTimeout, BodyTooLarge, MalformedUpload, NoRoom, Unauthorised
+from service.addresses import own_path, tidied
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    HeadTooLarge,
+    MalformedRequest,
+    MalformedUpload,
+    NoRoom,
+    Unauthorised,
+)
 from service.metrics import Metrics
 from service.multipart import LastBoundary
 from service.settings import Settings
 
+HEAD_BYTES = 16 << 10  # of the address and the headers of a request
 SMALL_BODY = 64_000  # bytes; of a request that brings no clip
 GRACE_S = 10.0  # before the slowest allowed rate counts
 ADMIN = "/admin/"  # needs a key, also where nothing else does
@@ -51,15 +63,15 @@ class LimitsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        self._check_key(scope["path"], headers)
+        headers, path = Headers(scope=scope), own_path(scope)
+        check_head(scope, headers)
+        self._check_key(path, headers)
         limit = SMALL_BODY
-        if scope["method"] == "POST" and scope["path"] in self._admitted_paths:
+        if scope["method"] == "POST" and path in self._admitted_paths:
             self._admit()
             limit = self._settings.max_upload_bytes
         last_boundary = LastBoundary(headers.get("content-type", ""))
-        body = _Body(time.monotonic(), limit, last_boundary)
-        body.check_size(_announced(headers))
+        body = _Body(time.monotonic(), limit, _announced(headers), last_boundary)
         try:
             await self.app(scope, lambda: self._receive(body, receive), send)
         finally:
@@ -68,6 +80,7 @@ class LimitsMiddleware:
     async def _receive(self, body: "_Body", receive: Receive) -> Message:
         if body.complete:
             return await receive()
+        body.check_size(body.announced)
         try:
             async with asyncio.timeout(self._time_left(body)):
                 message = await receive()
@@ -97,15 +110,32 @@ class LimitsMiddleware:
         self._metrics.inflight_bytes.set(self._held)
 
     def _check_key(self, path: str, headers: Headers) -> None:
-        given = headers.get("authorization", "")
-        if key_needed(path, self._settings) and not _matches(given, self._settings.api_keys):
+        given = headers.getlist("authorization")
+        known = len(given) == 1 and _matches(given[0], self._settings.api_keys)
+        if key_needed(path, self._settings) and not known:
             raise Unauthorised("send Authorization: Bearer and a key")
+
+
+def check_head(scope: Scope, headers: Headers) -> None:
+    """Raises HeadTooLarge, and MalformedRequest for a head of which a part would be ignored.
+
+    uvicorn enforces its size only where a head comes in several pieces.
+    """
+    sizes = [len(name) + len(value) + 4 for name, value in headers.raw]
+    address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    if (size := address + sum(sizes)) > HEAD_BYTES:
+        raise HeadTooLarge(f"{size} bytes, need at most {HEAD_BYTES}")
+    for name in ("authorization", "content-type"):
+        if len(given := headers.getlist(name)) > 1:
+            raise MalformedRequest(f"{len(given)} headers {name}, need one")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise MalformedRequest("a body with a Content-Encoding, need it as it is")
 
 
 def key_needed(path: str, settings: Settings) -> bool:
     """Whether a request to this path must bring one of the keys."""
-    is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
-    if path == "/metrics" and settings.metrics_need_key:
+    is_open = tidied(path) in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+    if tidied(path) == "/metrics" and settings.metrics_need_key:
         is_open = False
     return path.startswith(ADMIN) or (bool(settings.api_keys) and not is_open)
 
@@ -114,6 +144,7 @@ def key_needed(path: str, settings: Settings) -> bool:
 class _Body:
     began: float
     limit: int
+    announced: int
     last_boundary: LastBoundary
     size: int = 0
     complete: bool = False

@@ -5,11 +5,13 @@ The rule: it asks no other host for anything and runs no script but its own; the
 the browser, which enforces it.
 """
 
+import os
 from pathlib import Path
 
-from fastapi import APIRouter
-from starlette.responses import FileResponse, Response
-from starlette.routing import Mount
+from fastapi import APIRouter, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -29,6 +31,9 @@ router = APIRouter()
 
 
 class _Files(StaticFiles):
+    def get_path(self, scope: Scope) -> str:
+        return os.path.normpath(os.path.join(*scope["path_params"]["path"].split("/")))
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.update(HEADERS)
@@ -40,4 +45,10 @@ async def page() -> FileResponse:
     return FileResponse(WEB / "index.html", headers=HEADERS)
 
 
-files = Mount(PREFIX, _Files(directory=WEB), name="web")
+@router.get("/docs", include_in_schema=False)
+async def documentation(request: Request) -> HTMLResponse:
+    """FastAPI's, which a browser finds below any prefix."""
+    return get_swagger_ui_html(openapi_url="openapi.json", title=f"{request.app.title}: calls")
+
+
+files = Route(PREFIX + "/{path:path}", _Files(directory=WEB), methods=["GET"], name="web")

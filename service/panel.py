@@ -7,13 +7,13 @@ The arithmetic and what is out of line are `model_store.panel`'s; here it goes o
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from model_store.confidence import Interval
 from model_store.errors import InvalidPanel
 from model_store.panel import Panel, judge, model_mark
+from service.fields import form_pairs
 
 
 def split_marks(value: object) -> object:
@@ -50,7 +50,7 @@ class PanelForm(BaseModel):
     def _from_form(cls, body: object) -> object:
         """FastAPI leaves a body that is not JSON as it is: it may be a form."""
         if isinstance(body, bytes):
-            return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=8))
+            return {name: value for name, value in form_pairs(body) if value}
         return body
 
 

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_TEXT = 300  # characters of any text that goes out
+MAX_NAME = 120  # of the name of a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Kind:
 
 INTERNAL = Kind(500, "internal-error", "Something went wrong here, not with your request")
 INVALID = Kind(422, "invalid-parameter", "A parameter cannot be used")
-MALFORMED = Kind(400, "malformed-upload", "The body is not well-formed multipart/form-data")
+MALFORMED = Kind(400, "malformed-upload", "The body is not well formed")
+NOT_FOUND = Kind(404, "not-found", "There is nothing at this address")
 
 KINDS: dict[type[Exception], Kind] = {
     clip_errors.NotAVideo: Kind(415, "not-a-video", "Not a video that is decoded here"),
@@ -61,6 +63,10 @@ KINDS: dict[type[Exception], Kind] = {
     clip_errors.CheckpointIncompatible: INTERNAL,
     clip_errors.EngineError: INTERNAL,
     errors.ServiceError: INTERNAL,
+    errors.MalformedRequest: Kind(400, "malformed-request", "The request is not well-formed HTTP"),
+    errors.HeadTooLarge: Kind(431, "head-too-large", "The head of the request is too large"),
+    errors.NoSuchAddress: NOT_FOUND,
+    errors.NotAcceptable: Kind(406, "not-acceptable", "No answer has a form that you accept"),
     errors.MalformedUpload: MALFORMED,
     errors.EmptyFile: Kind(400, "empty-file", "The file is empty"),
     errors.Unauthorised: Kind(401, "unauthorised", "An API key is needed"),
@@ -84,7 +90,7 @@ KINDS: dict[type[Exception], Kind] = {
 
 _HTTP = {
     400: MALFORMED,
-    404: Kind(404, "not-found", "There is nothing at this address"),
+    404: NOT_FOUND,
     405: Kind(405, "method-not-allowed", "This address does not take this method"),
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -170,12 +176,15 @@ def _of_validation(error: RequestValidationError) -> Problem:
     wrong = []
     for each in error.errors():
         where = each["loc"][1] if len(each["loc"]) > 1 else "body"
-        name = _printable(where) if isinstance(where, str) else "body"  # an index: not JSON
-        need = "need a file" if name in ("clip", "clips") else _printable(each["msg"])
+        name = (
+            _printable(where, MAX_NAME) if isinstance(where, str) else "body"
+        )  # an index: not JSON
+        is_file = name in ("clip", "clips") and each["type"] == "missing"
+        need = "need a file" if is_file else _printable(each["msg"], MAX_TEXT)
         wrong.append({"name": name, "reason": need})
     detail = "; ".join(f"{each['name']}: {each['reason']}" for each in wrong)
     return Problem(INVALID, detail, members={"errors": wrong[:16]})
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)[:120]
+def _printable(text: str, most: int) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:most]

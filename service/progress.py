@@ -9,14 +9,18 @@ stops the work.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, ClassVar
+from urllib.request import parse_http_list
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel, Field
+from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from service.errors import NotAcceptable
 from service.problems import report_problem
 
 EXAMPLE = """event: queued
@@ -34,6 +38,7 @@ data: {"request_id": "5f0c7d9a", "score": 84.15, "and": "all else of the JSON an
 """
 SILENCE_S = 15.0  # then a comment is sent, for proxies that close idle connections
 MEDIA_TYPE = "text/event-stream"
+_Q = re.compile(rb"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class Event(BaseModel):
@@ -68,10 +73,34 @@ def untold(event: Event) -> None:
 
 
 def wants_events(request: Request) -> bool:
-    return any(
-        part.partition(";")[0].strip().lower() == MEDIA_TYPE
-        for part in request.headers.get("accept", "").split(",")
-    )
+    """Whether the client prefers events to JSON, as RFC 9110, section 12.5.1, has it.
+
+    The higher q wins; of equal ones what is named and not just allowed by a wildcard; then JSON.
+    A client that allows neither and refuses neither gets JSON.   Raises NotAcceptable.
+    """
+    ranges = _ranges(", ".join(request.headers.getlist("accept")))
+    events, plain = _quality(ranges, MEDIA_TYPE), _quality(ranges, "application/json")
+    if plain == 0 and not events:
+        raise NotAcceptable(f"need Accept to allow application/json or {MEDIA_TYPE}")
+    named = MEDIA_TYPE in ranges, "application/json" in ranges
+    return bool(events) and (events, named[0]) > (plain or 0, named[1])
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    """q of each media range; one that is malformed is left out."""
+    found = {}
+    for part in parse_http_list(accept):
+        kind, options = parse_options_header(part)
+        q = options.get(b"q", b"1")
+        if _Q.fullmatch(q):
+            found[kind.decode("latin-1").lower()] = float(q)
+    return found
+
+
+def _quality(ranges: dict[str, float], media_type: str) -> float | None:
+    """By the most specific range; None if there is none."""
+    names = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    return next((ranges[name] for name in names if name in ranges), None)
 
 
 async def stream(

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from model_store.panel import check_difficulty, judge
 from service import progress
 from service.errors import ClientGone, EmptyFile, EngineDead, InvalidParameter, MalformedUpload
+from service.fields import StrictRoute, check_body, check_fields
 from service.panel import PanelAnswer, PanelForm, panel_answer, panel_of
 from service.ranking import MOST, RankAnswer, RankForm, one_action
 from service.ranking import rank as rank_clips
@@ -31,11 +32,13 @@ SCORE_PATH, RANK_PATH = "/score", "/rank"
 SCORING_PATHS = frozenset({SCORE_PATH, RANK_PATH})
 RELOAD_PATH = "/admin/reload"
 MAX_FIELD = 4096  # bytes of a form field that is not the file
+MOST_FILES = 8  # of POST /score, to name what should have been a field
 
 _WHEN = {
     400: "Malformed multipart, or an empty file",
     401: "An API key is needed, or is wrong",
     404: "No such checkpoint",
+    406: "`Accept` refuses both JSON and events",
     408: "The body did not arrive in time",
     409: "A new version cannot be used; the old one stays",
     413: "Too many bytes, pixels, frames or seconds",
@@ -63,18 +66,30 @@ def require_multipart(request: Request) -> None:
         raise MalformedUpload("the body must be multipart/form-data, each clip a file in it")
 
 
-def require_fields(request: Request) -> None:
+async def score_fields(request: Request) -> None:
+    require_multipart(request)
+    check_fields(ScoreForm, (await request.form()).multi_items())
+
+
+async def rank_fields(request: Request) -> None:
+    require_multipart(request)
+    several = frozenset({"clips", "action", "difficulty"})
+    check_fields(RankForm, (await request.form()).multi_items(), repeatable=several)
+
+
+async def panel_fields(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in ("application/json", "application/x-www-form-urlencoded"):
         need = "need application/json or application/x-www-form-urlencoded"
         raise InvalidParameter(need, field="body")
+    check_body(PanelForm, await request.body(), is_json=media == "application/json")
 
 
 Service = Annotated[ScoringService, Depends(service_of)]
 Reference = Annotated[
     str, Path(pattern=REFERENCE, description="`diving`, or `diving@1` for one version.")
 ]
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.post(
@@ -84,10 +99,10 @@ router = APIRouter()
     tags=["scoring"],
     response_model=ScoreAnswer,
     response_model_exclude_unset=True,
-    responses=problems(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504, 507)
+    responses=problems(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504, 507)
     | {200: {"content": {progress.MEDIA_TYPE: {"example": progress.EXAMPLE}}}},
-    dependencies=[Depends(require_multipart)],
-    form_limits={"max_files": 1, "max_fields": 16, "max_part_size": MAX_FIELD},
+    dependencies=[Depends(score_fields)],
+    form_limits={"max_files": MOST_FILES, "max_fields": 16, "max_part_size": MAX_FIELD},
 )
 async def score(
     request: Request,
@@ -148,7 +163,7 @@ async def score(
     summary="Put clips in order",
     tags=["scoring"],
     responses=problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504, 507),
-    dependencies=[Depends(require_multipart)],
+    dependencies=[Depends(rank_fields)],
     form_limits={"max_files": MOST + 1, "max_fields": 2 * MOST + 8, "max_part_size": MAX_FIELD},
 )
 async def rank(
@@ -169,7 +184,7 @@ async def rank(
     summary="Check a panel without a clip",
     tags=["scoring"],
     responses=problems(400, 401, 408, 413, 422, 500),
-    dependencies=[Depends(require_fields)],
+    dependencies=[Depends(panel_fields)],
 )
 async def check_panel(form: PanelForm) -> PanelAnswer:
     """The official total of a judges' panel, and which marks are out of line.
@@ -184,7 +199,7 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
     operation_id="list_checkpoints",
     summary="What is loaded",
     tags=["checkpoints"],
-    responses=problems(401, 500),
+    responses=problems(401, 422, 500),
 )
 async def list_checkpoints(service: Service) -> CheckpointList:
     return CheckpointList(
@@ -209,7 +224,7 @@ async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail
     operation_id="livez",
     summary="Whether the process should be left running",
     tags=["operation"],
-    responses=problems(503),
+    responses=problems(422, 503),
 )
 async def livez(service: Service) -> Health:
     if not service.alive:
@@ -222,7 +237,7 @@ async def livez(service: Service) -> Health:
     operation_id="readyz",
     summary="Whether to send requests here",
     tags=["operation"],
-    responses=problems(503),
+    responses=problems(422, 503),
 )
 async def readyz(service: Service) -> Health:
     service.require_ready()
@@ -234,7 +249,7 @@ async def readyz(service: Service) -> Health:
     operation_id="reload",
     summary="Serve what was published since",
     tags=["operation"],
-    responses=problems(401, 409, 500, 503),
+    responses=problems(401, 409, 422, 500, 503),
 )
 async def reload(service: Service) -> ReloadAnswer:
     """Loads new versions beside the old ones and swaps them in. Needs a key in any case."""
@@ -247,7 +262,7 @@ async def reload(service: Service) -> ReloadAnswer:
     summary="For Prometheus",
     tags=["operation"],
     response_class=Response,
-    responses=problems(401, 500) | {200: {"content": {"text/plain": {}}}},
+    responses=problems(401, 422, 500) | {200: {"content": {"text/plain": {}}}},
 )
 async def metrics(service: Service) -> Response:
     return Response(await service.exposition(), media_type=CONTENT_TYPE_LATEST)

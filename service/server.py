@@ -20,6 +20,7 @@ from model_store.store import Store
 from service.app import create_app
 from service.connections import Connection
 from service.errors import ServiceError
+from service.limits import HEAD_BYTES
 from service.logs import configure_logging
 from service.settings import Settings
 
@@ -103,6 +104,8 @@ def main() -> int:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=settings.keep_alive_s,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )

@@ -4,8 +4,10 @@ Everything an operator can set: environment variables that begin with SCORING_.
 The rule: no other module reads the environment. HOST and PORT are read by `server.py`.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import torch
 from pydantic import Field, SecretStr, field_validator
@@ -13,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.container import ClipLimits
 from model_store.engines import EngineName
+from service.addresses import OWN_NAMES
 from service.cpus import usable_cpus
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -20,6 +23,8 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _LIMITS = ClipLimits()
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Settings(BaseSettings):
@@ -41,8 +46,11 @@ class Settings(BaseSettings):
     max_connections: Count = 500
     """Open at once; one more is closed."""
     head_timeout_s: Seconds = 15.0
-    """For the head of a request to arrive, from the connection or the last answer on; and for
+    """For the head of a request to arrive, from the connection or its first byte on; and for
     a client to take in some of an answer that waits for it."""
+    keep_alive_s: Count = 75
+    """How long a connection stays open between requests: longer than a proxy keeps its own, which
+    would else send a request into a connection that is being closed."""
     max_upload_bytes: Count = 100_000_000
     """Of the whole request body; counted while it arrives."""
     max_inflight_bytes: Count = 2_000_000_000
@@ -58,6 +66,12 @@ class Settings(BaseSettings):
     allow_anonymous: bool = False
     """Serve without keys on an address that others can reach."""
     metrics_need_key: bool = False
+    root_path: str = ""
+    """Prefix that a proxy publishes the service below, such as "/scorer"; it may take it off or
+    leave it."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Of pages elsewhere that may call the service from a browser, such as
+    "https://judges.example"; "*" is any."""
 
     decode_workers: Count = Field(default_factory=usable_cpus)
     """Processes; by default as many as there are usable CPUs."""
@@ -87,12 +101,33 @@ class Settings(BaseSettings):
     """After SIGTERM, how long the port stays open while /readyz already says no."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("checkpoints", "api_keys", mode="before")
+    @field_validator("checkpoints", "api_keys", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        prefix = value.rstrip("/")
+        if not _PREFIX.fullmatch(prefix) or {".", ".."} & {*prefix.split("/")}:
+            raise ValueError("need a path that begins with a slash, such as /scorer")
+        if (first := prefix.split("/")[1:2]) and first[0] in OWN_NAMES:
+            raise ValueError(f"/{first[0]} is an address of the service itself, need another")
+        return prefix
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if value != "*" and value != (sent := origin_of(value)):
+                need = (
+                    f"{sent}, as browsers send it" if sent else "one such as https://judges.example"
+                )
+                raise ValueError(f"{value} is no origin, need {need}")
+        return values
 
     @property
     def clip_limits(self) -> ClipLimits:
@@ -101,6 +136,19 @@ class Settings(BaseSettings):
             max_frames=self.max_clip_frames,
             max_seconds=self.max_clip_seconds,
         )
+
+
+def origin_of(url: str) -> str | None:
+    """As a browser sends it: without path, and without the port that the scheme has anyway."""
+    try:
+        parts = urlsplit(url)
+        port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+    except ValueError:
+        return None
+    if not parts.scheme or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
 def one_gpu() -> float:

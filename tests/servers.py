@@ -81,6 +81,15 @@ class LiveServer:
     def score(self, clip: bytes, **fields: str) -> httpx.Response:
         return httpx.post(f"{self.url}/score", files={"clip": clip}, data=fields, timeout=60)
 
+    def raw(self, request: bytes, timeout_s: float = 20.0) -> bytes:
+        """All that comes back until the service closes the connection."""
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
+            connection.sendall(request)
+            while part := connection.recv(1 << 16):
+                received += part
+        return received
+
     def metric(self, name: str) -> float:
         """The value of a series, by its name and labels as Prometheus reads them."""
         lines = httpx.get(f"{self.url}/metrics", timeout=60).text.splitlines()

@@ -1,19 +1,30 @@
-// The service's calls for browsers. No dependencies: copy this file into any page.
+// The service's calls for browsers. No dependencies: import this file from the service, or copy it.
+//
+//   import { ScoringClient } from "https://scores.example.org/web/client.js";
 //
 //   const client = new ScoringClient("https://scores.example.org", { key: "…" });
 //   const answer = await client.score(file, { action: "diving", difficulty: 3.3 }, {
 //     onUpload: (sent, total) => …,             // bytes
 //     onEvent: (name, data) => …,               // queued, decoding {done, of}, scoring
+//     onWait: (seconds) => …,                   // no room yet: it is sent again after that
 //     signal: controller.signal,                // to stop it
 //   });
+//   const { order, pairs, clips } = await client.rank([file, other], { action: "vault" });
 //
-// What the service refuses is thrown as a Problem, whose `type` never changes its meaning.
+// A page of another origin than the service's needs two things: the service's setting
+// SCORING_ALLOWED_ORIGINS must name that origin ("https://judges.example", as location.origin has
+// it), and the page's own Content-Security-Policy, if it has one, must allow the service in
+// connect-src. Otherwise the browser refuses, and every call is an "about:unreachable" Problem. An
+// https page cannot call a service by http, unless that is on the same computer (localhost).
+//
+// What the service refuses is thrown as a Problem, whose `type` never changes its meaning. The key
+// is for whoever can read the page: put none into a page that is public.
 
 export class Problem extends Error {
   constructor(body) {
     super(body.detail ?? body.title);
     this.name = "Problem";
-    this.type = body.type;
+    this.type = body.type ?? "about:blank";
     this.title = body.title;
     this.status = body.status;
     this.detail = body.detail ?? null;
@@ -21,27 +32,46 @@ export class Problem extends Error {
     this.errors = body.errors ?? []; // [{name, reason}]: the fields that are wrong
     this.retryAfterS = body.retry_after_s ?? null;
   }
+
+  // Whether there was no room, and there may be some later.
+  get isOverload() {
+    return this.status === 429 || (this.status === 503 && this.retryAfterS !== null);
+  }
 }
 
 const UNREACHABLE = { type: "about:unreachable", status: 0, title: "The service cannot be reached" };
-const GARBLED = { type: "about:garbled", status: 0, title: "The answer cannot be read" };
+const GARBLED = { type: "about:garbled", title: "The answer cannot be read" };
+const STOPPED = () => new DOMException("cancelled", "AbortError");
 
 export class ScoringClient {
-  constructor(url = "", { key = null } = {}) {
-    this.url = url;
+  // The url may have a path. Without one the client asks the service that this file came from.
+  // A refusal for lack of room is tried again `retries` times, when the service says.
+  constructor(url = new URL("..", import.meta.url), { key = null, retries = 3 } = {}) {
+    this.url = String(url).replace(/\/+$/, "");
     this.key = key; // sent as Authorization: Bearer
+    this.retries = retries;
   }
 
   // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, include.
-  score(clip, fields = {}, { onUpload, onEvent, signal } = {}) {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) {
-      if (value !== null && value !== undefined && value !== "") form.append(name, value);
-    }
+  score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
+    const form = formOf(fields);
     form.append("clip", clip, "clip");
-    return this.#upload("/score", form, { onUpload, onEvent, signal });
+    return this.#again(
+      () => this.#upload("/score", form, { onUpload, onEvent: onEvent ?? (() => {}), signal }),
+      { onWait, signal },
+    );
   }
 
+  // 2 to 32 clips of one action. Fields: action or checkpoint, and difficulty: a list with one for
+  // each clip, null where it is not known.
+  rank(clips, { difficulty = [], ...fields } = {}, { onUpload, onWait, signal } = {}) {
+    const form = formOf(fields);
+    for (const each of difficulty) form.append("difficulty", each ?? "");
+    for (const clip of clips) form.append("clips", clip, "clip");
+    return this.#again(() => this.#upload("/rank", form, { onUpload, signal }), { onWait, signal });
+  }
+
+  // Fields: marks (a list), difficulty, action, deductions.
   panel(fields) {
     return this.#json("/panel", { method: "POST", body: JSON.stringify(fields) });
   }
@@ -54,6 +84,24 @@ export class ScoringClient {
     return this.#json("/checkpoints");
   }
 
+  // The card of "diving", or of "diving@1".
+  checkpoint(reference) {
+    return this.#json(`/checkpoints/${encodeURIComponent(reference)}`);
+  }
+
+  async #again(call, { onWait, signal }) {
+    for (let left = this.retries; ; left -= 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof Problem && error.isOverload) || left <= 0) throw error;
+        const seconds = error.retryAfterS ?? 1;
+        onWait?.(seconds);
+        await pause(seconds, signal);
+      }
+    }
+  }
+
   async #json(path, options = {}) {
     const headers = options.body ? { "Content-Type": "application/json" } : {};
     if (this.key) headers.Authorization = `Bearer ${this.key}`;
@@ -63,36 +111,43 @@ export class ScoringClient {
     } catch {
       throw new Problem(UNREACHABLE);
     }
-    const body = await response.json().catch(() => GARBLED);
-    if (!response.ok || body === GARBLED) throw new Problem(body);
-    return body;
+    const body = parsed(await response.text().catch(() => ""));
+    if (response.ok && body) return body;
+    throw problemOf(body, response.status, response.headers.get("Retry-After"));
   }
 
   // XMLHttpRequest, because fetch does not tell how far an upload is.
   #upload(path, form, { onUpload, onEvent, signal }) {
     return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(STOPPED());
+        return;
+      }
       const request = new XMLHttpRequest();
       const events = new EventReader();
       let last = null;
+      const isStream = () =>
+        (request.getResponseHeader("Content-Type") ?? "").startsWith("text/event-stream");
       const read = () => {
-        if (!(request.getResponseHeader("Content-Type") ?? "").startsWith("text/event-stream")) return;
+        if (!isStream()) return;
         for (const { event, data } of events.read(request.responseText)) {
           if (event === "result" || event === "problem") last = { event, data };
-          else onEvent?.(event, data);
+          else onEvent(event, data);
         }
       };
       request.upload.onprogress = (event) => onUpload?.(event.loaded, event.total);
       request.onprogress = read;
       request.onerror = () => reject(new Problem(UNREACHABLE));
-      request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+      request.onabort = () => reject(STOPPED());
       request.onload = () => {
         read();
-        if (last?.event === "result") resolve(last.data);
-        else reject(new Problem(last?.data ?? parsed(request.responseText)));
+        const body = isStream() ? last?.data : parsed(request.responseText);
+        if (body && request.status === 200 && last?.event !== "problem") resolve(body);
+        else reject(problemOf(body, request.status, request.getResponseHeader("Retry-After")));
       };
       signal?.addEventListener("abort", () => request.abort());
       request.open("POST", this.url + path);
-      request.setRequestHeader("Accept", "text/event-stream");
+      request.setRequestHeader("Accept", onEvent ? "text/event-stream" : "application/json");
       if (this.key) request.setRequestHeader("Authorization", `Bearer ${this.key}`);
       request.send(form);
     });
@@ -115,10 +170,40 @@ class EventReader {
   }
 }
 
+function formOf(fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== null && value !== undefined && value !== "") form.append(name, value);
+  }
+  return form;
+}
+
+// An object, or null for what is not the service's: a proxy's page, half an answer.
 function parsed(text) {
   try {
-    return JSON.parse(text);
+    const found = JSON.parse(text);
+    return typeof found === "object" ? found : null;
   } catch {
-    return GARBLED;
+    return null;
   }
+}
+
+function problemOf(body, status, retryAfter) {
+  const seconds = /^[0-9]+$/.test(retryAfter ?? "") ? Number(retryAfter) : null;
+  return new Problem({ retry_after_s: seconds, ...(body ?? { ...GARBLED, status }) });
+}
+
+function pause(seconds, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(STOPPED());
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, 1000 * seconds);
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop);
+  });
 }

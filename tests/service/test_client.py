@@ -92,6 +92,55 @@ def test_it_comes_back_when_the_service_has_room(store: Store, tmp_path: Path, d
         assert time.monotonic() - began >= 1  # the shortest that is ever told
 
 
+class Busy(BaseHTTPRequestHandler):
+    """A proxy without room: 503 for the first request below /scorer, an answer for the next."""
+
+    after: str | None = "1"
+    asked = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).asked += 1
+        if self.asked == 1:
+            self.send_response(503)
+            if self.after is not None:
+                self.send_header("Retry-After", self.after)
+            body = b"<h1>Busy</h1>"
+        else:
+            self.send_response(200 if self.path == "/scorer/score" else 404)
+            body = b'{"score": 12.5}'
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("after", "again"), [("1", True), (None, False), ("Fri, 27 Nov 2026 10:00:00 GMT", False)]
+)
+def test_a_503_counts_as_no_room_if_it_says_when_to_come_back(
+    dive: Path, after: str | None, again: bool
+) -> None:
+    handler = type("Handler", (Busy,), {"after": after, "asked": 0})
+    with HTTPServer(("127.0.0.1", 0), handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            with ScoringClient(f"http://127.0.0.1:{proxy.server_port}/scorer/") as client:
+                if again:
+                    assert client.score(dive)["score"] == 12.5
+                else:
+                    with pytest.raises(ScoringError) as caught:
+                        client.score(dive)
+                    assert caught.value.status == 503
+                    assert not isinstance(caught.value, Overloaded)
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
 class BadGateway(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_error(502)

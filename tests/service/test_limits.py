@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service import exchange, limits
 from service.errors import QueueFull
-from service.exchange import ExchangeMiddleware
+from service.exchange import ExchangeMiddleware, ProblemsMiddleware
 from service.limits import LimitsMiddleware
 from service.metrics import Metrics
 from service.settings import Settings
@@ -83,7 +83,9 @@ def application(
         admit=admit,
         admitted_paths=frozenset({"/score"}),
     )
-    return ExchangeMiddleware(app, metrics=metrics, counted_paths=frozenset({"/score"}))
+    return ExchangeMiddleware(
+        ProblemsMiddleware(app), metrics=metrics, counted_paths=frozenset({"/score"})
+    )
 
 
 def sample(app: ExchangeMiddleware, name: str, **labels: str) -> float:

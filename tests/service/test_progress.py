@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from model_store.store import Store
 from service import progress
+from service.errors import NotAcceptable
 from tests.clips import clip_bytes
 from tests.servers import App, LiveServer, running_app
 
@@ -105,3 +107,47 @@ def test_a_client_that_leaves_stops_its_work(server: LiveServer) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert server.score(clip_bytes()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "events"),
+    [
+        ([], False),
+        (["text/event-stream"], True),
+        (["Text/Event-Stream; charset=utf-8"], True),
+        (["application/json, text/event-stream;q=0"], False),
+        (["application/json, text/event-stream;q=0.1"], False),
+        (["application/json;q=0.5, text/event-stream;q=0.6"], True),
+        (["application/json, text/event-stream"], False),
+        (["application/json", "text/event-stream;q=0.9"], False),
+        (["application/json;q=0.1", "text/event-stream"], True),
+        (["text/event-stream, */*"], True),
+        (["text/event-stream, */*;q=0.1"], True),
+        (["text/event-stream;q=0.5, */*"], False),
+        (["text/*, application/json;q=0"], True),
+        (["text/*;q=0.9, */*;q=0.8"], True),
+        (["text/*, text/event-stream;q=0"], False),
+        (["*/*"], False),
+        (["application/*"], False),
+        (["text/html"], False),
+        (["text/html, text/event-stream;q=nonsense"], False),
+        (["text/event-stream;q=1.5"], False),
+        (['a/b;x="text/event-stream, y"'], False),
+        ([""], False),
+    ],
+)
+def test_accept_is_negotiated(accept: list[str], events: bool) -> None:
+    assert progress.wants_events(accepting(accept)) is events
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*;q=0", "application/json;q=0", "application/*;q=0, text/event-stream;q=0.0"]
+)
+def test_who_refuses_every_form_is_refused(accept: str) -> None:
+    with pytest.raises(NotAcceptable, match="application/json or text/event-stream"):
+        progress.wants_events(accepting([accept]))
+
+
+def accepting(accept: list[str]) -> Request:
+    headers = [(b"accept", each.encode()) for each in accept]
+    return Request({"type": "http", "headers": headers})

@@ -174,7 +174,7 @@ async def test_bad_parameters(
         ({"json": {"clip": "x"}}, 400),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400),
-        ({"files": [("clip", b"1"), ("clip", b"2")]}, 400),
+        ({"files": [("clip", b"1"), ("clip", b"2")]}, 422),
         ({"files": [("clip", b"1")], "data": {f"f{i}": "1" for i in range(40)}}, 400),
         ({"files": [("clip", b"1")], "data": {"action": "x" * 10_000}}, 400),
         ({"files": [("film", b"1")]}, 422),
@@ -375,7 +375,21 @@ async def test_the_document_names_every_status_as_a_problem(app: App) -> None:
     operation = document["paths"]["/score"]["post"]
     assert operation["operationId"] == "score"
     assert set(operation["responses"]) == {
-        *("200", "400", "401", "404", "408", "413", "415", "422", "429", "500", "503", "504"),
+        *(
+            "200",
+            "400",
+            "401",
+            "404",
+            "406",
+            "408",
+            "413",
+            "415",
+            "422",
+            "429",
+            "500",
+            "503",
+            "504",
+        ),
         "507",
     }
     for path in document["paths"].values():

@@ -116,8 +116,8 @@ def test_the_log_has_the_request_id_and_nothing_that_the_client_sent(
         f"{local_server.url}/score",
         files={"clip": ("name-of-an-athlete.mp4", b"no video")},
         headers={"x-request-id": "log-test-1"},
-        params={"secret": "in-the-query"},
     )
+    httpx.post(f"{local_server.url}/score", params={"secret": "in-the-query"})
     httpx.get(f"{local_server.url}/somewhere/in-the-path")
     time.sleep(0.1)
     lines = local_server.log_lines()
@@ -296,5 +296,5 @@ def test_http_that_is_none_is_refused(local_server: LiveServer, message: bytes) 
         with contextlib.suppress(ConnectionError):
             client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\n" + message)
             answer = client.recv(100)
-        assert answer[:12] in (b"HTTP/1.1 400", b"")
+        assert answer[:12] in (b"HTTP/1.1 431" if len(message) > 50_000 else b"HTTP/1.1 400", b"")
     assert httpx.get(f"{local_server.url}/livez").status_code == 200

@@ -26,6 +26,18 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("DEADLINE_S", "-1"),
         ("ENGINE", "abacus"),
         ("QUEUE_FRAGMENTS", "many"),
+        ("KEEP_ALIVE_S", "0"),
+        ("ROOT_PATH", "scorer"),
+        ("ROOT_PATH", "/a//b"),
+        ("ROOT_PATH", "/a/../b"),
+        ("ROOT_PATH", "/score"),
+        ("ROOT_PATH", "/a?b"),
+        ("ALLOWED_ORIGINS", "judges.example"),
+        ("ALLOWED_ORIGINS", "https://judges.example/"),
+        ("ALLOWED_ORIGINS", "https://judges.example:443"),
+        ("ALLOWED_ORIGINS", "https://Judges.example"),
+        ("ALLOWED_ORIGINS", "https://a.example,null"),
+        ("ALLOWED_ORIGINS", "https://a.example:b"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_an_error(
@@ -40,6 +52,18 @@ def test_every_setting_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "service/README.md").read_text()
     for name in Settings.model_fields:
         assert f"`SCORING_{name.upper()}`" in readme
+
+
+def test_a_prefix_and_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, prefix in (("/", ""), ("/scorer/", "/scorer"), ("/meet/scorer", "/meet/scorer")):
+        monkeypatch.setenv("SCORING_ROOT_PATH", given)
+        assert Settings().root_path == prefix
+    for given in ("*", "https://a.example,http://localhost:5173", "http://[::1]:8000"):
+        monkeypatch.setenv("SCORING_ALLOWED_ORIGINS", given)
+        assert Settings().allowed_origins == tuple(given.split(","))
+    monkeypatch.setenv("SCORING_ALLOWED_ORIGINS", "https://judges.example/")
+    with pytest.raises(ValidationError, match=r"need https://judges\.example, as"):
+        Settings()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""
+What a request may say: nothing that a client sends is ignored.
+
+A query string, a field that does not exist, one that is sent twice, a text where a file is needed:
+each is an error that names it, and what was meant where that can be guessed.
+"""
+
+import json
+from collections.abc import Callable, Coroutine, Iterable
+from difflib import get_close_matches
+from typing import Any, get_args
+from urllib.parse import parse_qsl
+
+from fastapi import UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile as Upload  # the class of what a form holds
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import InvalidParameter
+
+MOST_FIELDS = 16  # of an ordinary form
+
+
+class StrictRoute(APIRoute):
+    """Refuses a query string before the body is read: no address takes parameters in it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        takes_fields = "POST" in self.methods and self.body_field is not None
+
+        async def without_query(request: Request) -> Response:
+            if request.url.query:
+                names = dict.fromkeys(name for name, _ in _pairs(request.url.query))
+                need = "in the query string, where nothing is read"
+                if takes_fields:
+                    need += "; need a field of the body"
+                raise _wrong("query", {name or "query": need for name in names or ["query"]})
+            return await handle(request)
+
+        return without_query
+
+
+def check_fields(
+    form: type[BaseModel],
+    sent: Iterable[tuple[str, object]],
+    *,
+    repeatable: frozenset[str] = frozenset(),
+) -> None:
+    """Raises RequestValidationError for what `form` does not have or take in this way."""
+    files = {
+        name
+        for name, field in form.model_fields.items()
+        if UploadFile in (field.annotation, *get_args(field.annotation))
+    }
+    values: dict[str, list[object]] = {}
+    for name, value in sent:
+        values.setdefault(name, []).append(value)
+    wrong = {}
+    for name, given in values.items():
+        uploads = sum(isinstance(value, Upload) for value in given)
+        if name not in form.model_fields:
+            wrong[name] = _unknown(name, form, files if uploads else set())
+        elif name in files and uploads < len(given):
+            wrong[name] = "a text, need a file with a filename"
+        elif name not in files and uploads:
+            wrong[name] = "a file, need a text without a filename"
+        elif len(given) > 1 and name not in repeatable:
+            wrong[name] = f"sent {len(given)} times, need it once"
+    if wrong:
+        raise _wrong("body", wrong)
+
+
+def check_body(form: type[BaseModel], body: bytes, *, is_json: bool) -> None:
+    """The same for a body that is one JSON object, or an ordinary form."""
+    if not is_json:
+        check_fields(form, form_pairs(body))
+        return
+    found = json.loads(body, object_pairs_hook=_Object)
+    if isinstance(found, _Object):
+        check_fields(form, found)
+
+
+def form_pairs(body: bytes) -> list[tuple[str, str]]:
+    """The fields of an ordinary form, in order.   Raises InvalidParameter if they are too many."""
+    try:
+        return _pairs(body.decode("ascii", "replace"), most=MOST_FIELDS)
+    except ValueError as error:
+        raise InvalidParameter(f"more than {MOST_FIELDS} fields", field="body") from error
+
+
+def _pairs(text: str, most: int | None = None) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=most)
+
+
+class _Object(list[tuple[str, object]]):
+    """A JSON object with every key that it came with, also one that is there twice."""
+
+
+def _unknown(name: str, form: type[BaseModel], files: set[str]) -> str:
+    """`files` are the fields that may be meant where a file came under this name."""
+    known = sorted(form.model_fields)
+    near = get_close_matches(name.lower(), known, n=1) or sorted(files)
+    hint = f", did you mean {near[0]}?" if near else "."
+    return f"no such field{hint} There are {', '.join(known)}"
+
+
+def _wrong(where: str, reasons: dict[str, str]) -> RequestValidationError:
+    return RequestValidationError(
+        [
+            {"loc": (where, name), "msg": reason, "type": "value_error"}
+            for name, reason in reasons.items()
+        ]
+    )
