@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_store.container import ClipLimits, Source, open_bytes, sha256_of
+from model_store.distinct import count_distinct
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.footage import Footage, FootageReader, Window
 from model_store.frame_files import FrameFiles
@@ -44,6 +46,8 @@ __all__ = [
     "read_clip",
 ]
 
+_FEW = Fraction(1, 4)  # of the frames; 8 different pictures a second, where 30 are wanted
+
 
 class ClipWarning(StrEnum):
     """What a judge should know about a clip that could be read all the same."""
@@ -52,7 +56,12 @@ class ClipWarning(StrEnum):
     PADDED = "padded"  # shorter than T frames, blank ones were added
     TRUNCATED = "truncated"  # the file ends before the video that it announces
     DECODE_ERRORS = "decode_errors"  # some frames were damaged
+    TIMES_REPAIRED = "times_repaired"  # a few timestamps were wrong, those pictures were left out
     TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
+    CLOCK_JUMP = "clock_jump"  # the recording has a cut at which its clock jumps
+    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file says
+    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
+    FEW_PICTURES = "few_pictures"  # most of its frames repeat others
     SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
     INTERLACED = "interlaced"  # fields are not separated
 
@@ -122,18 +131,22 @@ def read_clip(
     `on_frame` hears (frames decoded, frames to decode) and begins anew where a damaged file has to
     be decoded again; what it raises stops the reading.
 
-    Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames), InvalidTrim.
+    Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames, or than L different ones),
+    InvalidTrim.
     """
+    window = Window(start_s, end_s)
     reader = FootageReader(
-        spec=spec,
-        limits=limits,
-        window=Window(start_s, end_s),
-        threads=threads,
-        on_packet=on_frame,
+        spec=spec, limits=limits, window=window, threads=threads, on_packet=on_frame
     )
     with open_bytes(source) as file:
         digest = sha256_of(file)
         footage = reader.read(file)
+    count = len(footage.frames)
+    different = count_distinct(footage.frames, max(spec.fragment_length, ceil(_FEW * count)))
+    if different < spec.fragment_length:
+        pictures = "1 different picture" if different == 1 else f"{different} different pictures"
+        need = spec.fragment_length
+        raise UnusableClip(f"{pictures} in {count} frames, need at least {need}: a slide show?")
     return DecodedClip(
         frames=footage.frames,
         times=footage.times,
@@ -149,7 +162,7 @@ def read_clip(
             duration_s=float(footage.timeline.duration),
             errors=footage.errors,
         ),
-        warnings=_warnings(footage),
+        warnings=_warnings(footage, few_pictures=different < _FEW * count),
     )
 
 
@@ -168,8 +181,16 @@ def prepare_clip(decoded: DecodedClip, spec: ClipSpec) -> PreparedClip:
 
 
 def decode(source: Source, spec: ClipSpec) -> NDArray[np.uint8]:
-    """A video to its frames, (T', H, W, 3).   Raises what `read_clip` raises."""
-    return read_clip(source, spec).frames
+    """A video to its frames, (T', H, W, 3), even if they are all the same.
+
+    Raises what `read_clip` raises otherwise.
+    """
+    reader = FootageReader(
+        spec=spec, limits=ClipLimits(), window=Window(), threads=1, on_packet=None
+    )
+    with open_bytes(source) as file:
+        sha256_of(file)
+        return reader.read(file).frames
 
 
 def prepare(frames: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
@@ -249,12 +270,17 @@ def fragment_span(
     return None, None
 
 
-def _warnings(footage: Footage) -> tuple[ClipWarning, ...]:
+def _warnings(footage: Footage, *, few_pictures: bool) -> tuple[ClipWarning, ...]:
     found = {
         ClipWarning.TRIMMED: footage.trimmed,
         ClipWarning.TRUNCATED: footage.truncated,
         ClipWarning.DECODE_ERRORS: footage.errors > 0,
+        ClipWarning.TIMES_REPAIRED: footage.timeline.repaired,
         ClipWarning.TIMES_ASSUMED: footage.timeline.counted,
+        ClipWarning.CLOCK_JUMP: footage.clock_jumps,
+        ClipWarning.SLOW_MOTION: footage.slow_motion,
+        ClipWarning.TIME_LAPSE: footage.time_lapse,
+        ClipWarning.FEW_PICTURES: few_pictures,
         ClipWarning.SIZE_CHANGES: footage.size_changes,
         ClipWarning.INTERLACED: footage.interlaced,
     }

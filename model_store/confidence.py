@@ -46,12 +46,22 @@ class ReviewReason(StrEnum):
     MOSTLY_BLANK = "mostly_blank"  # half of the fragments or more: the clip is short, or dark
     TRIMMED = "trimmed"  # longer than the network looks; its beginning was left out
     DECODE_ERRORS = "decode_errors"  # damaged or cut off
+    TIMES_ASSUMED = "times_assumed"  # its speed is a guess
+    CLOCK_JUMP = "clock_jump"  # there is a cut in the recording, of unknown length
+    SLOW_MOTION = "slow_motion"  # it shows more time than passed
+    TIME_LAPSE = "time_lapse"  # it shows less time than passed
+    FEW_PICTURES = "few_pictures"  # stills, or far fewer pictures a second than usual
 
 
 REVIEWED: Mapping[ClipWarning, ReviewReason] = {
     ClipWarning.TRIMMED: ReviewReason.TRIMMED,
     ClipWarning.TRUNCATED: ReviewReason.DECODE_ERRORS,
     ClipWarning.DECODE_ERRORS: ReviewReason.DECODE_ERRORS,
+    ClipWarning.TIMES_ASSUMED: ReviewReason.TIMES_ASSUMED,
+    ClipWarning.CLOCK_JUMP: ReviewReason.CLOCK_JUMP,
+    ClipWarning.SLOW_MOTION: ReviewReason.SLOW_MOTION,
+    ClipWarning.TIME_LAPSE: ReviewReason.TIME_LAPSE,
+    ClipWarning.FEW_PICTURES: ReviewReason.FEW_PICTURES,
 }
 """The warnings that ask a person to look, and the reason that the answer gives."""
 

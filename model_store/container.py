@@ -10,7 +10,8 @@ again: where clips come from outside, run this in a process that may die.
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +25,9 @@ from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from model_store.clock import shifts
 from model_store.errors import ClipTooLarge, NotAVideo, UnusableClip
+from model_store.file_end import FileEnd
 from model_store.frame_files import FrameFiles
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic in its stubs only
@@ -32,6 +35,8 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | FrameFiles
 
 CONTAINERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts")
 CODECS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg4", "mjpeg")
+
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a track of Matroska
 
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 _BUFFER = 1 << 20  # bytes a read
@@ -89,6 +94,8 @@ class Video:
     container: InputContainer
     stream: VideoStream
     context: VideoCodecContext
+    file_end: FileEnd | None
+    """Of a file of a kind that says how long it is."""
 
     @property
     def unit(self) -> Fraction | None:
@@ -101,11 +108,40 @@ class Video:
         return self.stream.guessed_rate or self.stream.average_rate
 
     @property
-    def announced(self) -> float:
-        """Seconds of video that the file claims to have; 0 if it does not say."""
-        if self.stream.duration and self.stream.time_base:
-            return float(self.stream.duration * self.stream.time_base)
-        return (self.container.duration or 0) / av.time_base
+    def kind(self) -> str:
+        """The container: mov, matroska, avi or mpegts."""
+        return self.container.format.name.split(",")[0]
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What the file says about itself and the video, by names in small letters."""
+        tags = {**self.container.metadata, **self.stream.metadata}
+        return {name.lower(): value for name, value in tags.items()}
+
+    def end(self, first: int) -> int | None:
+        """Where the file says that its pictures end, on the stream's clock; `first` is the first.
+
+        None where it only says how long everything in it lasts, sound and subtitles, too, or
+        nothing: what FFmpeg says of a transport stream, it has found by looking.
+        """
+        if self.kind == "matroska":
+            return self._matroska_end()
+        if self.kind == "mpegts" or not self.stream.duration:
+            return None
+        return first + self.stream.duration
+
+    def _matroska_end(self) -> int | None:
+        whole = self.container.duration
+        if whole is None or not self.unit:
+            return None
+        end = Fraction(whole, av.time_base)
+        stated = _DURATION_TAG.fullmatch(self.tags.get("duration", ""))
+        if stated:
+            hours, minutes, seconds = stated.groups()
+            end = min(end, 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds))
+        elif len(self.container.streams) > 1:
+            return None
+        return round(end / self.unit)
 
     @property
     def start(self) -> Fraction | None:
@@ -122,6 +158,8 @@ class Demuxed:
     """In decoding order."""
     damaged: bool
     """Reading ended with an error and not with the end of the file."""
+    clock_jumps: bool
+    """Gaps in the clock were closed; the packets' times are those without them."""
 
     @property
     def stamps(self) -> Sequence[int | None]:
@@ -130,16 +168,20 @@ class Demuxed:
         known = sorted(packet.pts for packet in shown if packet.pts is not None)
         return known + [None] * (len(shown) - len(known))
 
-    def stamps_hold(self, video: Video) -> bool:
-        """Whether the packets' timestamps can be those of the frames.
+    def in_decoding_order(self, video: Video) -> bool:
+        """Whether the timestamps are those at which pictures are decoded, and not shown.
 
-        AVI knows no presentation times. FFmpeg then counts packets as they are stored, which is
-        wrong for a codec that stores frames in another order than it shows them.
+        AVI knows no others: FFmpeg then counts packets as they are stored, which is wrong for a
+        codec that stores frames in another order than it shows them. Some writers of other
+        containers know as little.
         """
         stored = [packet.pts for packet in self.packets if packet.pts is not None]
-        if len(stored) < len(self.packets):
-            return False
-        return not video.context.has_b_frames or any(b < a for a, b in pairwise(stored))
+        return bool(video.context.has_b_frames) and all(a <= b for a, b in pairwise(stored))
+
+    def stamps_hold(self, video: Video) -> bool:
+        """Whether the packets' timestamps can be those of the frames."""
+        known = all(packet.pts is not None for packet in self.packets)
+        return known and not self.in_decoding_order(video)
 
 
 @contextmanager
@@ -183,6 +225,7 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
 
     Raises NotAVideo, UnusableClip, ClipTooLarge.
     """
+    file_end = FileEnd.of(file)
     file.seek(0)
     decoder_options = {"max_pixels": str(2 * limits.max_pixels)}  # it counts the padding, too
     try:
@@ -200,13 +243,13 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
             timeout=(_TIMEOUT, None),
         )
     except (av.FFmpegError, UnicodeError, OSError) as error:
-        raise NotAVideo(f"not a video file of a kind that we read ({_list(CONTAINERS)})") from error
+        raise NotAVideo(_why_not(file_end)) from error
     with container:
         if len(container.streams) > limits.max_streams:
             raise ClipTooLarge(
                 f"{len(container.streams)} streams, allowed are {limits.max_streams}"
             )
-        stream = _main_stream(container)
+        stream = _main_stream(container, file_end)
         context = stream.codec_context
         if context.name not in CODECS:
             raise NotAVideo(f"codec {context.name}, need one of {_list(CODECS)}")
@@ -219,7 +262,7 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
         context.thread_type = "AUTO" if threads != 1 else "NONE"
         for other in container.streams:
             other.discard = Discard.default if other.index == stream.index else Discard.all
-        yield Video(container, stream, context)
+        yield Video(container, stream, context, file_end)
 
 
 def demux(video: Video, limits: ClipLimits) -> Demuxed:
@@ -238,17 +281,35 @@ def demux(video: Video, limits: ClipLimits) -> Demuxed:
                 raise ClipTooLarge(f"more than {limits.max_bytes} bytes of video")
     except (av.FFmpegError, OSError, IndexError):  # IndexError: a stream that appears later
         damaged = True
-    return Demuxed(packets, damaged)
+    moved = shifts(
+        [packet.dts if video.context.has_b_frames else packet.pts for packet in packets],
+        [packet.pts for packet in packets],
+        video.unit,
+        broadcast=video.kind == "mpegts",
+    )
+    for packet, shift in zip(packets, moved, strict=True):
+        if shift:
+            packet.pts = None if packet.pts is None else packet.pts + shift
+            packet.dts = None if packet.dts is None else packet.dts + shift
+    return Demuxed(packets, damaged, any(moved))
 
 
-def _main_stream(container: InputContainer) -> VideoStream:
+def _why_not(file_end: FileEnd | None) -> str:
+    if file_end is None:
+        return f"not a video file of a kind that we read ({_list(CONTAINERS)})"
+    why = file_end.missing or "what it holds is damaged"
+    return f"a file that begins as {file_end.kind} does, but {why}; need a whole one"
+
+
+def _main_stream(container: InputContainer, file_end: FileEnd | None) -> VideoStream:
     usable = [
         stream
         for stream in container.streams.video
         if stream.codec_context is not None and not stream.disposition & _STILLS
     ]
     if not usable:
-        raise UnusableClip("no video stream, need one")
+        missing = file_end.missing if file_end else None
+        raise UnusableClip("no video stream, need one" + (f"; {missing}" if missing else ""))
     best = container.streams.best("video")
     for stream in usable:
         if best is not None and stream.index == best.index:

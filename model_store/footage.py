@@ -6,6 +6,9 @@ timestamps tell beforehand which frames are needed, and decoding those is enough
 out to be wrong (frames missing, out of order, without times), all is decoded once to learn the
 true times, and again for the pictures. Damage outside the part that is needed is not noticed.
 
+A clip is as long as its pictures say. What the container says of its own length counts sound and
+subtitles, too.
+
 Shapes: T' frames of at most the spec's T, H W pixels.
 """
 
@@ -19,14 +22,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.capture import is_slow_motion, is_time_lapse
 from model_store.container import ClipLimits, Demuxed, Video, demux, open_video
 from model_store.decoder import Decoder, Progress
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.pictures import PictureScaler
 from model_store.spec import ClipSpec
-from model_store.timeline import Timeline
+from model_store.timeline import Timeline, in_order
 
-_ANNOUNCED_SHARE = 0.9  # containers round their durations, and sound may outlast the pictures
+_ANNOUNCED_SHARE = Fraction(9, 10)  # of a file that is all there: containers round durations
 _ROUNDED = Fraction(1, 20)  # of a frame: callers give back times that were rounded to milliseconds
 _LATEST_ORIGIN = 60  # seconds of sound before the first picture; beyond it a start time is a lie
 
@@ -55,6 +59,12 @@ class Window:
         )
         return slice(first, last)
 
+    def seconds(self, origin: Fraction, duration: Fraction) -> Fraction:
+        """How much of a clip that begins at `origin` lies in the window."""
+        first = 0 if self.start_s is None else max(0, Fraction(self.start_s) - origin)
+        last = duration if self.end_s is None else min(duration, Fraction(self.end_s) - origin)
+        return last - first
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
@@ -71,6 +81,9 @@ class Footage:
     errors: int
     trimmed: bool
     truncated: bool
+    clock_jumps: bool
+    slow_motion: bool
+    time_lapse: bool
     interlaced: bool
     size_changes: bool
 
@@ -90,23 +103,24 @@ class FootageReader:
         stamps: Sequence[int | None] | None = None
         with open_video(file, self.limits, threads=self.threads) as video:
             demuxed = demux(video, self.limits)
-            timeline = Timeline.of_stamps(demuxed.stamps, video.unit)
-            if timeline is not None:
+            timeline = _timeline(video, demuxed, demuxed.stamps)
+            if timeline is not None and not timeline.repaired:
                 part = self._part(video, timeline)
-                shots = self._shoot(video, demuxed, part, sparing=demuxed.stamps_hold(video))
+                sparing = demuxed.stamps_hold(video)
+                shots = self._shoot(video, demuxed, part, by_stamp=True, sparing=sparing)
                 if shots.complete:
                     return _footage(video, demuxed, part, shots)
                 stamps = shots.stamps
         if stamps is None:
             stamps = self._scan(file, demuxed)
-        if not stamps:
-            raise UnusableClip(f"0 frames, need at least {self.spec.fragment_length}")
         with open_video(file, self.limits, threads=self.threads) as video:
-            timeline = Timeline.of_stamps(stamps, video.unit)
+            if not stamps:
+                raise _too_few(video, 0, self.spec.fragment_length)
+            timeline = _timeline(video, demuxed, stamps)
             if timeline is None:
                 timeline = Timeline.of_count(len(stamps), video.rate or self.spec.fps)
             part = self._part(video, timeline)
-            shots = self._shoot(video, demuxed, part, sparing=False)
+            shots = self._shoot(video, demuxed, part, by_stamp=False)
             if not shots.complete:
                 raise UnusableClip("frames that were there are gone when decoded again")
             return _footage(video, demuxed, part, shots)
@@ -117,7 +131,7 @@ class FootageReader:
         need = self.spec.fragment_length
         shown = timeline.resample(self.spec.fps)
         if len(shown) < need:
-            raise UnusableClip(f"{_frames(len(shown))}, need at least {need}")
+            raise _too_few(video, len(shown), need)
         origin = _origin(video, timeline)
         inside = shown[self.window.outputs(origin, self.spec.fps)]
         if len(inside) < need:
@@ -126,17 +140,30 @@ class FootageReader:
                 f" need at least {need}"
             )
         kept = inside[-self.spec.frames :]
-        return _Part(timeline, origin, kept, trimmed=len(kept) < len(inside))
+        over = self.window.seconds(origin, timeline.duration) - self.spec.frames / self.spec.fps
+        trimmed = len(kept) < len(inside) and over >= _rounding(timeline, self.spec)
+        return _Part(timeline, origin, kept, trimmed)
 
-    def _shoot(self, video: Video, demuxed: Demuxed, part: "_Part", *, sparing: bool) -> "_Shots":
-        """Decode and scale the frames of a part, as far as they come."""
-        places = part.places()
+    def _shoot(
+        self,
+        video: Video,
+        demuxed: Demuxed,
+        part: "_Part",
+        *,
+        by_stamp: bool = False,
+        sparing: bool = False,
+    ) -> "_Shots":
+        """Decode and scale the frames of a part, as far as they come.
+
+        Frames are found by their timestamps, or by their places among all that are shown.
+        """
+        places = part.places(part.timeline.stamps if by_stamp else part.timeline.pictures)
         decoder = Decoder(video, self.limits, self.on_packet)
         scale = PictureScaler(self.spec)
         shots = _Shots(np.empty((len(part.shown), *self.spec.crop, 3), np.uint8))
         for frame in decoder.frames(demuxed.packets, frozenset(places) if sparing else None):
-            stamp = len(decoder.stamps) - 1 if part.timeline.counted else frame.pts
-            place = None if stamp is None else places.pop(stamp, None)
+            key = frame.pts if by_stamp else len(decoder.stamps) - 1
+            place = None if key is None else places.pop(key, None)
             if place is None:
                 continue
             shots.frames[place], orientation = scale(frame)
@@ -144,8 +171,7 @@ class FootageReader:
             shots.interlaced |= frame.interlaced_frame
             if not places:
                 break
-        in_order = Timeline.of_stamps(decoder.stamps, part.timeline.unit) is not None
-        shots.complete = not places and (in_order or part.timeline.counted)
+        shots.complete = not places and (not by_stamp or in_order(decoder.stamps))
         shots.stamps = decoder.stamps if decoder.finished else None
         shots.errors = decoder.errors
         return shots
@@ -170,12 +196,12 @@ class _Part:
     """(T',) which frame each output shows, never decreasing."""
     trimmed: bool
 
-    def places(self) -> dict[int, slice]:
-        """Timestamp of each frame that is shown, to the outputs that show it."""
+    def places(self, keys: Sequence[int]) -> dict[int, slice]:
+        """The key of each frame that is shown, to the outputs that show it."""
         places = {}
         for index, outputs in groupby(range(len(self.shown)), key=self.shown.__getitem__):
             run = list(outputs)
-            places[self.timeline.stamps[index]] = slice(run[0], run[-1] + 1)
+            places[keys[index]] = slice(run[0], run[-1] + 1)
         return places
 
     def times(self) -> NDArray[np.float64]:
@@ -200,7 +226,6 @@ class _Shots:
 
 def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Footage:
     timeline = part.timeline
-    ends_early = timeline.duration < _ANNOUNCED_SHARE * video.announced
     return Footage(
         frames=shots.frames,
         times=part.times(),
@@ -210,10 +235,66 @@ def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Foot
         size=shots.sizes[0],
         errors=shots.errors,
         trimmed=part.trimmed,
-        truncated=demuxed.damaged or (ends_early and not timeline.counted),
+        truncated=_truncated(video, demuxed, timeline),
+        clock_jumps=demuxed.clock_jumps,
+        slow_motion=is_slow_motion(video.tags, timeline.fps),
+        time_lapse=is_time_lapse(video.tags, timeline.fps),
         interlaced=shots.interlaced,
         size_changes=len(set(shots.sizes)) > 1,
     )
+
+
+def _timeline(video: Video, demuxed: Demuxed, stamps: Sequence[int | None]) -> Timeline | None:
+    """The times of pictures in the order in which they are shown; None where too few are usable."""
+    moved = False
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) == len(stamps) and demuxed.in_decoding_order(video):
+        # The times are right, but not at their pictures. In AVI that is as it should be.
+        stamps, moved = sorted(known), video.kind != "avi" and not in_order(stamps)
+    hold = _stated_hold(video, demuxed, known)
+    return Timeline.of_stamps(stamps, video.unit, stated_hold=hold, repaired=moved)
+
+
+def _stated_hold(video: Video, demuxed: Demuxed, known: Sequence[int]) -> int:
+    """Steps that the last picture stays, as the container says; 0 where it does not."""
+    announced = [stamp for stamp in demuxed.stamps if stamp is not None]
+    if not known or not announced or max(known) != announced[-1] or _cut_off(video):
+        return 0
+    end = video.end(announced[0])
+    stated = [] if end is None else [end - announced[-1]]
+    if video.kind == "mov":  # whose last packet may well be that of an earlier picture
+        stated.append(demuxed.packets[-1].duration or 0)
+    return max(0, min(stated, default=0))
+
+
+def _truncated(video: Video, demuxed: Demuxed, timeline: Timeline) -> bool:
+    """Whether pictures are missing at the end.
+
+    Where bytes are missing, even one picture counts; sound may be all that they held. A file that
+    is all there and announces more was edited by something that forgot to say so.
+    """
+    if demuxed.damaged:
+        return True
+    end = None if timeline.counted else video.end(timeline.stamps[0])
+    if end is None or (video.kind == "avi" and _cut_off(video)):  # its length is what was found
+        return _cut_off(video)
+    if _cut_off(video):
+        return 2 * (end - timeline.stamps[-1] - timeline.hold) > timeline.gap
+    announced = (end - timeline.stamps[0]) * timeline.unit
+    return video.kind != "matroska" and timeline.duration < _ANNOUNCED_SHARE * announced
+
+
+def _cut_off(video: Video) -> bool:
+    return video.file_end is not None and video.file_end.cut_off
+
+
+def _rounding(timeline: Timeline, spec: ClipSpec) -> Fraction:
+    """Seconds by which a clip may be longer than T frames without being called trimmed.
+
+    A copy of T frames at another rate ends with its own last picture: it is longer by less than
+    one of its pictures, after half an output at most that T frames were rounded down by.
+    """
+    return timeline.gap * timeline.unit + 1 / (2 * spec.fps)
 
 
 def _origin(video: Video, timeline: Timeline) -> Fraction:
@@ -221,6 +302,12 @@ def _origin(video: Video, timeline: Timeline) -> Fraction:
         return Fraction(0)
     origin = timeline.stamps[0] * timeline.unit - video.start
     return origin if 0 <= origin <= _LATEST_ORIGIN else Fraction(0)
+
+
+def _too_few(video: Video, count: int, need: int) -> UnusableClip:
+    missing = video.file_end.missing if video.file_end else None
+    text = f"{_frames(count)}, need at least {need}"
+    return UnusableClip(f"{text}; {missing}" if missing else text)
 
 
 def _frames(count: int) -> str:

@@ -138,7 +138,7 @@ def numbered(count: int, height: int = 32, width: int = 32, first: int = 0) -> F
     clip = np.empty((count, height, width, 3), np.uint8)
     clip[..., 0] = (index % 256)[:, None, None]
     clip[..., 1] = (index // 256)[:, None, None]
-    clip[..., 2] = 200  # not blank
+    clip[..., 2] = (100 + 37 * index % 128)[:, None, None]  # not blank, and clearly another picture
     return clip
 
 

@@ -7,6 +7,11 @@ const REASONS = {
   mostly_blank: "Half of what is scored shows nothing: the clip is short, or dark.",
   trimmed: "The clip is longer than what is scored; its beginning was left out.",
   decode_errors: "The file is damaged or cut off.",
+  times_assumed: "The file has no usable times: how fast it plays is a guess.",
+  clock_jump: "The recording has a cut: what happened meanwhile is missing.",
+  slow_motion: "The clip is in slow motion: what was scored is slower than it happened.",
+  time_lapse: "The clip is a time lapse: what was scored is faster than it happened.",
+  few_pictures: "The clip shows few different pictures: hardly anything moves.",
 };
 
 const WARNINGS = {
@@ -14,7 +19,12 @@ const WARNINGS = {
   padded: "Shorter than what is scored: blank frames were added.",
   truncated: "The file ends before the video that it announces.",
   decode_errors: "Some frames are damaged.",
+  times_repaired: "Some times in the file were wrong; those few pictures were left out or moved.",
   times_assumed: "The file has no usable times: an even rate was assumed.",
+  clock_jump: "The clock of the recording jumps; the gap was closed.",
+  slow_motion: "The file says that it was recorded in slow motion.",
+  time_lapse: "The file says that it was recorded as a time lapse.",
+  few_pictures: "Fewer than a quarter of its pictures differ from each other.",
   size_changes: "The picture changes its size within the clip.",
   interlaced: "The video is interlaced.",
   score_above_range: "The score is above the nominal range.",

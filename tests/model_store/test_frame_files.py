@@ -52,7 +52,7 @@ def test_the_stated_rate_is_what_counts(tmp_path, small, fps, shown):
 
 
 def test_the_order_is_that_of_the_paths(tmp_path, small):
-    paths = write(tmp_path, 10 * (numbered(20, 16, 16) // 10))
+    paths = write(tmp_path, moving_square(20, 32, 32))
     forward = read_clip(FrameFiles(paths, FPS), small).frames
     backward = read_clip(FrameFiles(paths[::-1], FPS), small).frames
     np.testing.assert_array_equal(forward, backward[::-1])

@@ -82,7 +82,8 @@ def test_a_turned_picture_is_scaled_to_the_size_it_is_seen_in() -> None:
     # Left half black, right half white; turned, the border lies across the middle.
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[:, 48:] = 255
-    decoded = read_clip(lossless([pixels] * 16, rotation=-90), spec_of(32, 48))
+    moving = [np.roll(pixels, 3 * index, axis=1) for index in range(16)]
+    decoded = read_clip(lossless(moving, rotation=-90), spec_of(32, 48))
     assert (decoded.info.width, decoded.info.height) == (64, 96)
     frame = decoded.frames[0]
     assert (frame[:15] == 0).all()

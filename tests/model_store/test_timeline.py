@@ -1,14 +1,15 @@
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_store.timeline import Timeline
+from model_store.timeline import Timeline, in_order, rising
 
 
-def at(times: list[int], unit: Fraction = Fraction(1, 90000)) -> Timeline:
-    timeline = Timeline.of_stamps(times, unit)
+def at(times: list[int], unit: Fraction = Fraction(1, 90000), *, stated_hold: int = 0) -> Timeline:
+    timeline = Timeline.of_stamps(times, unit, stated_hold=stated_hold)
     assert timeline is not None
     return timeline
 
@@ -93,9 +94,79 @@ def test_rate_and_duration() -> None:
     assert at([5]).resample(Fraction(30)) == [0]
 
 
-@pytest.mark.parametrize("stamps", [[], [0, None, 2], [0, 1, 1], [0, 2, 1]])
+def test_the_last_frame_is_held_as_long_as_the_container_says() -> None:
+    still = at([0, 3000, 6000], stated_hold=93000)
+    assert still.resample(Fraction(30)) == [0, 1, *[2] * 31]
+    for rounded in (0, 1, 2999, 3001, 4500):
+        assert at([0, 3000, 6000], stated_hold=rounded).hold == 3000
+    assert at([7], stated_hold=450000).resample(Fraction(30)) == [0]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "pictures"),
+    [
+        ([0, 30, 30, 90, 120], [0, 1, 3, 4]),  # the second one belongs into the gap
+        ([0, 60, 60, 90, 120], [0, 2, 3, 4]),  # the first one does
+        ([0, 30, 60, 40, 120], [0, 1, 2, 4]),
+        ([0, 30, 9000, 90, 120], [0, 1, 3, 4]),
+        ([9000, 30, 60, 90], [1, 2, 3]),
+        ([0, 30, 60, 90, 10], [0, 1, 2, 3]),
+        ([0, 30, None, 90], [0, 1, 3]),
+        ([None, 30, 60, 90], [1, 2, 3]),
+        ([0, 30, 120, 60, 90, 120, 150], [0, 1, 3, 4, 5, 6]),
+        ([5, 5], [1]),
+    ],
+)
+def test_a_wrong_time_costs_its_picture(stamps: list[int | None], pictures: list[int]) -> None:
+    timeline = Timeline.of_stamps(stamps, Fraction(1, 900))
+    assert timeline is not None
+    assert list(timeline.pictures) == pictures
+    assert list(timeline.stamps) == [stamps[picture] for picture in pictures]
+    assert timeline.repaired
+    assert not timeline.counted
+
+
+@given(
+    gaps=st.lists(st.integers(1, 5000), min_size=1, max_size=80),
+    wrong=st.lists(st.tuples(st.integers(0, 80), st.integers(-(10**6), 10**6)), max_size=6),
+)
+def test_as_few_pictures_as_possible_are_left_out(
+    gaps: list[int], wrong: list[tuple[int, int]]
+) -> None:
+    stamps: list[int | None] = np.cumsum(gaps).tolist()
+    for place, time in wrong:
+        stamps[place % len(stamps)] = time or None
+    kept = rising(stamps)
+    times = [stamps[place] for place in kept]
+    assert in_order(times)
+    assert len(kept) == longest_rise(stamps)
+
+
+def longest_rise(stamps: list[int | None]) -> int:
+    """By trying every end."""
+    best: list[int] = []
+    for at, stamp in enumerate(stamps):
+        before = [
+            best[i] for i in range(at) if (other := stamps[i]) is not None and other < (stamp or 0)
+        ]
+        best.append(0 if stamp is None else 1 + max(before, default=0))
+    return max(best)
+
+
+@pytest.mark.parametrize("count", [40, 400])
+def test_of_more_wrong_times_none_is_believed(count: int) -> None:
+    stamps: list[int | None] = list(range(count))
+    for place in range(count // 20):
+        stamps[20 * place + 10] = stamps[20 * place + 9]
+    assert Timeline.of_stamps(stamps, Fraction(1, 30)) is not None
+    stamps[5] = None
+    assert Timeline.of_stamps(stamps, Fraction(1, 30)) is None
+
+
+@pytest.mark.parametrize("stamps", [[], [None], [None, None, 3], [3, 2, 1]])
 def test_times_that_are_of_no_use(stamps: list[int | None]) -> None:
     assert Timeline.of_stamps(stamps, Fraction(1, 30)) is None
+    assert Timeline.of_stamps([0, 1, 2], None) is None
 
 
 def test_counted_frames() -> None:
