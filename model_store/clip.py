@@ -54,7 +54,9 @@ class ClipWarning(StrEnum):
     DECODE_ERRORS = "decode_errors"  # some frames were damaged
     TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
     SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
-    INTERLACED = "interlaced"  # fields are not separated
+    INTERLACED = "interlaced"  # its frames are made of fields, which were taken apart
+    BARS = "bars"  # black bars around the picture were cut off
+    HDR = "hdr"  # the file does not say enough of its colours, they were guessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,5 +259,7 @@ def _warnings(footage: Footage) -> tuple[ClipWarning, ...]:
         ClipWarning.TIMES_ASSUMED: footage.timeline.counted,
         ClipWarning.SIZE_CHANGES: footage.size_changes,
         ClipWarning.INTERLACED: footage.interlaced,
+        ClipWarning.BARS: bool(footage.facts.bars),
+        ClipWarning.HDR: footage.colours_guessed,
     }
     return tuple(warning for warning, present in found.items() if present)

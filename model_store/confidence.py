@@ -46,12 +46,14 @@ class ReviewReason(StrEnum):
     MOSTLY_BLANK = "mostly_blank"  # half of the fragments or more: the clip is short, or dark
     TRIMMED = "trimmed"  # longer than the network looks; its beginning was left out
     DECODE_ERRORS = "decode_errors"  # damaged or cut off
+    COLOURS_GUESSED = "colours_guessed"  # the file does not say what its colours are
 
 
 REVIEWED: Mapping[ClipWarning, ReviewReason] = {
     ClipWarning.TRIMMED: ReviewReason.TRIMMED,
     ClipWarning.TRUNCATED: ReviewReason.DECODE_ERRORS,
     ClipWarning.DECODE_ERRORS: ReviewReason.DECODE_ERRORS,
+    ClipWarning.HDR: ReviewReason.COLOURS_GUESSED,
 }
 """The warnings that ask a person to look, and the reason that the answer gives."""
 

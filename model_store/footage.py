@@ -6,6 +6,9 @@ timestamps tell beforehand which frames are needed, and decoding those is enough
 out to be wrong (frames missing, out of order, without times), all is decoded once to learn the
 true times, and again for the pictures. Damage outside the part that is needed is not noticed.
 
+What only all frames together show, such as bars, is learnt from those that are needed. Where there
+is something to mend they are decoded once more.
+
 Shapes: T' frames of at most the spec's T, H W pixels.
 """
 
@@ -19,10 +22,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.colours import WHITE
 from model_store.container import ClipLimits, Demuxed, Video, demux, open_video
 from model_store.decoder import Decoder, Progress
 from model_store.errors import InvalidTrim, UnusableClip
-from model_store.pictures import PictureScaler
+from model_store.pictures import Facts, PictureScaler
 from model_store.spec import ClipSpec
 from model_store.timeline import Timeline
 
@@ -73,6 +77,9 @@ class Footage:
     truncated: bool
     interlaced: bool
     size_changes: bool
+    facts: Facts
+    """What was found of all frames, and mended."""
+    colours_guessed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +94,18 @@ class FootageReader:
 
     def read(self, file: BinaryIO) -> Footage:
         """Raises NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim."""
+        footage = self._read(file, None)
+        return footage if footage.facts == Facts() else self._read(file, footage.facts)
+
+    def _read(self, file: BinaryIO, facts: Facts | None) -> Footage:
+        """With what is known of all frames; None: find it out."""
         stamps: Sequence[int | None] | None = None
         with open_video(file, self.limits, threads=self.threads) as video:
             demuxed = demux(video, self.limits)
             timeline = Timeline.of_stamps(demuxed.stamps, video.unit)
             if timeline is not None:
-                part = self._part(video, timeline)
-                shots = self._shoot(video, demuxed, part, sparing=demuxed.stamps_hold(video))
+                part = self._part(video, timeline, facts)
+                shots = self._shoot(video, demuxed, part, facts, sparing=demuxed.stamps_hold(video))
                 if shots.complete:
                     return _footage(video, demuxed, part, shots)
                 stamps = shots.stamps
@@ -105,17 +117,18 @@ class FootageReader:
             timeline = Timeline.of_stamps(stamps, video.unit)
             if timeline is None:
                 timeline = Timeline.of_count(len(stamps), video.rate or self.spec.fps)
-            part = self._part(video, timeline)
-            shots = self._shoot(video, demuxed, part, sparing=False)
+            part = self._part(video, timeline, facts)
+            shots = self._shoot(video, demuxed, part, facts, sparing=False)
             if not shots.complete:
                 raise UnusableClip("frames that were there are gone when decoded again")
             return _footage(video, demuxed, part, shots)
 
-    def _part(self, video: Video, timeline: Timeline) -> "_Part":
+    def _part(self, video: Video, timeline: Timeline, facts: Facts | None) -> "_Part":
         """Which frames the spec and the window ask for."""
         self.limits.check_seconds(timeline.duration)
         need = self.spec.fragment_length
-        shown = timeline.resample(self.spec.fps)
+        moments = timeline.fields() if facts and facts.fields else timeline
+        shown = moments.resample(self.spec.fps)
         if len(shown) < need:
             raise UnusableClip(f"{_frames(len(shown))}, need at least {need}")
         origin = _origin(video, timeline)
@@ -126,28 +139,33 @@ class FootageReader:
                 f" need at least {need}"
             )
         kept = inside[-self.spec.frames :]
-        return _Part(timeline, origin, kept, trimmed=len(kept) < len(inside))
+        return _Part(timeline, moments, origin, kept, trimmed=len(kept) < len(inside))
 
-    def _shoot(self, video: Video, demuxed: Demuxed, part: "_Part", *, sparing: bool) -> "_Shots":
+    def _shoot(
+        self, video: Video, demuxed: Demuxed, part: "_Part", facts: Facts | None, *, sparing: bool
+    ) -> "_Shots":
         """Decode and scale the frames of a part, as far as they come."""
         places = part.places()
         decoder = Decoder(video, self.limits, self.on_packet)
-        scale = PictureScaler(self.spec)
+        scale = PictureScaler(self.spec, facts)
         shots = _Shots(np.empty((len(part.shown), *self.spec.crop, 3), np.uint8))
         for frame in decoder.frames(demuxed.packets, frozenset(places) if sparing else None):
             stamp = len(decoder.stamps) - 1 if part.timeline.counted else frame.pts
             place = None if stamp is None else places.pop(stamp, None)
             if place is None:
                 continue
-            shots.frames[place], orientation = scale(frame)
+            pictures, orientation = scale(frame)
+            for field, outputs in place:
+                shots.frames[outputs] = pictures[field if len(pictures) > 1 else 0]
             shots.sizes.append(orientation.size(frame))
-            shots.interlaced |= frame.interlaced_frame
             if not places:
                 break
         in_order = Timeline.of_stamps(decoder.stamps, part.timeline.unit) is not None
         shots.complete = not places and (in_order or part.timeline.counted)
         shots.stamps = decoder.stamps if decoder.finished else None
         shots.errors = decoder.errors
+        shots.interlaced, shots.colours_guessed = scale.interlaced, scale.guessed
+        shots.facts = scale.found
         return shots
 
     def _scan(self, file: BinaryIO, demuxed: Demuxed) -> Sequence[int | None]:
@@ -164,23 +182,28 @@ class _Part:
     """What is to be shown of a video."""
 
     timeline: Timeline
+    moments: Timeline
+    """Of the frames, or of their fields."""
     origin: Fraction
     """Seconds on a player's clock at which the first frame of the video is shown."""
     shown: Sequence[int]
-    """(T',) which frame each output shows, never decreasing."""
+    """(T',) which moment each output shows, never decreasing."""
     trimmed: bool
 
-    def places(self) -> dict[int, slice]:
-        """Timestamp of each frame that is shown, to the outputs that show it."""
-        places = {}
+    def places(self) -> dict[int, list[tuple[int, slice]]]:
+        """Timestamp of each frame that is shown, to its fields and the outputs that show them."""
+        places: dict[int, list[tuple[int, slice]]] = {}
+        fields = len(self.moments.stamps) // len(self.timeline.stamps)
         for index, outputs in groupby(range(len(self.shown)), key=self.shown.__getitem__):
             run = list(outputs)
-            places[self.timeline.stamps[index]] = slice(run[0], run[-1] + 1)
+            frame, field = divmod(index, fields)
+            place = field, slice(run[0], run[-1] + 1)
+            places.setdefault(self.timeline.stamps[frame], []).append(place)
         return places
 
     def times(self) -> NDArray[np.float64]:
         """(T',) seconds on a player's clock."""
-        seconds = (self.origin + self.timeline.seconds(index) for index in self.shown)
+        seconds = (self.origin + self.moments.seconds(index) for index in self.shown)
         return np.fromiter(map(float, seconds), np.float64, len(self.shown))
 
 
@@ -191,6 +214,8 @@ class _Shots:
     frames: NDArray[np.uint8]
     sizes: list[tuple[int, int]] = field(default_factory=list)
     interlaced: bool = False
+    colours_guessed: bool = False
+    facts: Facts = Facts()  # noqa: RUF009 it is frozen
     errors: int = 0
     complete: bool = False
     """Every frame that was wanted came, and all came in the order of their times."""
@@ -213,6 +238,8 @@ def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Foot
         truncated=demuxed.damaged or (ends_early and not timeline.counted),
         interlaced=shots.interlaced,
         size_changes=len(set(shots.sizes)) > 1,
+        facts=shots.facts,
+        colours_guessed=shots.colours_guessed or shots.facts.white != WHITE,
     )
 
 

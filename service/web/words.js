@@ -7,6 +7,7 @@ const REASONS = {
   mostly_blank: "Half of what is scored shows nothing: the clip is short, or dark.",
   trimmed: "The clip is longer than what is scored; its beginning was left out.",
   decode_errors: "The file is damaged or cut off.",
+  colours_guessed: "The file does not say enough of its colours: they were guessed.",
 };
 
 const WARNINGS = {
@@ -16,7 +17,9 @@ const WARNINGS = {
   decode_errors: "Some frames are damaged.",
   times_assumed: "The file has no usable times: an even rate was assumed.",
   size_changes: "The picture changes its size within the clip.",
-  interlaced: "The video is interlaced.",
+  interlaced: "The video is interlaced: its fields were taken apart.",
+  bars: "Black bars around the picture were cut off.",
+  hdr: "Colours of high dynamic range or wide gamut were guessed.",
   score_above_range: "The score is above the nominal range.",
   score_below_range: "The score is below the nominal range.",
 };
