@@ -33,6 +33,7 @@ _NOISE = 20  # its highest level over all frames, but for strays
 _FLAT = 2.5  # standard deviation of its mean over the frames
 _STRAYS = 0.01  # share of a line's pixels that may be brighter
 _STEP = 4  # levels above the bar's highest: the picture
+_BLOCK = 16  # pixels beside the picture into which a codec spreads its noise
 _SHARP = 0.01  # of the side; an edge is not wider
 _BEGINS = 0.5  # share of the edge's length at which the picture begins at once
 _DOUBTLESS = 0.9  # the same for a bar that is alone
@@ -134,7 +135,10 @@ def _pair(highest: Levels, mean: NDArray[np.float64]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
+    lines: int = 0
+    """Dark ones."""
     rows: int = 0
+    """The same if they are a bar, else 0."""
     begins: float = 0.0
     """Share of the edge's length at which the picture begins at once."""
     level: float = 0.0
@@ -146,22 +150,29 @@ class _Bar:
 
 def _bar(highest: Levels, mean: NDArray[np.float64], least: int) -> _Bar:
     """That above a picture."""
-    bound = np.quantile(highest[:least], 1 - _STRAYS)
+    bound = float(np.quantile(highest[:least], 1 - _STRAYS))
     if bound > _NOISE:
         return _Bar()
-    seen = highest > bound + _STEP
+    nearest = _edge(highest, mean, bound + _STEP, least)  # of a dark picture, or where noise begins
+    sure = _edge(highest, mean, _NOISE + _STEP, least)
+    return sure if sure.rows and sure.rows - nearest.lines <= _BLOCK else nearest
+
+
+def _edge(highest: Levels, mean: NDArray[np.float64], level: float, least: int) -> _Bar:
+    """The bar that ends where a picture brighter than `level` begins."""
+    seen = highest > level
     lines = np.flatnonzero(seen.mean(axis=1) > _STRAYS)
-    if not len(lines) or lines[0] < least:
-        return _Bar()
-    rows = int(lines[0])
-    level, spread = mean[:rows].mean(), mean[: rows - 1].std()
-    if level > _BLACK or spread > _FLAT:
-        return _Bar()
+    rows = int(lines[0]) if len(lines) else 0
+    if rows < least:
+        return _Bar(lines=rows)
+    black, spread = mean[:rows].mean(), mean[: rows - 1].std()
     columns = np.flatnonzero(seen[rows:].any(axis=0))  # pillars beside the picture do not count
     width = max(3, math.ceil(_SHARP * len(highest)))
     edge = seen[rows : rows + width, columns[0] : columns[-1] + 1]
     begins = float(edge.any(axis=0).mean())
-    return _Bar(rows, begins, float(level)) if begins >= _BEGINS else _Bar()
+    if black > _BLACK or spread > _FLAT or begins < _BEGINS:
+        return _Bar(lines=rows)
+    return _Bar(rows, rows, begins, float(black))
 
 
 def _up(value: int, step: int) -> int:
