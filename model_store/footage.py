@@ -155,8 +155,8 @@ class FootageReader:
             if place is None:
                 continue
             pictures, orientation = scale(frame)
-            for field, outputs in place:
-                shots.frames[outputs] = pictures[field if len(pictures) > 1 else 0]
+            for moment, outputs in place:
+                shots.frames[outputs] = pictures[moment if len(pictures) > 1 else 0]
             shots.sizes.append(orientation.size(frame))
             if not places:
                 break

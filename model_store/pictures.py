@@ -165,7 +165,7 @@ class PictureScaler:
         return tuple(orientation.apply(each)[self._crop] for each in pictures), orientation
 
     def _scaled(self, frame: VideoFrame, colours: Colours, interlaced: bool) -> VideoFrame:
-        """One picture, or the lines of two by turns: interlaced frames are scaled field by field."""
+        """One picture; of an interlaced frame the lines of two by turns, its fields."""
         width, height = self._width, self._height
         if self._transpose:
             width, height = height, width

@@ -310,7 +310,8 @@ def _figures(name: str, changes: Sequence[tuple[float, bool, bool]]) -> dict[str
 
 @contextmanager
 def _ordinary_priority() -> Iterator[None]:
-    """SVT-AV1, run by root, gives its caller real-time priority."""
+    """SVT-AV1, run by root, gives its caller real-time priority; and it talks a lot."""
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
     if not hasattr(os, "sched_setscheduler"):
         yield
         return
