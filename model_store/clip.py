@@ -63,7 +63,9 @@ class ClipWarning(StrEnum):
     TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
     FEW_PICTURES = "few_pictures"  # most of its frames repeat others
     SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
-    INTERLACED = "interlaced"  # fields are not separated
+    INTERLACED = "interlaced"  # its frames are made of fields, which were taken apart
+    BARS = "bars"  # black bars around the picture were cut off
+    HDR = "hdr"  # the file does not say enough of its colours, they were guessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,5 +285,7 @@ def _warnings(footage: Footage, *, few_pictures: bool) -> tuple[ClipWarning, ...
         ClipWarning.FEW_PICTURES: few_pictures,
         ClipWarning.SIZE_CHANGES: footage.size_changes,
         ClipWarning.INTERLACED: footage.interlaced,
+        ClipWarning.BARS: bool(footage.facts.bars),
+        ClipWarning.HDR: footage.colours_guessed,
     }
     return tuple(warning for warning, present in found.items() if present)

@@ -9,6 +9,9 @@ true times, and again for the pictures. Damage outside the part that is needed i
 A clip is as long as its pictures say. What the container says of its own length counts sound and
 subtitles, too.
 
+What only all frames together show, such as bars, is learnt from those that are needed. Where there
+is something to mend they are decoded once more.
+
 Shapes: T' frames of at most the spec's T, H W pixels.
 """
 
@@ -23,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.capture import is_slow_motion, is_time_lapse
+from model_store.colours import WHITE
 from model_store.container import ClipLimits, Demuxed, Video, demux, open_video
 from model_store.decoder import Decoder, Progress
 from model_store.errors import InvalidTrim, UnusableClip
-from model_store.pictures import PictureScaler
+from model_store.pictures import Facts, PictureScaler
 from model_store.spec import ClipSpec
 from model_store.timeline import Timeline, in_order
 
@@ -86,6 +90,9 @@ class Footage:
     time_lapse: bool
     interlaced: bool
     size_changes: bool
+    facts: Facts
+    """What was found of all frames, and mended."""
+    colours_guessed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +107,19 @@ class FootageReader:
 
     def read(self, file: BinaryIO) -> Footage:
         """Raises NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim."""
+        footage = self._read(file, None)
+        return footage if footage.facts == Facts() else self._read(file, footage.facts)
+
+    def _read(self, file: BinaryIO, facts: Facts | None) -> Footage:
+        """With what is known of all frames; None: find it out."""
         stamps: Sequence[int | None] | None = None
         with open_video(file, self.limits, threads=self.threads) as video:
             demuxed = demux(video, self.limits)
             timeline = _timeline(video, demuxed, demuxed.stamps)
             if timeline is not None and not timeline.repaired:
-                part = self._part(video, timeline)
+                part = self._part(video, timeline, facts)
                 sparing = demuxed.stamps_hold(video)
-                shots = self._shoot(video, demuxed, part, by_stamp=True, sparing=sparing)
+                shots = self._shoot(video, demuxed, part, facts, by_stamp=True, sparing=sparing)
                 if shots.complete:
                     return _footage(video, demuxed, part, shots)
                 stamps = shots.stamps
@@ -119,17 +131,18 @@ class FootageReader:
             timeline = _timeline(video, demuxed, stamps)
             if timeline is None:
                 timeline = Timeline.of_count(len(stamps), video.rate or self.spec.fps)
-            part = self._part(video, timeline)
-            shots = self._shoot(video, demuxed, part, by_stamp=False)
+            part = self._part(video, timeline, facts)
+            shots = self._shoot(video, demuxed, part, facts, by_stamp=False)
             if not shots.complete:
                 raise UnusableClip("frames that were there are gone when decoded again")
             return _footage(video, demuxed, part, shots)
 
-    def _part(self, video: Video, timeline: Timeline) -> "_Part":
+    def _part(self, video: Video, timeline: Timeline, facts: Facts | None) -> "_Part":
         """Which frames the spec and the window ask for."""
         self.limits.check_seconds(timeline.duration)
         need = self.spec.fragment_length
-        shown = timeline.resample(self.spec.fps)
+        moments = timeline.fields() if facts and facts.fields else timeline
+        shown = moments.resample(self.spec.fps)
         if len(shown) < need:
             raise _too_few(video, len(shown), need)
         origin = _origin(video, timeline)
@@ -142,15 +155,16 @@ class FootageReader:
         kept = inside[-self.spec.frames :]
         over = self.window.seconds(origin, timeline.duration) - self.spec.frames / self.spec.fps
         trimmed = len(kept) < len(inside) and over >= _rounding(timeline, self.spec)
-        return _Part(timeline, origin, kept, trimmed)
+        return _Part(timeline, moments, origin, kept, trimmed)
 
     def _shoot(
         self,
         video: Video,
         demuxed: Demuxed,
         part: "_Part",
+        facts: Facts | None,
         *,
-        by_stamp: bool = False,
+        by_stamp: bool,
         sparing: bool = False,
     ) -> "_Shots":
         """Decode and scale the frames of a part, as far as they come.
@@ -159,21 +173,24 @@ class FootageReader:
         """
         places = part.places(part.timeline.stamps if by_stamp else part.timeline.pictures)
         decoder = Decoder(video, self.limits, self.on_packet)
-        scale = PictureScaler(self.spec)
+        scale = PictureScaler(self.spec, facts)
         shots = _Shots(np.empty((len(part.shown), *self.spec.crop, 3), np.uint8))
         for frame in decoder.frames(demuxed.packets, frozenset(places) if sparing else None):
             key = frame.pts if by_stamp else len(decoder.stamps) - 1
             place = None if key is None else places.pop(key, None)
             if place is None:
                 continue
-            shots.frames[place], orientation = scale(frame)
+            pictures, orientation = scale(frame)
+            for moment, outputs in place:
+                shots.frames[outputs] = pictures[moment if len(pictures) > 1 else 0]
             shots.sizes.append(orientation.size(frame))
-            shots.interlaced |= frame.interlaced_frame
             if not places:
                 break
         shots.complete = not places and (not by_stamp or in_order(decoder.stamps))
         shots.stamps = decoder.stamps if decoder.finished else None
         shots.errors = decoder.errors
+        shots.interlaced, shots.colours_guessed = scale.interlaced, scale.guessed
+        shots.facts = scale.found
         return shots
 
     def _scan(self, file: BinaryIO, demuxed: Demuxed) -> Sequence[int | None]:
@@ -190,23 +207,28 @@ class _Part:
     """What is to be shown of a video."""
 
     timeline: Timeline
+    moments: Timeline
+    """Of the frames, or of their fields."""
     origin: Fraction
     """Seconds on a player's clock at which the first frame of the video is shown."""
     shown: Sequence[int]
-    """(T',) which frame each output shows, never decreasing."""
+    """(T',) which moment each output shows, never decreasing."""
     trimmed: bool
 
-    def places(self, keys: Sequence[int]) -> dict[int, slice]:
-        """The key of each frame that is shown, to the outputs that show it."""
-        places = {}
+    def places(self, keys: Sequence[int]) -> dict[int, list[tuple[int, slice]]]:
+        """The key of each frame that is shown, to its fields and the outputs that show them."""
+        places: dict[int, list[tuple[int, slice]]] = {}
+        fields = len(self.moments.stamps) // len(self.timeline.stamps)
         for index, outputs in groupby(range(len(self.shown)), key=self.shown.__getitem__):
             run = list(outputs)
-            places[keys[index]] = slice(run[0], run[-1] + 1)
+            frame, field = divmod(index, fields)
+            place = field, slice(run[0], run[-1] + 1)
+            places.setdefault(keys[frame], []).append(place)
         return places
 
     def times(self) -> NDArray[np.float64]:
         """(T',) seconds on a player's clock."""
-        seconds = (self.origin + self.timeline.seconds(index) for index in self.shown)
+        seconds = (self.origin + self.moments.seconds(index) for index in self.shown)
         return np.fromiter(map(float, seconds), np.float64, len(self.shown))
 
 
@@ -217,6 +239,8 @@ class _Shots:
     frames: NDArray[np.uint8]
     sizes: list[tuple[int, int]] = field(default_factory=list)
     interlaced: bool = False
+    colours_guessed: bool = False
+    facts: Facts = Facts()  # noqa: RUF009 it is frozen
     errors: int = 0
     complete: bool = False
     """Every frame that was wanted came, and all came in the order of their times."""
@@ -241,6 +265,8 @@ def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Foot
         time_lapse=is_time_lapse(video.tags, timeline.fps),
         interlaced=shots.interlaced,
         size_changes=len(set(shots.sizes)) > 1,
+        facts=shots.facts,
+        colours_guessed=shots.colours_guessed or shots.facts.white != WHITE,
     )
 
 

@@ -15,7 +15,7 @@ Shapes: N pictures in the file.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -97,6 +97,17 @@ class Timeline:
         """Mean pictures a second; 0 for a single picture."""
         span = (self.stamps[-1] - self.stamps[0]) * self.unit
         return float((len(self.stamps) - 1) / span) if span else 0.0
+
+    def fields(self) -> "Timeline":
+        """The moments of an interlaced video: those of picture n are 2 n and 2 n + 1.
+
+        The second field is half way to the next picture.
+        """
+        following = (*self.stamps[1:], self.stamps[-1] + self.hold)
+        pairs = zip(self.stamps, following, strict=True)
+        moments = [moment for this, after in pairs for moment in (2 * this, this + after)]
+        pictures = [2 * picture + field for picture in self.pictures for field in (0, 1)]
+        return replace(self, stamps=moments, unit=self.unit / 2, pictures=pictures)
 
     def seconds(self, index: int) -> Fraction:
         """Time of a picture after the first one."""

@@ -12,6 +12,7 @@ const REASONS = {
   slow_motion: "The clip is in slow motion: what was scored is slower than it happened.",
   time_lapse: "The clip is a time lapse: what was scored is faster than it happened.",
   few_pictures: "The clip shows few different pictures: hardly anything moves.",
+  colours_guessed: "The file does not say enough of its colours: they were guessed.",
 };
 
 const WARNINGS = {
@@ -26,7 +27,9 @@ const WARNINGS = {
   time_lapse: "The file says that it was recorded as a time lapse.",
   few_pictures: "Fewer than a quarter of its pictures differ from each other.",
   size_changes: "The picture changes its size within the clip.",
-  interlaced: "The video is interlaced.",
+  interlaced: "The video is interlaced: its fields were taken apart.",
+  bars: "Black bars around the picture were cut off.",
+  hdr: "Colours of high dynamic range or wide gamut were guessed.",
   score_above_range: "The score is above the nominal range.",
   score_below_range: "The score is below the nominal range.",
 };

@@ -265,7 +265,9 @@ def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():
     assert card.doubt([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
 
 
-@pytest.mark.parametrize("moved_by", [{"sunshine": 1.0}, {"interlaced": -1.0}, {"interlaced": "far"}])
+@pytest.mark.parametrize(
+    "moved_by", [{"sunshine": 1.0}, {"interlaced": -1.0}, {"interlaced": "far"}]
+)
 def test_ways_of_storing_on_the_card_are_known_ones(folder, moved_by):
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"moved_by": moved_by}))

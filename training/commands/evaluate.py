@@ -54,6 +54,13 @@ def evaluate(
     foreign: Annotated[
         Path | None, typer.Option(help="Folder of videos that are nothing of the kind.")
     ] = None,
+    storage: Annotated[
+        bool,
+        typer.Option(
+            "--storage",
+            help="Also store up to ten of the clips in other ways, and show how far scores move.",
+        ),
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
     store: Annotated[
@@ -77,6 +84,7 @@ def evaluate(
         from training.evaluate import Evaluation, measures, score_clips
         from training.judged_clips import open_clips
         from training.seen import seen_by, seen_files
+        from training.storage import storage_figures
         from training.truth import (
             confidence_figures,
             difficulty_figures,
@@ -122,14 +130,24 @@ def evaluate(
                 paired = read_annotations(folder)
                 noticed(paired)
                 pairs = pair_figures(scored(paired, "scoring pairs"))
+            stored: dict[str, Any] = {}
+            if storage:
+                with bar("copies") as shown:
+                    stored["storage"] = storage_figures(
+                        scorer,
+                        clips,
+                        lambda done, total: shown.update(done, total, phase="storing"),
+                    )
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
         figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
         figures |= fragment_figures(evaluation) | order_figures(evaluation)
         if foreign is not None:
             seen_files(scorer.checkpoint, foreign_files(foreign)).warn()
             figures |= {"foreign_flagged": flagged_share(scorer, foreign)}
-        figures |= source
+        figures |= stored | source
         print_figures(figures["checkpoint"], figures)
+        if storage:
+            print_storage(figures["storage"])
         if json_file is not None:
             json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -158,4 +176,21 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
         for name, value in figures.get(block, {}).items():
             if value is not None:
                 table.add_row(Text(f"{block}: {name}".replace("_", " ")), f"{value:.4f}")
+    Console().print(table)
+
+
+def print_storage(rows: list[dict[str, Any]]) -> None:
+    """How far scores move when clips are stored otherwise, points."""
+    table = Table(
+        "stored", "clips", "mean |Δ|", "worst Δ", "new warning", "new review", title="Stored anew"
+    )
+    for row in rows:
+        table.add_row(
+            row["stored"],
+            str(row["clips"]),
+            f"{row['mean_change']:.2f}",
+            f"{row['worst_change']:+.2f}",
+            str(row["new_warning"]),
+            str(row["new_review"]),
+        )
     Console().print(table)
