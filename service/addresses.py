@@ -49,11 +49,12 @@ class AddressMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             root = scope.get("root_path", "").rstrip("/")
-            path = _ORIGIN.sub("", scope["path"], count=1) if "://" in scope["path"] else None
-            path = scope["path"] if path is None else path or "/"
+            path = scope["path"]
+            if origin := _ORIGIN.match(path):
+                path = path[origin.end() :] or "/"
             if path != root and not path.startswith(root + "/"):
                 path = root + path  # the proxy took the prefix off
-            scope |= {"root_path": root, "path": path}
+            scope.update(root_path=root, path=path)
         await self.app(scope, receive, send)
 
 

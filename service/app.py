@@ -100,7 +100,10 @@ def create_app_for(service: ScoringService) -> FastAPI:
             expose_headers=("X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"),
         )
     app.add_middleware(
-        ExchangeMiddleware, metrics=service.metrics, counted_paths=routes.SCORING_PATHS
+        ExchangeMiddleware,
+        metrics=service.metrics,
+        counted_paths=routes.SCORING_PATHS,
+        closing=lambda: service.draining,
     )
     app.add_middleware(AddressMiddleware)  # added last, so it is the outermost
     describe = app.openapi

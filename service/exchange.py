@@ -13,6 +13,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -34,9 +35,20 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 class ExchangeMiddleware:
     """Leaves `began`, on the monotonic clock, in the request's state."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, counted_paths: frozenset[str]) -> None:
-        """`score_requests_total` and its kin count the POSTs to `counted_paths`."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        counted_paths: frozenset[str],
+        closing: Callable[[], bool],
+    ) -> None:
+        """`score_requests_total` and its kin count the POSTs to `counted_paths`.
+
+        While `closing`, each answer ends its connection, so that few are left to be cut.
+        """
         self.app = app
+        self._closing = closing
         self._metrics = metrics
         self._counted_paths = counted_paths
 
@@ -44,7 +56,7 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, receive, send, self._closing)
         token = request_id.set(exchange.id)
         counted = scope["method"] == "POST" and own_path(scope) in self._counted_paths
         if counted:
@@ -99,7 +111,9 @@ class ProblemsMiddleware:
 
 
 class _Exchange:
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, closing: Callable[[], bool]
+    ) -> None:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         self.id = given if _ID.fullmatch(given) else uuid.uuid4().hex
@@ -109,6 +123,7 @@ class _Exchange:
         self._all_received = (
             headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         )
+        self._closing = closing
         self._scope, self._receive, self._send = scope, receive, send
         self._state = scope.setdefault("state", {})
         self._state["began"] = self.began
@@ -146,7 +161,7 @@ class _Exchange:
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.id
-            if not self._all_received:
+            if not self._all_received or self._closing():
                 headers["Connection"] = "close"
         elif not self._all_received and not message.get("more_body", False):
             await self._send({**message, "more_body": True})

@@ -29,7 +29,7 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        takes_fields = "POST" in self.methods and self.body_field is not None
+        takes_fields = "POST" in (self.methods or ()) and self.body_field is not None
 
         async def without_query(request: Request) -> Response:
             if request.url.query:

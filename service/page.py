@@ -32,7 +32,8 @@ router = APIRouter()
 
 class _Files(StaticFiles):
     def get_path(self, scope: Scope) -> str:
-        return os.path.normpath(os.path.join(*scope["path_params"]["path"].split("/")))
+        path: str = scope["path_params"]["path"]
+        return os.path.normpath(os.path.join(*path.split("/")))
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

@@ -120,6 +120,10 @@ class ScoringService:
     def alive(self) -> bool:
         return self.phase is not Phase.FAILED and self._batcher.alive and self._pool.healthy
 
+    @property
+    def draining(self) -> bool:
+        return self.phase is Phase.DRAINING
+
     def require_ready(self) -> None:
         """Raises NotReady, Draining or EngineDead."""
         if not self.alive:

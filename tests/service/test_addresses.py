@@ -128,6 +128,7 @@ def test_percent_encoding_means_nothing(local_server: LiveServer, path: str) -> 
         ("/checkpoints//diving/", "../../../checkpoints/diving"),
         ("/checkpoints/?a=b", "../checkpoints?a=b"),
         ("//evil.example/%2e%2e", None),
+        ("/checkpoints/http://x/diving", None),
     ],
 )
 def test_a_reader_is_sent_on_without_naming_a_host(

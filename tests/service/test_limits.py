@@ -84,7 +84,10 @@ def application(
         admitted_paths=frozenset({"/score"}),
     )
     return ExchangeMiddleware(
-        ProblemsMiddleware(app), metrics=metrics, counted_paths=frozenset({"/score"})
+        ProblemsMiddleware(app),
+        metrics=metrics,
+        counted_paths=frozenset({"/score"}),
+        closing=lambda: False,
     )
 
 
