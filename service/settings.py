@@ -1,7 +1,8 @@
 """
 Everything an operator can set: environment variables that begin with SCORING_.
 
-The rule: no other module reads the environment. HOST and PORT are read by `server.py`.
+The rule: no other module reads the environment, but for `server.py`: PORT, as platforms set it,
+stands in for SCORING_PORT. HOST is not read: shells and conda set it to other things.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.container import ClipLimits
@@ -20,10 +22,16 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _LIMITS = ClipLimits()
+_QUOTES = ('"', "'")
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True, extra="forbid")
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen on, or a name that means some; 0.0.0.0 or :: for all."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """0 takes any that is free; the log has it."""
 
     store: Path | None = None
     """Folder of checkpoints; the shipped ones if not set."""
@@ -92,6 +100,17 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unquoted(cls, value: object) -> object:
+        """A shell takes quotes away; `docker --env-file` and systemd's files may keep them."""
+        parts = value.split(",") if isinstance(value, str) else ()
+        if any(
+            part.strip().startswith(_QUOTES) or part.strip().endswith(_QUOTES) for part in parts
+        ):
+            raise PydanticCustomError("quoted", "there are quotes around it, need it without")
         return value
 
     @property

@@ -243,7 +243,7 @@ def test_what_an_operator_should_know_is_said_at_the_start(store: Store, tmp_pat
     assert "SCORING_QUEUE_FRAGMENT" in said
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
 def test_strangers_need_a_key_or_the_operators_word(
     store: Store, tmp_path: Path, host: str
 ) -> None:
