@@ -23,7 +23,13 @@ from model_store.panel import check_difficulty
 from model_store.ranking import order_probability
 from model_store.scorer import ScoredBy
 from service.checkpoints import LoadedCheckpoint
-from service.errors import DecoderFailed, DecoderTimeout, EmptyFile, InvalidParameter
+from service.errors import (
+    DecoderFailed,
+    DecoderInterrupted,
+    DecoderTimeout,
+    EmptyFile,
+    InvalidParameter,
+)
 from service.logs import request_id
 from service.problems import Problem, problem_of
 from service.schemas import (
@@ -39,7 +45,7 @@ from service.scoring import ScoringService
 
 FEWEST, MOST = 2, 32  # clips
 
-_ITS_OWN_FAULT = (ClipError, RequestError, EmptyFile, DecoderFailed, DecoderTimeout)
+_ITS_OWN = (ClipError, RequestError, EmptyFile, DecoderFailed, DecoderTimeout, DecoderInterrupted)
 
 
 def none_if_empty(value: object) -> object:
@@ -134,7 +140,7 @@ async def rank(
                 raise EmptyFile("0 bytes, need a video file")
             async with turns:
                 return await service.score(clip.file, chosen, began=began, difficulty=difficulty)
-        except _ITS_OWN_FAULT as error:
+        except _ITS_OWN as error:
             return problem_of(error)
 
     try:

@@ -30,7 +30,14 @@ from service.admission import Admission
 from service.batcher import Batcher, ClipBatcher
 from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
-from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParameter, NotReady
+from service.errors import (
+    DeadlinePassed,
+    DecoderInterrupted,
+    Draining,
+    EngineDead,
+    InvalidParameter,
+    NotReady,
+)
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
@@ -170,7 +177,7 @@ class ScoringService:
         if difficulty is None and card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         key = None
-        if self.results.enabled:
+        if self.results.enabled and not pictures:
             key = ResultKey(
                 clip_sha256=await asyncio.to_thread(sha256_of, upload),
                 checkpoint_sha256=chosen.checkpoint.sha256,
@@ -178,7 +185,6 @@ class ScoringService:
                 difficulty=difficulty,
                 start_s=start_s,
                 end_s=end_s,
-                pictures=pictures,
             )
             if (known := self.results.get(key)) is not None:
                 return known.repeated(
@@ -287,6 +293,8 @@ class ScoringService:
                 descriptor, job, lambda done, of: tell(Decoding(done=done, of=of))
             )
         except Exception as error:
+            if isinstance(error, DecoderInterrupted):
+                error.retry_after_s = self.admission.retry_after_s()
             self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
             raise
 

@@ -69,10 +69,10 @@ class Settings(BaseSettings):
 
     decode_workers: Count = Field(default_factory=usable_cpus)
     """Processes; by default as many as there are usable CPUs."""
-    decode_timeout_s: Seconds = 20.0
-    """Wall clock a clip; then its worker is killed."""
+    decode_timeout_s: Seconds = 40.0
+    """Wall clock a clip; then its worker is killed. Enough for a clip that has half a processor."""
     decode_cpu_s: Count = 20
-    """Processor time a clip."""
+    """Processor time a clip; beyond it the clip is refused."""
     decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 2 << 30
     """Address space of a worker."""
     decode_clips_per_worker: Count = 500

@@ -2,6 +2,7 @@ import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -32,6 +33,7 @@ STATUS = {
     errors.InvalidParameter: 422,
     errors.DecoderFailed: 422,
     errors.DecoderTimeout: 422,
+    errors.DecoderInterrupted: 503,
     errors.ReloadRefused: 409,
     errors.QueueFull: 429,
     errors.ClientGone: 499,
@@ -100,8 +102,9 @@ def test_what_reading_the_body_raised_is_what_counts() -> None:
         assert "secret" not in json.dumps(problem_of(error).body())
 
 
-def test_queue_full_says_when_to_come_back() -> None:
-    problem = problem_of(errors.QueueFull("full", retry_after_s=7))
+@pytest.mark.parametrize("cls", [errors.QueueFull, errors.DecoderInterrupted])
+def test_what_passes_says_when_to_come_back(cls: Any) -> None:
+    problem = problem_of(cls("busy", retry_after_s=7))
     assert problem.headers["Retry-After"] == "7"
     assert problem.body()["retry_after_s"] == 7
 
