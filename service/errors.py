@@ -16,6 +16,7 @@ What can go wrong in the service itself, by name; `problems.py` gives each its H
     ├── ClientGone            the client hung up; nobody reads the answer
     ├── DeadlinePassed
     └── Unavailable
+        ├── CheckpointUnusable  it is in the store, but damaged or unreadable: others serve
         ├── NotReady          checkpoints are still being loaded
         ├── Draining          the service is going down
         ├── EngineDead        the inference thread is gone
@@ -88,6 +89,12 @@ class DeadlinePassed(ServiceError):
 
 class Unavailable(ServiceError):
     pass
+
+
+class CheckpointUnusable(Unavailable):
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"{reference} is in the store and cannot be used")
+        self.reference = reference
 
 
 class NotReady(Unavailable):

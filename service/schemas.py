@@ -237,9 +237,17 @@ class CheckpointDetail(CheckpointSummary):
     )
 
 
+class UnusableCheckpoint(BaseModel):
+    """In the store, and damaged, unreadable or unable to run here."""
+
+    reference: str = Field(description="`name@version`; the name where no version is known.")
+    reason: str
+
+
 class CheckpointList(BaseModel):
     default: str = Field(description="What a request that names none gets.")
     checkpoints: list[CheckpointSummary]
+    unusable: list[UnusableCheckpoint] = Field(description="What the others are served without.")
 
 
 class ReloadAnswer(CheckpointList):
@@ -249,6 +257,9 @@ class ReloadAnswer(CheckpointList):
 
 class Health(BaseModel):
     status: Literal["ok", "ready"]
+    unusable: list[str] = Field(
+        [], description="Checkpoints of the store that cannot be used; left out if there are none."
+    )
 
 
 class WrongParameter(BaseModel):

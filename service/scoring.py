@@ -21,7 +21,7 @@ from prometheus_client.exposition import generate_latest
 from model_store.clip import ClipWarning, fragment_span
 from model_store.confidence import review_reasons
 from model_store.container import sha256_of
-from model_store.errors import InvalidDifficulty
+from model_store.errors import InvalidDifficulty, ModelStoreError
 from model_store.footage import Window
 from model_store.scorer import Score
 from model_store.spec import ClipSpec
@@ -37,6 +37,7 @@ from service.errors import (
     EngineDead,
     InvalidParameter,
     NotReady,
+    ServiceError,
 )
 from service.logs import request_id
 from service.metrics import Metrics
@@ -146,7 +147,7 @@ class ScoringService:
         self.metrics.stage_seconds.labels("upload").observe(time.monotonic() - began)
 
     def choose(self, action: str | None, checkpoint: str | None) -> LoadedCheckpoint:
-        """Raises CheckpointNotFound, InvalidParameter."""
+        """Raises CheckpointNotFound, CheckpointUnusable, InvalidParameter."""
         if checkpoint is None:
             return self.checkpoints.get(action or self.checkpoints.default)
         chosen = self.checkpoints.get(checkpoint)
@@ -278,6 +279,7 @@ class ScoringService:
         return ReloadAnswer(
             default=self.checkpoints.default,
             checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],
+            unusable=self.checkpoints.broken(),
             loaded=sorted(after - before),
             released=sorted(before - after),
         )
@@ -305,6 +307,10 @@ class ScoringService:
             )
             if any(loaded.used().engine == "cuda" for loaded in self.checkpoints.all()):
                 self.metrics.watch_device_memory(torch.cuda.mem_get_info)
+        except (ModelStoreError, ServiceError) as error:  # their texts say it all
+            log.critical("the service cannot start: %s", error)
+            self._fail()
+            return
         except Exception:  # whatever it is, a service that cannot score must not look alive
             log.critical("the service cannot start", exc_info=True)
             self._fail()
