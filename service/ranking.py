@@ -31,6 +31,7 @@ from service.errors import (
     InvalidParameter,
 )
 from service.logs import request_id
+from service.panel import Number
 from service.problems import Problem, problem_of
 from service.schemas import (
     REFERENCE,
@@ -66,7 +67,7 @@ class RankForm(BaseModel):
     checkpoint: str | None = Field(
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."
     )
-    difficulty: list[Annotated[float | None, BeforeValidator(none_if_empty)]] = Field(
+    difficulty: list[Annotated[Number | None, BeforeValidator(none_if_empty)]] = Field(
         [],
         description="As declared: once a clip, in their order, empty where it is not known; or not"
         " at all.",
