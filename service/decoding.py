@@ -13,28 +13,25 @@ back through sealed anonymous memory, without a copy; all else as JSON that is c
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import json
 import logging
-import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from model_store.clip import ClipInfo, ClipLimits, ClipWarning, PreparedClip
 from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
 from model_store.spec import ClipSpec
+from service.clip_memory import ClipMemory
 from service.decode_worker import LENGTH
 from service.errors import (
     DecoderFailed,
@@ -252,7 +249,7 @@ class _Worker:
             with contextlib.suppress(OSError):
                 self._start()
 
-    async def hand_over(self, upload: int, job: DecodeJob, cpu_s: int) -> "_Memory":
+    async def hand_over(self, upload: int, job: DecodeJob, cpu_s: int) -> "ClipMemory":
         """Give a job to a process that takes it; the memory is where its pixels will be.
 
         A process found dead before it has looked at the job is replaced, a few times.
@@ -260,7 +257,7 @@ class _Worker:
         for _ in range(_UNHEALTHY):
             await self.ready()
             assert self._socket is not None
-            memory = _Memory(job.spec.frames * job.spec.height * job.spec.width * 3)
+            memory = ClipMemory(job.spec.frames * job.spec.height * job.spec.width * 3)
             try:
                 content = job.to_json(cpu_s)
                 parts = [LENGTH.pack(len(content)), content]
@@ -370,39 +367,8 @@ class _Worker:
         return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
-class _Memory:
-    """Memory without a name that a worker may write to; its size is sealed where that works."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        if hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("clip", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.descriptor, size)
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
-        else:
-            with tempfile.TemporaryFile() as file:
-                file.truncate(size)
-                self.descriptor = os.dup(file.fileno())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the descriptor; what `frames` gave stays."""
-        os.close(self.descriptor)
-
-    def frames(self, spec: ClipSpec) -> NDArray[np.uint8]:
-        """(T, H, W, 3), read-only and without a copy."""
-        shared = mmap.mmap(self.descriptor, self.size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(spec.frames, spec.height, spec.width, 3)
-
-
 def _result(
-    answer: dict[str, Any], memory: _Memory, spec: ClipSpec, seconds: float
+    answer: dict[str, Any], memory: ClipMemory, spec: ClipSpec, seconds: float
 ) -> DecodedUpload:
     try:
         checked = _ANSWER.validate_python(answer)
