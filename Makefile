@@ -1,12 +1,9 @@
-# Every target makes .venv itself when it is missing. HOST, PORT and all SCORING_* settings
-# come from the environment.
+# Every target makes .venv itself when it is missing. The service's settings, SCORING_HOST and
+# SCORING_PORT among them, come from the environment.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HOST ?= 127.0.0.1
-PORT ?= 8000
-export HOST PORT
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock clean
@@ -34,7 +31,7 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
-serve: $(VENV)/.serve  ## the service on HOST:PORT with the shipped checkpoints
+serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped checkpoints
 	$(BIN)/python -m service
 
 test: $(VENV)/.test  ## all tests but the slow ones

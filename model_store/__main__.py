@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from model_store.errors import CheckpointError, EngineError
+from model_store.errors import CheckpointError, ModelStoreError
 from model_store.score_command import EngineChoice, StoreOption, fail, out, score
 from model_store.store import SHIPPED, Store
 
@@ -26,24 +26,23 @@ def list_checkpoints(store: StoreOption = None) -> None:
     shelf = Store(store)
     table = Table("checkpoint", "action", "trained on", "created", "current", "sha256")
     bad = False
-    for name in shelf.names():
-        for version in shelf.versions(name):
-            try:
-                checkpoint = shelf.load(f"{name}@{version}")
-                current = "yes" if shelf.current(name) == version else ""
-            except CheckpointError as error:
-                bad = True
-                table.add_row(f"{name}@{version}", Text(str(error), style="red"), "", "", "", "")
-                continue
-            card = checkpoint.card
-            table.add_row(
-                f"{name}@{version}",
-                Text(card.action),
-                card.data.trained_on,
-                f"{card.created:%Y-%m-%d}",
-                current,
-                checkpoint.sha256[:12],
-            )
+    for reference in references_of(shelf):
+        try:
+            checkpoint = shelf.load(reference)
+            current = "yes" if shelf.current(checkpoint.name) == checkpoint.version else ""
+        except CheckpointError as error:
+            bad = True
+            table.add_row(reference, Text(str(error), style="red"), "", "", "", "")
+            continue
+        card = checkpoint.card
+        table.add_row(
+            reference,
+            Text(card.action),
+            card.data.trained_on,
+            f"{card.created:%Y-%m-%d}",
+            current,
+            checkpoint.sha256[:12],
+        )
     out.print(table)
     raise typer.Exit(1 if bad else 0)
 
@@ -68,17 +67,13 @@ def verify(
     from model_store.scorer import Scorer
 
     shelf = Store(store)
-    references = (
-        [reference]
-        if reference
-        else [f"{name}@{version}" for name in shelf.names() for version in shelf.versions(name)]
-    )
+    references = [reference] if reference else references_of(shelf)
     bad = False
     for each in references:
         try:
             scorer = Scorer(shelf.load(each), engine.value)
             error = scorer.check_golden()
-        except (CheckpointError, EngineError) as problem:
+        except ModelStoreError as problem:
             bad = True
             out.print(Text.assemble(each, ": ", (str(problem), "red")), soft_wrap=True)
         else:
@@ -98,7 +93,7 @@ def use(
     try:
         checkpoint = shelf.load(reference)
         shelf.make_current(checkpoint.name, checkpoint.version)
-    except CheckpointError as error:
+    except (CheckpointError, OSError) as error:
         fail(error)
     out.print(f"{checkpoint.name} now means version {checkpoint.version}")
 
@@ -112,6 +107,14 @@ def install(store: StoreOption = None) -> None:
     except (CheckpointError, OSError) as error:
         fail(error)
     out.print(Text(f"{shelf.root}: {', '.join(added) or 'nothing'} added"), soft_wrap=True)
+
+
+def references_of(shelf: Store) -> list[str]:
+    """All versions of a store.   Exits where it cannot be read."""
+    try:
+        return shelf.references()
+    except CheckpointError as error:
+        fail(error)
 
 
 app.command()(score)

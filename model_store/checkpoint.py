@@ -10,7 +10,9 @@ One checkpoint: a folder that holds a network and what makes it usable.
     MANIFEST.sha256       hashes of all of these; `sha256sum -c` reads it
 
 The rule: a folder is either whole and verified or an error with a name. It is written beside its
-place and renamed into it; loading checks every hash, every key, every shape and every value.
+place and renamed into it; loading checks every hash, every key, every shape and every value. A
+file that is not listed is an error, too, unless it is of those that systems and editors leave: of
+them nothing is read.
 """
 
 import hashlib
@@ -19,8 +21,10 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,6 +44,7 @@ from model_store.errors import (
     CheckpointExists,
     CheckpointIncompatible,
     CheckpointNotFound,
+    CheckpointUnreadable,
     SpecError,
 )
 from model_store.network import FragmentNetwork
@@ -49,6 +54,10 @@ WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
 GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
 PICTURES = ("scores.png", "fragments.png")
 FILES = (WEIGHTS, CARD, README, GOLDEN_CLIP, GOLDEN_ANSWER)
+LEFT_BY_SYSTEMS = (  # macOS, Windows, NFS, Synology, editors; a dot hides what most of them leave
+    ".*", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
+    "@eaDir", "#recycle", "lost+found", "__MACOSX", "*~", "#*#",
+)  # fmt: skip
 GOLDEN_TOLERANCE = 0.25  # points; what half precision may differ from float32
 
 
@@ -134,7 +143,7 @@ class Checkpoint:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
-    Raises CheckpointNotFound, CheckpointCorrupt (a hash does not match) or
+    Raises CheckpointNotFound, CheckpointCorrupt (a hash does not match), CheckpointUnreadable or
     CheckpointIncompatible (the content does not fit this code or itself).
     """
     contents = verified_files(folder)
@@ -142,7 +151,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     network, confidence = parse_weights(contents[WEIGHTS], card)
     return Checkpoint(
         path=folder,
-        sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(contents[MANIFEST]).hexdigest(),
         card=card,
         network=network,
         confidence=confidence,
@@ -196,9 +205,8 @@ def save_checkpoint(
 
 
 def copy_checkpoint(source: Path, folder: Path) -> None:
-    """The same checkpoint at another place.   Raises CheckpointCorrupt."""
-    contents = verified_files(source)
-    write_folder(folder, {**contents, MANIFEST: (source / MANIFEST).read_bytes()})
+    """The same checkpoint at another place.   Raises CheckpointCorrupt, CheckpointUnreadable."""
+    write_folder(folder, verified_files(source))
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -215,20 +223,32 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise
 
 
+@contextmanager
+def readable() -> Iterator[None]:
+    """What the system says about a file, as a CheckpointUnreadable that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointUnreadable(str(error.filename), error.strerror or "unknown") from error
+
+
+@readable()
 def verified_files(folder: Path) -> dict[str, bytes]:
-    """The files of a checkpoint by name, each checked against the manifest."""
+    """The files of a checkpoint by name, each checked against the manifest, and that itself."""
     if not folder.is_dir():
         raise CheckpointNotFound(f"no checkpoint {folder.parent.name}@{folder.name}")
     try:
-        lines = (folder / MANIFEST).read_text().splitlines()
+        manifest = (folder / MANIFEST).read_bytes()
+        lines = manifest.decode().splitlines()
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise CheckpointCorrupt(f"{folder.name}: {MANIFEST} is missing or not text") from error
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if sorted({*listed} - {*PICTURES}) != sorted(FILES) or len(lines) != len(listed):
         raise CheckpointCorrupt(f"{MANIFEST} lists {sorted(listed)}, need {sorted(FILES)}")
-    if unlisted := {path.name for path in folder.iterdir()} - {MANIFEST, *listed}:
+    there = {path.name for path in folder.iterdir() if not is_left_by_a_system(path.name)}
+    if unlisted := there - {MANIFEST, *listed}:
         raise CheckpointCorrupt(f"files that {MANIFEST} does not list: {sorted(unlisted)}")
-    contents = {}
+    contents = {MANIFEST: manifest}
     for name, digest in listed.items():
         try:
             contents[name] = (folder / name).read_bytes()
@@ -237,6 +257,10 @@ def verified_files(folder: Path) -> dict[str, bytes]:
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointCorrupt(f"{name} differs from {MANIFEST}")
     return contents
+
+
+def is_left_by_a_system(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in LEFT_BY_SYSTEMS)
 
 
 def parse_card(content: bytes) -> Card:

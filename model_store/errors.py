@@ -15,10 +15,12 @@ Everything that can go wrong below the service, by name.
     │   ├── CheckpointNotFound    no such name or version in the store
     │   ├── CheckpointExists      a published version is never overwritten
     │   ├── CheckpointCorrupt     a file is missing, added, or differs from MANIFEST.sha256
+    │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
     └── EngineError               an engine cannot run here, or failed
 
-Texts say what was found and what was needed; they may be shown to a caller.
+Texts say what was found and what was needed; they may be shown to a caller, but for that of
+CheckpointUnreadable, which has a path of this machine in it.
 """
 
 
@@ -78,6 +80,16 @@ class CheckpointExists(CheckpointError):
 
 class CheckpointCorrupt(CheckpointError):
     pass
+
+
+class CheckpointUnreadable(CheckpointError):
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.reason = reason
+        """What the system says, without the path."""
+
+    def __str__(self) -> str:
+        return "{} cannot be read: {}".format(*self.args)
 
 
 class CheckpointIncompatible(CheckpointError):

@@ -7,10 +7,14 @@ style and `:dash:` for a picture, so such text is a `Text` and never a plain `st
 
 import dataclasses
 import json
+import os
+import stat
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,16 +25,20 @@ from rich.text import Text
 from model_store.card import CLIPS_OF
 from model_store.errors import (
     ClipError,
+    ClipTooLarge,
     EngineError,
     InvalidDifficulty,
     InvalidPanel,
     ModelStoreError,
+    NotAVideo,
 )
+from model_store.number import number
 from model_store.store import Store
 
 if TYPE_CHECKING:
     from model_store.scorer import Scorer
 
+MOST_PIPED = 1 << 30  # bytes that are taken from a pipe
 BAR = 12  # columns on each side of zero
 BAD_CLIP, BAD_COMMAND, NEEDS_REVIEW = 1, 2, 3
 
@@ -56,11 +64,25 @@ def fail(error: Exception, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def declared(text: str) -> float:
+    """A difficulty, checked before anything is loaded; what it may be is the action's to say."""
+    try:
+        value = number(text)
+    except ValueError as error:
+        fail(InvalidDifficulty(f"difficulty: {error}"), BAD_COMMAND)
+    if value <= 0:
+        fail(InvalidDifficulty(f"difficulty is {value:g}, need more than 0"), BAD_COMMAND)
+    return value
+
+
 def score(
     clips: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, metavar="CLIP…")],
     action: Annotated[str, typer.Option(help="Name of the checkpoint.")] = "diving",
     checkpoint: Annotated[str | None, typer.Option(help="NAME@VERSION; wins over action.")] = None,
-    difficulty: Annotated[float | None, typer.Option(help="As declared, if known.")] = None,
+    difficulty: Annotated[
+        float | None,
+        typer.Option(parser=declared, metavar="NUMBER", help="As declared, if known."),
+    ] = None,
     engine: EngineChoice = EngineChoice.auto,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     strict: Annotated[
@@ -72,18 +94,16 @@ def score(
 
     Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
     """
-    from model_store.panel import check_difficulty as check_routine
-    from model_store.scorer import Scorer, check_difficulty
+    from model_store.panel import check_difficulty
+    from model_store.scorer import Scorer
 
     try:
-        scorer = Scorer(Store(store).load(checkpoint or action), engine.value)
+        chosen = Store(store).load(checkpoint or action)
         if difficulty is not None:
-            check_difficulty(difficulty)
-            check_routine(scorer.spec.action, difficulty)
-        elif scorer.checkpoint.card.network.target == "execution":
-            raise InvalidDifficulty(
-                f"{scorer.checkpoint.name} predicts the execution, it needs --difficulty"
-            )
+            check_difficulty(chosen.spec.action, difficulty)
+        elif chosen.card.network.target == "execution":
+            raise InvalidDifficulty(f"{chosen.name} predicts the execution, it needs --difficulty")
+        scorer = Scorer(chosen, engine.value)
     except ModelStoreError as error:
         fail(error, BAD_COMMAND)
     answers = []
@@ -108,8 +128,28 @@ def answered(scorer: "Scorer", clips: Sequence[Path], difficulty: float | None) 
     for clip in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
         try:
             yield score_file(scorer, clip, difficulty)
+        except OSError as error:
+            yield {"clip": str(clip), "error": f"cannot be read: {error.strerror}"}
         except (ClipError, EngineError) as error:
             yield {"clip": str(clip), "error": str(error)}
+
+
+@contextmanager
+def seekable(path: Path) -> Iterator[BinaryIO]:
+    """A file, or all that comes out of a pipe.   Raises OSError, ClipTooLarge, NotAVideo."""
+    with path.open("rb", buffering=0) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(mode):
+            yield file
+            return
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            raise NotAVideo("neither a file nor a pipe")
+        with tempfile.TemporaryFile() as copy:
+            while chunk := file.read(1 << 20):
+                copy.write(chunk)
+                if copy.tell() > MOST_PIPED:
+                    raise ClipTooLarge(f"more than {MOST_PIPED} bytes came out of the pipe")
+            yield copy
 
 
 def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer:
@@ -117,7 +157,8 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer
     from model_store.confidence import review_reasons
 
     spec, card = scorer.spec, scorer.checkpoint.card
-    clip = prepare_clip(read_clip(path, spec), spec)
+    with seekable(path) as source:
+        clip = prepare_clip(read_clip(source, spec), spec)
     [answer] = scorer.score([clip.frames])
     answer = answer.with_difficulty(difficulty, spec.difficulty_rule)
     answer = answer.widened(card.doubt(clip.warnings))

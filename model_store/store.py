@@ -3,6 +3,9 @@ The store: a folder of checkpoints, `<name>/<version>/`, and which version a nam
 
     store/diving/1/…      never changed once published
     store/diving/current  the version that "diving" means; replaced by an atomic rename
+
+The rule: what lies there besides, left by a system or an editor, plays no part, and what cannot be
+read is an error of its own name and of no other.
 """
 
 import os
@@ -17,16 +20,18 @@ from model_store.checkpoint import (
     Checkpoint,
     copy_checkpoint,
     load_checkpoint,
+    readable,
     save_checkpoint,
     write_durably,
 )
 from model_store.confidence import Confidence
-from model_store.errors import CheckpointCorrupt, CheckpointNotFound
+from model_store.errors import CheckpointCorrupt, CheckpointNotFound, CheckpointUnreadable
 from model_store.network import FragmentNetwork
 from model_store.spec import NAME_PATTERN
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 CURRENT = "current"
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Store:
@@ -35,39 +40,59 @@ class Store:
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root or os.environ.get("SCORING_STORE") or SHIPPED)
 
+    @readable()
     def names(self) -> list[str]:
-        """Names with at least one version, sorted."""
+        """Names with at least one version, or whose versions cannot be read; sorted."""
         if not self.root.is_dir():
             return []
         names = (path.name for path in self.root.iterdir() if re.fullmatch(NAME_PATTERN, path.name))
-        return sorted(name for name in names if self.versions(name))
+        return sorted(name for name in names if self._is_used(name))
 
+    @readable()
     def versions(self, name: str) -> list[int]:
         """Published versions of a name, ascending; empty for an unknown name."""
         folder = self.root / self._checked(name)
         if not folder.is_dir():
             return []
-        return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdecimal())
+        return sorted(
+            int(p.name) for p in folder.iterdir() if _VERSION.fullmatch(p.name) and p.is_dir()
+        )
+
+    def references(self) -> list[str]:
+        """`name@version` of all; the bare name where its versions cannot be read."""
+        found = []
+        for name in self.names():
+            try:
+                found += [f"{name}@{version}" for version in self.versions(name)]
+            except CheckpointUnreadable:
+                found.append(name)
+        return found
 
     def current(self, name: str) -> int:
         """The version that the bare name means."""
         versions = self.versions(name)
         if not versions:
             raise CheckpointNotFound(f"no checkpoint {name!r}; there are {self.names()}")
-        try:
-            version = int((self.root / name / CURRENT).read_text())
-        except (FileNotFoundError, ValueError) as error:
-            raise CheckpointCorrupt(f"{name}/{CURRENT} is missing or not a version") from error
-        if version not in versions:
-            raise CheckpointCorrupt(f"{name}/{CURRENT} says {version}, there are {versions}")
-        return version
+        with readable():
+            try:
+                text = (self.root / name / CURRENT).read_text("utf-8-sig").strip()
+            except (FileNotFoundError, UnicodeDecodeError):
+                text = ""
+        if not _VERSION.fullmatch(text):
+            raise CheckpointCorrupt(f"{name}/{CURRENT} is missing or not a version")
+        if int(text) not in versions:
+            raise CheckpointCorrupt(f"{name}/{CURRENT} says {text}, there are {versions}")
+        return int(text)
 
     def resolve(self, reference: str) -> tuple[str, int]:
-        """ "diving" or "diving@1" -> (name, version).   Raises CheckpointNotFound."""
+        """ "diving" or "diving@1" -> (name, version).
+
+        Raises CheckpointNotFound; for a bare name CheckpointCorrupt; CheckpointUnreadable.
+        """
         name, at, version = reference.partition("@")
         if not at:
             return name, self.current(name)
-        if not version.isdecimal() or int(version) not in self.versions(name):
+        if not _VERSION.fullmatch(version) or int(version) not in self.versions(name):
             raise CheckpointNotFound(
                 f"no checkpoint {reference!r}; versions of {name!r}: {self.versions(name)}"
             )
@@ -141,6 +166,12 @@ class Store:
         write_durably(Path(partial), f"{version}\n".encode())
         Path(partial).chmod(0o644)
         Path(partial).replace(self.root / name / CURRENT)
+
+    def _is_used(self, name: str) -> bool:
+        try:
+            return bool(self.versions(name))
+        except CheckpointUnreadable:
+            return True
 
     def _checked(self, name: str) -> str:
         if not re.fullmatch(NAME_PATTERN, name):

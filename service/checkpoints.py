@@ -16,7 +16,13 @@ from model_store.errors import CheckpointNotFound
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from model_store.store import Store
-from service.schemas import CheckpointDetail, CheckpointSummary, CheckpointUsed
+from service.errors import CheckpointUnusable
+from service.schemas import (
+    CheckpointDetail,
+    CheckpointSummary,
+    CheckpointUsed,
+    UnusableCheckpoint,
+)
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -111,19 +117,15 @@ class LoadedCheckpoint:
 
 
 class LoadedCheckpoints:
-    """By name, which means the current version, and by name@version."""
+    """By name, which means the current version, and by name@version; and what cannot be loaded."""
 
-    def __init__(self, default: str | None = None) -> None:
+    def __init__(self, default: str = USUAL) -> None:
         self._by_reference: dict[str, LoadedCheckpoint] = {}
-        self._default = default
-
-    @property
-    def default(self) -> str:
+        self.default = default
         """What a request that names none gets."""
-        if self._default is not None:
-            return self._default
-        names = [loaded.name for loaded in self.all()]
-        return USUAL if USUAL in names else next(iter(names), USUAL)
+        self.unusable: dict[str, str] = {}
+        """By `name@version`, or the name where not even the version is known: what is wrong, in
+        words that anybody may read."""
 
     def add(self, loaded: LoadedCheckpoint) -> None:
         self._by_reference[loaded.reference] = loaded
@@ -131,13 +133,24 @@ class LoadedCheckpoints:
             self._by_reference[loaded.name] = loaded
 
     def get(self, reference: str) -> LoadedCheckpoint:
-        """Raises CheckpointNotFound."""
-        if (loaded := self._by_reference.get(reference)) is None:
+        """Raises CheckpointNotFound, CheckpointUnusable."""
+        loaded = self._by_reference.get(reference)
+        if loaded is None or not loaded.current:  # another version must not answer to the name
+            for each in self.unusable:
+                if reference in (each, each.partition("@")[0]):
+                    raise CheckpointUnusable(each)
+        if loaded is None:
             raise CheckpointNotFound(f"unknown; loaded are {', '.join(sorted(self.references()))}")
         return loaded
 
     def references(self) -> list[str]:
         return [loaded.reference for loaded in self.all()]
+
+    def broken(self) -> list[UnusableCheckpoint]:
+        return [
+            UnusableCheckpoint(reference=reference, reason=reason)
+            for reference, reason in sorted(self.unusable.items())
+        ]
 
     def all(self) -> list[LoadedCheckpoint]:
         unique = {loaded.reference: loaded for loaded in self._by_reference.values()}

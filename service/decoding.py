@@ -2,7 +2,8 @@
 Decoding in processes that can be killed: the pool's side. `decode_worker.py` is the other.
 
 The rule: a clip that crashes, hangs or bloats its decoder costs its own request an error, and
-nobody else more than the worker's restart. A cancelled request kills its decoding at once.
+nobody else more than the worker's restart. A cancelled request kills its decoding at once. A clip
+is to blame for the processor time that it takes, and not for how long it waits for a processor.
 
 Every worker has its own socket and no lock in common with the others, is killed with SIGKILL, is
 timed by the monotonic clock, and starts with an environment that holds no secrets. Pixels come
@@ -12,30 +13,32 @@ back through sealed anonymous memory, without a copy; all else as JSON that is c
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import json
 import logging
-import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from model_store.clip import ClipInfo, ClipLimits, ClipWarning, PreparedClip
 from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
 from model_store.spec import ClipSpec
+from service.clip_memory import ClipMemory
 from service.decode_worker import LENGTH
-from service.errors import DecoderFailed, DecoderTimeout, DecoderUnavailable
+from service.errors import (
+    DecoderFailed,
+    DecoderInterrupted,
+    DecoderTimeout,
+    DecoderUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ _MAX_ANSWER = 8 << 20  # bytes of JSON
 _START_S = 60.0  # for a worker to import its libraries on a busy machine
 _TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
 _MAX_PROGRESS = 10_000  # messages of progress before an answer
+_BUSY_SHARE = 0.8  # of the wall clock on a processor: a decoder that was hardly kept from one
+_KILLED = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT")  # by the system or its operator: no clip can
 _UNHEALTHY = 3  # failed starts in a row
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
 
@@ -160,19 +165,19 @@ class DecodePool:
         `on_frame` hears, on the event loop, how many frames of how many are decoded, now and then,
         if the job asks for progress.
 
-        Raises the errors of `model_store.clip`, DecoderFailed, DecoderTimeout,
+        Raises the errors of `model_store.clip`, DecoderFailed, DecoderTimeout, DecoderInterrupted,
         DecoderUnavailable. Cancelling it stops the decoding.
         """
         worker = await self._idle.get()
         try:
             memory = await worker.hand_over(upload, job, self._cpu_s)
-            began = time.monotonic()
+            began, used = time.monotonic(), worker.processor_s()
             with memory:
                 try:
                     async with asyncio.timeout(self._timeout_s):
                         answer = await worker.answer(on_frame)
                 except TimeoutError as error:
-                    raise DecoderTimeout(f"more than {self._timeout_s:g} s") from error
+                    raise self._overdue(worker.processor_s() - used) from error
                 return _result(answer, memory, job.spec, time.monotonic() - began)
         except (NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim):
             raise
@@ -184,6 +189,13 @@ class DecodePool:
                 worker.kill()
             worker.restart()
             self._idle.put_nowait(worker)
+
+    def _overdue(self, spent_s: float) -> DecoderTimeout | DecoderInterrupted:
+        """Whose fault it is that a clip took more than the wall clock allows."""
+        spent = f"{spent_s:.1f} s of processor time in {self._timeout_s:g} s"
+        if spent_s >= min(self._cpu_s, _BUSY_SHARE * self._timeout_s):
+            return DecoderTimeout(spent)
+        return DecoderInterrupted(f"the machine is busy: {spent}")
 
 
 class _Worker:
@@ -203,6 +215,15 @@ class _Worker:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
+
+    def processor_s(self) -> float:
+        """Processor time of the process until now; 0 where the system does not say."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # user, system
 
     async def ready(self) -> None:
         """A process that waits for a job, started if need be.   Raises DecoderUnavailable."""
@@ -228,7 +249,7 @@ class _Worker:
             with contextlib.suppress(OSError):
                 self._start()
 
-    async def hand_over(self, upload: int, job: DecodeJob, cpu_s: int) -> "_Memory":
+    async def hand_over(self, upload: int, job: DecodeJob, cpu_s: int) -> "ClipMemory":
         """Give a job to a process that takes it; the memory is where its pixels will be.
 
         A process found dead before it has looked at the job is replaced, a few times.
@@ -236,7 +257,7 @@ class _Worker:
         for _ in range(_UNHEALTHY):
             await self.ready()
             assert self._socket is not None
-            memory = _Memory(job.spec.frames * job.spec.height * job.spec.width * 3)
+            memory = ClipMemory(job.spec.frames * job.spec.height * job.spec.width * 3)
             try:
                 content = job.to_json(cpu_s)
                 parts = [LENGTH.pack(len(content)), content]
@@ -255,7 +276,10 @@ class _Worker:
         raise DecoderUnavailable("decoders die before they begin")
 
     async def answer(self, on_frame: Callable[[int, int], None]) -> dict[str, Any]:
-        """To the job handed over; not yet checked.   Raises DecoderFailed."""
+        """To the job handed over; not yet checked.
+
+        Raises DecoderFailed, DecoderTimeout, DecoderInterrupted.
+        """
         try:
             for _ in range(_MAX_PROGRESS):
                 message = await self._receive()
@@ -265,7 +289,12 @@ class _Worker:
                 on_frame(progress.done, progress.of)
             raise ValueError("progress without end")
         except (OSError, EOFError, ValueError) as error:
-            raise DecoderFailed(f"the decoder stopped ({await self._cause()})") from error
+            cause = await self._cause()
+            if cause == "SIGXCPU":
+                raise DecoderTimeout("all the processor time that a clip may take") from error
+            if cause in _KILLED:
+                raise DecoderInterrupted(f"the decoder was killed ({cause})") from error
+            raise DecoderFailed(f"the decoder stopped ({cause})") from error
 
     def kill(self) -> None:
         """At once, whatever it is doing."""
@@ -338,39 +367,8 @@ class _Worker:
         return signal.Signals(-code).name if code < 0 else f"exit {code}"
 
 
-class _Memory:
-    """Memory without a name that a worker may write to; its size is sealed where that works."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        if hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("clip", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.descriptor, size)
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
-        else:
-            with tempfile.TemporaryFile() as file:
-                file.truncate(size)
-                self.descriptor = os.dup(file.fileno())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the descriptor; what `frames` gave stays."""
-        os.close(self.descriptor)
-
-    def frames(self, spec: ClipSpec) -> NDArray[np.uint8]:
-        """(T, H, W, 3), read-only and without a copy."""
-        shared = mmap.mmap(self.descriptor, self.size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(spec.frames, spec.height, spec.width, 3)
-
-
 def _result(
-    answer: dict[str, Any], memory: _Memory, spec: ClipSpec, seconds: float
+    answer: dict[str, Any], memory: ClipMemory, spec: ClipSpec, seconds: float
 ) -> DecodedUpload:
     try:
         checked = _ANSWER.validate_python(answer)

@@ -14,16 +14,18 @@ What can go wrong in the service itself, by name; `problems.py` gives each its H
     ├── NoRoom                no disk space or memory budget left for the upload
     ├── InvalidParameter      contradicts another parameter; knows which
     ├── DecoderFailed         the decoder crashed on the clip
-    ├── DecoderTimeout        the decoder took too long over the clip
+    ├── DecoderTimeout        the clip took more processor time than it may
     ├── ReloadRefused         a new version cannot be used; the old one stays
     ├── QueueFull             too much work already; knows when to come back
     ├── ClientGone            the client hung up; nobody reads the answer
     ├── DeadlinePassed
     └── Unavailable
+        ├── CheckpointUnusable  it is in the store, but damaged or unreadable: others serve
         ├── NotReady          checkpoints are still being loaded
         ├── Draining          the service is going down
         ├── EngineDead        the inference thread is gone
-        └── DecoderUnavailable  no decode worker can be started
+        ├── DecoderUnavailable  no decode worker can be started
+        └── DecoderInterrupted  the decoder got no processor, or was killed; knows when to come back
 
 Texts may be shown to the caller.
 """
@@ -109,6 +111,12 @@ class Unavailable(ServiceError):
     pass
 
 
+class CheckpointUnusable(Unavailable):
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"{reference} is in the store and cannot be used")
+        self.reference = reference
+
+
 class NotReady(Unavailable):
     pass
 
@@ -123,3 +131,11 @@ class EngineDead(Unavailable):
 
 class DecoderUnavailable(Unavailable):
     pass
+
+
+class DecoderInterrupted(Unavailable):
+    """Not the clip's fault."""
+
+    def __init__(self, text: str, *, retry_after_s: int = 10) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s

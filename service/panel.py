@@ -9,16 +9,34 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from model_store.confidence import Interval
 from model_store.errors import InvalidPanel
+from model_store.number import number, numbers
 from model_store.panel import Panel, judge, model_mark
 from service.fields import form_pairs
 
 
+def number_of(value: object) -> object:
+    """Text to the number that it is; anything else but true and false as it is."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "need a number, such as 3.3")
+    try:
+        return number(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("number", "need a number, such as 3.3") from error
+
+
+Number = Annotated[float, BeforeValidator(number_of)]
+
+
 def split_marks(value: object) -> object:
-    """`8.5,8,8` to its parts; anything else as it is."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    """`8.5,8,8` or `8.5 8 8` to its numbers; anything else as it is."""
+    try:
+        return numbers(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("marks", "need numbers, as 8.5,8,8 or 8.5 8 8") from error
 
 
 class PanelForm(BaseModel):
@@ -39,11 +57,11 @@ class PanelForm(BaseModel):
     )
 
     action: str = Field("diving", description="`diving` or `vault`.")
-    marks: Annotated[list[float], BeforeValidator(split_marks)] = Field(
-        description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8`."
+    marks: Annotated[list[Number], BeforeValidator(split_marks)] = Field(
+        description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8` or with spaces."
     )
-    difficulty: float = Field(description="As declared.")
-    deductions: float = Field(0.0, description="Neutral ones, points; vault only.")
+    difficulty: Number = Field(description="As declared.")
+    deductions: Number = Field(0.0, description="Neutral ones, points; vault only.")
 
     @model_validator(mode="before")
     @classmethod
@@ -104,17 +122,11 @@ def panel_of(
         if deductions is not None:
             raise InvalidPanel("they are the panel's, which needs marks", field="deductions")
         return None
-    return judge(action, numbers(marks), difficulty, deductions or 0.0)
-
-
-def numbers(marks: str) -> list[float]:
-    found = []
-    for number, part in enumerate(marks.split(","), 1):
-        try:
-            found.append(float(part))
-        except ValueError as error:
-            raise InvalidPanel(f"mark {number} is not a number", field="marks") from error
-    return found
+    try:
+        given = numbers(marks)
+    except ValueError as error:
+        raise InvalidPanel("need numbers, as 8.5,8,8 or 8.5 8 8", field="marks") from error
+    return judge(action, given, difficulty, deductions or 0.0)
 
 
 def panel_answer(

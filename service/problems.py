@@ -60,6 +60,7 @@ KINDS: dict[type[Exception], Kind] = {
     clip_errors.CheckpointError: INTERNAL,
     clip_errors.CheckpointExists: INTERNAL,
     clip_errors.CheckpointCorrupt: INTERNAL,
+    clip_errors.CheckpointUnreadable: INTERNAL,
     clip_errors.CheckpointIncompatible: INTERNAL,
     clip_errors.EngineError: INTERNAL,
     errors.ServiceError: INTERNAL,
@@ -79,10 +80,12 @@ KINDS: dict[type[Exception], Kind] = {
     errors.QueueFull: Kind(429, "queue-full", "Too much work is waiting already"),
     errors.ClientGone: Kind(499, "client-gone", "The client hung up"),
     errors.Unavailable: Kind(503, "unavailable", "The service cannot answer now"),
+    errors.CheckpointUnusable: Kind(503, "checkpoint-unusable", "The checkpoint cannot be used"),
     errors.NotReady: Kind(503, "not-ready", "The checkpoints are still being loaded"),
     errors.Draining: Kind(503, "draining", "The service is going down"),
     errors.EngineDead: Kind(503, "engine-dead", "The engine has failed"),
     errors.DecoderUnavailable: Kind(503, "decoder-unavailable", "No decoder can be started"),
+    errors.DecoderInterrupted: Kind(503, "decoder-interrupted", "The decoder was interrupted here"),
     errors.DeadlinePassed: Kind(504, "deadline-passed", "The answer was not ready in time"),
     errors.NoRoom: Kind(507, "no-room", "There is no room for the upload"),
     ClientDisconnect: Kind(499, "client-gone", "The client hung up"),
@@ -147,7 +150,7 @@ def problem_of(error: Exception) -> Problem:
     kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
     if kind is INTERNAL:
         return Problem(kind)
-    if isinstance(error, errors.QueueFull):
+    if isinstance(error, (errors.QueueFull, errors.DecoderInterrupted)):
         seconds = error.retry_after_s
         return Problem(kind, str(error), {"Retry-After": str(seconds)}, {"retry_after_s": seconds})
     if isinstance(error, errors.Unauthorised):

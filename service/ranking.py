@@ -23,8 +23,15 @@ from model_store.panel import check_difficulty
 from model_store.ranking import order_probability
 from model_store.scorer import ScoredBy
 from service.checkpoints import LoadedCheckpoint
-from service.errors import DecoderFailed, DecoderTimeout, EmptyFile, InvalidParameter
+from service.errors import (
+    DecoderFailed,
+    DecoderInterrupted,
+    DecoderTimeout,
+    EmptyFile,
+    InvalidParameter,
+)
 from service.logs import request_id
+from service.panel import Number
 from service.problems import Problem, problem_of
 from service.schemas import (
     REFERENCE,
@@ -39,7 +46,7 @@ from service.scoring import ScoringService
 
 FEWEST, MOST = 2, 32  # clips
 
-_ITS_OWN_FAULT = (ClipError, RequestError, EmptyFile, DecoderFailed, DecoderTimeout)
+_ITS_OWN = (ClipError, RequestError, EmptyFile, DecoderFailed, DecoderTimeout, DecoderInterrupted)
 
 
 def none_if_empty(value: object) -> object:
@@ -60,7 +67,7 @@ class RankForm(BaseModel):
     checkpoint: str | None = Field(
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."
     )
-    difficulty: list[Annotated[float | None, BeforeValidator(none_if_empty)]] = Field(
+    difficulty: list[Annotated[Number | None, BeforeValidator(none_if_empty)]] = Field(
         [],
         description="As declared: once a clip, in their order, empty where it is not known; or not"
         " at all.",
@@ -134,7 +141,7 @@ async def rank(
                 raise EmptyFile("0 bytes, need a video file")
             async with turns:
                 return await service.score(clip.file, chosen, began=began, difficulty=difficulty)
-        except _ITS_OWN_FAULT as error:
+        except _ITS_OWN as error:
             return problem_of(error)
 
     try:

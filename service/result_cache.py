@@ -2,7 +2,8 @@
 Answers given before: the same bytes, parameters and checkpoint have the same answer.
 
 The rule: an answer is found only under everything that it depends on, and never more bytes are
-kept than allowed; the ones not asked for longest go first. Lives on one event loop.
+kept than allowed; the ones not asked for longest go first. Answers with pictures of the clip are
+not kept: nothing of what it shows outlasts its request. Lives on one event loop.
 """
 
 from collections import OrderedDict
@@ -24,7 +25,6 @@ class ResultKey:
     difficulty: float | None
     start_s: float | None
     end_s: float | None
-    pictures: bool
 
 
 class ResultCache:

@@ -205,6 +205,7 @@ async def list_checkpoints(service: Service) -> CheckpointList:
     return CheckpointList(
         default=service.checkpoints.default,
         checkpoints=[loaded.summary() for loaded in service.checkpoints.all()],
+        unusable=service.checkpoints.broken(),
     )
 
 
@@ -213,7 +214,7 @@ async def list_checkpoints(service: Service) -> CheckpointList:
     operation_id="show_checkpoint",
     summary="The card of a checkpoint",
     tags=["checkpoints"],
-    responses=problems(401, 404, 422, 500),
+    responses=problems(401, 404, 422, 500, 503),
 )
 async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail:
     return service.checkpoints.get(name).detail()
@@ -224,12 +225,13 @@ async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail
     operation_id="livez",
     summary="Whether the process should be left running",
     tags=["operation"],
+    response_model_exclude_defaults=True,
     responses=problems(422, 503),
 )
 async def livez(service: Service) -> Health:
     if not service.alive:
         raise EngineDead("the service must be restarted")
-    return Health(status="ok")
+    return Health(status="ok", unusable=[])
 
 
 @router.get(
@@ -237,11 +239,12 @@ async def livez(service: Service) -> Health:
     operation_id="readyz",
     summary="Whether to send requests here",
     tags=["operation"],
+    response_model_exclude_defaults=True,
     responses=problems(422, 503),
 )
 async def readyz(service: Service) -> Health:
     service.require_ready()
-    return Health(status="ready")
+    return Health(status="ready", unusable=list(service.checkpoints.unusable))
 
 
 @router.post(

@@ -13,7 +13,7 @@ from model_store.confidence import Interval, ReviewReason
 from model_store.network_spec import Target
 from model_store.scorer import ScoredBy
 from model_store.spec import DifficultyRule
-from service.panel import PanelAnswer
+from service.panel import Number, PanelAnswer
 
 REFERENCE = r"^[A-Za-z0-9_.-]{1,64}(@[0-9]{1,9})?$"
 
@@ -40,17 +40,19 @@ class ScoreForm(BaseModel):
     checkpoint: str | None = Field(
         None, pattern=REFERENCE, description="`name@version`, instead of `action`."
     )
-    difficulty: float | None = Field(
+    difficulty: Number | None = Field(
         None, gt=0, description="As declared. The score then rests on it too, see `scored_by`."
     )
-    start_s: float | None = Field(
+    start_s: Number | None = Field(
         None, ge=0, description="Where the routine begins, seconds of the file."
     )
-    end_s: float | None = Field(None, gt=0, description="Where it ends, seconds of the file.")
+    end_s: Number | None = Field(None, gt=0, description="Where it ends, seconds of the file.")
     marks: str | None = Field(
-        None, description="The panel's, to check: `8.5,8,8,8.5,9,8,8`. Needs the difficulty."
+        None,
+        description="The panel's, to check: `8.5,8,8,8.5,9,8,8`, or with spaces. Needs the"
+        " difficulty.",
     )
-    deductions: float | None = Field(
+    deductions: Number | None = Field(
         None, description="Neutral ones of the panel, points; vault only."
     )
     include: Literal["frames"] | None = Field(
@@ -237,9 +239,17 @@ class CheckpointDetail(CheckpointSummary):
     )
 
 
+class UnusableCheckpoint(BaseModel):
+    """In the store, and damaged, unreadable or unable to run here."""
+
+    reference: str = Field(description="`name@version`; the name where no version is known.")
+    reason: str
+
+
 class CheckpointList(BaseModel):
     default: str = Field(description="What a request that names none gets.")
     checkpoints: list[CheckpointSummary]
+    unusable: list[UnusableCheckpoint] = Field(description="What the others are served without.")
 
 
 class ReloadAnswer(CheckpointList):
@@ -249,6 +259,9 @@ class ReloadAnswer(CheckpointList):
 
 class Health(BaseModel):
     status: Literal["ok", "ready"]
+    unusable: list[str] = Field(
+        [], description="Checkpoints of the store that cannot be used; left out if there are none."
+    )
 
 
 class WrongParameter(BaseModel):

@@ -21,7 +21,7 @@ from prometheus_client.exposition import generate_latest
 from model_store.clip import ClipWarning, fragment_span
 from model_store.confidence import review_reasons
 from model_store.container import sha256_of
-from model_store.errors import InvalidDifficulty
+from model_store.errors import InvalidDifficulty, ModelStoreError
 from model_store.footage import Window
 from model_store.scorer import Score
 from model_store.spec import ClipSpec
@@ -30,7 +30,15 @@ from service.admission import Admission
 from service.batcher import Batcher, ClipBatcher
 from service.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
-from service.errors import DeadlinePassed, Draining, EngineDead, InvalidParameter, NotReady
+from service.errors import (
+    DeadlinePassed,
+    DecoderInterrupted,
+    Draining,
+    EngineDead,
+    InvalidParameter,
+    NotReady,
+    ServiceError,
+)
 from service.logs import request_id
 from service.metrics import Metrics
 from service.problems import problem_of
@@ -143,7 +151,7 @@ class ScoringService:
         self.metrics.stage_seconds.labels("upload").observe(time.monotonic() - began)
 
     def choose(self, action: str | None, checkpoint: str | None) -> LoadedCheckpoint:
-        """Raises CheckpointNotFound, InvalidParameter."""
+        """Raises CheckpointNotFound, CheckpointUnusable, InvalidParameter."""
         if checkpoint is None:
             return self.checkpoints.get(action or self.checkpoints.default)
         chosen = self.checkpoints.get(checkpoint)
@@ -174,7 +182,7 @@ class ScoringService:
         if difficulty is None and card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         key = None
-        if self.results.enabled:
+        if self.results.enabled and not pictures:
             key = ResultKey(
                 clip_sha256=await asyncio.to_thread(sha256_of, upload),
                 checkpoint_sha256=chosen.checkpoint.sha256,
@@ -182,7 +190,6 @@ class ScoringService:
                 difficulty=difficulty,
                 start_s=start_s,
                 end_s=end_s,
-                pictures=pictures,
             )
             if (known := self.results.get(key)) is not None:
                 return known.repeated(
@@ -277,6 +284,7 @@ class ScoringService:
         return ReloadAnswer(
             default=self.checkpoints.default,
             checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],
+            unusable=self.checkpoints.broken(),
             loaded=sorted(after - before),
             released=sorted(before - after),
         )
@@ -292,6 +300,8 @@ class ScoringService:
                 descriptor, job, lambda done, of: tell(Decoding(done=done, of=of))
             )
         except Exception as error:
+            if isinstance(error, DecoderInterrupted):
+                error.retry_after_s = self.admission.retry_after_s()
             self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
             raise
 
@@ -302,6 +312,10 @@ class ScoringService:
             )
             if any(loaded.used().engine == "cuda" for loaded in self.checkpoints.all()):
                 self.metrics.watch_device_memory(torch.cuda.mem_get_info)
+        except (ModelStoreError, ServiceError) as error:  # their texts say it all
+            log.critical("the service cannot start: %s", error)
+            self._fail()
+            return
         except Exception:  # whatever it is, a service that cannot score must not look alive
             log.critical("the service cannot start", exc_info=True)
             self._fail()

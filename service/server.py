@@ -1,8 +1,7 @@
-"""The server: one process, one uvicorn worker, on HOST:PORT; its signals and exit codes."""
+"""The server: one process, one uvicorn worker; its signals and exit codes."""
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import math
 import os
@@ -17,6 +16,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from model_store.store import Store
+from service.address import Address, AddressError, is_ip, listen, resolve
 from service.app import create_app
 from service.connections import Connection
 from service.errors import ServiceError
@@ -25,6 +25,8 @@ from service.logs import configure_logging
 from service.settings import Settings
 
 log = logging.getLogger("service")
+
+FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are `address.py`'s
 
 
 class Server(uvicorn.Server):
@@ -62,27 +64,36 @@ class Server(uvicorn.Server):
 
 
 def main() -> int:
+    own_port = "SCORING_PORT" in os.environ or "PORT" not in os.environ
     try:
-        settings = Settings()
-        host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
+        settings = Settings() if own_port else Settings(port=os.environ["PORT"])  # type: ignore[arg-type]
+        addresses = resolve(settings.host, settings.port)
+        configure_logging(settings.log_level)
+        if unknown := unknown_settings(os.environ):
+            log.warning("settings that do not exist: %s", ", ".join(unknown))
+        if "SCORING_HOST" not in os.environ and is_ip(os.environ.get("HOST", "")):
+            log.warning("HOST is not read, SCORING_HOST is: listening on %s", settings.host)
+        if not (
+            settings.api_keys
+            or settings.allow_anonymous
+            or all(address.is_loopback for address in addresses)
+        ):
+            print(
+                f"SCORING_API_KEYS: need a key, since others can reach {settings.host};"
+                " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
+                file=sys.stderr,
+            )
+            return BAD_SETTING
+        sockets = listen(addresses)
     except ValidationError as error:
         for wrong in error.errors():
-            name = "_".join(map(str, wrong["loc"])).upper()
-            print(f"SCORING_{name}: {wrong['msg']}", file=sys.stderr)
-        return 2
-    except ValueError:
-        print("PORT: need a number", file=sys.stderr)
-        return 2
-    configure_logging(settings.log_level)
-    if unknown := unknown_settings(os.environ):
-        log.warning("settings that do not exist: %s", ", ".join(unknown))
-    if not (settings.api_keys or settings.allow_anonymous or is_loopback(host)):
-        print(
-            f"SCORING_API_KEYS: need a key, since HOST is {host or 'all addresses'};"
-            " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
-            file=sys.stderr,
-        )
-        return 2
+            name = "SCORING_" + "_".join(map(str, wrong["loc"])).upper()
+            name = "PORT" if name == "SCORING_PORT" and not own_port else name
+            print(f"{name}: {wrong['msg']}", file=sys.stderr)
+        return BAD_SETTING
+    except AddressError as error:
+        print(error, file=sys.stderr)
+        return error.code
     allow_many_files()
     failed = False
 
@@ -95,8 +106,6 @@ def main() -> int:
     server = Server(
         uvicorn.Config(
             app,
-            host=host,
-            port=port,
             http=Connection,
             ws="none",
             lifespan="on",
@@ -109,8 +118,9 @@ def main() -> int:
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )
-    server.run()
-    return 1 if failed else 0
+    log.info("listens on %s", ", ".join(Address.of(each).url for each in sockets))
+    server.run(sockets)
+    return FAILED if failed else 0
 
 
 def allow_many_files() -> None:
@@ -124,10 +134,3 @@ def unknown_settings(environment: Mapping[str, str]) -> list[str]:
     """Names that begin like a setting and are none: typing errors, most likely."""
     known = {f"SCORING_{name.upper()}" for name in Settings.model_fields}
     return sorted(n for n in environment if n.startswith("SCORING_") and n not in known)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

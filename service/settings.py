@@ -1,7 +1,8 @@
 """
 Everything an operator can set: environment variables that begin with SCORING_.
 
-The rule: no other module reads the environment. HOST and PORT are read by `server.py`.
+The rule: no other module reads the environment, but for `server.py`: PORT, as platforms set it,
+stands in for SCORING_PORT. HOST is not read: shells and conda set it to other things.
 """
 
 import re
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import torch
 from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.container import ClipLimits
@@ -25,10 +27,16 @@ Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _LIMITS = ClipLimits()
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_QUOTES = ('"', "'")
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True, extra="forbid")
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen on, or a name that means some; 0.0.0.0 or :: for all."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """0 takes any that is free; the log has it."""
 
     store: Path | None = None
     """Folder of checkpoints; the shipped ones if not set."""
@@ -75,10 +83,10 @@ class Settings(BaseSettings):
 
     decode_workers: Count = Field(default_factory=usable_cpus)
     """Processes; by default as many as there are usable CPUs."""
-    decode_timeout_s: Seconds = 20.0
-    """Wall clock a clip; then its worker is killed."""
+    decode_timeout_s: Seconds = 40.0
+    """Wall clock a clip; then its worker is killed. Enough for a clip that has half a processor."""
     decode_cpu_s: Count = 20
-    """Processor time a clip."""
+    """Processor time a clip; beyond it the clip is refused."""
     decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 2 << 30
     """Address space of a worker."""
     decode_clips_per_worker: Count = 500
@@ -128,6 +136,17 @@ class Settings(BaseSettings):
                 )
                 raise ValueError(f"{value} is no origin, need {need}")
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unquoted(cls, value: object) -> object:
+        """A shell takes quotes away; `docker --env-file` and systemd's files may keep them."""
+        parts = value.split(",") if isinstance(value, str) else ()
+        if any(
+            part.strip().startswith(_QUOTES) or part.strip().endswith(_QUOTES) for part in parts
+        ):
+            raise PydanticCustomError("quoted", "there are quotes around it, need it without")
+        return value
 
     @property
     def clip_limits(self) -> ClipLimits:

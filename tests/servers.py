@@ -118,7 +118,7 @@ def live_server(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     chosen = {f"SCORING_{k.upper()}": str(v) for k, v in (QUICK | settings).items()}
-    own = {"HOST": host, "PORT": str(port), "SCORING_STORE": str(store)}
+    own = {"SCORING_HOST": host, "SCORING_PORT": str(port), "SCORING_STORE": str(store)}
     environment = os.environ | chosen | own
     log = folder / "service.log"
     with log.open("wb") as output:

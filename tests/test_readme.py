@@ -31,7 +31,7 @@ def server() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port)}
+    environment = {**os.environ, "SCORING_PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "service"], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:

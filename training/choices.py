@@ -4,6 +4,8 @@ from typing import Literal
 
 import typer
 
+from model_store.number import number
+
 Preset = Literal["compact", "paper", "paper-literal"]
 Schedule = Literal["steps", "cosine"]
 Teach = Literal["judged", "known"]
@@ -19,6 +21,6 @@ def alpha_of(text: str) -> Alpha:
     if text == "balance":
         return "balance"
     try:
-        return float(text)
+        return number(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r}, need a number or balance") from error

@@ -22,33 +22,63 @@ const client = new ScoringClient(undefined, { retries: 0 }); // a person decides
 const $ = (id) => document.getElementById(id);
 const form = $("ask");
 let checkpoints = [];
-let clip = null; // a File or Blob
-let running = null; // an AbortController while a clip is scored
+let clip = null; // a File
+let lastStep = null;
+let running = null; // an AbortController: what is on its way now; an answer to any other is late
 let shownUrl = null;
 
 // ---- the form
 
+// What is shown belongs to the clip and the fields as they were: with either it goes, at once.
+function forget() {
+  running?.abort();
+  running = null;
+  setBusy(false);
+  $("result").replaceChildren();
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
+  shownUrl = null;
+  $("step").textContent = "";
+  clearProblem();
+}
+
+// From here on only this counts: its controller stands in `running` until something else begins.
+function begin() {
+  forget();
+  running = new AbortController();
+  return running;
+}
+
 function choose(file) {
+  forget();
   clip = file;
   $("chosen").textContent = file ? file.name || "A video" : "Choose a video";
   $("drop").classList.toggle("has-clip", Boolean(file));
-  clearProblem();
 }
 
 $("clip").addEventListener("change", (event) => choose(event.target.files[0] ?? null));
 
+form.addEventListener("input", (event) => {
+  if (event.target === $("clip")) return;
+  const hadResult = $("result").hasChildNodes();
+  forget();
+  if (hadResult) $("step").textContent = "The entries have changed: score again.";
+});
+
 for (const name of ["dragenter", "dragover"]) {
-  $("drop").addEventListener(name, (event) => {
-    event.preventDefault();
-    $("drop").classList.add("over");
-  });
+  $("drop").addEventListener(name, () => $("drop").classList.add("over"));
 }
 for (const name of ["dragleave", "drop"]) {
   $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
 }
+for (const name of ["dragover", "drop"]) { // anywhere else a browser would leave the page for the file
+  window.addEventListener(name, (event) => event.preventDefault());
+}
 $("drop").addEventListener("drop", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer.files.length) choose(event.dataTransfer.files[0]);
+  const { files } = event.dataTransfer;
+  if (!files.length) return;
+  $("clip").value = ""; // so that choosing the former file again is a change
+  choose(files.length === 1 ? files[0] : null);
+  if (files.length > 1) showProblem(wrongClip("One video at a time, please"));
 });
 
 function actionChanged() {
@@ -62,8 +92,22 @@ $("action").addEventListener("change", actionChanged);
 for (const button of document.querySelectorAll("[data-demo]")) {
   button.addEventListener("click", async () => {
     const demo = DEMOS[button.dataset.demo];
-    const response = await fetch(new URL(`demo/${demo.file}`, import.meta.url));
-    choose(new File([await response.blob()], demo.file));
+    choose(null);
+    const mine = begin();
+    let file;
+    try {
+      const response = await fetch(new URL(`demo/${demo.file}`, import.meta.url));
+      if (!response.ok) throw new TypeError(response.statusText);
+      file = new File([await response.blob()], demo.file);
+    } catch {
+      if (running !== mine) return;
+      forget();
+      showProblem(wrongClip("The simulated clip cannot be loaded"));
+      return;
+    }
+    if (running !== mine) return;
+    $("clip").value = "";
+    choose(file);
     $("action").value = demo.action;
     $("difficulty").value = demo.difficulty;
     $("marks").value = demo.marks;
@@ -86,59 +130,76 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   score();
 });
-$("cancel").addEventListener("click", () => running?.abort());
+$("cancel").addEventListener("click", () => {
+  forget();
+  $("score").focus();
+});
+
+// A page that comes back from the browser's history: whole from memory it is as it was left; if it
+// was made anew the browser may have put its fields, and its file, back in.
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted && !clip && !running) choose($("clip").files[0] ?? null);
+});
 
 async function score() {
-  if (running) return;
-  clearProblem();
+  const mine = begin();
   if (!clip) {
-    showProblem(new Problem({ title: "Choose a video first", type: "", errors: [{ name: "clip" }] }));
-    $("clip").focus();
+    forget();
+    showProblem(wrongClip("Choose a video first"));
     return;
   }
-  const sent = clip; // another may be chosen meanwhile
-  running = new AbortController();
+  const sent = clip;
   setBusy(true);
   step("upload", 0);
   const listeners = {
-    signal: running.signal,
-    onUpload: (sent, total) => (sent < total ? step("upload", sent / total) : step("queued")),
-    onEvent: (name, data) => step(name, data.of ? data.done / data.of : undefined, data),
+    signal: mine.signal,
+    onUpload: (sent, total) => {
+      if (running !== mine) return;
+      if (sent < total) step("upload", sent / total);
+      else step("queued");
+    },
+    onEvent: (name, data) => {
+      if (running === mine) step(name, data.of ? data.done / data.of : undefined, data);
+    },
   };
   try {
-    const answer = await withKey(() => client.score(sent, fields(), listeners));
+    const answer = await withKey(() => client.score(sent, fields(), listeners), mine);
+    if (running !== mine) return;
+    forget();
     showAnswer(answer, sent);
     $("step").textContent = `Scored: ${answer.score.toFixed(2)} points.`;
   } catch (error) {
-    $("step").textContent = "";
-    if (error.name !== "AbortError") showProblem(error);
-  } finally {
-    running = null;
-    setBusy(false);
+    if (running !== mine) return;
+    forget();
+    showProblem(error);
   }
 }
 
 $("marks-only").addEventListener("click", async () => {
-  clearProblem();
+  const mine = begin();
   const { action, marks, difficulty, deductions } = fields();
   const asked = { action, marks, difficulty: difficulty || null };
   if (deductions) asked.deductions = deductions;
   try {
-    const panel = await withKey(() => client.panel(asked));
+    const panel = await withKey(() => client.panel(asked), mine);
+    if (running !== mine) return;
+    forget();
     show([panelCard(panel)]);
   } catch (error) {
+    if (running !== mine) return;
+    forget();
     showProblem(error);
   }
 });
 
 // ---- the key, in memory only
 
-async function withKey(call) {
+async function withKey(call, mine = null) {
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (error.status !== 401 || !(await askForKey())) throw error;
+      if (error.status !== 401 || mine?.signal.aborted || !(await askForKey())) throw error;
     }
   }
 }
@@ -159,14 +220,17 @@ function askForKey() {
 
 // ---- what is shown
 
+// While a clip is on its way its fields stay as they are; another clip may be chosen in its place.
 function setBusy(busy) {
   $("progress").hidden = !busy;
   $("cancel").hidden = !busy;
-  $("score").disabled = busy;
+  for (const each of form.elements) {
+    const goesOn = each.id === "clip" || each.id === "cancel" || each.dataset.demo;
+    if (!goesOn) each.disabled = busy;
+  }
+  lastStep = null;
   form.setAttribute("aria-busy", String(busy));
 }
-
-let lastStep = null;
 
 function step(name, share, data = {}) {
   const at = STEPS.indexOf(name);
@@ -191,6 +255,8 @@ function clearProblem() {
   $("problem").replaceChildren();
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
+
+const wrongClip = (title) => new Problem({ title, type: "", errors: [{ name: "clip" }] });
 
 function showProblem(problem) {
   if (!(problem instanceof Problem)) throw problem;
@@ -217,7 +283,6 @@ function show(cards) {
 }
 
 function showAnswer(answer, file) {
-  if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(file);
   const { name, version } = answer.checkpoint;
   const checkpoint = checkpoints.find((each) => each.name === name && each.version === version)

@@ -57,7 +57,7 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "PORT": str(port), "HOST": "127.0.0.1", **(environment or {})},
+            env={**os.environ, "PORT": str(port), **(environment or {})},
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,

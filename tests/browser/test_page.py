@@ -1,5 +1,6 @@
 """The page as people use it, in a real browser."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from model_store.store import Store
 from service.page import WEB
@@ -164,17 +166,190 @@ def test_upload_with_its_progress(visit: Visit, tmp_path: Path) -> None:
     assert "Needs review" in page.inner_text("#result")
 
 
-def test_another_clip_chosen_meanwhile_is_not_the_one_that_was_scored(
-    visit: Visit, tmp_path: Path
-) -> None:
-    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
-    first.write_bytes(clip_of(moving_square(151, 360, 480), options={"preset": "ultrafast"}))
-    second.write_bytes(clip_of(moving_square(151, 48, 64)))
+NOTHING = {"result": 0, "problem": "", "step": "", "progress": False}
+
+
+def shown(page: Page) -> dict[str, Any]:
+    """What the page shows of any clip but its name."""
+    return {
+        "result": page.locator("#result > *").count(),
+        "problem": page.inner_text("#problem"),
+        "step": page.inner_text("#step"),
+        "progress": page.is_visible("#progress"),
+    }
+
+
+class Held:
+    """Requests to an address that are answered only when the test says so."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.routes: list[Route] = []
+        page.route(address, lambda route: self.routes.append(route))
+
+    def wait(self, page: Page) -> None:
+        deadline = time.monotonic() + 30
+        while not self.routes:
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(20)  # Playwright calls back only meanwhile
+
+    def release(self, page: Page) -> None:
+        for route in self.routes:
+            with contextlib.suppress(PlaywrightError):  # the page gave it up
+                route.continue_()
+        page.wait_for_timeout(700)  # an answer that is late has time to come
+
+
+@pytest.fixture
+def small_clip(tmp_path: Path) -> Path:
+    path = tmp_path / "another.mp4"
+    path.write_bytes(clip_of(moving_square(151, 48, 64)))
+    return path
+
+
+@pytest.fixture
+def no_clip(tmp_path: Path) -> Path:
+    path = tmp_path / "not-a-video.mp4"
+    path.write_text("no video")
+    return path
+
+
+def test_nothing_of_a_clip_is_left_once_another_is_chosen(visit: Visit, no_clip: Path) -> None:
     page = visit.open()
-    visit.upload(first)
-    page.set_input_files("#clip", second)
+    page.click("[data-demo=vault]")
     visit.wait_for_score()
-    until(lambda: page.evaluate("document.querySelector('video').videoWidth") == 480)
+    assert page.locator(".panel").count() == 1
+    page.set_input_files("#clip", no_clip)
+    assert shown(page) == NOTHING
+    assert page.inner_text("#chosen") == no_clip.name
+    page.click("#score")
+    expect(page.locator("[role=alert]")).to_contain_text("Not a video")
+    assert shown(page) | {"problem": ""} == NOTHING
+    page.set_input_files("#clip", [])
+    assert shown(page) == NOTHING
+    assert page.inner_text("#chosen") == "Choose a video"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("difficulty", "3.5"), ("start_s", "0.5"), ("end_s", "2"), ("marks", "6, 6, 6, 6, 6, 6, 6")],
+)
+def test_nothing_is_left_once_an_entry_changes(scored_again: Visit, field: str, value: str) -> None:
+    page = scored_again.page
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    page.fill(f"#{field}", value)
+    expected = NOTHING | {"step": "The entries have changed: score again."}
+    assert shown(page) == expected
+
+
+def test_nothing_is_left_once_the_action_changes(scored_again: Visit) -> None:
+    page = scored_again.page
+    page.select_option("#action", "vault")
+    assert shown(page)["result"] == 0
+
+
+@pytest.fixture
+def scored_again(visit: Visit) -> Visit:
+    visit.open().click("[data-demo=dive]")
+    visit.wait_for_score()
+    return visit
+
+
+def test_a_clip_on_its_way_and_one_that_is_cancelled_show_nothing_of_the_former(
+    scored_again: Visit, small_clip: Path
+) -> None:
+    page = scored_again.page
+    held = Held(page, "**/score")
+    scored_again.upload(small_clip)
+    held.wait(page)
+    assert shown(page) == NOTHING | {"step": shown(page)["step"], "progress": True}
+    assert "Scored" not in page.inner_text("#step")
+    for name in ("#action", "#difficulty", "#marks", "#start_s", "#score", "#marks-only"):
+        assert page.is_disabled(name), name  # the answer belongs to them as they are
+    page.click("#cancel")
+    held.release(page)
+    assert shown(page) == NOTHING
+    assert not page.is_disabled("#difficulty")
+    assert page.evaluate("document.activeElement.id") == "score"
+
+
+def test_an_answer_that_is_late_is_not_shown(visit: Visit, small_clip: Path, no_clip: Path) -> None:
+    page = visit.open()
+    held = Held(page, "**/score")
+    visit.upload(small_clip)
+    held.wait(page)
+    page.set_input_files("#clip", no_clip)
+    assert shown(page) == NOTHING
+    held.release(page)
+    assert shown(page) == NOTHING
+    page.unroute("**/score")
+    page.click("#score")
+    expect(page.locator("[role=alert]")).to_contain_text("Not a video")
+    visit.upload(small_clip)
+    visit.wait_for_score()
+    until(lambda: page.evaluate("document.querySelector('video').videoWidth") == 64)
+
+
+def test_a_panel_that_is_late_is_not_shown(visit: Visit, small_clip: Path) -> None:
+    page = visit.open()
+    held = Held(page, "**/panel")
+    page.click("text=Check the judges' marks too")
+    page.fill("#difficulty", "3.3")
+    page.fill("#marks", "8.5 8 8 8.5 9 8 3")
+    page.click("#marks-only")
+    held.wait(page)
+    page.set_input_files("#clip", small_clip)
+    held.release(page)
+    assert shown(page) == NOTHING
+
+
+def test_the_simulated_clip_that_was_asked_for_last_is_scored(visit: Visit) -> None:
+    page = visit.open()
+    held = Held(page, "**/dive.mp4")
+    page.click("[data-demo=dive]")
+    held.wait(page)
+    page.click("[data-demo=vault]")
+    held.release(page)
+    visit.wait_for_score()
+    assert page.inner_text("#score-title") == "Score of this vault"
+    assert page.inner_text("#chosen") == "vault.mp4"
+    page.route("**/dive.mp4", lambda route: route.fulfill(status=503))
+    page.click("[data-demo=dive]")
+    expect(page.locator("[role=alert]")).to_contain_text("cannot be loaded")
+    assert shown(page)["result"] == 0
+    assert page.inner_text("#chosen") == "Choose a video"
+
+
+DROP = """(names) => {
+    const data = new DataTransfer();
+    for (const name of names) data.items.add(new File(["x"], name, {type: "video/mp4"}));
+    const event = new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true});
+    document.getElementById("drop").dispatchEvent(event);
+}"""
+
+
+def test_a_file_that_is_dropped_takes_the_place_of_the_former(scored_again: Visit) -> None:
+    page = scored_again.page
+    page.evaluate(DROP, ["dropped.mp4"])
+    assert shown(page) == NOTHING
+    assert page.inner_text("#chosen") == "dropped.mp4"
+    page.evaluate(DROP, ["one.mp4", "two.mp4"])
+    assert page.inner_text("#problem") == "One video at a time, please"
+    assert page.inner_text("#chosen") == "Choose a video"
+
+
+def test_after_back_the_name_and_the_score_are_of_one_clip(visit: Visit, small_clip: Path) -> None:
+    page = visit.open()
+    visit.upload(small_clip)
+    visit.wait_for_score()
+    page.goto(f"{visit.server.url}/web/icon.svg")
+    page.go_back()
+    page.wait_for_selector("option", state="attached")
+    page.wait_for_timeout(300)
+    chosen, scores = page.inner_text("#chosen"), page.locator(".number").count()
+    file = page.evaluate("document.getElementById('clip').files[0]?.name ?? null")
+    assert chosen == (file or "Choose a video")
+    if scores:  # the browser kept the whole page
+        assert chosen == small_clip.name
 
 
 def test_keyboard_only(visit: Visit) -> None:

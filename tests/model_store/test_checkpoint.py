@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 
@@ -15,6 +16,7 @@ from model_store.errors import (
     CheckpointExists,
     CheckpointIncompatible,
     CheckpointNotFound,
+    CheckpointUnreadable,
 )
 from model_store.store import Store
 from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
@@ -78,6 +80,38 @@ def test_a_missing_file_is_found(folder, name):
 def test_a_file_that_the_manifest_does_not_list_is_found(folder):
     (folder / "weights.bin").write_bytes(b"")
     with pytest.raises(CheckpointCorrupt, match=r"weights\.bin"):
+        load_checkpoint(folder)
+
+
+LEFT = [
+    ".DS_Store", "._card.json", ".nfs00000000025a1b2c00000001", ".card.json.swp", ".#card.json",
+    ".fuse_hidden0001", "Thumbs.db", "desktop.ini", "README.md~", "#README.md#", "@eaDir",
+    "lost+found", "__MACOSX",
+]  # fmt: skip
+
+
+def test_what_systems_and_editors_leave_plays_no_part(folder, tmp_path):
+    for name in LEFT:
+        (folder / name).write_bytes(b"x")
+        (folder.parent / name).write_bytes(b"x")
+    assert load_checkpoint(folder).version == 1
+    files.copy_checkpoint(folder, tmp_path / "copy" / "1")
+    copied = {path.name for path in (tmp_path / "copy" / "1").iterdir()}
+    assert copied == {*files.FILES, files.MANIFEST}
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors.bak", "weights.pt", "card (1).json", "x"])
+def test_any_other_file_is_reported(folder, name):
+    (folder / name).write_bytes(b"x")
+    with pytest.raises(CheckpointCorrupt, match=re.escape(name)):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", [*files.FILES, files.MANIFEST])
+def test_what_cannot_be_read_is_named(folder, name):
+    (folder / name).unlink()
+    (folder / name).symlink_to(name)  # to itself: not even root can read it
+    with pytest.raises(CheckpointUnreadable, match=re.escape(str(folder / name))):
         load_checkpoint(folder)
 
 

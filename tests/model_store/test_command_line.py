@@ -1,4 +1,9 @@
+import contextlib
 import json
+import os
+import subprocess
+import sys
+import threading
 
 import pytest
 from typer.testing import CliRunner
@@ -115,6 +120,10 @@ def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
         ("--action", "rowing"),
         ("--difficulty", "-1"),
         ("--difficulty", "9"),
+        ("--difficulty", "nan"),
+        ("--difficulty", "1e400"),
+        ("--difficulty", "1_0"),
+        ("--difficulty", "٣"),
         ("--checkpoint", "diving@7"),
     ],
 )
@@ -122,6 +131,74 @@ def test_a_bad_command_is_refused(run, dive, arguments):
     result = run("score", dive, *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("error:")
+
+
+def test_the_difficulty_is_checked_before_anything_is_loaded(run, dive, monkeypatch):
+    for name in ("load", "names", "versions"):
+        monkeypatch.setattr(Store, name, lambda *_: pytest.fail("the store was asked"))
+    for bad in ("nan", "0", "x"):
+        assert run("score", dive, "--difficulty", bad).exit_code == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("model_store.scorer.make_engine", lambda *_, **__: pytest.fail("loaded"))
+    assert run("score", dive, "--difficulty", "9").exit_code == 2
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    path = tmp_path / "dive.fifo"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_pipe_is_scored_like_the_file(run, dive, fifo):
+    words = ("--engine", "torch", "--json")
+    answer = json.loads(run("score", dive, *words).stdout)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(dive.read_bytes()))
+    writer.start()
+    piped = json.loads(run("score", fifo, *words).stdout)
+    writer.join()
+    assert piped | {"clip": None} == answer | {"clip": None}
+
+
+@pytest.mark.parametrize(
+    "shell", ["score <(cat {})", "score /dev/stdin < <(cat {})", "score /dev/stdin < {}"]
+)
+def test_what_a_shell_makes_of_a_file_is_scored(store, dive, shell):
+    command = shell.format(dive).replace("score", f"{sys.executable} -m model_store score", 1)
+    environment = os.environ | {"SCORING_STORE": str(store.root)}
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --engine torch --json"],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "score" in json.loads(done.stdout)
+
+
+def test_what_is_no_clip_is_one_line_each(run, dive, fifo):
+    writer = threading.Thread(target=lambda: fifo.write_bytes(b""))
+    writer.start()
+    result = run("score", "/dev/null", fifo, dive, "--engine", "torch", "--json")
+    writer.join()
+    null, empty, scored = map(json.loads, result.stdout.splitlines())
+    assert result.exit_code == 1
+    assert null["error"] == "neither a file nor a pipe"
+    assert empty["error"] == "0 bytes, need a video file"
+    assert "score" in scored
+
+
+def test_a_pipe_without_end_is_left(run, fifo, monkeypatch):
+    monkeypatch.setattr("model_store.score_command.MOST_PIPED", 1 << 20)
+
+    def pour():
+        with contextlib.suppress(BrokenPipeError), fifo.open("wb") as file:
+            while True:
+                file.write(bytes(1 << 16))
+
+    writer = threading.Thread(target=pour)
+    writer.start()
+    result = run("score", fifo, "--engine", "torch", "--json")
+    writer.join()
+    assert "more than 1048576 bytes" in json.loads(result.stdout)["error"]
 
 
 def test_an_execution_needs_its_difficulty(run, dive, tmp_path):
@@ -171,6 +248,21 @@ def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "weights.safetensors differs" in result.output
     assert run("list").exit_code == 1
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(run, tmp_path):
+    store = tiny_store(tmp_path).root
+    path = store / "vault" / "1" / "card.json"
+    path.unlink()
+    path.symlink_to(path.name)  # to itself: not even root can read it
+    for words in (["list"], ["verify", "--engine", "torch"]):
+        result = run(*words, "--store", store)
+        assert result.exit_code == 1
+        assert "diving@1" in result.output
+        assert "cannot be read: Too many levels" in " ".join(result.output.split())
+    result = run("score", path.with_name("golden.mp4"), "--action", "vault", "--store", store)
+    assert result.exit_code == 2
+    assert f"error: {path} cannot be read" in result.stderr
 
 
 def test_use_rolls_back(run, tmp_path, monkeypatch):

@@ -1,6 +1,12 @@
+import contextlib
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from model_store.errors import CheckpointCorrupt, CheckpointNotFound
+from model_store.errors import CheckpointCorrupt, CheckpointNotFound, CheckpointUnreadable
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 
@@ -76,3 +82,92 @@ def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
     assert Store().root == tmp_path
     assert Store().names() == []
+
+
+def test_what_systems_leave_in_a_store_plays_no_part(store):
+    for folder in (store.root, store.root / "diving"):
+        for name in (".DS_Store", "._diving", "Thumbs.db", "٣", "01", "0", "2 copy", "2_0"):
+            (folder / name).write_bytes(b"x")
+        for name in ("@eaDir", "lost+found", ".Trash-0", "__MACOSX", "٤", "03"):
+            (folder / name).mkdir()
+    assert store.names() == ["diving"]
+    assert store.versions("diving") == [1, 2]
+    assert store.load("diving").version == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("1", 1),
+        ("1\r\n", 1),
+        ("\ufeff1\n", 1),
+        ("1_0", None),
+        ("٢", None),
+        ("", None),
+        ("-1", None),
+    ],
+)
+def test_current_as_people_write_it(store, text, version):
+    (store.root / "diving" / "current").write_text(text)
+    if version is None:
+        with pytest.raises(CheckpointCorrupt, match="not a version"):
+            store.current("diving")
+    else:
+        assert store.current("diving") == version
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Root may read everything: be somebody else for a while."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.fixture
+def public_store():
+    """Where others than its owner can get to, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        store = Store(Path(folder) / "store")
+        publish_tiny(store)
+        publish_tiny(store, "vault")
+        yield store
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["vault/1/weights.safetensors", "vault/1/MANIFEST.sha256", "vault/current", "vault/1", "vault"],
+)
+def test_what_this_user_may_not_read_is_named_and_costs_itself(public_store, place):
+    path = public_store.root / place
+    path.chmod(0)
+    try:
+        with as_nobody():
+            with pytest.raises(CheckpointUnreadable, match=f"{path}.* cannot be read: Permission"):
+                public_store.load("vault")
+            assert public_store.load("diving").version == 1
+            assert public_store.names() == ["diving", "vault"]
+            unknown = "vault" if place == "vault" else "vault@1"
+            assert public_store.references() == ["diving@1", unknown]
+    finally:
+        path.chmod(0o755)
+
+
+def test_a_store_that_may_not_be_read_is_named(public_store):
+    public_store.root.chmod(0)
+    try:
+        with as_nobody(), pytest.raises(CheckpointUnreadable, match=str(public_store.root)):
+            public_store.names()
+    finally:
+        public_store.root.chmod(0o755)
+
+
+def test_the_error_survives_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(CheckpointUnreadable("/store/x", "Permission denied")))
+    assert str(error) == "/store/x cannot be read: Permission denied"
+    assert error.reason == "Permission denied"

@@ -84,9 +84,9 @@ async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
         while not task.done():
             others.append((await app.score(CLIP)).status_code)
         lost = await task
-        assert lost.status_code == 422
-        kind = "failed" if sent is signal.SIGKILL else "timeout"
-        assert lost.json()["type"] == f"/problems/decoder-{kind}"
+        assert lost.status_code == 503  # not the clip's fault: it may come again
+        assert lost.json()["type"] == "/problems/decoder-interrupted"
+        assert 1 <= int(lost.headers["retry-after"]) == lost.json()["retry_after_s"] <= 60
         assert set(others) <= {200}
         assert (await app.score(LONG)).status_code == 200
         assert (await app.client.get("/livez")).status_code == 200

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from model_store.clip import ClipLimits
 from model_store.spec import DIVING
 from service.decoding import DecodeJob, DecodePool
-from service.errors import DecoderFailed, DecoderTimeout
+from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
 from service.problems import problem_of
 from tests.clips import clip_of, moving_square
 
@@ -106,7 +106,7 @@ def pool() -> Iterator[Callable[[bytes], int]]:
                 file.flush()
                 try:
                     await decoders.decode(file.fileno(), JOB)
-                except (DecoderFailed, DecoderTimeout):
+                except (DecoderFailed, DecoderTimeout, DecoderInterrupted):
                     raise
                 except Exception as error:
                     return problem_of(error).kind.status

@@ -42,8 +42,9 @@ async def test_with_a_clip_the_model_is_on_the_marks_scale(app: App) -> None:
         {"json": DIVE | {"marks": MARKS}},
         {"data": DIVE | {"marks": MARKS}},
         {"data": {"difficulty": "3.3", "marks": "8.5, 8, 8, 8.5, 9, 8, 3"}},
+        {"data": {"difficulty": "3.3", "marks": "8.5 8 8 8.5  9 8 3"}},
     ],
-    ids=["list", "text", "form", "spaces"],
+    ids=["list", "text", "form", "commas and spaces", "spaces"],
 )
 async def test_without_a_clip(app: App, body: dict[str, Any]) -> None:
     response = await app.client.post("/panel", **body)
@@ -100,3 +101,28 @@ async def test_a_long_body_is_refused(app: App) -> None:
     response = await app.client.post("/panel", json=DIVE | {"marks": [8] * 40_000})
     assert response.status_code == 413
     assert response.json()["type"] == "/problems/body-too-large"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"difficulty": "3_3"}, "difficulty"),
+        ({"difficulty": True}, "difficulty"),
+        ({"deductions": "٠"}, "deductions"),
+        ({"marks": "8,5 8,0 8,0 8,5 9,0"}, "marks"),  # a comma that is a decimal point
+        ({"marks": "8_0 8 8 8 8"}, "marks"),
+        ({"marks": [8, 8, True, 8, 8]}, "marks"),
+        ({"marks": "٨ ٨ ٨ ٨ ٨"}, "marks"),
+    ],
+)
+async def test_numbers_are_plain_ones(app: App, wrong: dict[str, Any], name: str) -> None:
+    response = await app.client.post("/panel", json=DIVE | {"marks": MARKS} | wrong)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["name"] == name
+
+
+async def test_marks_with_a_clip_may_have_spaces(app: App) -> None:
+    answer = await app.score(clip_bytes(), difficulty="3.3", marks=MARKS.replace(",", " "))
+    assert answer.json()["panel"]["total"] == 80.85
+    refused = await app.score(clip_bytes(), difficulty="3.3", marks="8_0 8 8 8 8")
+    assert refused.json()["errors"][0]["name"] == "marks"

@@ -2,6 +2,7 @@ import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,7 @@ STATUS = {
     store_errors.CheckpointNotFound: 404,
     store_errors.CheckpointExists: 500,
     store_errors.CheckpointCorrupt: 500,
+    store_errors.CheckpointUnreadable: 500,
     store_errors.CheckpointIncompatible: 500,
     store_errors.SpecError: 500,
     store_errors.EngineError: 500,
@@ -36,9 +38,11 @@ STATUS = {
     errors.InvalidParameter: 422,
     errors.DecoderFailed: 422,
     errors.DecoderTimeout: 422,
+    errors.DecoderInterrupted: 503,
     errors.ReloadRefused: 409,
     errors.QueueFull: 429,
     errors.ClientGone: 499,
+    errors.CheckpointUnusable: 503,
     errors.NotReady: 503,
     errors.Draining: 503,
     errors.EngineDead: 503,
@@ -104,8 +108,9 @@ def test_what_reading_the_body_raised_is_what_counts() -> None:
         assert "secret" not in json.dumps(problem_of(error).body())
 
 
-def test_queue_full_says_when_to_come_back() -> None:
-    problem = problem_of(errors.QueueFull("full", retry_after_s=7))
+@pytest.mark.parametrize("cls", [errors.QueueFull, errors.DecoderInterrupted])
+def test_what_passes_says_when_to_come_back(cls: Any) -> None:
+    problem = problem_of(cls("busy", retry_after_s=7))
     assert problem.headers["Retry-After"] == "7"
     assert problem.body()["retry_after_s"] == 7
 

@@ -98,6 +98,73 @@ async def test_a_bad_version_is_refused_and_the_old_one_stays(own: Store) -> Non
         assert (await app.client.get("/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("broken", "reference", "reason"),
+    [
+        ("1/weights.safetensors", "vault@1", "weights.safetensors differs from MANIFEST.sha256"),
+        ("current", "vault", "vault/current is missing or not a version"),
+        ("1/golden.json", "vault@1", "a file or folder of it cannot be read: "),
+    ],
+)
+async def test_a_checkpoint_that_cannot_be_used_costs_itself_alone(
+    own: Store, caplog: pytest.LogCaptureFixture, broken: str, reference: str, reason: str
+) -> None:
+    place = own.root / "vault" / broken
+    if broken.endswith("golden.json"):
+        place.unlink()
+        place.symlink_to(place.name)  # to itself: not even root can read it
+    else:
+        flip_a_bit(place)
+    async with running_app(own, api_keys=KEYS) as app:
+        [unusable] = (await app.client.get("/checkpoints", headers=KEY)).json()["unusable"]
+        assert unusable["reference"] == reference
+        assert unusable["reason"].startswith(reason)
+        assert str(own.root) not in unusable["reason"]
+        ready = await app.client.get("/readyz")
+        assert (ready.status_code, ready.json()["unusable"]) == (200, [reference])
+        assert f"{reference} cannot be used" in caplog.text
+        assert await version(app) == 1  # the diving checkpoint's
+        for fields in ({"action": "vault"}, {"checkpoint": reference}):
+            files = {"clip": clip_bytes(frames=40)}
+            refused = await app.client.post("/score", files=files, data=fields, headers=KEY)
+            assert refused.status_code == 503
+            assert refused.json()["type"] == "/problems/checkpoint-unusable"
+        publish_tiny(own, "diving", seed=1)
+        answer = (await reload(app)).json()  # what was unusable before stops no reload
+        assert (answer["loaded"], len(answer["unusable"])) == (["diving@2"], 1)
+        if broken == "1/weights.safetensors":
+            flip_a_bit(place)
+            answer = (await reload(app)).json()
+            assert (answer["loaded"], answer["unusable"]) == (["vault@1"], [])
+            assert (await app.client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_no_other_version_answers_to_the_name_of_one_that_cannot_be_used(own: Store) -> None:
+    publish_tiny(own, "vault", seed=1)
+    flip_a_bit(own.path("vault@2") / "card.json")
+    async with running_app(own, api_keys=KEYS, checkpoints="diving,vault@1,vault@2") as app:
+        files = {"clip": clip_bytes(frames=40)}
+        for fields, status in (({"action": "vault"}, 503), ({"checkpoint": "vault@1"}, 200)):
+            answer = await app.client.post("/score", files=files, data=fields, headers=KEY)
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"default_checkpoint": "vault"}, {"checkpoints": "vault"}],
+    ids=["usual", "chosen", "only"],
+)
+async def test_nothing_answers_in_the_place_of_the_default(
+    own: Store, settings: dict[str, str]
+) -> None:
+    default = "vault" if settings else "diving"
+    flip_a_bit(own.path(default) / "weights.safetensors")
+    async with running_app(own, ready=False, **settings) as app:
+        await app.service.loading
+        assert not app.service.alive
+        assert (await app.client.get("/readyz")).status_code == 503
+
+
 async def test_one_that_scores_wrongly_is_refused(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,6 @@ KEY = ResultKey(
     difficulty=None,
     start_s=None,
     end_s=None,
-    pictures=False,
 )
 [EXAMPLE] = ScoreAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index,call-overload,misc]
 ANSWER = ScoreAnswer.model_validate(EXAMPLE)
@@ -42,7 +41,7 @@ def test_what_was_put_is_found_and_nothing_else() -> None:
     assert cache.get(KEY) == ANSWER
     others: dict[str, Any] = {
         "clip_sha256": "d", "checkpoint_sha256": "l", "engine": "cuda", "difficulty": 3.0,
-        "start_s": 0.0, "end_s": 1.0, "pictures": True,
+        "start_s": 0.0, "end_s": 1.0,
     }  # fmt: skip
     assert others.keys() == {field.name for field in dataclasses.fields(ResultKey)}
     for name, value in others.items():
@@ -97,14 +96,23 @@ async def test_the_same_clip_has_the_same_answer_at_once(app: App) -> None:
     for fields in (
         {"difficulty": "2"},
         {"end_s": "1.5"},
-        {"include": "frames"},
         {"action": "vault"},
     ):
         assert (await app.score(clip, **fields)).headers["x-cache"] == "miss"
         assert (await app.score(clip, **fields)).headers["x-cache"] == "hit"
-    pictures = (await app.score(clip, include="frames")).json()
-    assert pictures["fragments"][0]["jpeg"]
-    assert "jpeg" not in (await app.score(clip)).json()["fragments"][0]
+
+
+async def test_pictures_are_not_kept(app: App) -> None:
+    """The page asks for them, and says that nothing is stored."""
+    clip = clip_bytes(frames=60, seed=12)
+    for _ in range(2):
+        answer = await app.score(clip, include="frames")
+        assert answer.headers["x-cache"] == "miss"
+        assert answer.json()["fragments"][0]["jpeg"]
+    assert (await app.score(clip)).headers["x-cache"] == "miss"  # nor what was said with them
+    for answer in (await app.score(clip), await app.score(clip, include="frames")):
+        assert ("jpeg" in answer.json()["fragments"][0]) == (answer.headers["x-cache"] == "miss")
+    assert not any(b"jpeg" in text for text in app.service.results._answers.values())
 
 
 async def test_errors_are_not_kept(app: App) -> None:

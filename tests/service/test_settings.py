@@ -38,6 +38,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("ALLOWED_ORIGINS", "https://Judges.example"),
         ("ALLOWED_ORIGINS", "https://a.example,null"),
         ("ALLOWED_ORIGINS", "https://a.example:b"),
+        ("PORT", "65536"),
+        ("HOST", ""),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_an_error(
@@ -46,6 +48,19 @@ def test_a_setting_that_makes_no_sense_is_an_error(
     monkeypatch.setenv(f"SCORING_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize("value", ['"abc"', "'abc'", '"abc', 'abc,"def"', ' "abc" ', '"a","b"'])
+@pytest.mark.parametrize("name", ["API_KEYS", "STORE", "LOG_LEVEL", "BATCH_CLIPS"])
+def test_quotes_that_an_env_file_keeps_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """`docker --env-file` takes them for a part of the value."""
+    monkeypatch.setenv(f"SCORING_{name}", value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    [wrong] = caught.value.errors()
+    assert wrong["msg"] == "there are quotes around it, need it without"
 
 
 def test_every_setting_is_in_the_readme() -> None:

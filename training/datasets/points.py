@@ -25,8 +25,8 @@ def points(value: object, what: str, where: str) -> float:
 
 def decimal(text: str) -> str:
     """ "71,40" -> "71.40".   Raises ValueError for what Python alone takes for a number."""
-    if "_" in text:
-        raise ValueError(f"{text} has an underscore")
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text} has an underscore, or digits of another script")
     return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text) else text
 
 

@@ -27,9 +27,9 @@ class StageStarts:
     def parse(cls, text: str) -> "StageStarts":
         """Raises ValueError, which says what is needed."""
         words = text.split()
-        if all(re.fullmatch(r"\d+", word) for word in words):
+        if all(re.fullmatch(r"[0-9]+", word) for word in words):
             return cls(tuple(map(int, words)))
-        if all(re.fullmatch(r"\d+(\.\d+)?s", word) for word in words):
+        if all(re.fullmatch(r"[0-9]+(\.[0-9]+)?s", word) for word in words):
             return cls(tuple(float(word.removesuffix("s")) for word in words), "seconds")
         raise ValueError(f"need {FORMS}")
 

@@ -80,6 +80,7 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
         ("clip,split,score,difficulty\nclips/0.mp4,train,5,-2\n", "difficulty is -2"),
         ("clip,split,score,difficulty\nclips/0.mp4,train,5,0\n", "line 2: difficulty is 0"),
         ("clip,split,score\nclips/0.mp4,train,1_0\n", "score is '1_0', need a number"),
+        ("clip,split,score\nclips/0.mp4,train,٧٠\n", "score is '٧٠', need a number"),
         ("clip,split,score\nclips/0.mp4,train,71.40%\n", "score is '71.40%', need a number"),
         ("clip,split,score\nclips/empty.mp4,train,5\n", "line 2: .*empty.mp4' has 0 bytes"),
         ("clip,split,score\nclips/gone.mp4,train,5\n", "link to a missing file"),
