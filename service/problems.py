@@ -138,7 +138,7 @@ def problem_of(error: Exception) -> Problem:
                 return known  # what the disk does is not the client's fault
         headers = dict(error.headers or {})
         if kind := _HTTP.get(error.status_code):
-            return Problem(kind, error.detail if kind is MALFORMED else None, headers)
+            return Problem(kind, _of_parser(error.detail) if kind is MALFORMED else None, headers)
         if error.status_code >= 500:
             return Problem(INTERNAL)
         status = HTTPStatus(error.status_code)
@@ -173,6 +173,11 @@ def report_problem(request: Request, error: Exception) -> Problem:
     if problem.kind.status == 500:
         log.error("a request failed", exc_info=error)
     return problem
+
+
+def _of_parser(detail: str) -> str:
+    """What the multipart parser says; it takes a clip whose part has no filename for a field."""
+    return f"{detail} A clip's part needs a filename." if "exceeded" in detail else detail
 
 
 def _of_validation(error: RequestValidationError) -> Problem:

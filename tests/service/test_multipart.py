@@ -161,3 +161,9 @@ async def test_no_upload_is_left_in_the_temp_folder(
     for body in (HEAD + b"x" * 3_000_000, HEAD + b"x" * 3_000_000 + b"\r\n--b--", body_of()):
         await post(app, body)
         assert not list(folder.iterdir())
+
+
+async def test_a_clip_without_a_file_name_is_told_from_a_long_field(app: App) -> None:
+    response = await post(app, body_of(action=b"diving").replace(b'; filename="c"', b""))
+    assert response.status_code == 400
+    assert response.json()["detail"].endswith("A clip's part needs a filename.")
