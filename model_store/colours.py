@@ -27,6 +27,7 @@ from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 WHITE = 203.0  # cd/m² of SDR white
 LOW_WHITE = 100.0  # cd/m² of SDR white where nothing of the clip is brighter
@@ -47,26 +48,27 @@ _READABLE = (0, 1, 2, 4, 5, 6, 7, 9)  # matrices that swscale knows
 _SDR_DEPTH = 8  # bits; high dynamic range needs more
 
 
-def _of_sdr(code: Floats) -> Floats:
+def _of_sdr(code: Doubles) -> Doubles:
     """Shares of white. That of every SDR tag: players treat them alike.   [BT.1886]"""
     return code**_GAMMA
 
 
-def _of_hlg(code: Floats) -> Floats:
+def _of_hlg(code: Doubles) -> Doubles:
     """Shares of cd/m²: scene light by the inverse OETF, then the display's.   [BT.2100, table 5]"""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
     return 1000 / WHITE * scene**1.2
 
 
-def _of_pq(code: Floats) -> Floats:
+def _of_pq(code: Doubles) -> Doubles:
     """[BT.2100, table 4]"""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     root = code ** (1 / m2)
-    return 10_000 / WHITE * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
+    light: Doubles = 10_000 / WHITE * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
+    return light
 
 
-_TRANSFERS: dict[int, Callable[[Floats], Floats]] = {
+_TRANSFERS: dict[int, Callable[[Doubles], Doubles]] = {
     ColorTrc.ARIB_STD_B67.value: _of_hlg,
     ColorTrc.SMPTE2084.value: _of_pq,
 }
@@ -159,7 +161,8 @@ class Colours:
 def shown(light: Floats, white: float) -> NDArray[np.uint8]:
     """Linear BT.709 in shares of WHITE -> what an SDR picture stores, full range."""
     share = np.clip(light * np.float32(WHITE / white), 0, 1)
-    return np.rint(255 * share ** np.float32(1 / _GAMMA)).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(255 * share ** np.float32(1 / _GAMMA)).astype(np.uint8)
+    return picture
 
 
 class LightMeter:

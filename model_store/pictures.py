@@ -105,7 +105,7 @@ class PictureScaler:
         self._looking = facts is None
         self._facts = facts or Facts()
         self._cutters: dict[tuple[int, int, str, bool], _Cutter] = {}
-        self._colours: dict[Tags, Colours] = {}
+        self._colours: dict[tuple[Any, ...], Colours] = {}
         self._bars = BarFinder()
         self._fields = FieldWatch()
         self._meter: LightMeter | None = None
@@ -138,8 +138,8 @@ class PictureScaler:
         interlaced = frame.interlaced_frame
         self.interlaced |= interlaced
         cut = self._cut(frame, interlaced) if self._facts.bars else frame
-        tags = Tags.of_frame(frame)
-        colours = self._colours.get(tags) or Colours(tags)
+        tags = frame.color_trc, frame.color_primaries, frame.colorspace, frame.format.name
+        colours = self._colours.get(tags) or Colours(Tags.of_frame(frame))
         small = self._scaled(cut, colours, interlaced)
         orientation = Orientation.of_frame(small)
         if orientation.transpose != self._transpose:  # not as the frame before was
@@ -147,7 +147,7 @@ class PictureScaler:
             small = self._scaled(cut, colours, interlaced)
         if tags not in self._colours:  # the small frame says how it was mastered, too
             colours = self._colours[tags] = Colours(
-                tags,
+                Tags.of_frame(frame),
                 mastered=_has(small, "MASTERING_DISPLAY_METADATA"),
                 dolby=_has(small, "DOVI_RPU_BUFFER") or _has(small, "DOVI_METADATA"),
             )

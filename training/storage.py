@@ -133,10 +133,10 @@ def recording_of(source: Source) -> Recording:
     pictures: list[Picture] = []
     times: list[Fraction] = []
     try:
-        with open_bytes(source) as file, av.open(file) as container:
+        with open_bytes(source) as file, av.open(file, mode="r") as container:
             for frame in container.decode(video=0):
                 if frame.pts is None or frame.time_base is None:
-                    raise DataError(f"{source} has no times")
+                    raise DataError(f"{_name(source)} has no times")
                 share = min(1.0, _LARGEST / max(frame.width, frame.height))
                 small = frame.reformat(
                     width=round(frame.width * share / 2) * 2,
@@ -148,9 +148,9 @@ def recording_of(source: Source) -> Recording:
                 pictures.append(Orientation.of_frame(small).apply(pixels))
                 times.append(frame.pts * frame.time_base)
     except (av.FFmpegError, ClipError) as error:
-        raise DataError(f"{source} cannot be stored anew: {error}") from error
+        raise DataError(f"{_name(source)} cannot be stored anew: {error}") from error
     if len(pictures) < 2:
-        raise DataError(f"{source} has {len(pictures)} pictures, need 2 at least")
+        raise DataError(f"{_name(source)} has {len(pictures)} pictures, need 2 at least")
     return Recording(pictures, [time - times[0] for time in times])
 
 
@@ -289,11 +289,14 @@ def _answer(scorer: Scorer, source: Source) -> _Answer:
     try:
         clip = prepare_clip(read_clip(source, scorer.spec), scorer.spec)
     except ClipError as error:
-        name = "a copy" if isinstance(source, bytes) else source
-        raise DataError(f"{name}: {error}") from error
+        raise DataError(f"{_name(source)}: {error}") from error
     [score] = scorer.score([clip.frames])
     reasons = review_reasons(score.trust, blank=score.blank, warnings=clip.warnings)
     return _Answer(score.score, frozenset(clip.warnings), frozenset(reasons))
+
+
+def _name(source: Source) -> str:
+    return "a copy" if isinstance(source, bytes) else str(source)
 
 
 def _figures(name: str, changes: Sequence[tuple[float, bool, bool]]) -> dict[str, Any]:
