@@ -24,11 +24,12 @@ from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
 from model_store.clip import ClipWarning, Source, prepare_clip, read_clip
-from model_store.confidence import ReviewReason, review_reasons
+from model_store.confidence import REVIEWED, ReviewReason, review_reasons
 from model_store.container import open_bytes
 from model_store.errors import ClipError
 from model_store.pictures import Orientation
 from model_store.scorer import Scorer
+from training.confidence import COVERAGE
 from training.datasets.annotations import JudgedClip
 from training.errors import DataError
 
@@ -160,6 +161,13 @@ def _irregular(recording: Recording) -> Recording:
     return Recording([recording.pictures[i] for i in kept], [recording.times[i] for i in kept])
 
 
+def _stuttering(recording: Recording) -> Recording:
+    """One picture in the middle has the time of the one before it, in a file that counts in ms."""
+    times, middle = [*recording.times], len(recording.times) // 2
+    times[middle] = times[middle - 1] + _UNIT
+    return replace(recording, times=times)
+
+
 def _pillars(picture: Picture) -> Picture:
     side = picture.shape[1] // 6
     return np.pad(picture, ((0, 0), (side, side), (0, 0)))
@@ -226,6 +234,13 @@ WAYS: Mapping[str, Way] = {
     "50 fps": Way(change=lambda recording: recording.at(50)),
     "60 fps": Way(change=lambda recording: recording.at(60)),
     "variable rate": Way(change=_irregular),
+    "a time twice": Way(
+        change=_stuttering,
+        codec="mjpeg",
+        container="matroska",
+        format="yuvj420p",
+        options={"qmin": "2", "qmax": "2"},
+    ),
     "HLG": _in_high_range(ColorTrc.ARIB_STD_B67),
     "HLG, white at 100 cd/m²": _in_high_range(ColorTrc.ARIB_STD_B67, 100),
     "PQ": _in_high_range(ColorTrc.SMPTE2084),
@@ -260,29 +275,47 @@ class _Answer:
     reasons: frozenset[ReviewReason]
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """From a clip to a copy of it."""
+
+    points: float
+    warnings: frozenset[ClipWarning]
+    """That the clip does not have."""
+    reviewed: bool
+    """The copy has a reason for review that the clip does not have."""
+
+    @classmethod
+    def between(cls, original: _Answer, copy: _Answer) -> "_Change":
+        return cls(
+            points=copy.score - original.score,
+            warnings=copy.warnings - original.warnings,
+            reviewed=bool(copy.reasons - original.reasons),
+        )
+
+
 def storage_figures(
     scorer: Scorer, clips: Sequence[JudgedClip], progress: Progress | None = None
-) -> list[dict[str, Any]]:
-    """For each way to store them, how far the scores of the first clips move; JSON-ready.
+) -> dict[str, Any]:
+    """How far the scores of the first clips move when they are stored otherwise; JSON-ready.
 
+    `storage` has a row for each way to store them. `moved_by` has, for each warning that the copies
+    have and that asks for no review, the points by which nine of ten scores move at most.
     Raises DataError for a clip that cannot be used.
     """
     clips = clips[:MOST_CLIPS]
-    moved: dict[str, list[tuple[float, bool, bool]]] = defaultdict(list)
+    changes: dict[str, list[_Change]] = defaultdict(list)
     for number, clip in enumerate(clips):
         original, recording = _answer(scorer, clip.source), recording_of(clip.source)
         for done, (name, way) in enumerate(WAYS.items(), start=1):
             copy = _answer(scorer, way.store(recording))
-            moved[name].append(
-                (
-                    copy.score - original.score,
-                    bool(copy.warnings - original.warnings),
-                    bool(copy.reasons - original.reasons),
-                )
-            )
+            changes[name].append(_Change.between(original, copy))
             if progress is not None:
                 progress(number * len(WAYS) + done, len(clips) * len(WAYS))
-    return [_figures(name, changes) for name, changes in moved.items()]
+    return {
+        "storage": [_figures(name, of_way) for name, of_way in changes.items()],
+        "moved_by": _moved_by([change for of_way in changes.values() for change in of_way]),
+    }
 
 
 def _answer(scorer: Scorer, source: Source) -> _Answer:
@@ -299,15 +332,27 @@ def _name(source: Source) -> str:
     return "a copy" if isinstance(source, bytes) else str(source)
 
 
-def _figures(name: str, changes: Sequence[tuple[float, bool, bool]]) -> dict[str, Any]:
-    points, warned, reviewed = zip(*changes, strict=True)
+def _figures(name: str, changes: Sequence[_Change]) -> dict[str, Any]:
+    points = [change.points for change in changes]
     return {
         "stored": name,
-        "clips": len(points),
+        "clips": len(changes),
         "mean_change": float(np.mean(np.abs(points))),
-        "worst_change": float(max(points, key=abs)),
-        "new_warning": sum(warned),
-        "new_review": sum(reviewed),
+        "worst_change": max(points, key=abs),
+        "new_warning": sum(bool(change.warnings) for change in changes),
+        "new_review": sum(change.reviewed for change in changes),
+    }
+
+
+def _moved_by(changes: Sequence[_Change]) -> dict[str, float]:
+    points: dict[ClipWarning, list[float]] = defaultdict(list)
+    for change in changes:
+        for warning in change.warnings - REVIEWED.keys():
+            points[warning].append(abs(change.points))
+    return {
+        str(warning): float(np.quantile(points[warning], COVERAGE, method="higher"))
+        for warning in ClipWarning
+        if warning in points
     }
 
 

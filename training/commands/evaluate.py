@@ -133,7 +133,7 @@ def evaluate(
             stored: dict[str, Any] = {}
             if storage:
                 with bar("copies") as shown:
-                    stored["storage"] = storage_figures(
+                    stored = storage_figures(
                         scorer,
                         clips,
                         lambda done, total: shown.update(done, total, phase="storing"),
