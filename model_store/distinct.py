@@ -49,4 +49,5 @@ def _parts(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     whole = frames[:, : rows * tall, : columns * wide]
     strips = whole.reshape(count, rows, tall, -1).sum(axis=2, dtype=np.uint32)
     sums = strips.reshape(count, rows, columns, wide, 3).sum(axis=3, dtype=np.uint32)
-    return (sums / np.float32(tall * wide)).astype(np.float32).reshape(count, -1, 3)
+    means: NDArray[np.float32] = (sums / (tall * wide)).astype(np.float32)
+    return means.reshape(count, -1, 3)

@@ -65,8 +65,11 @@ class Window:
 
     def seconds(self, origin: Fraction, duration: Fraction) -> Fraction:
         """How much of a clip that begins at `origin` lies in the window."""
-        first = 0 if self.start_s is None else max(0, Fraction(self.start_s) - origin)
-        last = duration if self.end_s is None else min(duration, Fraction(self.end_s) - origin)
+        first, last = Fraction(0), duration
+        if self.start_s is not None:
+            first = max(first, Fraction(self.start_s) - origin)
+        if self.end_s is not None:
+            last = min(last, Fraction(self.end_s) - origin)
         return last - first
 
 

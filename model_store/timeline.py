@@ -133,7 +133,7 @@ class Timeline:
 
 def few(wrong: int, of: int) -> bool:
     """Whether so many wrong times leave the others believable."""
-    return wrong <= max(1, _MOST_WRONG * of)
+    return wrong <= 1 or wrong <= _MOST_WRONG * of
 
 
 def in_order(stamps: Sequence[int | None]) -> bool:

@@ -97,8 +97,11 @@ def rehearse() -> None:
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=30)
         stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
-        for _ in range(spec.fragment_length):
-            container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        for number in range(2 * spec.fragment_length):  # codecs make some of them alike
+            frame = av.VideoFrame(16, 16, "yuv420p")
+            luma, *_ = frame.planes
+            luma.update(bytes([16 + 7 * number]) * luma.buffer_size)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     fragment_pictures(prepare_clip(read_clip(file, spec), spec), spec)
 

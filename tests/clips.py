@@ -40,12 +40,13 @@ def write_clip(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
-    audio: bool = False,
+    audio: float = 0.0,
 ) -> None:
     """Encode (H, W, 3) uint8 RGB frames, all of one size.
 
     `pts` gives each frame's time in `time_base` (default 1/fps). `rotation` is the display
-    rotation in degrees counter-clockwise, `matrix` the nine numbers of a display matrix.
+    rotation in degrees counter-clockwise, `matrix` the nine numbers of a display matrix, `audio`
+    the seconds of a tone that begins at 0.
     """
     time_base = time_base or 1 / Fraction(fps)
     rgb = codec.endswith("rgb")
@@ -72,7 +73,7 @@ def write_clip(
             frame.pts = index if pts is None else pts[index]
             output.mux(stream.encode(frame))
             if sound is not None and index == 0:
-                output.mux(_tone(sound, seconds=1.0))
+                output.mux(_tone(sound, seconds=audio))
         if stream is not None:
             output.mux(stream.encode(None))
         if sound is not None:

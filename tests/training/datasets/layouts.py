@@ -37,10 +37,11 @@ def brightness_of(score: float) -> float:
 
 
 def pixels(score: float, frames: int = FRAMES) -> NDArray[np.uint8]:
-    """(T, H, W, 3), all of one grey but for a line that moves."""
+    """(T, H, W, 3), all of one grey but for three squares that say the number of the frame."""
     clip = np.full((frames, SIDE, SIDE, 3), round(brightness_of(score)), np.uint8)
     for number, frame in enumerate(clip):
-        frame[number % SIDE, :4] = 0
+        for place in range(3):
+            frame[:8, 8 * place : 8 * place + 8] = 60 * (number // 4**place % 4)
     return clip
 
 
