@@ -62,6 +62,7 @@ class ClipWarning(StrEnum):
     SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file says
     TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
     FEW_PICTURES = "few_pictures"  # most of its frames repeat others
+    LOW_FRAME_RATE = "low_frame_rate"  # fewer pictures than frames are wanted: some come twice
     SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
     INTERLACED = "interlaced"  # its frames are made of fields, which were taken apart
     BARS = "bars"  # black bars around the picture were cut off
@@ -283,6 +284,7 @@ def _warnings(footage: Footage, *, few_pictures: bool) -> tuple[ClipWarning, ...
         ClipWarning.SLOW_MOTION: footage.slow_motion,
         ClipWarning.TIME_LAPSE: footage.time_lapse,
         ClipWarning.FEW_PICTURES: few_pictures,
+        ClipWarning.LOW_FRAME_RATE: footage.low_frame_rate,
         ClipWarning.SIZE_CHANGES: footage.size_changes,
         ClipWarning.INTERLACED: footage.interlaced,
         ClipWarning.BARS: bool(footage.facts.bars),

@@ -51,6 +51,7 @@ class ReviewReason(StrEnum):
     SLOW_MOTION = "slow_motion"  # it shows more time than passed
     TIME_LAPSE = "time_lapse"  # it shows less time than passed
     FEW_PICTURES = "few_pictures"  # stills, or far fewer pictures a second than usual
+    SIZE_CHANGES = "size_changes"  # it may be another view from there on
     COLOURS_GUESSED = "colours_guessed"  # the file does not say what its colours are
 
 
@@ -63,6 +64,7 @@ REVIEWED: Mapping[ClipWarning, ReviewReason] = {
     ClipWarning.SLOW_MOTION: ReviewReason.SLOW_MOTION,
     ClipWarning.TIME_LAPSE: ReviewReason.TIME_LAPSE,
     ClipWarning.FEW_PICTURES: ReviewReason.FEW_PICTURES,
+    ClipWarning.SIZE_CHANGES: ReviewReason.SIZE_CHANGES,
     ClipWarning.HDR: ReviewReason.COLOURS_GUESSED,
 }
 """The warnings that ask a person to look, and the reason that the answer gives."""

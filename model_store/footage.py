@@ -35,6 +35,8 @@ from model_store.spec import ClipSpec
 from model_store.timeline import Timeline, in_order
 
 _ANNOUNCED_SHARE = Fraction(9, 10)  # of a file that is all there: containers round durations
+_MOST_REPEATS = Fraction(1, 20)  # of the frames; more are a low frame rate
+_STILL = 3  # frames; longer a picture stays because nothing happens
 _ROUNDED = Fraction(1, 20)  # of a frame: callers give back times that were rounded to milliseconds
 _LATEST_ORIGIN = 60  # seconds of sound before the first picture; beyond it a start time is a lie
 
@@ -92,6 +94,7 @@ class Footage:
     slow_motion: bool
     time_lapse: bool
     interlaced: bool
+    low_frame_rate: bool
     size_changes: bool
     facts: Facts
     """What was found of all frames, and mended."""
@@ -229,6 +232,12 @@ class _Part:
             places.setdefault(keys[frame], []).append(place)
         return places
 
+    @property
+    def repeats(self) -> int:
+        """Frames that show the same as the one before; no more than a few of each picture."""
+        runs = (len([*run]) for _, run in groupby(self.shown))
+        return sum(min(run, _STILL) - 1 for run in runs)
+
     def times(self) -> NDArray[np.float64]:
         """(T',) seconds on a player's clock."""
         seconds = (self.origin + self.moments.seconds(index) for index in self.shown)
@@ -267,6 +276,7 @@ def _footage(video: Video, demuxed: Demuxed, part: _Part, shots: _Shots) -> Foot
         slow_motion=is_slow_motion(video.tags, timeline.fps),
         time_lapse=is_time_lapse(video.tags, timeline.fps),
         interlaced=shots.interlaced,
+        low_frame_rate=part.repeats > _MOST_REPEATS * len(part.shown),
         size_changes=len(set(shots.sizes)) > 1,
         facts=shots.facts,
         colours_guessed=shots.colours_guessed or shots.facts.white != WHITE,

@@ -11,6 +11,7 @@ import torch
 
 from model_store.card import Card, ClipsCard, DataCard, TrainingCard
 from model_store.checkpoint import Checkpoint
+from model_store.clip import ClipWarning
 from model_store.confidence import Confidence
 from model_store.network import FragmentNetwork
 from model_store.store import Store
@@ -68,6 +69,7 @@ def publish(
     except OSError as error:
         raise RunError(f"golden clip {clip} cannot be read: {error.strerror}") from error
     card = new_card(folder, run, summary, measured, name, store.next_version(name), licence)
+    card = card.model_copy(update={"moved_by": moved_by(metrics or {})})
     pictures = card_pictures(metrics or {})
     return store.publish(
         card,
@@ -111,14 +113,25 @@ def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None
     """Copy a checkpoint of another store into this one, with what has been measured since."""
     if metrics is None:
         return republish(store, checkpoint)
-    figures = checkpoint.card.metrics | {"test": on_card(metrics)}
-    return republish(store, checkpoint, pictures=card_pictures(metrics), metrics=figures)
+    return republish(
+        store,
+        checkpoint,
+        pictures=card_pictures(metrics),
+        metrics=checkpoint.card.metrics | {"test": on_card(metrics)},
+        moved_by=moved_by(metrics) or checkpoint.card.moved_by,
+    )
 
 
 def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
     """What `evaluate` measured, without single scores and the name it had where it was measured."""
-    left_out = ("scores", "checkpoint", "sha256")
+    left_out = ("scores", "checkpoint", "sha256", "moved_by")
     return {name: value for name, value in metrics.items() if name not in left_out}
+
+
+def moved_by(metrics: dict[str, Any]) -> dict[ClipWarning, float]:
+    """What `evaluate --storage` measured, for the intervals of clips with these warnings."""
+    measured = metrics.get("moved_by", {})
+    return {ClipWarning(warning): points for warning, points in measured.items()}
 
 
 def is_half(network: FragmentNetwork) -> bool:

@@ -11,7 +11,7 @@ Shapes: N pictures of a file, h w its pixels; pictures are (h, w, 3) uint8, RGB.
 import io
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -314,7 +314,7 @@ def storage_figures(
                 progress(number * len(WAYS) + done, len(clips) * len(WAYS))
     return {
         "storage": [_figures(name, of_way) for name, of_way in changes.items()],
-        "moved_by": _moved_by([change for of_way in changes.values() for change in of_way]),
+        "moved_by": _moved_by(changes.values()),
     }
 
 
@@ -344,15 +344,16 @@ def _figures(name: str, changes: Sequence[_Change]) -> dict[str, Any]:
     }
 
 
-def _moved_by(changes: Sequence[_Change]) -> dict[str, float]:
+def _moved_by(ways: Iterable[Sequence[_Change]]) -> dict[str, float]:
+    """By the warnings that all copies of a way have: others come from the clip as much."""
     points: dict[ClipWarning, list[float]] = defaultdict(list)
-    for change in changes:
-        for warning in change.warnings - REVIEWED.keys():
-            points[warning].append(abs(change.points))
+    for changes in ways:
+        for warning in frozenset.intersection(*(change.warnings for change in changes)):
+            points[warning] += [abs(change.points) for change in changes]
     return {
         str(warning): float(np.quantile(points[warning], COVERAGE, method="higher"))
         for warning in ClipWarning
-        if warning in points
+        if warning in points and warning not in REVIEWED
     }
 
 

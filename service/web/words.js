@@ -12,6 +12,7 @@ const REASONS = {
   slow_motion: "The clip is in slow motion: what was scored is slower than it happened.",
   time_lapse: "The clip is a time lapse: what was scored is faster than it happened.",
   few_pictures: "The clip shows few different pictures: hardly anything moves.",
+  size_changes: "The picture changes its size: it may be another view from there on.",
   colours_guessed: "The file does not say enough of its colours: they were guessed.",
 };
 
@@ -26,6 +27,7 @@ const WARNINGS = {
   slow_motion: "The file says that it was recorded in slow motion.",
   time_lapse: "The file says that it was recorded as a time lapse.",
   few_pictures: "Fewer than a quarter of its pictures differ from each other.",
+  low_frame_rate: "The clip has fewer pictures a second than are scored: some were shown twice.",
   size_changes: "The picture changes its size within the clip.",
   interlaced: "The video is interlaced: its fields were taken apart.",
   bars: "Black bars around the picture were cut off.",

@@ -53,8 +53,10 @@ def clip(
         stream.pix_fmt = pix_fmt
         context = stream.codec_context
         context.colorspace, context.color_trc, context.color_primaries = 9, transfer, primaries
-        for number in range(16):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb48le")
+        for number in range(24):
+            marked = picture.copy()
+            marked[-8:, 4 * number : 4 * number + 4] = 0  # a clip must show different pictures
+            frame = av.VideoFrame.from_ndarray(marked, format="rgb48le")
             frame = frame.reformat(format=pix_fmt, dst_colorspace=9)
             frame.color_trc, frame.color_primaries, frame.pts = transfer, primaries, number
             output.mux(stream.encode(frame))
@@ -175,6 +177,7 @@ def test_matrices_that_swscale_does_not_know_are_read_all_the_same(matrix: int) 
         stream.codec_context.colorspace = matrix
         for number in range(16):
             planes = np.stack([np.full((32, 32), value, np.uint8) for value in (120, 128, 128)])
+            planes[0, :, 2 * number :] -= 60
             frame = av.VideoFrame.from_ndarray(planes, format="yuv444p")
             frame.colorspace, frame.pts = matrix, number
             output.mux(stream.encode(frame))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from model_store.card import ClipsCard
+from model_store.clip import ClipWarning
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.training.bright import SPEC, TINY, Quiet, material_of
@@ -114,7 +115,10 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, br
     evaluation = score_clips(Scorer(published, "torch"), read_annotations(bright, "test"))
     metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
     store = Store(tmp_path / "store")
+    metrics["moved_by"] = {"interlaced": 0.7}
     shipped = promote(store, published, metrics)
+    assert shipped.card.moved_by == {ClipWarning.INTERLACED: 0.7}
+    assert "moved_by" not in shipped.card.metrics["test"]
     assert shipped.pictures.keys() == {"scores.png", "fragments.png"}
     for content in shipped.pictures.values():
         assert np.asarray(Image.open(io.BytesIO(content)).convert("L")).std() > 20
@@ -126,6 +130,7 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, br
     again = republish(store, shipped)
     assert again.version == 2
     assert again.pictures == shipped.pictures
+    assert again.card.moved_by == shipped.card.moved_by
 
 
 def test_evaluation_is_the_service_path(published, bright):

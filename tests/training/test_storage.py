@@ -17,11 +17,22 @@ from training.storage import WAYS, recording_of
 
 SPEC = SPECS["diving"].with_size((48, 64), (48, 64))
 CLIP = clip_bytes(frames=40, height=96, width=128)
-RATES = {"24 fps": 24, "25 fps": 25, "50 fps": 50, "60 fps": 60, "variable rate": 22.5}
+RATES = {
+    "24 fps": 24,
+    "25 fps": 25,
+    "50 fps": 50,
+    "60 fps": 60,
+    "variable rate": 22.5,
+    "a time twice": 29.25,
+}
 WARNED = {
+    "24 fps": ClipWarning.LOW_FRAME_RATE,
+    "25 fps": ClipWarning.LOW_FRAME_RATE,
+    "variable rate": ClipWarning.LOW_FRAME_RATE,
     "pillars": ClipWarning.BARS,
     "letterbox": ClipWarning.BARS,
     "HLG, white at 100 cd/m²": ClipWarning.HDR,
+    "a time twice": ClipWarning.TIMES_REPAIRED,
     "interlaced": ClipWarning.INTERLACED,
 }
 
@@ -58,9 +69,18 @@ def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:
         "--engine", "torch", "--storage", "--json", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    rows_of = {row["stored"]: row for row in json.loads(out.read_text())["storage"]}
+    figures = json.loads(out.read_text())
+    rows_of = {row["stored"]: row for row in figures["storage"]}
     assert list(rows_of) == list(WAYS)
     assert rows_of["letterbox"]["clips"] == rows_of["letterbox"]["new_warning"] == 2
     for row in rows_of.values():
         assert row["mean_change"] <= abs(row["worst_change"])
+    worst = max(abs(rows_of[name]["worst_change"]) for name in ("letterbox", "pillars"))
+    assert figures["moved_by"].keys() == {
+        "times_repaired",
+        "low_frame_rate",
+        "interlaced",
+        "bars",
+    }
+    assert figures["moved_by"]["bars"] == pytest.approx(worst)  # of so few the worst
     assert "letterbox" in result.output
