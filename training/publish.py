@@ -3,6 +3,7 @@ From a run's folder to a checkpoint in the store: the weights it kept, and a car
 """
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def publish(
     name: str,
     *,
     metrics: dict[str, Any] | None = None,
+    moved_by: Mapping[ClipWarning, float] | None = None,
     golden: Path | None = None,
     licence: str | None = None,
     about: str | None = None,
@@ -38,8 +40,9 @@ def publish(
 ) -> Checkpoint:
     """Publish the weights that a run kept as the next version of `name`.
 
-    A cross-validation brings intervals with it. `metrics` is what `evaluate` measured; `golden`
-    the clip to ship, else one of the run's; `about` describes its clips.
+    A cross-validation brings intervals with it. `metrics` is what `evaluate` measured, and
+    `moved_by` what `moves_of` makes of `evaluate --storage`; `golden` is the clip to ship, else one
+    of the run's; `about` describes its clips.
     Raises RunError for a run that has no weights yet, or whose folds have not ended.
     """
     run = RunSpec.from_json(folder.options())
@@ -69,7 +72,7 @@ def publish(
     except OSError as error:
         raise RunError(f"golden clip {clip} cannot be read: {error.strerror}") from error
     card = new_card(folder, run, summary, measured, name, store.next_version(name), licence)
-    card = card.model_copy(update={"moved_by": moved_by(metrics or {})})
+    card = card.model_copy(update={"moved_by": dict(moved_by or {})})
     pictures = card_pictures(metrics or {})
     return store.publish(
         card,
@@ -109,17 +112,20 @@ def republish(
     )
 
 
-def promote(store: Store, checkpoint: Checkpoint, metrics: dict[str, Any] | None) -> Checkpoint:
+def promote(
+    store: Store,
+    checkpoint: Checkpoint,
+    metrics: dict[str, Any] | None = None,
+    moved_by: Mapping[ClipWarning, float] | None = None,
+) -> Checkpoint:
     """Copy a checkpoint of another store into this one, with what has been measured since."""
-    if metrics is None:
-        return republish(store, checkpoint)
-    return republish(
-        store,
-        checkpoint,
-        pictures=card_pictures(metrics),
-        metrics=checkpoint.card.metrics | {"test": on_card(metrics)},
-        moved_by=moved_by(metrics) or checkpoint.card.moved_by,
-    )
+    changes: dict[str, Any] = {}
+    if metrics is not None:
+        figures = checkpoint.card.metrics | {"test": on_card(metrics)}
+        changes |= {"pictures": card_pictures(metrics), "metrics": figures}
+    if moved_by is not None:
+        changes["moved_by"] = dict(moved_by)
+    return republish(store, checkpoint, **changes)
 
 
 def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -128,10 +134,15 @@ def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if name not in left_out}
 
 
-def moved_by(metrics: dict[str, Any]) -> dict[ClipWarning, float]:
-    """What `evaluate --storage` measured, for the intervals of clips with these warnings."""
-    measured = metrics.get("moved_by", {})
-    return {ClipWarning(warning): points for warning, points in measured.items()}
+def moves_of(measured: Mapping[str, Any]) -> dict[ClipWarning, float]:
+    """From what `evaluate --storage` measured, for the intervals of clips with these warnings.
+
+    Raises RunError where that was not measured.
+    """
+    try:
+        return {ClipWarning(name): float(by) for name, by in measured["moved_by"].items()}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise RunError("no figures of `evaluate --storage`: moved_by is missing") from error
 
 
 def is_half(network: FragmentNetwork) -> bool:

@@ -17,7 +17,7 @@ from training.datasets.annotations import read_annotations
 from training.errors import DataError, RunError
 from training.evaluate import measures, score_clips
 from training.metrics import mean_distance, spearman
-from training.publish import promote, publish, republish
+from training.publish import moves_of, promote, publish, republish
 from training.run_folder import RunFolder
 from training.runspec import RunSpec
 from training.split import Origin
@@ -116,7 +116,7 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, br
     metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
     store = Store(tmp_path / "store")
     metrics["moved_by"] = {"interlaced": 0.7}
-    shipped = promote(store, published, metrics)
+    shipped = promote(store, published, metrics, moves_of(metrics))
     assert shipped.card.moved_by == {ClipWarning.INTERLACED: 0.7}
     assert "moved_by" not in shipped.card.metrics["test"]
     assert shipped.pictures.keys() == {"scores.png", "fragments.png"}
@@ -191,3 +191,9 @@ def test_simulated_clips_are_called_so(bright, run, tmp_path):
         "python -m training simulate --action vault --clips 9 --seed 4 --first 0 --test-share 0.0"
         f" --out {made}"
     )
+
+
+@pytest.mark.parametrize("measured", [{}, {"moved_by": {"sunshine": 1.0}}, {"moved_by": [1]}])
+def test_moves_that_were_not_measured(measured):
+    with pytest.raises(RunError, match="evaluate --storage"):
+        moves_of(measured)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,13 @@ def publish(
     ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="JSON of `evaluate`, to go into the card.")
+    ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of `evaluate --storage`: how much farther the intervals of clips reach that"
+            " are stored in other ways."
+        ),
     ] = None,
     golden: Annotated[
         Path | None,
@@ -47,26 +54,32 @@ def publish(
         from model_store.store import Store
         from training.display import warn
         from training.errors import RunError
-        from training.publish import promote
+        from training.publish import moves_of, promote
         from training.publish import publish as put
         from training.run_folder import RunFolder
 
-        figures = None
-        if metrics is not None:
+        def measured(file: Path) -> dict[str, Any]:
             try:
-                figures = json.loads(metrics.read_text())
+                figures = json.loads(file.read_text())
             except (OSError, ValueError) as error:
-                raise RunError(f"{metrics} is not readable JSON: {error}") from error
+                raise RunError(f"{file} is not readable JSON: {error}") from error
+            if not isinstance(figures, dict):
+                raise RunError(f"{file} has no figures of `evaluate`")
             if seen := {role: n for role, n in figures.get("seen", {}).items() if n}:
-                warn(f"{metrics} was measured on clips that had been seen: {seen}")
+                warn(f"{file} was measured on clips that had been seen: {seen}")
+            return figures
+
+        figures = None if metrics is None else measured(metrics)
+        moved_by = None if storage is None else moves_of(measured(storage))
         if source is not None:
-            checkpoint = promote(Store(store), Store(source).load(name), figures)
+            checkpoint = promote(Store(store), Store(source).load(name), figures, moved_by)
         elif run is not None:
             checkpoint = put(
                 RunFolder(run),
                 Store(store),
                 name,
                 metrics=figures,
+                moved_by=moved_by,
                 golden=golden,
                 licence=licence,
                 about=about,

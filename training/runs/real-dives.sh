@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Version 5 of the shipped diving checkpoint: version 4's extractors, a line fitted to what they see
-# of 300 real dives, with simulated ones rehearsed.
+# Versions 5 and 6 of the shipped diving checkpoint: version 4's extractors, a line fitted to what they see
+# of 300 real dives, with simulated ones rehearsed. Version 6 has the weights of version 5; clips are read by a newer
+# contract (high dynamic range, bars, fields, times), and its card says how far scores then move.
 # Run from the repository's root, with version 4 (it is in the history) in its store. Every step goes
 # on where it was killed.
 #
@@ -20,5 +21,6 @@ python -m training publish --run runs/diving --name diving --store runs/store-5 
     --licence "none stated: for research and evaluation; ask the authors before anything else"
 python -m training foreign --clips 60 --seed 3000 --out data/foreign-diving
 python -m training evaluate --checkpoint diving --simulate 150 --seed 9300 \
-    --foreign data/foreign-diving --store runs/store-5 --json runs/diving-5.json
-python -m training publish --source runs/store-5 --name diving --metrics runs/diving-5.json
+    --foreign data/foreign-diving --storage --store runs/store-5 --json runs/diving-5.json
+python -m training publish --source runs/store-5 --name diving --metrics runs/diving-5.json \
+    --storage runs/diving-5.json
