@@ -240,9 +240,13 @@ class Trust:
         )
 
     def widened(self, points: float) -> "Trust":
-        """With an interval that reaches so many points farther on either side."""
-        low, high = self.interval.low - points, self.interval.high + points
-        return replace(self, interval=replace(self.interval, low=low, high=high))
+        """With an interval for a score that may have moved by so many points.
+
+        The move and the score's own error have nothing to do with each other, so their squares add.
+        """
+        middle = (self.interval.low + self.interval.high) / 2
+        half = math.hypot((self.interval.high - self.interval.low) / 2, points)
+        return replace(self, interval=replace(self.interval, low=middle - half, high=middle + half))
 
 
 def review_reasons(

@@ -95,7 +95,7 @@ class Score:
         )
 
     def widened(self, points: float) -> "Score":
-        """With an interval that reaches so many points farther on either side."""
+        """With the interval of a score that may have moved by so many points."""
         return dataclasses.replace(self, trust=self.trust and self.trust.widened(points))
 
 

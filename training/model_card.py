@@ -94,7 +94,11 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
                 f" {told['interval_width']:.2f} points wide."
             )
     if card.moved_by:
-        lines += ["", "| stored like this | the interval reaches farther by, points |", "|---|---|"]
+        lines += [
+            "",
+            "| warning | points that nine of ten scores move by at most; intervals are wider for it |",
+            "|---|---|",
+        ]
         lines += [f"| `{warning}` | {points:.1f} |" for warning, points in card.moved_by.items()]
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])

@@ -61,7 +61,7 @@ def test_the_limit_of_the_width_follows_the_difficulty_too():
 
 
 def test_a_widened_interval_may_become_too_wide():
-    widened = trust().widened(6.0)
-    assert (widened.interval.low, widened.interval.high) == (64, 86)
+    widened = trust().widened(12.0)  # 5² + 12² = 13²
+    assert (widened.interval.low, widened.interval.high) == (62, 88)
     assert widened.wide
     assert not trust().wide

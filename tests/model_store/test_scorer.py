@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -198,8 +199,9 @@ def test_a_warning_widens_the_interval_in_points_as_announced(both):
     for difficulty in (None, 3.0):
         before = answer.with_difficulty(difficulty, both.spec.difficulty_rule)
         after = before.widened(0.7)
-        assert after.trust.interval.high == pytest.approx(before.trust.interval.high + 0.7)
-        assert after.trust.interval.low == pytest.approx(before.trust.interval.low - 0.7)
+        half = math.hypot(before.trust.interval.high - before.score, 0.7)
+        assert after.trust.interval.high == pytest.approx(after.score + half)
+        assert after.trust.interval.low == pytest.approx(after.score - half)
         assert dataclasses.replace(after, trust=None) == dataclasses.replace(before, trust=None)
         assert before.widened(0.0) == before
     bare = dataclasses.replace(answer, trust=None)
