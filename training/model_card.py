@@ -96,7 +96,7 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
     if card.moved_by:
         lines += [
             "",
-            "| warning | points that nine of ten scores move by at most; intervals are wider for it |",
+            "| warning | points by which nine of ten scores move at most, and intervals widen |",
             "|---|---|",
         ]
         lines += [f"| `{warning}` | {points:.1f} |" for warning, points in card.moved_by.items()]
