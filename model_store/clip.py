@@ -149,7 +149,8 @@ def read_clip(
     if different < spec.fragment_length:
         pictures = "1 different picture" if different == 1 else f"{different} different pictures"
         need = spec.fragment_length
-        raise UnusableClip(f"{pictures} in {count} frames, need at least {need}: a slide show?")
+        why = "slow motion" if footage.slow_motion else "a slide show"
+        raise UnusableClip(f"{pictures} in {count} frames, need at least {need}: is it {why}?")
     return DecodedClip(
         frames=footage.frames,
         times=footage.times,

@@ -307,12 +307,14 @@ def _stated_hold(video: Video, demuxed: Demuxed, known: Sequence[int]) -> int:
 
 
 def _truncated(video: Video, demuxed: Demuxed, timeline: Timeline) -> bool:
-    """Whether pictures are missing at the end.
+    """Whether pictures are missing at the beginning or the end.
 
-    Where bytes are missing, even one picture counts; sound may be all that they held. A file that
-    is all there and announces more was edited by something that forgot to say so.
+    At the beginning: the first one stored refers to one that is not there, as where a broadcast is
+    cut anywhere. At the end: where bytes are missing, even one picture counts; sound may be all
+    that they held. A file that is all there and announces more was edited by something that forgot
+    to say so.
     """
-    if demuxed.damaged:
+    if demuxed.damaged or not demuxed.packets[0].is_keyframe:
         return True
     end = None if timeline.counted else video.end(timeline.stamps[0])
     if end is None or (video.kind == "avi" and _cut_off(video)):  # its length is what was found

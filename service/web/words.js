@@ -19,7 +19,7 @@ const REASONS = {
 const WARNINGS = {
   trimmed: "Longer than what is scored: the last part was.",
   padded: "Shorter than what is scored: blank frames were added.",
-  truncated: "The file ends before the video that it announces.",
+  truncated: "Pictures are missing at the end of the file, or at its beginning.",
   decode_errors: "Some frames are damaged.",
   times_repaired: "Some times in the file were wrong; those few pictures were left out or moved.",
   times_assumed: "The file has no usable times: an even rate was assumed.",

@@ -136,6 +136,17 @@ def test_a_jump_of_a_broadcast_clock_is_a_cut(jump: int, small: ClipSpec) -> Non
     assert numbers(part.frames) == list(range(30, 90))
 
 
+def test_a_broadcast_that_was_cut_anywhere_lacks_its_beginning(small: ClipSpec) -> None:
+    data = lossless(
+        numbered(90), container="mpegts", options=LOSSLESS["options"] | {"g": "30", "bf": "0"}
+    )
+    assert read_clip(data, small).warnings == ()
+    packets = len(data) // 188
+    decoded = read_clip(data[188 * (packets // 6) :], small)
+    assert numbers(decoded.frames) == list(range(30, 90))
+    assert decoded.warnings == (ClipWarning.TRUNCATED,)
+
+
 def test_a_pause_lasts_as_long_as_a_file_says(small: ClipSpec) -> None:
     pts = [*range(40), *range(100, 140)]  # two seconds in which the camera was paused
     for container in ("mp4", "matroska"):
@@ -263,6 +274,18 @@ def test_few_pictures_are_reported() -> None:
     decoded = read_clip(lossless(slides(20, each=7)), spec)
     assert decoded.warnings == (ClipWarning.FEW_PICTURES,)
     assert read_clip(lossless(slides(50, each=3)), spec).warnings == ()
+
+
+def test_slow_motion_in_which_nothing_moves_is_named() -> None:
+    spec = SPECS["diving"].with_size((64, 64), (64, 64))
+    data = clip_of(
+        slides(4, each=30),
+        container="mov",
+        metadata={"com.android.capture.fps": "240"},
+        container_options={"movflags": "use_metadata_tags"},
+    )
+    with pytest.raises(UnusableClip, match=r"different pictures in 120 frames.*slow motion"):
+        read_clip(data, spec)
 
 
 def test_a_dark_clip_has_as_many_pictures(small: ClipSpec) -> None:

@@ -36,7 +36,8 @@ def test_damaged_frames_are_left_out(broken: list[int], small: ClipSpec) -> None
     assert decoded.info.decoded_frames == 100 - len(broken)
     if broken != [99]:  # FFmpeg does not report the last one
         assert decoded.info.errors == len(broken)
-        assert decoded.warnings == (ClipWarning.DECODE_ERRORS,)
+        missing = (ClipWarning.TRUNCATED,) if broken == [0] else ()  # nothing to begin with
+        assert decoded.warnings == (*missing, ClipWarning.DECODE_ERRORS)
 
 
 def test_damage_in_what_is_not_needed_does_not_matter(small: ClipSpec) -> None:

@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from model_store.clip import ClipLimits, load_clip
+from model_store.clip import ClipLimits, load_clip, prepare_clip, read_clip
 from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
 from model_store.spec import DIVING
 from service import decoding
@@ -25,6 +25,7 @@ from service.decode_worker import send
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
 from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
+from training.storage import WAYS, recording_of
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +85,18 @@ async def test_same_pixels_as_in_this_process() -> None:
     assert decoded.clip.info.decoded_frames == 140
     assert np.isnan(decoded.clip.times).sum() == 11
     assert decoded.pictures is None
+
+
+async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None:
+    """What is mended of a clip must need no module that is loaded only then."""
+    recording = recording_of(clip_bytes(frames=40, height=96, width=128))
+    async with pool() as decoders:
+        for name, way in WAYS.items():
+            content = way.store(recording)
+            here = prepare_clip(read_clip(content, SPEC), SPEC)
+            there = (await decode(decoders, content)).clip
+            assert there.warnings == here.warnings, name
+            np.testing.assert_array_equal(there.frames, here.frames, err_msg=name)
 
 
 async def test_pictures_are_what_the_network_sees() -> None:

@@ -234,11 +234,11 @@ def test_connections_beyond_the_limit_are_closed(exposed: LiveServer) -> None:
             held.enter_context(socket.create_connection(("127.0.0.1", exposed.port), timeout=5))
             for _ in range(225)
         ]
-        connections[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connections[0].recv(100).startswith(b"HTTP/1.1 200")
         for connection in connections[-5:]:
             with contextlib.suppress(ConnectionError):
                 assert connection.recv(1) == b""
+        connections[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connections[0].recv(100).startswith(b"HTTP/1.1 200")
 
 
 def open_sockets(server: LiveServer) -> int:
