@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import torch
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -146,6 +146,15 @@ class Settings(BaseSettings):
             part.strip().startswith(_QUOTES) or part.strip().endswith(_QUOTES) for part in parts
         ):
             raise PydanticCustomError("quoted", "there are quotes around it, need it without")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_digits(cls, value: object, info: ValidationInfo) -> object:
+        """Python reads `1_0` as 10; whoever wrote it may have meant something else."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, str) and kind in (int, float) and "_" in value:
+            raise PydanticCustomError("digits", "need a number in plain digits, such as 8000")
         return value
 
     @property

@@ -39,6 +39,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("ALLOWED_ORIGINS", "https://a.example,null"),
         ("ALLOWED_ORIGINS", "https://a.example:b"),
         ("PORT", "65536"),
+        ("PORT", "8_000"),
+        ("BATCH_CLIPS", "1_0"),
+        ("DEADLINE_S", "1_0.5"),
         ("HOST", ""),
     ],
 )
