@@ -15,10 +15,10 @@ from starlette.middleware.cors import CORSMiddleware
 from model_store.errors import ModelStoreError
 from model_store.store import Store
 from service import page, routes
-from service.addresses import AddressMiddleware, MethodsMiddleware, not_found
 from service.errors import ServiceError
 from service.exchange import ExchangeMiddleware, ProblemsMiddleware
 from service.limits import LimitsMiddleware, key_needed
+from service.paths import MethodsMiddleware, PathMiddleware, not_found
 from service.problems import answer_problem
 from service.reference import completed
 from service.scoring import ScoringService
@@ -105,7 +105,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         counted_paths=routes.SCORING_PATHS,
         closing=lambda: service.draining,
     )
-    app.add_middleware(AddressMiddleware)  # added last, so it is the outermost
+    app.add_middleware(PathMiddleware)  # added last, so it is the outermost
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:

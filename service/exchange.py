@@ -19,10 +19,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.addresses import own_path
 from service.errors import Draining
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
+from service.paths import own_path
 from service.problems import answer_problem
 
 log = logging.getLogger(__name__)

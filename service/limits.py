@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.addresses import own_path, tidied
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -29,6 +28,7 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.multipart import LastBoundary
+from service.paths import own_path, tidied
 from service.settings import Settings
 
 HEAD_BYTES = 16 << 10  # of the address and the headers of a request

@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.container import ClipLimits
 from model_store.engines import EngineName
-from service.addresses import OWN_NAMES
 from service.cpus import usable_cpus
+from service.paths import OWN_NAMES
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

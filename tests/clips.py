@@ -10,14 +10,15 @@ Shapes: T frames, H W pixels; frames are (T, H, W, 3) uint8, RGB.
 import functools
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from training.priority import ordinary_priority
 
 Frames = NDArray[np.uint8]
 
@@ -86,19 +87,6 @@ def clip_of(frames: Iterable[Frames], **arguments: Any) -> bytes:
     with ordinary_priority():
         write_clip(buffer, frames, **arguments)
     return buffer.getvalue()
-
-
-@contextmanager
-def ordinary_priority() -> Iterator[None]:
-    """SVT-AV1, run by root, gives its caller real-time priority, and so whatever that starts."""
-    if not hasattr(os, "sched_setscheduler"):
-        yield
-        return
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, policy, parameters)
 
 
 def lossless(frames: Iterable[Frames], **arguments: Any) -> bytes:

@@ -1,9 +1,7 @@
 """`client.js` on a page of another origin, and the page below a prefix, in Chromium."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from model_store.store import Store
 from service.page import WEB
 from tests.browser.conftest import Visit
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, serving
 
 CLIENT = (WEB / "client.js").read_bytes()
 DIVE = (WEB / "demo/dive.mp4").read_bytes()
@@ -56,18 +54,6 @@ class Elsewhere(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{site.server_port}"
-        finally:
-            site.shutdown()
-            thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from service.decode_worker import send
 from service.decoding import DecodedUpload, DecodeJob, DecodePool
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
 from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
-from training.storage import WAYS, recording_of
+from training.copies import WAYS, recording_of
 
 pytestmark = pytest.mark.anyio
 

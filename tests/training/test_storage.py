@@ -12,8 +12,8 @@ from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.training.test_command_line import call
+from training.copies import WAYS, recording_of
 from training.errors import DataError
-from training.storage import WAYS, recording_of
 
 SPEC = SPECS["diving"].with_size((48, 64), (48, 64))
 CLIP = clip_bytes(frames=40, height=96, width=128)

@@ -2,23 +2,22 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 
 from model_store.store import Store
-from service.addresses import OWN_NAMES
 from service.app import create_app
 from service.client import ScoringClient
 from service.page import WEB
+from service.paths import OWN_NAMES
 from service.settings import Settings
 from tests.clips import clip_bytes
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, serving
 
 DIVE = WEB / "demo/dive.mp4"
 
@@ -182,14 +181,8 @@ def proxied(server: LiveServer, prefix: str, *, takes_off: bool) -> Iterator[str
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{proxy.server_port}{prefix}"
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with serving(Proxy) as url:
+        yield url + prefix
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """
-Addresses and methods as clients and proxies send them.
+Paths and methods as clients and proxies send them.
 
-The rule: below `AddressMiddleware`, `path` is `root_path` + the service's own path, however the
+The rule: below `PathMiddleware`, `path` is `root_path` + the service's own path, however the
 request came. So what needs a key and what is limited is decided on one path, `own_path`.
 
 What a proxy reports of the client (`X-Forwarded-*`, `Forwarded`) changes nothing: no answer holds
@@ -40,7 +40,7 @@ def tidied(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
-class AddressMiddleware:
+class PathMiddleware:
     """The outermost. Takes absolute-form targets, and paths with or without the prefix."""
 
     def __init__(self, app: ASGIApp) -> None:
