@@ -20,13 +20,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.container import ClipLimits, Source, open_bytes, sha256_of
-from model_store.distinct import count_distinct
 from model_store.errors import InvalidTrim, UnusableClip
-from model_store.footage import Footage, FootageReader, Window
-from model_store.frame_files import FrameFiles
 from model_store.spec import ClipSpec
-from model_store.timeline import Timeline
+from model_store.video.container import ClipLimits, Source, open_bytes, sha256_of
+from model_store.video.distinct import count_distinct
+from model_store.video.frame_files import FrameFiles
+from model_store.video.reader import Footage, FootageReader, Window
+from model_store.video.timeline import Timeline
 
 __all__ = [
     "ClipInfo",

@@ -94,7 +94,7 @@ def score(
 
     Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
     """
-    from model_store.panel import check_difficulty
+    from model_store.judging.panel import check_difficulty
     from model_store.scorer import Scorer
 
     try:

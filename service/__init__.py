@@ -1,1 +1,5 @@
-"""The service: a clip comes in by HTTP, its score and what each fragment contributed go out."""
+"""
+The service: a clip comes in by HTTP, its score and the contributions of its fragments go out.
+
+It never imports `training`.
+"""

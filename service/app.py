@@ -14,14 +14,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from model_store.errors import ModelStoreError
 from model_store.store import Store
-from service import page, routes
 from service.errors import ServiceError
-from service.exchange import ExchangeMiddleware, ProblemsMiddleware
-from service.limits import LimitsMiddleware, key_needed
-from service.paths import MethodsMiddleware, PathMiddleware, not_found
-from service.problems import answer_problem
-from service.reference import completed
-from service.scoring import ScoringService
+from service.http import page, routes
+from service.http.limits import LimitsMiddleware, key_needed
+from service.http.openapi import completed
+from service.http.paths import MethodsMiddleware, PathMiddleware, not_found
+from service.http.problems import answer_problem
+from service.http.request_context import ExchangeMiddleware, ProblemsMiddleware
+from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
 
 DESCRIPTION = """

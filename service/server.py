@@ -16,17 +16,17 @@ import uvicorn
 from pydantic import ValidationError
 
 from model_store.store import Store
-from service.address import Address, AddressError, is_ip, listen, resolve
 from service.app import create_app
-from service.connections import Connection
 from service.errors import ServiceError
-from service.limits import HEAD_BYTES
+from service.http.address import Address, AddressError, is_ip, listen, resolve
+from service.http.connections import Connection
+from service.http.limits import HEAD_BYTES
 from service.logs import configure_logging
 from service.settings import Settings
 
 log = logging.getLogger("service")
 
-FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are `address.py`'s
+FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/address.py`
 
 
 class Server(uvicorn.Server):

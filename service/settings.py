@@ -15,10 +15,10 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model_store.container import ClipLimits
 from model_store.engines import EngineName
+from model_store.video.container import ClipLimits
 from service.cpus import usable_cpus
-from service.paths import OWN_NAMES
+from service.http.paths import OWN_NAMES
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 
 from model_store.store import Store
 from service.app import create_app
-from service.scoring import ScoringService
+from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
 
 QUICK: dict[str, Any] = {

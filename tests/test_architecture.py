@@ -1,7 +1,7 @@
 """Rules of the code base that no other test would notice being broken."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,27 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MAX_LINES = 400
 VAGUE = ("utils", "util", "helper", "helpers", "misc", "common", "builder", "runner")
 
-FORBIDDEN = {
-    "model_store": {"service", "training"},
-    "service": {"training"},
-    "training": {"service"},
-}
-WITHOUT_TORCH = (
-    "model_store.clip",
-    "model_store.errors",
-    "model_store.spec",
-    "service.decode_worker",
-)
-HEAVY = {"torch", "openvino", "pydantic", "fastapi"}
+# A room, and what no module in it imports, by its own hand.
+NEVER = [
+    ("model_store", {"service", "training"}),
+    ("service", {"training"}),
+    ("training", {"service"}),
+    ("training.measure", {"training.learn", "training.release"}),
+    ("training.learn", {"training.pretraining", "training.release", "training.paper"}),
+    ("training.commands", {"torch"}),
+]
+# A room or a module, and what is not even loaded with it.
+NEVER_LOADED = [
+    ("model_store.clip", {"torch", "openvino", "pydantic", "fastapi"}),
+    ("model_store.video", {"torch", "openvino", "pydantic", "fastapi"}),
+    ("service.decode", {"torch", "openvino", "fastapi"}),
+    ("service.decode.worker", {"pydantic"}),
+]
+# Of our own packages, all that a room may import besides itself.
+ONLY = [
+    ("training.simulator", {"model_store", "training.worker_pool"}),
+]
+ONLY_THERE = [("ray", "service.cluster")]  # a library, and the one room that imports it
 
 
 def module_name(path: Path) -> str:
@@ -71,17 +80,43 @@ def reached(module: str) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_packages_import_in_one_direction(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    for module in imports(path):
-        assert module.split(".")[0] not in FORBIDDEN[package], f"{path} imports {module}"
+def within(module: str, rooms: Iterable[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
 
 
-@pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_decoding_needs_no_heavy_library(module: str) -> None:
-    heavy = {name for name in reached(module) if name.split(".")[0] in HEAVY}
-    assert not heavy
+def modules_of(room: str) -> list[str]:
+    found = [module for module in MODULES if within(module, [room])]
+    assert found, f"there is no {room}"
+    return found
+
+
+@pytest.mark.parametrize(("room", "never"), NEVER)
+def test_a_room_never_imports(room: str, never: set[str]) -> None:
+    for module in modules_of(room):
+        wrong = {name for name in imports(MODULES[module]) if within(name, never)}
+        assert not wrong, f"{module} imports {wrong}"
+
+
+@pytest.mark.parametrize(("room", "heavy"), NEVER_LOADED)
+def test_a_room_never_loads(room: str, heavy: set[str]) -> None:
+    for module in modules_of(room):
+        loaded = {name for name in reached(module) if within(name, heavy)}
+        assert not loaded, f"{module} loads {loaded}"
+
+
+@pytest.mark.parametrize(("room", "allowed"), ONLY)
+def test_a_room_imports_of_ours_only(room: str, allowed: set[str]) -> None:
+    for module in modules_of(room):
+        ours = {name for name in imports(MODULES[module]) if within(name, PACKAGES)}
+        wrong = {name for name in ours if not within(name, {*allowed, room})}
+        assert not wrong, f"{module} imports {wrong}"
+
+
+@pytest.mark.parametrize(("library", "room"), ONLY_THERE)
+def test_a_library_is_imported_in_one_room(library: str, room: str) -> None:
+    users = {module for module in MODULES if library in set(imports(MODULES[module]))}
+    assert users
+    assert all(within(module, [room]) for module in users), users
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))

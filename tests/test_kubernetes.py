@@ -9,8 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from service.http.routes import router
 from service.metrics import Metrics
-from service.routes import router
 from service.settings import Settings
 
 FOLDER = Path(__file__).parent.parent / "docker/kubernetes"

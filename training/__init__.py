@@ -1,1 +1,5 @@
-"""Offline: simulate, train, evaluate, calibrate and publish checkpoints."""
+"""
+Offline: simulate, train, evaluate, calibrate and publish checkpoints.
+
+It never imports `service`.
+"""

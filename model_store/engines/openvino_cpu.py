@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_store import coalitions, contributions, network
+from model_store import coalition_head, contributions, network
 from model_store.engines import converted, parts
 from model_store.engines.engine import Clips, Floats
 from model_store.engines.parts import Parts
@@ -32,7 +32,13 @@ try:
 except ImportError as error:
     raise EngineError(f"OpenVINO cannot be imported: {error}") from error
 
-SOURCES = (__file__, parts.__file__, coalitions.__file__, contributions.__file__, network.__file__)
+SOURCES = (
+    __file__,
+    parts.__file__,
+    coalition_head.__file__,
+    contributions.__file__,
+    network.__file__,
+)
 VERSIONS = [torch.__version__, ov.__version__]
 
 MAX_STREAMS = 8  # clips side by side; more cores than that share a clip
@@ -53,7 +59,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
-        self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
+        self.coalitions, self.outputs = len(parts.coalition_head.shown), len(parts.baseline)
 
     def _compile(self, models: dict[str, Any], threads: int | None) -> None:
         core = ov.Core()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model_store.coalitions import CoalitionHead
+from model_store.coalition_head import CoalitionHead
 from model_store.contributions import Coalitions
 from model_store.network import FragmentNetwork
 

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from model_store.coalitions import CoalitionHead
+from model_store.coalition_head import CoalitionHead
 from model_store.contributions import Coalitions
 from model_store.engines import make_engine
 from model_store.engines.openvino_cpu import (  # its `ov` reports to nobody

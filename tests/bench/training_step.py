@@ -17,15 +17,15 @@ from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
-from training.arithmetic import trusted_device
-from training.batches import Batch, Draw
-from training.first_weights import new_network
-from training.material import Material, open_material
-from training.memory import keep_freed_memory
-from training.runspec import RunSpec
-from training.step import Step, grouped
-from training.trainee import Trainee
-from training.whole_phase import WholePhase
+from training.data.batches import Batch, Draw
+from training.data.run_clips import Material, open_material
+from training.learn.arithmetic import trusted_device
+from training.learn.first_weights import new_network
+from training.learn.malloc import keep_freed_memory
+from training.learn.run_spec import RunSpec
+from training.learn.step import Step, grouped
+from training.learn.trainee import Trainee
+from training.learn.whole_phase import WholePhase
 
 BATCH = 4
 STEPS = 3  # a measurement: the first one waits for its data, the others need not

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from model_store.store import Store
-from service.page import WEB
+from service.http.page import WEB
 from tests.browser.conftest import Visit
 from tests.servers import LiveServer, live_server, serving
 

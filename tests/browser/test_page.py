@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 
 from model_store.store import Store
-from service.page import WEB
+from service.http.page import WEB
 from tests.browser.conftest import Visit
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_of, moving_square

@@ -59,7 +59,7 @@ def test_the_answer_is_that_of_one_process(
 def test_uploads_are_decoded_in_confined_processes(cluster: Cluster) -> None:
     cluster.score(clip_bytes())
     [replica] = cluster.pids("decode")
-    decoders = [pid for pid in children_of(replica) if b"service.decode_worker" in command_of(pid)]
+    decoders = [pid for pid in children_of(replica) if b"service.decode.worker" in command_of(pid)]
     assert len(decoders) == 2
     for pid in decoders:
         status = Path(f"/proc/{pid}/status").read_text()

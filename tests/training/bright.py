@@ -14,14 +14,14 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
+from training.data.file_times import FileTimes
+from training.data.run_clips import Material, open_material
 from training.display import Bar
-from training.extractor_file import write_extractor
-from training.file_times import FileTimes
-from training.material import Material, open_material
-from training.run_folder import RunFolder, State
-from training.runspec import RunSpec
-from training.trainer import Trainer
-from training.validation import Figures
+from training.learn.extractor_file import write_extractor
+from training.learn.run_folder import RunFolder, State
+from training.learn.run_spec import RunSpec
+from training.learn.trainer import Trainer
+from training.learn.validation import Figures
 
 SPEC = dataclasses.replace(VAULT, frames=36, fragments=2, resize=(32, 32), crop=(32, 32))
 TINY = dataclasses.replace(

@@ -12,15 +12,15 @@ import torch
 
 from tests.training.bright import TINY, Quiet, material_of
 from tests.training.together import TRAIN, start
-from training.batches import Batches, Variation, full, make_batch
+from training.data.batches import Batches, Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
-from training.forward import Device
-from training.run_folder import RunFolder
-from training.runspec import RunSpec
-from training.step import Step
-from training.trainer import Trainer
-from training.whole_phase import WholePhase
+from training.learn.forward import Device
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.step import Step
+from training.learn.trainer import Trainer
+from training.learn.whole_phase import WholePhase
 
 TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
 
@@ -33,7 +33,7 @@ import torch
 
 from tests.training.test_distributed import make_steps
 from training.distributed import joined
-from training.runspec import RunSpec
+from training.learn.run_spec import RunSpec
 
 torch.set_num_threads(1)
 run = RunSpec.from_json(json.loads(Path(sys.argv[1]).read_text()))

@@ -15,9 +15,9 @@ import torch
 from tests.training.bright import Quiet, material_of
 from training.distributed import joined
 from training.errors import RunError
-from training.run_folder import RunFolder
-from training.runspec import RunSpec
-from training.trainer import Trainer
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.trainer import Trainer
 
 torch.set_num_threads(1)
 with joined() as processes:

@@ -1,1 +1,5 @@
-"""The commands of `python -m training`; each imports what is heavy only when it runs."""
+"""
+The commands of `python -m training`: options and messages, and nothing else.
+
+Each command imports what is heavy only when it runs.
+"""

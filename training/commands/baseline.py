@@ -17,7 +17,7 @@ from training.commands.options import (
     ResizeOption,
     clip_spec,
 )
-from training.datasets.kinds import Kind
+from training.data.datasets.kinds import Kind
 
 
 def baseline(
@@ -62,17 +62,17 @@ def baseline(
     with told():
         from model_store.card import ClipsCard, group_hash
         from model_store.store import Store
-        from training.baselines.fragments import Extraction
-        from training.baselines.methods import figures, predict
         from training.commands.evaluate import print_figures
-        from training.datasets.annotations import of_split
-        from training.datasets.hashes import clip_hashes
+        from training.data.datasets.annotations import of_split
+        from training.data.datasets.hashes import clip_hashes
+        from training.data.judged_clips import open_clips
+        from training.data.seen import seen_among
         from training.display import bar
         from training.errors import RunError
-        from training.extractor_file import extractor_clips, spec_for
-        from training.judged_clips import open_clips
-        from training.runspec import PRESETS, preset_clip
-        from training.seen import seen_among
+        from training.learn.extractor_file import extractor_clips, spec_for
+        from training.learn.run_spec import PRESETS, preset_clip
+        from training.paper.baselines.fragments import Extraction
+        from training.paper.baselines.methods import figures, predict
 
         extraction, known = None, ClipsCard.of()
         clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)

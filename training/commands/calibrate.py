@@ -7,8 +7,8 @@ import typer
 
 from training.commands.failures import told
 from training.commands.options import Engine, KindOption
-from training.datasets.annotations import Split
-from training.datasets.kinds import Kind
+from training.data.datasets.annotations import Split
+from training.data.datasets.kinds import Kind
 
 
 def calibrate(
@@ -45,13 +45,13 @@ def calibrate(
     with told():
         from model_store.scorer import Scorer
         from model_store.store import Store
-        from training.calibrate import calibrate as fit
-        from training.calibrate import publish_calibrated
-        from training.datasets.leaks import check_apart
+        from training.data.datasets.leaks import check_apart
+        from training.data.judged_clips import open_clips
+        from training.data.seen import seen_by
         from training.display import bar, warn
         from training.errors import RunError
-        from training.judged_clips import open_clips
-        from training.seen import seen_by
+        from training.release.calibrate import calibrate as fit
+        from training.release.calibrate import publish_calibrated
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from training.commands.failures import told
 from training.commands.options import KindOption
-from training.datasets.kinds import Kind
+from training.data.datasets.kinds import Kind
 
 if TYPE_CHECKING:
-    from training.datasets.check import Findings, Spread
+    from training.data.datasets.check import Findings, Spread
 
 datasets = typer.Typer(no_args_is_help=True, help="Look at data sets.")
 
@@ -35,7 +35,7 @@ def check(
     Example: python -m training datasets check --kind unlv-dive data/unlv-dive
     """
     with told():
-        from training.datasets.check import check as examine
+        from training.data.datasets.check import check as examine
         from training.display import bar
 
         with bar("clips") as shown:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from training.commands.failures import told
 from training.commands.options import Engine, KindOption
-from training.datasets.kinds import Kind
+from training.data.datasets.kinds import Kind
 
 FEWEST_FOR_PAIRS = 50
 ROWS = (
@@ -78,14 +78,13 @@ def evaluate(
     with told():
         from model_store.scorer import Scorer
         from model_store.store import Store
-        from training.datasets.annotations import JudgedClip, read_annotations
+        from training.data.datasets.annotations import JudgedClip, read_annotations
+        from training.data.judged_clips import open_clips
+        from training.data.seen import seen_by, seen_files
         from training.display import bar
         from training.errors import RunError
-        from training.evaluate import Evaluation, measures, score_clips
-        from training.judged_clips import open_clips
-        from training.seen import seen_by, seen_files
-        from training.storage import storage_figures
-        from training.truth import (
+        from training.measure.evaluate import Evaluation, measures, score_clips
+        from training.measure.reliability import (
             confidence_figures,
             difficulty_figures,
             flagged_share,
@@ -96,6 +95,7 @@ def evaluate(
             shortcut_figures,
             stage_figures,
         )
+        from training.measure.storage import storage_figures
 
         if (data is None) == (simulate is None):
             raise RunError("give either --data FOLDER or --simulate N")

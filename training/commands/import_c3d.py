@@ -22,9 +22,9 @@ def import_c3d(
     Example: python -m training import-c3d c3d.pickle --out runs/sports1m
     """
     with told():
-        from training.published_c3d import import_c3d as take
-        from training.run_folder import EXTRACTOR, RunFolder
-        from training.summary import remember_command
+        from training.learn.run_folder import EXTRACTOR, RunFolder
+        from training.learn.summary import remember_command
+        from training.pretraining.published_c3d import import_c3d as take
 
         scheme = take(source, out / EXTRACTOR)
         remember_command(RunFolder(out))

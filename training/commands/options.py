@@ -9,10 +9,10 @@ import typer
 
 from model_store.spec import SPECS, ClipSpec, Pad
 from training.choices import Alpha, LossTerms, Preset
-from training.datasets.kinds import Kind
+from training.data.datasets.kinds import Kind
 from training.errors import RunError
+from training.learn.run_spec import PRESETS
 from training.option_groups import CLIPS, MACHINE
-from training.runspec import PRESETS
 
 
 class Engine(StrEnum):

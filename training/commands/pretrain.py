@@ -21,10 +21,10 @@ from training.commands.options import (
     SaveEvery,
     clip_spec,
 )
-from training.datasets.kinds import Kind
+from training.data.datasets.kinds import Kind
 from training.errors import RunError
-from training.pretrain_spec import PretrainSpec
-from training.runspec import PRESETS, preset_clip
+from training.learn.run_spec import PRESETS, preset_clip
+from training.pretraining.pretrain_spec import PretrainSpec
 
 
 @options_of(PretrainSpec)
@@ -54,16 +54,16 @@ def pretrain(
     --out runs/ucf-101
     """
     with told():
-        from training.class_lesson import ClassLesson, class_clip
+        from training.data.clip_list import keep
+        from training.data.run_clips import open_material
         from training.display import bar
-        from training.forward import Device
-        from training.kept_clips import keep
-        from training.lessons import Lesson, TrackLesson
-        from training.material import open_material
-        from training.memory import keep_freed_memory
-        from training.pretrain import Pretrainer
-        from training.run_folder import RunFolder
-        from training.summary import remember_command
+        from training.learn.forward import Device
+        from training.learn.malloc import keep_freed_memory
+        from training.learn.run_folder import RunFolder
+        from training.learn.summary import remember_command
+        from training.pretraining.action_classes import ClassLesson, class_clip
+        from training.pretraining.pretext_tasks import Lesson, TrackLesson
+        from training.pretraining.pretrain import Pretrainer
 
         if kind == Kind.ucf101 and len(data) > 1:
             raise RunError(f"{len(data)} folders of ucf-101, need one")

@@ -54,9 +54,9 @@ def publish(
         from model_store.store import Store
         from training.display import warn
         from training.errors import RunError
-        from training.publish import moves_of, promote
-        from training.publish import publish as put
-        from training.run_folder import RunFolder
+        from training.learn.run_folder import RunFolder
+        from training.release.publish import moves_of, promote
+        from training.release.publish import publish as put
 
         def measured(file: Path) -> dict[str, Any]:
             try:

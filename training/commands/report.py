@@ -35,10 +35,10 @@ def report(
     """
     with told():
         from training.display import bar
-        from training.report.baseline_file import read_baseline
-        from training.report.document import write_report
-        from training.report.measured import measure
-        from training.report.results import gather
+        from training.paper.report.baseline_file import read_baseline
+        from training.paper.report.document import write_report
+        from training.paper.report.measured import measure
+        from training.paper.report.results import gather
 
         baselines = [read_baseline(path) for path in baseline or []]
         measured = []

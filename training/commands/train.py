@@ -9,7 +9,6 @@ import typer
 
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
-from training.announced import default_target
 from training.choices import LossTerms, Preset, Teach
 from training.commands.failures import told
 from training.commands.field_options import options_of
@@ -32,10 +31,11 @@ from training.commands.options import (
     looks,
     loss_terms,
 )
-from training.datasets.kinds import Kind, read_clips
+from training.data.announced import default_target
+from training.data.datasets.kinds import Kind, read_clips
 from training.errors import RunError
+from training.learn.run_spec import PRESETS, SET_BY_PRESETS, RunSpec, preset_clip
 from training.option_groups import LOOKS, LOSS, NETWORK, START
-from training.runspec import PRESETS, SET_BY_PRESETS, RunSpec, preset_clip
 
 FROM_BASE: dict[str, Any] = {"readout": True, "epochs": 0}  # more only where it is asked for
 
@@ -124,10 +124,10 @@ def train(
     with told():
         from model_store.store import Store
         from training.distributed import joined
-        from training.extractor_file import spec_for
-        from training.memory import keep_freed_memory
-        from training.session import Session
-        from training.session import told as summary
+        from training.learn.extractor_file import spec_for
+        from training.learn.malloc import keep_freed_memory
+        from training.learn.run import Session
+        from training.learn.run import told as summary
 
         keep_freed_memory()
         clips, network, based = preset_clip(preset, action), PRESETS[preset]["network"], None

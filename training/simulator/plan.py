@@ -15,7 +15,7 @@ import numpy as np
 
 from model_store.spec import SPECS
 from training.simulator.faults import FAULTS, Fault, draw_severities, overridden, possible
-from training.simulator.panel import (
+from training.simulator.judges import (
     diving_execution,
     diving_marks,
     vault_execution,

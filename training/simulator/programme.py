@@ -15,7 +15,7 @@ import numpy as np
 from model_store.spec import SKATING
 from training.simulator.elements import Element, draw_elements, parse_elements
 from training.simulator.faults import ELEMENT_FAULTS, Fault, draw_severities, overridden
-from training.simulator.panel import skating_execution, skating_marks
+from training.simulator.judges import skating_execution, skating_marks
 from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 

@@ -1,0 +1,173 @@
+"""
+What a request must pass before and while its body is read: key, admission, size, time, its end.
+
+The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
+it; and no more bytes than allowed are ever accepted. Whether there is anything at the address is
+known before a size is refused, since that counts when the body is asked for. Pure ASGI, so nothing
+is buffered here.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    HeadTooLarge,
+    MalformedRequest,
+    MalformedUpload,
+    NoRoom,
+    Unauthorised,
+)
+from service.http.multipart import LastBoundary
+from service.http.paths import own_path, tidied
+from service.metrics import Metrics
+from service.settings import Settings
+
+HEAD_BYTES = 16 << 10  # of the address and the headers of a request
+SMALL_BODY = 64_000  # bytes; of a request that brings no clip
+GRACE_S = 10.0  # before the slowest allowed rate counts
+ADMIN = "/admin/"  # needs a key, also where nothing else does
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json", "/metrics"})
+OPEN_PREFIX = "/web/"  # the page's own files
+
+
+class LimitsMiddleware:
+    """ASGI middleware. What it refuses it raises, as a ServiceError."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        admit: Callable[[], None],
+        admitted_paths: frozenset[str],
+    ) -> None:
+        """`admit` raises for a request to `admitted_paths` that is pointless now."""
+        self.app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._admit = admit
+        self._admitted_paths = admitted_paths
+        self._held = 0  # bytes of all bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers, path = Headers(scope=scope), own_path(scope)
+        check_head(scope, headers)
+        self._check_key(path, headers)
+        limit = SMALL_BODY
+        if scope["method"] == "POST" and path in self._admitted_paths:
+            self._admit()
+            limit = self._settings.max_upload_bytes
+        last_boundary = LastBoundary(headers.get("content-type", ""))
+        body = _Body(time.monotonic(), limit, _announced(headers), last_boundary)
+        try:
+            await self.app(scope, lambda: self._receive(body, receive), send)
+        finally:
+            self._hold(-body.size)
+
+    async def _receive(self, body: "_Body", receive: Receive) -> Message:
+        if body.complete:
+            return await receive()
+        body.check_size(body.announced)
+        try:
+            async with asyncio.timeout(self._time_left(body)):
+                message = await receive()
+        except TimeoutError as error:
+            raise BodyTimeout(f"{body.size} bytes after {body.age:.0f} s is too slow") from error
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            body.size += size
+            self._hold(size)
+            body.check_size(body.size)
+            body.last_boundary.look(message.get("body", b""))
+            if self._held > self._settings.max_inflight_bytes:
+                raise NoRoom("too many uploads at once")
+            body.complete = not message.get("more_body", False)
+            if body.complete and not body.last_boundary.seen:
+                raise MalformedUpload("the body ends before its last boundary")
+        return message
+
+    def _time_left(self, body: "_Body") -> float:
+        until = self._settings.body_timeout_s
+        if self._settings.body_bytes_per_s > 0:
+            until = min(until, GRACE_S + body.size / self._settings.body_bytes_per_s)
+        return until - body.age
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._metrics.inflight_bytes.set(self._held)
+
+    def _check_key(self, path: str, headers: Headers) -> None:
+        given = headers.getlist("authorization")
+        known = len(given) == 1 and _matches(given[0], self._settings.api_keys)
+        if key_needed(path, self._settings) and not known:
+            raise Unauthorised("send Authorization: Bearer and a key")
+
+
+def check_head(scope: Scope, headers: Headers) -> None:
+    """Raises HeadTooLarge, and MalformedRequest for a head of which a part would be ignored.
+
+    uvicorn enforces its size only where a head comes in several pieces.
+    """
+    sizes = [len(name) + len(value) + 4 for name, value in headers.raw]
+    address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    if (size := address + sum(sizes)) > HEAD_BYTES:
+        raise HeadTooLarge(f"{size} bytes, need at most {HEAD_BYTES}")
+    for name in ("authorization", "content-type"):
+        if len(given := headers.getlist(name)) > 1:
+            raise MalformedRequest(f"{len(given)} headers {name}, need one")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise MalformedRequest("a body with a Content-Encoding, need it as it is")
+
+
+def key_needed(path: str, settings: Settings) -> bool:
+    """Whether a request to this path must bring one of the keys."""
+    is_open = tidied(path) in OPEN_PATHS or path.startswith(OPEN_PREFIX)
+    if tidied(path) == "/metrics" and settings.metrics_need_key:
+        is_open = False
+    return path.startswith(ADMIN) or (bool(settings.api_keys) and not is_open)
+
+
+@dataclass(slots=True)
+class _Body:
+    began: float
+    limit: int
+    announced: int
+    last_boundary: LastBoundary
+    size: int = 0
+    complete: bool = False
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.began
+
+    def check_size(self, size: int) -> None:
+        """Raises BodyTooLarge."""
+        if size > self.limit:
+            raise BodyTooLarge(f"more than {self.limit} bytes")
+
+
+def _announced(headers: Headers) -> int:
+    length = headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
+
+
+def _matches(authorization: str, keys: tuple[SecretStr, ...]) -> bool:
+    """In constant time: every key is compared, whichever is right."""
+    scheme, _, given = authorization.partition(" ")
+    found = False
+    for key in keys:
+        found |= secrets.compare_digest(given.strip().encode(), key.get_secret_value().encode())
+    return found and scheme.lower() == "bearer"

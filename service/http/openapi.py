@@ -1,0 +1,50 @@
+"""
+The OpenAPI document: FastAPI's, completed so that programs and generated clients read well.
+
+Errors get their media type and, by name, an example of each problem that comes with their status.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from service.http.problems import KINDS, MEDIA_TYPE
+
+Document = dict[str, Any]
+
+
+def completed(document: Document, *, key_needed: Callable[[str], bool]) -> Document:
+    """`key_needed` says of which paths; the others may be asked without."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "A key of SCORING_API_KEYS."}
+    document.setdefault("components", {})["securitySchemes"] = {"key": scheme}
+    for name, path in document["paths"].items():
+        for operation in path.values():
+            if key_needed(name):
+                operation["security"] = [{"key": []}]
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    _complete_error(int(status), response.get("content", {}))
+    return document
+
+
+def _complete_error(status: int, content: dict[str, Any]) -> None:
+    """FastAPI takes the media type of the answers for that of errors too."""
+    if "application/json" in content:
+        content[MEDIA_TYPE] = content.pop("application/json") | {"examples": examples(status)}
+
+
+def examples(status: int) -> dict[str, Any]:
+    """A body for each problem of a status, by its slug."""
+    return {
+        kind.slug: {
+            "summary": kind.title,
+            "value": {
+                "type": kind.uri,
+                "title": kind.title,
+                "status": status,
+                "detail": "what was found, and what was needed",
+                "request_id": "5f0c7d9ab1c34b7e9b1f0a4d2c6e8f10",
+            },
+        }
+        for kind in KINDS.values()
+        if kind.status == status
+    }

@@ -1,0 +1,290 @@
+"""The HTTP interface. Thin: what a route does is one call, what can go wrong is an exception."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from model_store.judging.panel import check_difficulty, judge
+from service.errors import ClientGone, EmptyFile, EngineDead, InvalidParameter, MalformedUpload
+from service.http import events
+from service.http.form_fields import StrictRoute, check_body, check_fields
+from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_of
+from service.http.wire.score import (
+    REFERENCE,
+    CheckpointDetail,
+    CheckpointList,
+    Health,
+    ProblemAnswer,
+    ReloadAnswer,
+    ScoreAnswer,
+    ScoreForm,
+)
+from service.scoring.ranking import MOST, RankAnswer, RankForm, one_action
+from service.scoring.ranking import rank as rank_clips
+from service.scoring.scoring_service import ScoringService
+
+T = TypeVar("T")
+
+SCORE_PATH, RANK_PATH = "/score", "/rank"
+SCORING_PATHS = frozenset({SCORE_PATH, RANK_PATH})
+RELOAD_PATH = "/admin/reload"
+MAX_FIELD = 4096  # bytes of a form field that is not the file
+MOST_FILES = 8  # of POST /score, to name what should have been a field
+
+_WHEN = {
+    400: "Malformed multipart, or an empty file",
+    401: "An API key is needed, or is wrong",
+    404: "No such checkpoint",
+    406: "`Accept` refuses both JSON and events",
+    408: "The body did not arrive in time",
+    409: "A new version cannot be used; the old one stays",
+    413: "Too many bytes, pixels, frames or seconds",
+    415: "Not a video of a kind that is decoded here",
+    422: "Parameters that cannot be used, or a clip that cannot be scored",
+    429: "Too much work is waiting; `Retry-After` says when to come back",
+    500: "Our fault; quote the request id",
+    503: "Not ready yet, or going down",
+    504: "The answer was not ready in time",
+    507: "No room for the upload",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ProblemAnswer, "description": _WHEN[status]} for status in statuses}
+
+
+def service_of(request: Request) -> ScoringService:
+    service: ScoringService = request.app.state.service
+    return service
+
+
+def require_multipart(request: Request) -> None:
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise MalformedUpload("the body must be multipart/form-data, each clip a file in it")
+
+
+async def score_fields(request: Request) -> None:
+    require_multipart(request)
+    check_fields(ScoreForm, (await request.form()).multi_items())
+
+
+async def rank_fields(request: Request) -> None:
+    require_multipart(request)
+    several = frozenset({"clips", "action", "difficulty"})
+    check_fields(RankForm, (await request.form()).multi_items(), repeatable=several)
+
+
+async def panel_fields(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in ("application/json", "application/x-www-form-urlencoded"):
+        need = "need application/json or application/x-www-form-urlencoded"
+        raise InvalidParameter(need, field="body")
+    check_body(PanelForm, await request.body(), is_json=media == "application/json")
+
+
+Service = Annotated[ScoringService, Depends(service_of)]
+Reference = Annotated[
+    str, Path(pattern=REFERENCE, description="`diving`, or `diving@1` for one version.")
+]
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.post(
+    SCORE_PATH,
+    operation_id="score",
+    summary="Score a clip",
+    tags=["scoring"],
+    response_model=ScoreAnswer,
+    response_model_exclude_unset=True,
+    responses=problems(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504, 507)
+    | {200: {"content": {events.MEDIA_TYPE: {"example": events.EXAMPLE}}}},
+    dependencies=[Depends(score_fields)],
+    form_limits={"max_files": MOST_FILES, "max_fields": 16, "max_part_size": MAX_FIELD},
+)
+async def score(
+    request: Request,
+    response: Response,
+    service: Service,
+    form: Annotated[ScoreForm, Form(media_type="multipart/form-data")],
+) -> ScoreAnswer | Response:
+    """The predicted score of a routine, and what each part of it contributed, in points.
+
+    A checkpoint whose `target` is `both` answers with the execution × or + the difficulty where one
+    is declared, and with the final score where none is; `scored_by` says which it was, and
+    contributions and interval are those of the answer.
+
+    With `marks` also the panel's official total, and how far each judge is from the others and
+    from the model. With `Accept: text/event-stream` the answer is a stream of events: `queued`,
+    `decoding`, `scoring`, then `result` or `problem`.
+    """
+    service.note_upload(request.state.began)
+    if not form.clip.size:
+        raise EmptyFile("0 bytes, need a video file")
+    chosen = service.choose(form.action, form.checkpoint)
+    action = chosen.checkpoint.card.action
+    if form.difficulty is not None:
+        check_difficulty(action, form.difficulty)
+    panel = panel_of(action, form.marks, form.difficulty, form.deductions)
+
+    async def work(tell: events.Tell = events.untold) -> ScoreAnswer:
+        answer = await service.score(
+            form.clip.file,
+            chosen,
+            began=request.state.began,
+            difficulty=form.difficulty,
+            start_s=form.start_s,
+            end_s=form.end_s,
+            pictures=form.include == "frames",
+            tell=tell,
+        )
+        if panel is None:
+            return answer
+        interval = answer.interval.interval() if answer.interval else None
+        checked = panel_answer(panel, answer.score, interval)
+        return answer.model_copy(update={"panel": checked})
+
+    if events.wants_events(request):
+        return await events.stream(request, work)
+    answer = await unless_gone(request, work())
+    if service.results.enabled:
+        response.headers["X-Cache"] = "hit" if answer.is_repeated else "miss"
+    response.headers["Server-Timing"] = ", ".join(
+        f"{name};dur={milliseconds:.1f}" for name, milliseconds in answer.timings_ms
+    )
+    return answer
+
+
+@router.post(
+    RANK_PATH,
+    operation_id="rank",
+    summary="Put clips in order",
+    tags=["scoring"],
+    responses=problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504, 507),
+    dependencies=[Depends(rank_fields)],
+    form_limits={"max_files": MOST + 1, "max_fields": 2 * MOST + 8, "max_part_size": MAX_FIELD},
+)
+async def rank(
+    request: Request,
+    service: Service,
+    form: Annotated[RankForm, Form(media_type="multipart/form-data")],
+) -> RankAnswer:
+    """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
+    began = request.state.began
+    service.note_upload(began)
+    chosen = service.choose(one_action(form.action), form.checkpoint)
+    return await unless_gone(request, rank_clips(service, form, chosen, began=began))
+
+
+@router.post(
+    "/panel",
+    operation_id="check_panel",
+    summary="Check a panel without a clip",
+    tags=["scoring"],
+    responses=problems(400, 401, 408, 413, 422, 500),
+    dependencies=[Depends(panel_fields)],
+)
+async def check_panel(form: PanelForm) -> PanelAnswer:
+    """The official total of a judges' panel, and which marks are out of line.
+
+    JSON, or the same fields as an ordinary form (`marks=8.5,8,8,8.5,9,8,8&difficulty=3.3`).
+    """
+    return panel_answer(judge(form.action, form.marks, form.difficulty, form.deductions))
+
+
+@router.get(
+    "/checkpoints",
+    operation_id="list_checkpoints",
+    summary="What is loaded",
+    tags=["checkpoints"],
+    responses=problems(401, 422, 500),
+)
+async def list_checkpoints(service: Service) -> CheckpointList:
+    return CheckpointList(
+        default=service.checkpoints.default,
+        checkpoints=[loaded.summary() for loaded in service.checkpoints.all()],
+        unusable=service.checkpoints.broken(),
+    )
+
+
+@router.get(
+    "/checkpoints/{name}",
+    operation_id="show_checkpoint",
+    summary="The card of a checkpoint",
+    tags=["checkpoints"],
+    responses=problems(401, 404, 422, 500, 503),
+)
+async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail:
+    return service.checkpoints.get(name).detail()
+
+
+@router.get(
+    "/livez",
+    operation_id="livez",
+    summary="Whether the process should be left running",
+    tags=["operation"],
+    response_model_exclude_defaults=True,
+    responses=problems(422, 503),
+)
+async def livez(service: Service) -> Health:
+    if not service.alive:
+        raise EngineDead("the service must be restarted")
+    return Health(status="ok", unusable=[])
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Whether to send requests here",
+    tags=["operation"],
+    response_model_exclude_defaults=True,
+    responses=problems(422, 503),
+)
+async def readyz(service: Service) -> Health:
+    service.require_ready()
+    return Health(status="ready", unusable=list(service.checkpoints.unusable))
+
+
+@router.post(
+    RELOAD_PATH,
+    operation_id="reload",
+    summary="Serve what was published since",
+    tags=["operation"],
+    responses=problems(401, 409, 422, 500, 503),
+)
+async def reload(service: Service) -> ReloadAnswer:
+    """Loads new versions beside the old ones and swaps them in. Needs a key in any case."""
+    return await service.reload()
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    summary="For Prometheus",
+    tags=["operation"],
+    response_class=Response,
+    responses=problems(401, 422, 500) | {200: {"content": {"text/plain": {}}}},
+)
+async def metrics(service: Service) -> Response:
+    return Response(await service.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the client hangs up.   Raises ClientGone."""
+
+    async def hang_up() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.create_task(work), asyncio.create_task(hang_up())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)

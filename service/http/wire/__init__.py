@@ -1,0 +1,1 @@
+"""The models of requests and answers. Their names are a contract with clients."""

@@ -1,0 +1,155 @@
+"""
+The panel check: `marks` with `POST /score`, and `POST /panel` without a clip.
+
+The arithmetic is in `model_store.judging.panel`; here are its requests and answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from model_store.confidence import Interval
+from model_store.errors import InvalidPanel
+from model_store.judging.panel import Panel, judge, model_mark
+from model_store.number import number, numbers
+from service.http.form_fields import form_pairs
+
+
+def number_of(value: object) -> object:
+    """Text to the number that it is; anything else but true and false as it is."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "need a number, such as 3.3")
+    try:
+        return number(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("number", "need a number, such as 3.3") from error
+
+
+Number = Annotated[float, BeforeValidator(number_of)]
+
+
+def split_marks(value: object) -> object:
+    """`8.5,8,8` or `8.5 8 8` to its numbers; anything else as it is."""
+    try:
+        return numbers(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("marks", "need numbers, as 8.5,8,8 or 8.5 8 8") from error
+
+
+class PanelForm(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {"action": "diving", "marks": [8.5, 8, 8, 8.5, 9, 8, 8], "difficulty": 3.3},
+                {
+                    "action": "vault",
+                    "marks": [9.1, 9.0, 8.9, 9.1, 8.4],
+                    "difficulty": 5.8,
+                    "deductions": 0.1,
+                },
+            ]
+        },
+    )
+
+    action: str = Field("diving", description="`diving` or `vault`.")
+    marks: Annotated[list[Number], BeforeValidator(split_marks)] = Field(
+        description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8` or with spaces."
+    )
+    difficulty: Number = Field(description="As declared.")
+    deductions: Number = Field(0.0, description="Neutral ones, points; vault only.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_form(cls, body: object) -> object:
+        """FastAPI leaves a body that is not JSON as it is: it may be a form."""
+        if isinstance(body, bytes):
+            return {name: value for name, value in form_pairs(body) if value}
+        return body
+
+
+class JudgeAnswer(BaseModel):
+    judge: int = Field(description="From 1, in the order given.")
+    role: str = Field(
+        description="`execution`; of eleven also `first diver`, `second diver`, `synchronisation`."
+    )
+    mark: float
+    counts: bool = Field(description="Whether the mark is part of the total.")
+    from_panel: float = Field(description="Mark − median of the others with the same role.")
+    from_model: float | None = Field(description="Mark − what the model says; null without a clip.")
+    real_share: float | None = Field(
+        description="Of real marks, those at least as far from the others; null: not known."
+    )
+    out_of_line: bool | None = Field(
+        description="Fewer than one in a hundred real marks lies so far out; null: not known."
+    )
+
+
+class ModelAnswer(BaseModel):
+    """What the model says of the clip, on the scale of the marks."""
+
+    mark: float
+    low: float | None = Field(description="Interval of the mark; null if not calibrated.")
+    high: float | None
+    agrees: bool | None = Field(
+        description="Whether the panel's mark lies inside; null if not calibrated."
+    )
+
+
+class PanelAnswer(BaseModel):
+    """A panel's marks, counted by the rules: the official total, and who is out of line."""
+
+    action: str
+    total: float = Field(description="Official, points.")
+    execution: float = Field(description="× difficulty in diving, + difficulty in vault.")
+    difficulty: float
+    deductions: float
+    mark: float = Field(description="Mean of the marks that count.")
+    judges: list[JudgeAnswer]
+    out_of_line: list[int] = Field(description="The judges whose marks are.")
+    model: ModelAnswer | None = Field(description="Null without a clip.")
+
+
+def panel_of(
+    action: str, marks: str | None, difficulty: float | None, deductions: float | None
+) -> Panel | None:
+    """The panel that came with a clip, if one did.   Raises InvalidPanel."""
+    if marks is None:
+        if deductions is not None:
+            raise InvalidPanel("they are the panel's, which needs marks", field="deductions")
+        return None
+    try:
+        given = numbers(marks)
+    except ValueError as error:
+        raise InvalidPanel("need numbers, as 8.5,8,8 or 8.5 8 8", field="marks") from error
+    return judge(action, given, difficulty, deductions or 0.0)
+
+
+def panel_answer(
+    panel: Panel, score: float | None = None, interval: Interval | None = None
+) -> PanelAnswer:
+    """With a score, also how far everybody is from the model."""
+    model = None if score is None else model_mark(panel, score, interval)
+    judges: Sequence[dict[str, Any]] = [
+        asdict(each) | {"from_model": model and each.mark - model.mark} for each in panel.marks
+    ]
+    agrees = (
+        None
+        if model is None or model.low is None or model.high is None
+        else model.low <= panel.mark <= model.high
+    )
+    return PanelAnswer(
+        action=panel.action,
+        total=panel.total,
+        execution=panel.execution,
+        difficulty=panel.difficulty,
+        deductions=panel.deductions,
+        mark=panel.mark,
+        judges=[JudgeAnswer(**each) for each in judges],
+        out_of_line=[each.judge for each in panel.marks if each.out_of_line],
+        model=None if model is None else ModelAnswer(**asdict(model), agrees=agrees),
+    )

@@ -1,0 +1,340 @@
+"""The real pool with real processes."""
+
+import asyncio
+import base64
+import dataclasses
+import io
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from model_store.clip import ClipLimits, load_clip, prepare_clip, read_clip
+from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
+from model_store.spec import DIVING
+from service.decode import pool as decode_pool
+from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
+from service.decode.worker import send
+from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
+from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
+from training.measure.stored_copies import WAYS, recording_of
+
+pytestmark = pytest.mark.anyio
+
+SPEC = DIVING.with_size((32, 32), (32, 32))
+LARGE = clip_bytes(frames=151, height=480, width=640)  # takes a while to decode
+JOB = DecodeJob(spec=SPEC, limits=ClipLimits())
+SOON_S = 4.0  # more than a small clip takes where others use the machine
+OPTIONS: dict[str, Any] = {
+    "workers": 1,
+    "timeout_s": 20.0,
+    "cpu_s": 20,
+    "memory_bytes": 1 << 30,
+    "clips_per_worker": 100,
+}
+
+
+@asynccontextmanager
+async def pool(**options: Any) -> AsyncIterator[DecodePool]:
+    pool = DecodePool(**OPTIONS | options)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        pids = pool.pids
+        await pool.stop()
+        assert not any(map(exists, pids))
+
+
+async def decode(pool: DecodePool, content: bytes, job: DecodeJob = JOB) -> DecodedUpload:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return await pool.decode(file.fileno(), job)
+
+
+async def stopped_worker(pool: DecodePool) -> "asyncio.Task[DecodedUpload]":
+    """A decoding whose process stands still in the middle of it."""
+    before = [worker.clips for worker in pool._workers]
+    task = asyncio.create_task(decode(pool, LARGE))
+    while (now := [worker.clips for worker in pool._workers]) == before:
+        await asyncio.sleep(0)
+    [busy] = [w for w, a, b in zip(pool._workers, before, now, strict=True) if a != b]
+    assert busy.pid is not None
+    os.kill(busy.pid, signal.SIGSTOP)
+    return task
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_same_pixels_as_in_this_process() -> None:
+    content = clip_bytes(frames=140)
+    async with pool() as decoders:
+        decoded = await decode(decoders, content)
+    np.testing.assert_array_equal(decoded.clip.frames, load_clip(content, SPEC))
+    assert decoded.clip.info.decoded_frames == 140
+    assert np.isnan(decoded.clip.times).sum() == 11
+    assert decoded.pictures is None
+
+
+async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None:
+    """What is mended of a clip must need no module that is loaded only then."""
+    recording = recording_of(clip_bytes(frames=40, height=96, width=128))
+    async with pool() as decoders:
+        for name, way in WAYS.items():
+            content = way.store(recording)
+            here = prepare_clip(read_clip(content, SPEC), SPEC)
+            there = (await decode(decoders, content)).clip
+            assert there.warnings == here.warnings, name
+            np.testing.assert_array_equal(there.frames, here.frames, err_msg=name)
+
+
+async def test_pictures_are_what_the_network_sees() -> None:
+    content = clip_of(moving_square(60, 64, 64), options={"qp": "0"})
+    job = dataclasses.replace(JOB, pictures=True)
+    async with pool() as decoders:
+        decoded = await decode(decoders, content, job)
+    assert decoded.pictures is not None
+    assert [picture is None for picture in decoded.pictures] == [False] * 4 + [True] * 5
+    jpeg = base64.b64decode(decoded.pictures[0] or "")
+    with av.open(io.BytesIO(jpeg)) as file:
+        [picture] = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    seen = decoded.clip.frames[8]
+    assert np.abs(picture.astype(int) - seen).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (os.urandom(5000), NotAVideo),
+        (still_png(), NotAVideo),
+        (clip_bytes()[: len(clip_bytes()) // 2], NotAVideo),
+        (audio_only(), UnusableClip),
+        (clip_bytes(frames=5), UnusableClip),
+    ],
+    ids=["random", "png", "half", "audio", "short"],
+)
+async def test_errors_cross_the_process_border(content: bytes, error: type[Exception]) -> None:
+    async with pool() as decoders:
+        pids = decoders.pids
+        with pytest.raises(error):
+            await decode(decoders, content)
+        assert decoders.pids == pids  # a bad clip is no reason for a new process
+
+
+async def test_limits_and_trim_reach_the_worker() -> None:
+    async with pool() as decoders:
+        small = dataclasses.replace(JOB, limits=ClipLimits(max_frames=100))
+        with pytest.raises(ClipTooLarge):
+            await decode(decoders, clip_bytes(), small)
+        with pytest.raises(InvalidTrim):
+            await decode(decoders, clip_bytes(), dataclasses.replace(JOB, start_s=60.0))
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [(signal.SIGKILL, DecoderInterrupted), (signal.SIGSEGV, DecoderFailed)],
+)
+async def test_a_killed_worker_costs_only_its_own_clip(
+    sent: signal.Signals, error: type[Exception]
+) -> None:
+    """No clip can send SIGKILL: the system does, for lack of memory, or an operator."""
+    async with pool() as decoders:
+        task = await stopped_worker(decoders)
+        for each in (sent, signal.SIGCONT):
+            os.kill(decoders.pids[0], each)
+        with pytest.raises(error, match=sent.name):
+            await task
+        await decode(decoders, clip_bytes())
+
+
+async def test_an_idle_worker_that_died_is_nobodys_fault() -> None:
+    async with pool() as decoders:
+        for _ in range(3):
+            os.kill(decoders.pids[0], signal.SIGKILL)
+            await decode(decoders, clip_bytes())
+
+
+async def test_a_hung_worker_is_killed_and_replaced() -> None:
+    async with pool(timeout_s=SOON_S) as decoders:
+        [pid] = decoders.pids
+        task = await stopped_worker(decoders)
+        with pytest.raises(DecoderInterrupted, match=r"0\.\d s of processor time"):
+            await task
+        await decode(decoders, clip_bytes())
+        assert not exists(pid)
+
+
+async def test_a_hung_worker_delays_nobody_else() -> None:
+    async with pool(workers=2, timeout_s=2 * SOON_S) as decoders:
+        task = await stopped_worker(decoders)
+        while not task.done():
+            async with asyncio.timeout(SOON_S):
+                await decode(decoders, clip_bytes())
+        with pytest.raises(DecoderInterrupted, match=r"0\.\d s of processor time"):
+            await task
+
+
+async def test_cancelling_kills_the_decoding() -> None:
+    async with pool() as decoders:
+        [pid] = decoders.pids
+        task = await stopped_worker(decoders)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await decode(decoders, clip_bytes())
+        assert not exists(pid)
+
+
+async def test_cancelling_while_waiting_for_a_worker_leaves_the_pool_whole() -> None:
+    async with pool(timeout_s=SOON_S) as decoders:
+        running = await stopped_worker(decoders)
+        waiting = asyncio.create_task(decode(decoders, clip_bytes()))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(DecoderInterrupted):
+            await running
+        await decode(decoders, clip_bytes())
+
+
+async def test_workers_are_replaced_after_their_share() -> None:
+    async with pool(clips_per_worker=2) as decoders:
+        pids = []
+        for _ in range(5):
+            pids.append(decoders.pids[0])
+            await decode(decoders, clip_bytes())
+    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+
+
+async def test_too_little_memory_is_the_clips_problem() -> None:
+    """A picture that is allowed, but that the worker has no room for."""
+    frames = np.zeros((20, 2160, 3840, 3), np.uint8)
+    big = clip_of(frames, options={"preset": "ultrafast", "refs": "16"})  # all kept: 190 MB
+    async with pool(memory_bytes=300 << 20) as decoders:
+        with pytest.raises((ClipTooLarge, UnusableClip, NotAVideo, DecoderFailed)):
+            await decode(decoders, big)
+        await decode(decoders, clip_bytes())
+
+
+def costly(frames: int) -> bytes:
+    """A tenth of a second of processor time a frame, or more."""
+    noise = np.random.default_rng(0).integers(0, 256, (20, 720, 1280, 3), dtype=np.uint8)
+    return clip_of(noise.repeat(frames // 20, axis=0), options={"preset": "veryfast", "qp": "8"})
+
+
+async def test_processor_time_is_limited() -> None:
+    async with pool(cpu_s=0) as decoders:  # the system counts whole seconds: up to one
+        with pytest.raises(DecoderTimeout, match="processor time"):
+            await decode(decoders, costly(20))
+        await decode(decoders, clip_bytes())
+
+
+async def test_a_decoder_that_had_a_processor_all_the_time_was_not_kept_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A wall clock shorter than the processor time: the clip is too long to decode all the same."""
+    monkeypatch.setattr(decode_pool, "_BUSY_SHARE", 0.1)  # this machine may be busy, too
+    async with pool(timeout_s=0.6) as decoders:
+        with pytest.raises(DecoderTimeout, match=r"s of processor time in 0\.6 s"):
+            await decode(decoders, costly(20))
+
+
+async def test_a_worker_has_no_secrets_no_torch_and_few_rights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCORING_API_KEYS", "a-secret")
+    async with pool() as decoders:
+        await decode(decoders, clip_bytes())
+        process = Path(f"/proc/{decoders.pids[0]}")
+        assert b"a-secret" not in (process / "environ").read_bytes()
+        assert "libtorch" not in (process / "maps").read_text()
+        assert "NoNewPrivs:\t1" in (process / "status").read_text()
+        for thread in (process / "task").iterdir():
+            assert "Seccomp:\t2" in (thread / "status").read_text()
+        assert (process / "cwd").resolve() == Path("/")
+        assert len(list((process / "fd").iterdir())) <= 4  # standard streams and the socket
+        limits = {
+            line[:26].strip(): line[26:].split()[0]
+            for line in (process / "limits").read_text().splitlines()
+        }
+        assert limits["Max file size"] == "0"
+        assert limits["Max core file size"] == "0"
+        assert int(limits["Max address space"]) == 1 << 30
+        assert int(limits["Max open files"]) <= 64
+
+
+async def test_nothing_leaks() -> None:
+    async with pool(timeout_s=0.5) as decoders:
+        await decode(decoders, clip_bytes())
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await decode(decoders, clip_bytes())
+            with pytest.raises(NotAVideo):
+                await decode(decoders, b"nothing")
+            task = await stopped_worker(decoders)
+            with pytest.raises(DecoderInterrupted):
+                await task
+        await decode(decoders, clip_bytes())
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_progress_is_told_when_it_is_asked_for() -> None:
+    told: list[tuple[int, int]] = []
+    async with pool() as decoders:
+        for progress in (False, True):
+            assert not told
+            with tempfile.TemporaryFile() as file:
+                file.write(LARGE)
+                file.flush()
+                job = dataclasses.replace(JOB, progress=progress)
+                await decoders.decode(file.fileno(), job, lambda *frames: told.append(frames))
+    assert told == sorted(told)
+    assert told[-1] == (151, 151)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"done": -1, "of": 3}, {"done": "1", "of": 3}, {"done": 1}, {"done": 1, "of": 3, "x": 1}],
+    ids=["negative", "text", "missing", "more"],
+)
+async def test_progress_that_makes_no_sense_fails_the_clip(message: dict[str, Any]) -> None:
+    async with lying_worker() as (worker, connection):
+        send(connection, message)
+        with pytest.raises(DecoderFailed):
+            await worker.answer(lambda done, of: None)
+
+
+async def test_progress_without_end_fails_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_pool, "_MAX_PROGRESS", 5)
+    async with lying_worker() as (worker, connection):
+        for done in range(6):
+            send(connection, {"done": done, "of": 9})
+        with pytest.raises(DecoderFailed):
+            await worker.answer(lambda done, of: None)
+
+
+@asynccontextmanager
+async def lying_worker() -> AsyncIterator[tuple[Any, socket.socket]]:
+    """A worker whose messages the test writes."""
+    async with pool() as decoders:
+        [worker] = decoders._workers
+        await worker.ready()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        assert worker._socket is not None
+        worker._socket.close()
+        worker._socket = ours
+        with theirs:
+            yield worker, theirs

@@ -1,0 +1,263 @@
+"""The middlewares at the ASGI level, where time and bytes can be dealt out one by one."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from service.errors import QueueFull
+from service.http import limits, request_context
+from service.http.limits import LimitsMiddleware
+from service.http.request_context import ExchangeMiddleware, ProblemsMiddleware
+from service.metrics import Metrics
+from service.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+class Client:
+    """Sends a body in parts, with pauses, and keeps the answer."""
+
+    def __init__(self, parts: Iterable[bytes | float], headers: dict[str, str]) -> None:
+        self._parts = list(parts)
+        self._headers = headers
+        self.sent = 0
+        self.messages: list[Message] = []
+
+    async def receive(self) -> Message:
+        while self._parts:
+            part = self._parts.pop(0)
+            if isinstance(part, bytes):
+                self.sent += len(part)
+                return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
+            await asyncio.sleep(part)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+    async def ask(self, app: Any, path: str = "/score", method: str = "POST") -> None:
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [(k.lower().encode(), v.encode()) for k, v in self._headers.items()],
+        }
+        await app(scope, self.receive, self.send)
+
+    @property
+    def status(self) -> int:
+        status: int = self.messages[0]["status"]
+        return status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {k.decode(): v.decode() for k, v in self.messages[0]["headers"]}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(b"".join(m["body"] for m in self.messages[1:]))
+        return body
+
+
+async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the body, answers its size."""
+    body = await Request(scope, receive).body()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps({"size": len(body)}).encode()})
+
+
+def application(
+    admit: Callable[[], None] = lambda: None, inner: Any = read_all, **settings: Any
+) -> ExchangeMiddleware:
+    metrics = Metrics()
+    app = LimitsMiddleware(
+        inner,
+        settings=Settings(**settings),
+        metrics=metrics,
+        admit=admit,
+        admitted_paths=frozenset({"/score"}),
+    )
+    return ExchangeMiddleware(
+        ProblemsMiddleware(app),
+        metrics=metrics,
+        counted_paths=frozenset({"/score"}),
+        closing=lambda: False,
+    )
+
+
+def sample(app: ExchangeMiddleware, name: str, **labels: str) -> float:
+    return app._metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def ask(
+    app: ExchangeMiddleware, *parts: bytes | float, path: str = "/score", **headers: str
+) -> Client:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    client = Client(parts, {"transfer-encoding": "chunked"} | sent)
+    await client.ask(app, path)
+    return client
+
+
+async def test_bytes_are_counted_as_they_arrive() -> None:
+    app = application(max_upload_bytes=100)
+    assert (await ask(app, b"x" * 60, b"x" * 40)).body == {"size": 100}
+    client = await ask(app, b"x" * 60, b"x" * 41, b"x" * 1000)
+    assert client.status == 413
+    assert client.body["type"] == "/problems/body-too-large"
+    assert sample(app, "score_inflight_bytes") == 0
+    assert sample(app, "score_requests_total", outcome="too_large") == 1
+
+
+async def test_an_announced_size_is_refused_before_a_byte_is_read() -> None:
+    reads = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        reads.append(await receive())
+
+    client = await ask(application(inner=inner, max_upload_bytes=100), content_length="101")
+    assert client.status == 413
+    assert not reads
+
+
+@pytest.mark.parametrize("length", ["-1", "1e9", "", "x", "٣"])
+async def test_a_size_that_is_no_number_is_not_believed(length: str) -> None:
+    client = Client([b"x" * 101], {"content-length": length, "transfer-encoding": "chunked"})
+    await client.ask(application(max_upload_bytes=100))
+    assert client.status == 413
+
+
+async def test_the_whole_body_has_a_deadline() -> None:
+    app = application(body_timeout_s=0.2, body_bytes_per_s=0)
+    client = await ask(app, *[b"x", 0.06] * 10)
+    assert client.status == 408
+    assert sample(app, "score_requests_total", outcome="timeout") == 1
+
+
+async def test_slow_uploads_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GRACE_S", 0.1)
+    app = application(body_bytes_per_s=1000)
+    assert (await ask(app, *[b"x" * 500, 0.1] * 4, b"x")).status == 200  # 5000 a second
+    assert (await ask(app, *[b"x" * 10, 0.05] * 6, b"x")).status == 408  # 200 a second
+
+
+async def test_the_deadline_ends_with_the_body() -> None:
+    """Whoever waits for the client to hang up after the body must not be told of a deadline."""
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    client = Client([b"x"], {"content-length": "1"})
+    client._parts = [b"x"]
+    original = client.receive
+
+    async def late() -> Message:
+        if not client._parts:
+            await asyncio.sleep(0.3)
+        return await original()
+
+    client.receive = late  # type: ignore[method-assign]
+    await client.ask(application(inner=inner, body_timeout_s=0.1))
+    assert client.status == 204
+
+
+async def test_all_uploads_together_have_a_budget() -> None:
+    app = application(max_inflight_bytes=100)
+    slow = asyncio.create_task(ask(app, b"x" * 60, 0.2, b"x"))
+    await asyncio.sleep(0.05)
+    assert sample(app, "score_inflight_bytes") == 60
+    assert (await ask(app, b"x" * 41)).status == 507
+    assert (await ask(app, b"x" * 30)).status == 200
+    assert (await slow).status == 200
+    assert sample(app, "score_inflight_bytes") == 0
+
+
+async def test_a_key_is_asked_for_before_the_body_is_read() -> None:
+    app = application(api_keys=(SecretStr("first"), SecretStr("second")))
+    for wrong in ("", "first", "Basic first", "Bearer", "Bearer firs", "Bearer ünknown"):
+        client = Client([b"x"], {"content-length": "1", "authorization": wrong})
+        await client.ask(app)
+        assert client.status == 401
+        assert client.headers["www-authenticate"] == "Bearer"
+    for right in ("Bearer first", "bearer second"):
+        assert (await ask(app, b"x", authorization=right)).status == 200
+
+
+async def test_probes_need_no_key_and_metrics_by_setting() -> None:
+    keys = (SecretStr("key"),)
+    for path in ("/livez", "/readyz", "/docs", "/metrics"):
+        assert (await ask(application(api_keys=keys), b"x", path=path)).status == 200
+    guarded = application(api_keys=keys, metrics_need_key=True)
+    assert (await ask(guarded, b"x", path="/metrics")).status == 401
+    assert (await ask(guarded, b"x", path="/metrics/../livez")).status == 401
+
+
+async def test_a_full_queue_refuses_before_the_body_is_read() -> None:
+    def full() -> None:
+        raise QueueFull("full", retry_after_s=3)
+
+    reads = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        reads.append(await receive())
+
+    app = application(full, inner)
+    client = await ask(app, b"x")
+    assert client.status == 429
+    assert client.headers["retry-after"] == "3"
+    assert not reads
+    assert sample(app, "score_rejected_total", reason="queue-full") == 1
+
+
+async def test_an_early_answer_waits_for_the_client_to_finish_sending() -> None:
+    client = await ask(application(max_upload_bytes=10), *[b"x" * 8] * 5)
+    assert client.sent == 40
+    assert client.headers["connection"] == "close"
+    # All of the answer but its end was sent first: some clients read it while they send.
+    assert [message.get("more_body", False) for message in client.messages[1:]] == [True, False]
+
+
+async def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_context, "LINGER_S", 0.1)
+    client = await ask(application(max_upload_bytes=10), b"x" * 11, 60.0, b"x")
+    assert client.status == 413
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("abc-123_X.z", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ("a b", False),
+        ("a\u00e4", False),
+    ],
+)
+async def test_a_well_formed_request_id_is_kept(given: str, taken: bool) -> None:
+    client = await ask(application(), b"x", x_request_id=given)
+    assert (client.headers["x-request-id"] == given) is taken
+    assert client.headers["x-request-id"]
+
+
+async def test_an_unknown_error_is_answered_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        raise RuntimeError("secret")
+
+    client = await ask(application(inner=inner), b"x", x_request_id="id-1")
+    assert client.status == 500
+    assert client.body["request_id"] == "id-1"
+    assert "secret" not in json.dumps(client.body)
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert "secret" in str(record.exc_info)

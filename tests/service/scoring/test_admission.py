@@ -1,0 +1,88 @@
+import pytest
+
+from service.errors import QueueFull
+from service.metrics import Metrics
+from service.scoring.admission import Admission, DrainRate
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def admission(clock: Clock) -> Admission:
+    return Admission(18, Metrics(), clock=clock)
+
+
+def test_full_at_the_limit_and_free_again_on_every_way_out(admission: Admission) -> None:
+    with admission.place(9):
+        admission.require_room()
+        with admission.place(9):
+            with pytest.raises(QueueFull):
+                admission.require_room()
+            with pytest.raises(QueueFull), admission.place(1):
+                pass
+        with pytest.raises(ZeroDivisionError), admission.place(9):
+            _ = 1 / 0
+        assert admission.fragments == 9
+    assert admission.fragments == 0
+
+
+def test_a_clip_larger_than_the_limit_is_admitted_alone(admission: Admission) -> None:
+    with admission.place(20):
+        assert admission.fragments == 20
+    with admission.place(1), pytest.raises(QueueFull), admission.place(20):
+        pass
+
+
+def test_retry_after_is_what_waits_over_the_measured_rate(
+    admission: Admission, clock: Clock
+) -> None:
+    with admission.place(9), admission.place(9):
+        assert admission.retry_after_s() == 60  # nothing measured yet: the longest
+        clock.now += 3
+        admission.done(9)  # 3 fragments a second
+        assert admission.retry_after_s() == 6
+        with pytest.raises(QueueFull) as refused, admission.place(9):
+            pass
+        assert refused.value.retry_after_s == 6
+
+
+def test_idle_time_does_not_slow_the_rate(admission: Admission, clock: Clock) -> None:
+    with admission.place(18):
+        clock.now += 6
+        admission.done(18)
+    clock.now += 3600
+    with admission.place(18):
+        clock.now += 6
+        admission.done(18)
+        assert admission.retry_after_s() == 6
+
+
+def test_retry_after_is_never_less_than_a_second(admission: Admission, clock: Clock) -> None:
+    with admission.place(9):
+        clock.now += 0.001
+        admission.done(9)
+        assert admission.retry_after_s() == 1
+
+
+def test_the_rate_forgets_by_time_and_not_by_batches() -> None:
+    """Ten batches of 1 s each weigh as much as one of 10 s at the same rate."""
+    many, one = DrainRate(memory_s=10), DrainRate(memory_s=10)
+    for rate in (many, one):
+        rate.add(100, 1.0)
+    for _ in range(10):
+        many.add(10, 1.0)
+    one.add(100, 10.0)
+    assert many.per_second == pytest.approx(one.per_second)
+    # After one memory the old rate still counts 1/e: 10 + 90/e.
+    assert one.per_second == pytest.approx(10 + 90 / 2.718281828)

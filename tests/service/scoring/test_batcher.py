@@ -1,0 +1,245 @@
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from model_store.errors import EngineError
+from model_store.scorer import Score
+from service.errors import Draining, EngineDead
+from service.metrics import Metrics
+from service.scoring.batcher import Batcher, Clip
+
+
+class Brightness:
+    """Scores a clip by its first pixel, remembers its batches, and may be told to fail."""
+
+    def __init__(self, fail: Callable[[list[int]], None] = lambda values: None) -> None:
+        self.batches: list[list[int]] = []
+        self._fail = fail
+
+    def score(self, clips: Sequence[Clip]) -> list[Score]:
+        values = [int(clip.flat[0]) for clip in clips]
+        self._fail(values)
+        self.batches.append(values)
+        return [
+            Score(
+                score=float("nan") if value == 99 else float(value),
+                baseline=0.0,
+                contribution=(0.0,),
+                alone=(0.0,),
+                without=(0.0,),
+                blank=(False,),
+            )
+            for value in values
+        ]
+
+
+def clip(value: int) -> Clip:
+    return np.full((2, 2, 2, 3), value, np.uint8)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def deaths() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def batcher(metrics: Metrics, deaths: list[str]) -> Iterator[Batcher]:
+    batcher = Batcher(max_clips=4, metrics=metrics, on_death=lambda: deaths.append("dead"))
+    batcher.start()
+    yield batcher
+    batcher.stop()
+    assert not any(t.name in ("batching", "inference") for t in threading.enumerate())
+
+
+@contextmanager
+def held(batcher: Batcher) -> Iterator[None]:
+    """The inference thread is busy, and so is the place of the prepared batch."""
+    release, began = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        began.set()
+        assert release.wait(10)
+
+    batcher.call(wait)
+    assert began.wait(10)
+    filler = batcher.submit(Brightness(), clip(0), 1)
+    while batcher._queue:
+        pass
+    yield
+    release.set()
+    filler.result(10)
+
+
+def count(metrics: Metrics, name: str) -> float:
+    return metrics.registry.get_sample_value(name) or 0.0
+
+
+def test_each_clip_gets_its_own_score(batcher: Batcher) -> None:
+    scorer = Brightness()
+    futures = [batcher.submit(scorer, clip(value), 9) for value in range(20)]
+    assert [future.result(10).score.score for future in futures] == list(range(20))
+
+
+def test_what_waits_is_scored_together_by_scorer_in_order(
+    batcher: Batcher, metrics: Metrics
+) -> None:
+    one, two = Brightness(), Brightness()
+    with held(batcher):
+        futures = [
+            batcher.submit(scorer, clip(value), 9)
+            for value, scorer in enumerate([one, two, one, one, two, one, one])
+        ]
+    results = [future.result(10) for future in futures]
+    assert one.batches == [[0, 2, 3, 5], [6]]
+    assert two.batches == [[1, 4]]
+    assert all(result.queue_s > 0 and result.inference_s >= 0 for result in results)
+    assert count(metrics, "score_batches_total") == 4  # with the one that held the place
+    assert count(metrics, "score_fragments_total") == 7 * 9 + 1
+
+
+def test_one_bad_clip_fails_alone(batcher: Batcher, metrics: Metrics) -> None:
+    def dislike_13(values: list[int]) -> None:
+        if 13 in values:
+            raise RuntimeError("13")
+
+    scorer = Brightness(dislike_13)
+    with held(batcher):
+        good = [batcher.submit(scorer, clip(value), 1) for value in (1, 2)]
+        bad = batcher.submit(scorer, clip(13), 1)
+        good += [batcher.submit(scorer, clip(3), 1)]
+    assert [future.result(10).score.score for future in good] == [1, 2, 3]
+    with pytest.raises(RuntimeError, match="13"):
+        bad.result(10)
+    assert count(metrics, "score_batch_splits_total") == 2  # 4 -> 2 + 2 -> 1 + 1
+    assert batcher.alive
+
+
+def test_too_little_device_memory_halves_the_batch(batcher: Batcher, metrics: Metrics) -> None:
+    def small_device(values: list[int]) -> None:
+        if len(values) > 2:
+            raise EngineError("failed") from torch.OutOfMemoryError("out of memory")
+
+    scorer = Brightness(small_device)
+    with held(batcher):
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(4)]
+    assert [future.result(10).score.score for future in futures] == [0, 1, 2, 3]
+    assert scorer.batches == [[0, 1], [2, 3]]
+    with held(batcher):  # and the next batch is no larger than what fitted
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(4)]
+    assert [future.result(10).score.score for future in futures] == [0, 1, 2, 3]
+    assert count(metrics, "score_oom_splits_total") == 1
+
+
+def test_a_score_that_is_no_number_is_an_error_of_that_clip(batcher: Batcher) -> None:
+    scorer = Brightness()
+    with held(batcher):
+        good, bad = (batcher.submit(scorer, clip(value), 1) for value in (1, 99))
+    assert good.result(10).score.score == 1
+    with pytest.raises(EngineError):
+        bad.result(10)
+
+
+def test_a_cancelled_clip_is_not_scored(batcher: Batcher) -> None:
+    scorer = Brightness()
+    with held(batcher):
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(3)]
+        assert futures[1].cancel()
+    assert [future.result(10).score.score for future in (futures[0], futures[2])] == [0, 2]
+    assert scorer.batches == [[0, 2]]
+    with pytest.raises(CancelledError):
+        futures[1].result(10)
+
+
+def test_a_clip_cancelled_in_the_prepared_batch_is_not_scored(batcher: Batcher) -> None:
+    scorer = Brightness()
+    release, began = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        began.set()
+        assert release.wait(10)
+
+    batcher.call(wait)
+    assert began.wait(10)
+    prepared = batcher.submit(scorer, clip(1), 1)
+    while batcher._queue:
+        pass
+    later = batcher.submit(scorer, clip(2), 1)
+    assert prepared.cancel()
+    release.set()
+    assert later.result(10).score.score == 2
+    assert scorer.batches == [[2]]
+
+
+def engine_error(cause: Exception) -> EngineError:
+    error = EngineError("failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(),
+        torch.AcceleratorError("device lost"),
+        engine_error(torch.AcceleratorError("device lost")),
+        engine_error(RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling it")),
+        engine_error(RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")),
+    ],
+)
+def test_when_the_inference_thread_dies_nobody_waits_for_ever(
+    batcher: Batcher, deaths: list[str], error: BaseException
+) -> None:
+    def die(values: list[int]) -> None:
+        raise error
+
+    scorer = Brightness(die)
+    with held(batcher):
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(9)]
+    for future in futures:
+        with pytest.raises(EngineDead):
+            future.result(10)
+    assert not batcher.alive
+    assert deaths == ["dead"]
+    with pytest.raises(EngineDead):
+        batcher.submit(scorer, clip(0), 1)
+
+
+def test_stopping_fails_what_waits_and_finishes_what_runs(metrics: Metrics) -> None:
+    batcher = Batcher(max_clips=4, metrics=metrics)
+    batcher.start()
+    release, began = threading.Event(), threading.Event()
+
+    def wait() -> str:
+        began.set()
+        release.wait(10)
+        return "done"
+
+    running = batcher.call(wait)
+    assert began.wait(10)
+    waiting = [batcher.submit(Brightness(), clip(value), 1) for value in range(3)]
+    threading.Timer(0.1, release.set).start()
+    batcher.stop()
+    assert running.result(0) == "done"
+    for future in waiting:
+        with pytest.raises(Draining):
+            future.result(0)
+    with pytest.raises(Draining):
+        batcher.call(wait)
+
+
+def test_a_call_runs_on_the_inference_thread_and_its_error_is_its_own(batcher: Batcher) -> None:
+    names = {batcher.call(lambda: threading.current_thread().name).result(10) for _ in range(3)}
+    assert names == {"inference"}
+    with pytest.raises(ZeroDivisionError):
+        batcher.call(lambda: 1 / 0).result(10)
+    assert batcher.alive

@@ -1,0 +1,130 @@
+"""A checkpoint with both outputs: which one answers, and that everything said of it is its own."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from model_store.clip import load_clip
+from model_store.judging.order import order_probability
+from model_store.scorer import Score, Scorer
+from model_store.store import Store
+from tests.checkpoints import publish_tiny
+from tests.clips import clip_bytes
+from tests.servers import App, running_app
+
+pytestmark = pytest.mark.anyio
+
+CLIP = clip_bytes(frames=100)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = Store(tmp_path_factory.mktemp("both"))
+    publish_tiny(store, "diving", target="both", calibrated=True)
+    publish_tiny(store, "vault", target="both", calibrated=True)
+    return store
+
+
+@pytest.fixture(scope="module")
+async def app(both: Store) -> AsyncIterator[App]:
+    async with running_app(both, result_cache_bytes=1 << 20) as app:
+        yield app
+
+
+def said_of(store: Store, action: str, difficulty: float | None) -> Score:
+    scorer = Scorer(store.load(action), "torch")
+    [score] = scorer.score([load_clip(CLIP, scorer.spec)])
+    return score.with_difficulty(difficulty, scorer.spec.difficulty_rule)
+
+
+@pytest.mark.parametrize(("action", "declared"), [("diving", 3.2), ("vault", 5.8)])
+async def test_the_declared_difficulty_chooses_the_output(
+    app: App, both: Store, action: str, declared: float
+) -> None:
+    answers: dict[float | None, Any] = {}
+    for difficulty in (None, declared, None):  # from the cache, too
+        given = {} if difficulty is None else {"difficulty": str(difficulty)}
+        answer = answers[difficulty] = (await app.score(CLIP, action=action, **given)).json()
+        expected = said_of(both, action, difficulty)
+        assert expected.trust is not None
+        assert answer["score"] == pytest.approx(expected.score, abs=1e-3)
+        assert answer["baseline"] == pytest.approx(expected.baseline, abs=1e-3)
+        for name in ("contribution", "alone", "without"):
+            told = [fragment[name] for fragment in answer["fragments"]]
+            assert told == pytest.approx(getattr(expected, name), abs=1e-3)
+        total = answer["baseline"] + sum(f["contribution"] for f in answer["fragments"])
+        assert total == pytest.approx(answer["score"], abs=1e-6)
+        interval = expected.trust.interval
+        assert answer["interval"]["low"] == pytest.approx(interval.low, abs=1e-3)
+        assert answer["interval"]["high"] == pytest.approx(interval.high, abs=1e-3)
+    video, told = answers[None], answers[declared]
+    assert (video["scored_by"], told["scored_by"]) == ("video", "video and difficulty")
+    assert (video["execution"], video["difficulty"]) == (None, None)
+    assert told["difficulty"] == declared
+    final = told["execution"] * declared if action == "diving" else told["execution"] + declared
+    assert told["score"] == pytest.approx(final)
+    assert abs(video["score"] - told["score"]) > 1
+    # The tiny calibration says so of the final score alone.
+    assert video["review_reasons"] == ["wide_interval"]
+    assert told["review_reasons"] == []
+
+
+async def test_the_panel_is_held_against_the_answer(app: App) -> None:
+    marks = {"marks": "8.5,8,8,8.5,9,8,8", "difficulty": "3.2"}
+    answer = (await app.score(CLIP, **marks)).json()
+    assert answer["scored_by"] == "video and difficulty"
+    # A total is three marks × difficulty: the execution is that of three marks.
+    assert answer["panel"]["model"]["mark"] == pytest.approx(answer["execution"] / 3)
+
+
+async def test_clips_with_and_without_a_difficulty_are_in_one_order(app: App) -> None:
+    clips = [clip_bytes(frames=100, seed=seed) for seed in range(4)]
+    difficulties = ["", "3.0", "2.0", ""]
+    alone = [
+        (await app.score(clip, **({"difficulty": d} if d else {}))).json()
+        for clip, d in zip(clips, difficulties, strict=True)
+    ]
+    response = await app.client.post(
+        "/rank", files=[("clips", clip) for clip in clips], data={"difficulty": difficulties}
+    )
+    assert response.status_code == 200
+    ranked = response.json()
+    assert ranked["order"] == sorted(range(4), key=lambda i: -alone[i]["score"])
+    assert [clip["scored_by"] for clip in ranked["clips"]] == [
+        "video",
+        "video and difficulty",
+        "video and difficulty",
+        "video",
+    ]
+    for one, other in zip(ranked["clips"], alone, strict=True):
+        for name in ("score", "execution", "interval", "review_reasons", "scored_by"):
+            assert one[name] == other[name], name
+    scores = {i: (each["score"], each["interval"]) for i, each in enumerate(alone)}
+    for pair in ranked["pairs"]:
+        (first, interval), (second, other) = scores[pair["first"]], scores[pair["second"]]
+        expected = order_probability(first - second, _interval(interval), _interval(other))
+        assert pair["probability"] == pytest.approx(expected)
+
+
+def _interval(values: dict[str, float]) -> Any:
+    from model_store.confidence import Interval
+
+    return Interval(**values)
+
+
+async def test_one_that_cannot_be_scored_was_scored_by_nothing(app: App) -> None:
+    files = [("clips", clip) for clip in (CLIP, b"no video")]
+    ranked = (await app.client.post("/rank", files=files)).json()
+    assert [clip["scored_by"] for clip in ranked["clips"]] == ["video", None]
+
+
+async def test_the_list_says_what_a_checkpoint_predicts(app: App, store: Store) -> None:
+    listed = (await app.client.get("/checkpoints")).json()["checkpoints"]
+    assert {each["target"] for each in listed} == {"both"}
+    async with running_app(store, checkpoints="diving") as other:
+        [listed] = (await other.client.get("/checkpoints")).json()["checkpoints"]
+        assert listed["target"] == "final"
+        answer = (await other.score(CLIP, difficulty="3.2")).json()
+        assert answer["scored_by"] == "video"
+        assert answer["execution"] == pytest.approx(answer["score"] / 3.2)

@@ -1,0 +1,190 @@
+"""`python -m training`: one message and exit code 2 for what cannot be done, never a traceback."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.__main__ import app
+from training.commands.evaluate import print_figures
+from training.display import bar, warn
+
+ROOT = Path(__file__).parents[3]
+
+
+def call(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def told(result) -> str:
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.output.count("error:") == 1
+    return result.output
+
+
+@pytest.mark.parametrize("command", ["train", "pretrain"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "annotations.csv is missing"),
+        ("clip,split,score\n", "names no clips"),
+        ("clip,score\nclips/0.mp4,5\n", "lacks"),
+        ("clip,split,score\nclips/0.mp4,train,5\n", "not a file"),
+        ("clip,split,score\nannotations.csv,train,nan\n", "score is nan"),
+        ("clip,split,score\nannotations.csv,train,5\nannotations.csv,train,6\n", "again"),
+        ("clip,split,score\nannotations.csv,train,5\n", "need at least 2"),
+        ("clip,split,score\nannotations.csv,test,5\n", "no clip of the split"),
+    ],
+)
+def test_bad_annotations(tmp_path, command, text, message):
+    data = tmp_path / "data"
+    data.mkdir()
+    if text is not None:
+        (data / "annotations.csv").write_text(text)
+    output = told(call(command, "--data", data, "--out", tmp_path / "run"))
+    assert message in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--blanking", "7"], "blanking is 7"),
+        (["--resize", "64"], "size is '64'"),
+        (["--resize", "32x32", "--crop", "64x64"], "does not fit"),
+        (["--start", "9"], "start is 9"),
+        (["--epochs", "0"], "no epochs"),
+        (["--width", "9"], "width is 9"),
+        (["--width", "0.5", "--base", "diving"], "own width"),
+    ],
+)
+def test_options_that_cannot_be(bright, tmp_path, options, message):
+    assert message in told(call("train", "--data", bright, "--out", tmp_path / "run", *options))
+
+
+def test_a_clip_that_is_no_video(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
+    (data / "annotations.csv").write_text("clip,split,score\n" + rows)
+    for i in range(4):
+        (data / f"{i}.mp4").write_bytes(f"not a video {i}".encode())
+    output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
+    assert re.search(r"[0-3]\.mp4: not a video", output)
+
+
+def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
+    assert "no checkpoint" in told(
+        call("evaluate", "--checkpoint", "none", "--data", bright, "--store", tmp_path)
+    )
+    assert "either" in told(call("evaluate", "--checkpoint", "none", "--store", tmp_path))
+
+
+def test_publish_needs_a_run(tmp_path):
+    assert "run.json" in told(
+        call("publish", "--run", tmp_path, "--name", "x", "--store", tmp_path)
+    )
+
+
+def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
+    """The commands as a user gives them, on a vault contract at a small size."""
+    monkeypatch.setattr(sys, "argv", ["training", "train", "--seed", "3"])
+    run, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
+    words = [
+        "train", "--action", "vault", "--data", bright, "--out", run, "--cache", cache,
+        "--resize", "32x32", "--epochs", 1, "--head-epochs", 1, "--head-variants", 1,
+        "--batch", 16, "--seed", 3, "--no-augment", "--alpha", "balance",
+    ]  # fmt: skip
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    assert "validation: Spearman" in result.output
+    assert json.loads((run / "run.json").read_text())["clip"]["crop"] == [32, 32]
+
+    result = call("publish", "--run", run, "--name", "bright", "--store", store)
+    assert result.exit_code == 0, result.output
+    figures = tmp_path / "figures.json"
+    result = call(
+        "evaluate", "--checkpoint", "bright", "--data", bright, "--store", store,
+        "--json", figures, "--engine", "torch",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    measured = json.loads(figures.read_text())
+    assert measured.keys() >= {"spearman", "mean_distance", "distance_share"}
+    assert f"{measured['spearman']:.4f}" in result.output
+    assert measured["clips"] == 12
+    assert call(
+        "publish", "--run", run, "--name", "bright", "--store", store, "--metrics", figures
+    ).exit_code == 0  # fmt: skip
+
+
+def test_a_place_that_cannot_be_written_is_told(bright, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    output = told(call("train", "--data", bright, "--out", tmp_path / "file" / "run"))
+    assert "Not a directory" in output
+
+
+def test_help_is_quick():
+    """It must not wait for PyTorch."""
+    code = (
+        "import sys; import training.__main__;"
+        "sys.exit(', '.join({'torch', 'openvino', 'tensorboard'} & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.stderr == "\n"
+    for command in (
+        "simulate", "pretrain", "train", "evaluate", "publish", "baseline", "import-c3d",
+        "datasets check", "report",
+    ):  # fmt: skip
+        told_by_help = call(*command.split(), "--help")
+        assert told_by_help.exit_code == 0
+        assert "Example" in told_by_help.output
+
+
+@pytest.mark.parametrize("name", ["meet [old] 2024", "quals [bold red]", "[", "a:dash:b [/]"])
+def test_a_path_is_shown_as_it_is(tmp_path, name, monkeypatch):
+    """Rich would take brackets for a style, and colons for a picture."""
+    monkeypatch.setenv("COLUMNS", "400")
+    data = tmp_path / name
+    data.mkdir(parents=True)
+    row = "clip,split,score\nclips/0.mp4,train,5\n"
+    (data / "annotations.csv").write_text(row)
+    words = {
+        "train": ("--data", data, "--out", tmp_path / "run"),
+        "datasets": ("check", data),
+        "report": ("--run", data, "--out", tmp_path / "report"),
+    }
+    for command, options in words.items():
+        assert str(data) in told(call(command, *options))
+
+
+def test_a_value_is_shown_as_it_is(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    for value in ("[/b]", "[red]", ":dash:"):
+        (tmp_path / "annotations.csv").write_text(f"clip,split,score\na.mp4,train,{value}\n")
+        assert f"score is '{value}', need" in told(call("datasets", "check", tmp_path))
+
+
+def test_tables_and_lines_show_names_as_they_are(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    figures = {"clips": 3, "pairs_ordered_by_kind": {"[bent] :knees:": 0.5}}
+    print_figures("[base]@1", figures)
+    with bar("clips") as shown:
+        shown.update(1, 2, phase="[phase]", figures={"[figure]": 1.0})
+        shown.say("epoch [1/2]: :dash:")
+    warn("clip [a] :dash:")
+    written = capsys.readouterr()
+    assert "[base]@1 on 3 clips" in written.out
+    assert "pairs ordered by kind: [bent] :knees:" in written.out
+    for text in ("[phase]", "[figure] 1", "epoch [1/2]: :dash:", "warning: clip [a] :dash:"):
+        assert text in written.err
+
+
+def test_of_several_processes_the_first_warns(capsys, monkeypatch):
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        warn(f"from {rank}")
+    assert capsys.readouterr().err == "warning: from 0\n"

@@ -1,0 +1,228 @@
+"""A run is its data and its options: what changed under it is listed, and nothing is touched."""
+
+import contextlib
+import csv
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.bright import write_bright_dataset
+from tests.training.commands.test_command_line import call, told
+from training.data.clip_list import Content, KeptClip, changes, keep, recall_clips
+from training.errors import RunError
+from training.learn.run_folder import RunFolder
+from training.simulator.dataset import write_dataset
+
+
+def row(name: str, **values: str) -> KeptClip:
+    fields = {"sha256": name, "judged": "8.0", "difficulty": "", "group": "", "labels": "a"}
+    return KeptClip(name, Content(**(fields | {"side": "training"} | values)))
+
+
+def test_what_changed_is_named():
+    before = [row("a"), row("b"), row("c", group="Ann"), row("d"), row("e")]
+    now = [
+        row("b", judged="4.0"), row("a"), row("c", sha256="x", labels="b"), row("f"),
+        row("d", side="validation"),
+    ]  # fmt: skip
+    assert changes(before, before[::-1]) == []
+    assert changes(before, now) == [
+        "b: the score was 8.0, is 4.0",
+        "c: the bytes, group was Ann, is none, execution, stages, deductions or tracks",
+        "d: side was training, is validation",
+        "e is missing",
+        "f is new",
+    ]
+
+
+def test_another_name_is_no_other_clip():
+    assert changes([row("a"), row("b")], [KeptClip("z", row("b").content), row("a")]) == []
+    assert changes([row("a")], [row("a"), KeptClip("z", row("a").content)]) == ["z is new"]
+
+
+def test_processes_compare_with_the_first_one(tmp_path):
+    folder = RunFolder(tmp_path)
+    clips = [row('a "b",\n c'), row("b", difficulty="3.2")]
+    with pytest.raises(RunError, match=r"no readable clips\.csv"):
+        keep(folder, clips, first=False)
+    keep(folder, clips)
+    assert recall_clips(folder) == clips
+    keep(folder, clips, first=False)
+    with pytest.raises(RunError, match=r"1 clips changed: b is missing\. --restart starts anew"):
+        keep(folder, clips[:1], first=False)
+    keep(folder, clips[:1])  # there are no steps yet
+    assert recall_clips(folder) == clips[:1]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory) -> Path:
+    """A place with `data` and `run`."""
+    place = tmp_path_factory.mktemp("begun")
+    write_bright_dataset(place / "data", 30)
+    with contextlib.chdir(place):
+        result = train()
+    assert result.exit_code == 0, result.output
+    return place
+
+
+@pytest.fixture
+def _place(begun, tmp_path) -> Iterator[None]:
+    """A copy to work in; relative paths lead to the same data."""
+    shutil.copytree(begun, tmp_path / "place")
+    with contextlib.chdir(tmp_path / "place"):
+        yield
+
+
+def train(*words: object):
+    return call(
+        "train", "--action", "vault", "--data", "data", "--out", "run", "--cache", "cache",
+        "--resize", "32x32", "--head-epochs", 1, "--head-variants", 1, "--epochs", 0,
+        "--fragments", "last", "--batch", 4, "--validation", 0.3, *words,
+    )  # fmt: skip
+
+
+RUN, DATA = Path("run"), Path("data")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def edit(data: Path, change) -> None:
+    path = data / "annotations.csv"
+    with path.open(newline="") as file:
+        rows = change(list(csv.DictReader(file)))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def halved(rows):
+    return [row | {"score": str(float(row["score"]) / 2)} for row in rows]
+
+
+def with_test_clip(rows):
+    return [*rows[:-1], rows[-1] | {"split": "train"}]
+
+
+def other_bytes() -> None:
+    path = DATA / "clips" / "000.mp4"
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+CHANGES = {
+    "corrected": (lambda: edit(DATA, halved), "25 clips changed", "the score was"),
+    "added": (lambda: edit(DATA, with_test_clip), "1 clips changed", "029.mp4 is new"),
+    "removed": (lambda: edit(DATA, lambda rows: rows[1:]), "1 clips", "000.mp4 is missing"),
+    "bytes": (other_bytes, "1 clips changed", "000.mp4: the bytes"),
+    "difficulty": (
+        lambda: edit(DATA, lambda rows: [r | {"difficulty": "5"} for r in rows]),
+        "25 clips changed", "difficulty was 4.0, is 5.0",
+    ),
+    "older": (lambda: (RUN / "clips.csv").unlink(), "", "no readable clips.csv"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_place")
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_same_command_after_a_change_is_refused(name):
+    change, count, what = CHANGES[name]
+    change()
+    before = contents(RUN)
+    output = told(train())
+    assert count in output
+    assert what in output
+    assert "--restart" in output
+    assert contents(RUN) == before
+
+
+@pytest.mark.usefixtures("_place")
+def test_rows_in_another_order_are_the_same_run():
+    before = (RUN / "weights.safetensors").read_bytes()
+    edit(DATA, lambda rows: rows[::-1])
+    assert train().exit_code == 0
+    assert train("--restart").exit_code == 0
+    assert (RUN / "weights.safetensors").read_bytes() == before
+
+
+@pytest.mark.usefixtures("_place")
+def test_restart_removes_what_a_run_writes_and_nothing_else():
+    (RUN / "notes.txt").write_text("mine")
+    (RUN / "tensorboard" / "mine").write_text("too")
+    edit(DATA, halved)
+    weights = (RUN / "weights.safetensors").read_bytes()
+    result = train("--restart", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert (RUN / "weights.safetensors").read_bytes() != weights
+    assert (RUN / "notes.txt").read_text() == "mine"
+    assert (RUN / "tensorboard" / "mine").read_text() == "too"
+    assert len([*(RUN / "tensorboard").iterdir()]) == 2
+    judged = [float(clip.content.judged) for clip in recall_clips(RunFolder(RUN))]
+    assert max(judged) < 8
+    (RUN / "run.json").unlink()
+    assert "not empty" in told(train("--restart"))
+
+
+@pytest.mark.usefixtures("_place")
+def test_nothing_of_worth_is_removed_by_a_command_that_cannot_run():
+    before = contents(RUN)
+    assert "is not a folder" in told(train("--restart", "--data", "elsewhere"))
+    assert contents(RUN) == before
+    (RUN / "state.pt").unlink()  # as where a finished run was copied without its large file
+    del before["run/state.pt"]
+    assert "seed was 0, is 1" in told(train("--seed", 1))
+    assert contents(RUN) == before
+    assert train().exit_code == 0
+
+
+@pytest.mark.usefixtures("_place")
+def test_what_a_kill_leaves_of_a_file_is_in_nobodys_way():
+    for name in (".state.pt.partial", ".run.json.partial"):
+        (RUN / name).write_bytes(b"half")
+    assert train("--restart").exit_code == 0
+    assert not [*RUN.glob(".*.partial")]
+    Path("other").mkdir()
+    (Path("other") / ".run.json.partial").write_bytes(b"half")
+    assert train("--out", "other").exit_code == 0
+
+
+@pytest.mark.usefixtures("_place")
+def test_the_state_of_another_version_is_said_to_be_one():
+    state = torch.load(RUN / "state.pt", weights_only=True)
+    del state["precision"]
+    torch.save(state, RUN / "state.pt")
+    assert "another version of this software, it has no precision: --restart" in told(train())
+
+
+def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):
+    write_dataset("vault", 6, 5, tmp_path / "vault", test_share=0.0, workers=1)
+
+    def pretrain(*words: object):
+        return call(
+            "pretrain", "--action", "vault", "--data", tmp_path / "vault", "--out",
+            tmp_path / "out", "--resize", "32x32", "--steps", 2, "--batch", 4, *words,
+        )  # fmt: skip
+
+    assert pretrain().exit_code == 0
+    before = contents(tmp_path / "out")
+    assert pretrain().exit_code == 0
+    edit(tmp_path / "vault", halved)
+    assert "6 clips changed" in told(pretrain())
+    assert contents(tmp_path / "out") == before
+    edit(tmp_path / "vault", lambda rows: [r | {"score": str(2 * float(r["score"]))} for r in rows])
+    assert pretrain().exit_code == 0
+    tracks = tmp_path / "vault/tracks/00000.npz"
+    kept = tracks.read_bytes()
+    np.savez(tracks, **np.load(tracks))
+    assert "1 clips changed" in (output := told(pretrain()))
+    assert "tracks" in output
+    tracks.write_bytes(kept)
+    edit(tmp_path / "vault", halved)
+    result = pretrain("--restart")
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "out") != before

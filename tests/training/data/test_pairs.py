@@ -1,0 +1,129 @@
+"""Counterfactual pairs: together in split and batch, varied alike, taught by their difference."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.bright import TINY, Quiet, material_of
+from tests.training.learn.test_trainer import log_of, train
+from training.data.datasets.annotations import read_annotations
+from training.data.pairs import difference_loss, leaders, shuffled
+from training.errors import DataError, RunError
+from training.learn.frozen_features import measure
+from training.learn.head_phase import HeadPhase
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.trainer import Trainer
+from training.learn.whole_phase import WholePhase
+from training.simulator.dataset import write_dataset
+
+
+@pytest.fixture
+def run(paired, spec) -> RunSpec:
+    return RunSpec(
+        data=(str(paired),),
+        clip=spec,
+        network=TINY,
+        head_epochs=3,
+        head_batch=6,
+        epochs=3,
+        batch=6,
+        extractor_rate=1e-2,
+        rate=1e-2,
+        schedule="cosine",
+        alpha=0.0,
+        beta=0.0,
+        pairs=0.5,
+        blanking=0.5,
+        flip=0.5,
+        colour=0.2,
+        validation=0.25,
+    )
+
+
+def test_the_pairs_of_the_simulator_are_found(tmp_path):
+    write_dataset("vault", 2, 5, tmp_path / "pairs", pairs=True, test_share=0, workers=1)
+    assert leaders(read_annotations(tmp_path / "pairs")).tolist() == [0, 0, 2, 2]
+
+
+def test_a_pair_of_which_one_is_missing(paired):
+    clips = read_annotations(paired)
+    with pytest.raises(DataError, match=r"pair 0 of .* has the roles \['faulty'\]"):
+        leaders(clips[1:])
+
+
+def test_the_order_keeps_pairs_beside_one_another():
+    leader = np.array([0, 1, 2, 3, 4, 0, 2])  # 5 is the faulty one of 0, 6 of 2
+    seen = set()
+    for seed in range(40):
+        order = shuffled(np.random.default_rng(seed), np.arange(7), leader).tolist()
+        assert sorted(order) == list(range(7))
+        for clean, faulty in ((0, 5), (2, 6)):
+            place = order.index(clean)
+            assert place % 2 == 0
+            assert order[place + 1] == faulty
+        seen.add(tuple(order))
+    assert len(seen) > 20
+
+
+def test_without_pairs_the_order_is_what_it_was():
+    clips = np.arange(3, 20)
+    expected = np.random.default_rng(3).permutation(clips)
+    np.testing.assert_array_equal(
+        shuffled(np.random.default_rng(3), clips, np.arange(20)), expected
+    )
+
+
+def test_the_loss_by_hand():
+    leader = np.array([0, 1, 0, 1, 4])
+    clips = np.array([4, 1, 3, 2, 0])
+    predicted = torch.tensor([7.0, 50.0, 44.0, 30.0, 40.0])
+    wanted = torch.tensor([9.0, 60.0, 50.0, 38.0, 42.0])
+    # of 1 and 3: −6 for −10; of 0 and 2: −10 for −4
+    loss = difference_loss(predicted, wanted, clips, leader)
+    assert loss.item() == pytest.approx((4**2 + 6**2) / 4)
+    alone = difference_loss(predicted[:2], wanted[:2], clips[:2], leader)
+    assert alone.item() == 0
+
+
+def test_a_pair_is_never_split_by_validation(run):
+    material = material_of(run)
+    sides = {int(clip): "validation" for clip in material.validation}
+    assert len(material.validation) > 2
+    for clip, leader in enumerate(material.leader):
+        assert sides.get(clip) == sides.get(int(leader))
+
+
+@pytest.mark.parametrize(
+    "phase_of", [WholePhase, lambda trainee: HeadPhase(trainee, measure(trainee, 1, Quiet()))]
+)
+def test_the_clips_of_a_pair_are_varied_alike(run, tmp_path, phase_of):
+    material = material_of(run)
+    trainer = Trainer(run, material, RunFolder(tmp_path))
+    pairs, varied = 0, set()
+    for epoch in range(6):
+        for inputs in phase_of(trainer.trainee).inputs(epoch, 0):
+            rows = {int(clip): row for row, clip in enumerate(inputs.clips)}
+            for clip, row in rows.items():
+                if (clean := int(material.leader[clip])) != clip:
+                    pairs += 1
+                    mate = rows[clean]
+                    assert inputs.starts[row] == inputs.starts[mate]
+                    np.testing.assert_array_equal(inputs.shown[row], inputs.shown[mate])
+                    varied.add((int(inputs.starts[row]), tuple(map(bool, inputs.shown[row]))))
+    assert pairs >= 6
+    assert len(varied) > 3
+
+
+def test_training_brings_the_differences_closer(run, tmp_path):
+    run = dataclasses.replace(run, head_epochs=0, epochs=24, blanking=0.0)
+    folder, _ = train(run, tmp_path / "run")
+    values = [float(row["pairs"]) for row in log_of(folder.path)]
+    assert sum(values[-6:]) < 0.5 * sum(values[:6])
+
+
+def test_a_batch_that_would_split_pairs(run):
+    with pytest.raises(RunError, match="batch is 7, need an even number"):
+        dataclasses.replace(run, batch=7)

@@ -1,0 +1,163 @@
+"""The linear path fitted to scores that depend on the features, on the head, or on nothing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from model_store.network import FragmentNetwork
+from tests.training.bright import SPEC, TINY
+from training.errors import DataError
+from training.learn.forward import join
+from training.learn.readout import Rows, fit, rescaled
+from training.learn.starting_point import by_place
+
+FRAGMENTS, CHANNELS = 2, 12
+BLANK = np.full((FRAGMENTS, CHANNELS), 0.2)
+
+
+def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: int = 0) -> Rows:
+    """Each clip twice, its features a little changed; what the score depends on is as told."""
+    random = np.random.default_rng(seed)
+    features = random.normal(1.0, 0.5, (clips, FRAGMENTS, CHANNELS))
+    head = random.normal(70, 10, clips)
+    line = np.random.default_rng(99).normal(size=(FRAGMENTS, CHANNELS))
+    told = of_features * (features * line).sum(axis=(1, 2)) + of_head * head
+    judged = 20 + told + random.normal(0, noise, clips)
+    again = features + random.normal(0, 0.01, features.shape)
+    return Rows(
+        features=np.stack([features, again]),
+        shown=np.ones((2, clips, FRAGMENTS), bool),
+        head=np.stack([head, head]),
+        judged=np.stack([judged, judged]),
+        factor=np.ones(clips),
+        weight=np.ones(clips),
+        groups=np.arange(clips),
+    )
+
+
+def error(line, held: Rows) -> float:
+    return float(np.abs(line.predict(held.features, held.head) - held.judged).mean())
+
+
+def test_what_the_features_tell_is_learned_without_the_head():
+    learnt, held = (rows(n, of_features=5, of_head=0, noise=0.5, seed=n) for n in (300, 100))
+    line = fit(learnt, BLANK)
+    assert error(line, held) < 0.3 * np.abs(held.judged - learnt.judged.mean()).mean()
+    assert abs(line.scale) < 0.05
+
+
+def test_a_head_that_knows_is_listened_to_and_brought_to_scale():
+    learnt, held = (rows(n, of_features=0, of_head=0.55, noise=1.0, seed=n) for n in (40, 400))
+    line = fit(learnt, BLANK)
+    assert line.scale == pytest.approx(0.55, abs=0.06)
+    assert error(line, held) < 1.1 * error(rescaled(learnt), held)
+
+
+def test_both_together_are_better_than_either():
+    learnt, held = (rows(n, of_features=3, of_head=0.5, noise=1.0, seed=n) for n in (200, 200))
+    both, ridge = fit(learnt, BLANK), fit(learnt, BLANK, listen=False)
+    assert error(both, held) < 0.5 * min(error(ridge, held), error(rescaled(learnt), held))
+
+
+def test_where_nothing_tells_of_the_score_the_mean_is_answered():
+    """A clip's second variant in another fold would give its score away."""
+    learnt = rows(60, of_features=0, of_head=0, noise=5.0)
+    line = fit(learnt, BLANK)
+    answers = line.predict(learnt.features, learnt.head)
+    assert answers.std() < 0.4 * learnt.judged.std()
+
+
+def test_a_head_that_is_the_wrong_way_round_is_left_out():
+    wrong = rows(50, of_features=0, of_head=-1.0, noise=1.0)
+    for line in (fit(wrong, BLANK), rescaled(wrong)):
+        assert line.scale == 0
+
+
+def test_a_blank_fragment_counts_as_an_average_one():
+    learnt = rows(300, of_features=5, of_head=0, noise=0.5)
+    line = fit(learnt, BLANK, listen=False)
+    mean = learnt.features[0].mean(axis=0)
+    average, blank = (line.predict(x[None], np.zeros(1))[0] for x in (mean, BLANK))
+    assert blank == pytest.approx(average, abs=0.05)
+    assert average == pytest.approx(learnt.judged.mean(), abs=0.05)
+    hidden = dataclasses.replace(learnt, shown=np.zeros_like(learnt.shown))
+    assert np.abs(fit(hidden, BLANK, listen=False).weights).max() == 0
+
+
+@torch.inference_mode()
+def test_the_network_says_what_was_fitted():
+    torch.manual_seed(0)
+    spec = dataclasses.replace(TINY, readout=True, target="both")
+    network = FragmentNetwork(spec, SPEC).eval()
+    network.head.baseline.fill_(60)
+    features = torch.rand(30, 2, *network.fragment_feature_shape)
+    before = network.head(join(features)).double().numpy()
+    head = before[:, 1]
+    places = by_place(features).double().numpy()
+    random = np.random.default_rng(0)
+    learnt = Rows(
+        features=places[None],
+        shown=np.ones((1, 30, 2), bool),
+        head=head[None],
+        judged=(places @ random.normal(size=places.shape[-1]) @ [3.0, 5.0] + 2 * head)[None],
+        factor=np.ones(30),
+        weight=np.ones(30),
+        groups=np.arange(30),
+    )
+    line = fit(learnt, np.zeros(places.shape[1:]), listen=True)
+    assert np.abs(line.weights).max() > 0
+    line.put_into(network.head, 1)
+    said = network.head(join(features)).numpy()
+    np.testing.assert_allclose(said[:, 1], line.predict(places, head), rtol=1e-4)
+    np.testing.assert_array_equal(said[:, 0], before[:, 0])  # another output is left alone
+
+
+def test_errors_count_in_points_of_the_announced_score():
+    """What is hard to tell is told of the clips whose difficulty makes most of it."""
+    learnt = rows(200, of_features=5, of_head=0, noise=0.5)
+    easy = np.arange(200) % 2 == 0
+    contrary = dataclasses.replace(
+        learnt, judged=np.where(easy, 2 * learnt.judged.mean() - learnt.judged, learnt.judged)
+    )
+    for wanted, factor in ((~easy, np.where(easy, 0.01, 4.0)), (easy, np.where(easy, 4.0, 0.01))):
+        weighed = dataclasses.replace(contrary, factor=factor)
+        for line in (fit(weighed, BLANK), fit(weighed, BLANK, listen=False)):
+            clips = np.flatnonzero(wanted)
+            assert error(line, contrary.of(clips)) < 0.3 * contrary.judged[:, clips].std()
+
+
+def test_a_clip_whose_errors_count_twice_is_as_two_clips():
+    learnt = rows(40, of_features=0, of_head=0.5, noise=4.0)
+    twice = np.arange(40) < 10
+    weighed = dataclasses.replace(learnt, factor=np.where(twice, np.sqrt(2), 1.0))
+    doubled = learnt.of(np.concatenate([np.arange(40), np.flatnonzero(twice)]))
+    one, other = rescaled(weighed), rescaled(doubled)
+    assert (one.scale, one.constant) == pytest.approx((other.scale, other.constant))
+    alike = fit(dataclasses.replace(learnt, factor=np.full(40, 3.0)), BLANK)
+    np.testing.assert_allclose(alike.weights, fit(learnt, BLANK).weights)
+
+
+def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others():
+    """Features that tell the group, as a pool or a camera does, tell nothing of a new one."""
+    random = np.random.default_rng(1)
+    learnt = rows(80, of_features=0, of_head=0, noise=0.5)
+    groups = np.arange(80) % 8
+    line = random.normal(size=(8, FRAGMENTS, CHANNELS))
+    of_group = dataclasses.replace(
+        learnt,
+        features=learnt.features + 3 * line[groups],
+        judged=learnt.judged + random.normal(0, 10, 8)[groups],
+    )
+    parted = fit(dataclasses.replace(of_group, groups=groups), BLANK)
+    assert parted.penalty > 100 * fit(of_group, BLANK).penalty
+
+
+def test_too_few_clips_are_refused():
+    with pytest.raises(DataError, match="7 training clips of 7 groups, need at least 8 of 3"):
+        fit(rows(7, of_features=1, of_head=0, noise=1), BLANK)
+    learnt = rows(40, of_features=1, of_head=0, noise=1)
+    with pytest.raises(DataError, match="40 training clips of 2 groups"):
+        fit(dataclasses.replace(learnt, groups=np.arange(40) % 2), BLANK)
+    fit(dataclasses.replace(learnt, groups=np.arange(40) % 3), BLANK)

@@ -1,0 +1,95 @@
+"""Clips that a base could score and is not to forget: they train, and measure nothing."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.bright import SPEC, TINY, Quiet, beside_a_readout, write_bright_dataset
+from training.data.run_clips import open_material
+from training.distributed import ALONE
+from training.errors import DataError
+from training.learn.run import Session
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.summary import recall
+from training.learn.trainer import Trainer
+
+
+def darker_is_better(folder: Path, clips: int) -> Path:
+    """Clips half as bright, scored the other way round: another kind."""
+    write_bright_dataset(folder, clips, frames=35, seed=11)
+    path = folder / "annotations.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"score": 25 - float(row["score"])} for row in rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    return write_bright_dataset(folder / "own", 36), darker_is_better(folder / "other", 24)
+
+
+@pytest.fixture
+def run(folders, tmp_path) -> RunSpec:
+    """A line that is fitted to clips of both kinds, and nothing else."""
+    own, other = map(str, folders)
+    plain = RunSpec(
+        data=(own,), clip=SPEC, network=TINY, seed=1, epochs=1, batch=8, extractor_rate=0.0,
+        rate=0.0, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.0,
+    )  # fmt: skip
+    return dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
+
+
+def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
+    own, other = map(str, folders)
+    material = open_material((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
+                             cache=tmp_path)  # fmt: skip
+    alone = open_material((own,), SPEC, validation=0.2, folds=3, fold=1, cache=tmp_path)
+    assert material.rehearsed.sum() == 20
+    assert set(np.flatnonzero(material.rehearsed)) <= set(material.training)
+    held = {material.hashes[n] for n in material.validation}
+    assert held == {alone.hashes[n] for n in alone.validation}
+    assert {material.hashes[n] for n in material.own} == {alone.hashes[n] for n in alone.training}
+    assert (material.mean, material.deviation) == (alone.mean, alone.deviation)
+    assert len(material.seen.training) == len(material.training)
+    every = material.in_fold(None)
+    assert len(every.training) == 50
+    with pytest.raises(DataError, match="among the clips and among those to rehearse"):
+        open_material((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
+
+
+def test_what_is_rehearsed_is_kept(run, tmp_path):
+    """A line is fitted to both kinds: to the rehearsed one as far as it counts."""
+    material = open_material(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
+                             cache=tmp_path / "cache")  # fmt: skip
+    errors = {}
+    for rehearsal in (0.0, 1.0):
+        counted = dataclasses.replace(run, rehearsal=rehearsal)
+        folder = RunFolder(tmp_path / f"run-{rehearsal}")
+        folder.open(counted.to_json())
+        trainer = Trainer(counted, material, folder)
+        trainer.train(Quiet())
+        [view] = trainer.features(Quiet()).served
+        said = trainer.trainee.predict([[view]]).whole[:, 0]
+        off = np.abs(said - material.judged)
+        errors[rehearsal] = off[material.rehearsed].mean(), off[material.own].mean()
+    assert errors[1.0][0] < 0.6 * errors[0.0][0]
+    assert errors[0.0][1] <= errors[1.0][1]
+
+
+def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(run, tmp_path):
+    session = Session(base=None, cache=tmp_path / "cache", save_every=60.0, processes=ALONE)
+    session.train(run, tmp_path / "run")
+    summary = recall(RunFolder(tmp_path / "run"))
+    assert summary.splits["rehearsed"] == 20
+    assert summary.splits["train"] + summary.splits["validation"] == 30
+    assert Path(summary.golden).is_relative_to(run.rehearse[0])
+    assert summary.description.count("judged clips in") == 2

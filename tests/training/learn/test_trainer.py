@@ -1,0 +1,559 @@
+"""Training learns, keeps the mean of its last weights, and does not mind being killed."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from model_store.clip import cut, load_clip
+from model_store.network import FragmentNetwork
+from model_store.network_spec import PAPER
+from model_store.spec import SPECS
+from model_store.store import Store
+from tests.checkpoints import tiny_card, tiny_network
+from tests.clips import clip_bytes
+from tests.training.bright import TINY, Quiet, beside_a_readout, material_of, train
+from training.data.batches import full
+from training.errors import RunError
+from training.learn.first_weights import bring_to_scale, load_extractor, new_network
+from training.learn.forward import Device
+from training.learn.frozen_features import measure
+from training.learn.head_phase import HeadPhase
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import PRESETS, RunSpec, preset_clip
+from training.learn.schedule import rate_factor
+from training.learn.summary import remember, summarise
+from training.learn.trainer import Found, Trainer
+from training.learn.whole_phase import WholePhase
+from training.metrics import spearman
+from training.release.publish import publish
+from training.simulator.dataset import write_dataset
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in another order are other sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(bright, spec) -> RunSpec:
+    return RunSpec(
+        data=(str(bright),),
+        clip=spec,
+        network=TINY,
+        epochs=12,
+        batch=8,
+        extractor_rate=1e-2,
+        rate=1e-2,
+        schedule="cosine",
+        max_gradient=100.0,
+        alpha=0.0,
+        beta=0.0,
+        blanking=0.3,
+        validation=0.2,
+    )
+
+
+def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options) -> RunFolder:
+    """As if killed when a state of this position has just been saved."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(RunFolder):
+        def save_state(self, state):
+            super().save_state(state)
+            if position.items() <= state["position"].items():
+                raise Stopped
+
+    folder = Stopping(path)
+    folder.open(run.to_json())
+    with pytest.raises(Stopped):
+        Trainer(run, material_of(run), folder, **options).train(Quiet())
+    return folder
+
+
+def batches_of(run: RunSpec) -> int:
+    """Steps of an epoch of the whole network."""
+    return full(len(material_of(run).training), run.batch)
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_learns_that_brighter_is_better(run, tmp_path):
+    folder, figures = train(dataclasses.replace(run, head_epochs=2), tmp_path / "run")
+    assert figures["spearman"] > 0.8
+    assert figures["distance_share"] < 0.8
+
+    weights, _ = folder.load_weights()
+    network = FragmentNetwork(run.network, run.clip)
+    network.load_state_dict(weights)
+    network.eval()
+    material = material_of(run)
+    clips = [material.clips[i] for i in material.validation]
+    with torch.no_grad():
+        served = [
+            network(cut(torch.from_numpy(load_clip(clip.path, run.clip))[None], run.clip)).item()
+            for clip in clips
+        ]
+    again = spearman(served, [clip.score for clip in clips])
+    assert again == pytest.approx(figures["spearman"], abs=0.05)  # half precision may swap two
+
+    steps = log_of(folder.path)
+    assert [int(row["step"]) for row in steps] == list(range(1, (2 + 12) * batches_of(run) + 1))
+    assert float(steps[0]["extractor_rate"]) == 0  # the head alone
+    assert float(steps[-1]["extractor_rate"]) > 0
+    assert sorted((folder.path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("alpha", ["balance", 0.1])
+def test_the_ranking_loss_trains_too(run, tmp_path, alpha):
+    run = dataclasses.replace(run, alpha=alpha, beta=1e-4, epochs=1)
+    folder, _ = train(run, tmp_path / "run")
+    for row in log_of(folder.path):
+        expected = (
+            float(row["regression"])
+            + float(row["alpha"]) * float(row["ranking"])
+            + run.beta * float(row["penalty"])
+        )
+        assert float(row["loss"]) == pytest.approx(expected, rel=1e-5)
+        assert float(row["alpha"]) > 0
+
+
+def test_auxiliary_heads_learn_beside_the_score(run, tmp_path):
+    folder, _ = train(dataclasses.replace(run, auxiliary=1.0, epochs=4), tmp_path / "run")
+    values = [float(row["auxiliary"]) for row in log_of(folder.path)]
+    assert sum(values[-4:]) < 0.9 * sum(values[:4])
+    assert "auxiliary" not in " ".join(folder.load_weights()[0])
+
+
+def test_frozen_layers_stay_as_they_are(run, tmp_path):
+    run = dataclasses.replace(run, frozen_layers=2, frozen_norm=True, epochs=2)
+    material = material_of(run)
+    torch.manual_seed(run.seed)
+    before = new_network(run, material).state_dict()
+    folder, _ = train(run, tmp_path / "run")
+    after, _ = folder.load_weights()
+    changed = {
+        name.split(".")[2]
+        for name, value in after.items()
+        if name.startswith("extractors.") and not torch.equal(value, before[name])
+    }
+    assert not changed & {"conv1a", "conv1a_norm", "conv2a", "conv2a_norm"}
+    assert {"conv3a", "conv5b", "conv5b_norm"} <= changed
+
+
+def test_frozen_layers_need_frozen_statistics(run):
+    with pytest.raises(RunError, match="need frozen_norm"):
+        dataclasses.replace(run, frozen_layers=2)
+
+
+RUN_AGAIN = """
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.bright import Quiet, material_of
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.trainer import Trainer
+
+torch.set_num_threads(1)
+folder = RunFolder(Path(sys.argv[1]))
+run = RunSpec.from_json(folder.options())
+Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
+"""
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
+    """Killed hard at whatever step it is; every loss and every weight is the same afterwards."""
+    run = dataclasses.replace(
+        run,
+        network=dataclasses.replace(TINY, dropout=0.3),
+        head_epochs=1,
+        epochs=3,
+        alpha="balance",
+        flip=0.5,
+        colour=0.1,
+        zoom=0.1,
+    )
+    whole, _ = train(run, tmp_path / "whole")
+    folder = RunFolder(tmp_path / "killed")
+    folder.open(run.to_json())
+    log = folder.path / "log.csv"
+    process = subprocess.Popen([sys.executable, "-c", RUN_AGAIN, str(folder.path)], cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and process.poll() is None:
+            if log.exists() and len(log.read_text().splitlines()) > 5:
+                break
+            time.sleep(0.002)
+    finally:
+        process.kill()
+        process.wait()
+    assert 5 <= len(log_of(folder.path)) < len(log_of(whole.path))
+
+    train(run, folder.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    for ours, theirs in (
+        (folder.load_state()["network"], whole.load_state()["network"]),
+        (folder.load_weights()[0], whole.load_weights()[0]),
+    ):
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])  # until the end of an epoch, a phase, the run
+def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, epochs):
+    run = dataclasses.replace(run, head_epochs=2, epochs=1)
+    step = epochs * batches_of(run)
+    whole, figures = train(run, tmp_path / "whole")
+
+    stopped = stop_at(run, tmp_path / "stopped", {"step": step}, save_every=0.0)
+    folder, again = train(run, stopped.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    assert {**again, "hours": 0} == {**figures, "hours": 0}
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(run, tmp_path, phase):
+    run = dataclasses.replace(run, head_epochs=2, epochs=2, average=0.5)
+    whole, figures = train(run, tmp_path / "whole")
+
+    stopped = stop_at(run, tmp_path / "stopped", {"phase": phase, "epoch": 2}, save_every=1e9)
+    folder, again = train(run, stopped.path)
+    assert log_of(folder.path) == log_of(whole.path)
+    assert {**again, "hours": 0} == {**figures, "hours": 0}
+    for name, tensor in whole.load_state()["network"].items():
+        assert torch.equal(folder.load_state()["network"][name], tensor), name
+
+
+def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
+    run = dataclasses.replace(run, epochs=2)
+    whole, _ = train(run, tmp_path / "run")
+    before = log_of(whole.path)
+    state = whole.load_state()
+    steps = state["position"]["step"]
+    assert steps == 2 * batches_of(run)
+    # As if killed in the second epoch with the state of the first, and a line half written.
+    folder = RunFolder(tmp_path / "again")
+    folder.open(run.to_json())
+    stopped = Trainer(run, material_of(run), folder)
+    stopped.folder.save_state = lambda state: None  # nothing is ever saved
+    stopped.train(Quiet())
+    with (folder.path / "log.csv").open("a") as file:
+        file.write(f"{steps + 1},0.1")
+    train(run, folder.path)
+    assert log_of(folder.path) == before
+
+
+def test_a_finished_run_is_left_alone(run, tmp_path):
+    run = dataclasses.replace(run, epochs=1)
+    folder, figures = train(run, tmp_path / "run")
+    before = (folder.path / "weights.safetensors").read_bytes()
+    assert train(run, tmp_path / "run")[1] == figures
+    assert (folder.path / "weights.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_another_run_is_refused(run, tmp_path):
+    train(dataclasses.replace(run, epochs=1), tmp_path / "run")
+    with pytest.raises(RunError, match="epochs was 1, is 2"):
+        train(dataclasses.replace(run, epochs=2), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        train(run, tmp_path / "other")
+
+
+def test_one_extractor_goes_into_every_fragment(run, tmp_path):
+    network = FragmentNetwork(run.network, run.clip)
+    weights = {
+        n: torch.randn_like(t.float()) for n, t in network.extractors[0].state_dict().items()
+    }
+    weights = {n: t.long() if n.endswith("tracked") else t for n, t in weights.items()}
+    save_file(weights, tmp_path / "extractor.safetensors")
+    load_extractor(network, tmp_path / "extractor.safetensors")
+    for extractor in network.extractors:
+        for name, tensor in extractor.state_dict().items():
+            assert torch.equal(tensor, weights[name])
+    weights.pop("conv1a.weight")
+    save_file(weights, tmp_path / "short.safetensors")
+    for name in ("short.safetensors", "missing.safetensors"):
+        with pytest.raises(RunError, match="not an extractor"):
+            load_extractor(network, tmp_path / name)
+
+
+def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
+    network = tiny_network(run.clip, run.network)
+    base = Store(tmp_path / "store").publish(
+        tiny_card(run.clip, run.network),
+        network,
+        golden_clip=clip_bytes(frames=36, height=48, width=64),
+        readme="",
+        half=False,
+    )
+    begun = new_network(run, material_of(run), base).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(begun[name], tensor), name
+
+    last = dataclasses.replace(
+        run, network=dataclasses.replace(TINY, fragments_used=(1,)), base="x@1", new_head=True
+    )
+    fewer = new_network(last, material_of(run), base)
+    for name, tensor in fewer.extractors[0].state_dict().items():
+        assert torch.equal(tensor, network.extractors[1].state_dict()[name]), name
+    assert fewer.head.baseline != network.head.baseline
+    with pytest.raises(RunError, match="another network"):
+        new_network(dataclasses.replace(last, new_head=False), material_of(run), base)
+
+    wider = dataclasses.replace(run, network=dataclasses.replace(TINY, head_channels=(5, 4)))
+    padded = dataclasses.replace(run, clip=dataclasses.replace(run.clip, pad="start"))
+    for other, message in ((wider, "another network"), (padded, "sees clips of")):
+        with pytest.raises(RunError, match=message):
+            new_network(other, material_of(run), base)
+
+
+def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
+    """In both phases, on real simulated clips: the targets are those of `KnownScores`."""
+    data = tmp_path / "vault"
+    write_dataset("vault", 5, 1, data, test_share=0, workers=1)
+    preset = PRESETS["compact"] | {"epochs": 1, "network": TINY, "batch": 2, "blanking": 1.0}
+    run = RunSpec(
+        data=(str(data),),
+        clip=SPECS["vault"].with_size((32, 32), (32, 32)),
+        teach="known",
+        head_epochs=1,
+        head_batch=3,
+        head_variants=2,
+        validation=0.4,
+        **preset,
+    )
+    material = material_of(run)
+    trainee = Trainer(run, material, RunFolder(tmp_path / "run")).trainee
+    frozen = measure(trainee, run.head_variants, Quiet())
+    for phase in (HeadPhase(trainee, frozen), WholePhase(trainee)):
+        for inputs in phase.inputs(0, 0):
+            wanted = phase.forward(inputs).wanted
+            for row, clip in enumerate(inputs.clips):
+                shown = np.array([bool(fragment) for fragment in inputs.shown[row]])
+                told = material.known.at(int(clip), int(inputs.starts[row]), shown)
+                assert not shown.all()
+                assert wanted[row].item() == pytest.approx(told, rel=1e-6)
+
+
+def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
+    """The head's epochs are, the whole network's are not; the card says what made the weights."""
+    run = dataclasses.replace(
+        beside_a_readout(run, tmp_path),
+        head_epochs=1,
+        epochs=1,
+        extractor_rate=1e-4,
+        rate=1e-3,
+        precision="float32",
+    )
+    compared, answers = [], iter([True, False])
+
+    def better(predicted, before, judged, **_) -> bool:
+        compared.append((predicted.copy(), before.copy()))
+        return next(answers)
+
+    monkeypatch.setattr("training.learn.trainer.surely_better", better)
+    folder, figures = train(run, tmp_path / "run")
+    assert figures["phase"] == "head"
+    (of_head, of_start), (of_all, before_all) = compared
+    assert np.array_equal(before_all, of_head)
+    assert not np.array_equal(of_head, of_start)
+    assert not np.array_equal(of_all, of_head)
+    monkeypatch.undo()
+    trainee = Trainer(run, material_of(run), RunFolder(tmp_path / "other")).trainee
+    trainee.network.load_state_dict(folder.load_weights()[0])
+    said = WholePhase(trainee).predict(trainee.material.validation).whole
+    np.testing.assert_allclose(said, of_head, rtol=1e-4)
+
+    remember(folder, summarise(trainee.material, run.data, folder))
+    card = publish(folder, Store(tmp_path / "store"), "kept").card
+    assert (card.training.options["head_epochs"], card.training.options["epochs"]) == (1, 0)
+
+
+@pytest.mark.parametrize("raised", [1.0, 3.0])
+def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_path, raised):
+    """Whatever random extractors make of the pixels without normalisation."""
+    network = dataclasses.replace(PAPER, width=1 / 32, head_hidden=(64, 64), dropout=0.5)
+    run = RunSpec(
+        **PRESETS["paper"]
+        | {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2, "epochs": 1}
+    )
+    material = material_of(run)
+    trainer = Trainer(run, material, RunFolder(tmp_path / "run"))
+    with torch.no_grad():
+        for extractor in trainer.trainee.network.extractors:
+            extractor.conv1a.weight.mul_(raised * 1e3)
+    phase = WholePhase(trainer.trainee)
+    bring_to_scale(trainer.trainee, phase)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        outcomes = [phase.forward(inputs) for inputs in phase.inputs(0, 0)]
+    predicted = torch.cat([outcome.predicted for outcome in outcomes])
+    stray = (predicted - material.mean).square().mean().sqrt().item()
+    assert 0.2 * material.deviation < stray < 2 * material.deviation
+
+
+def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkeypatch):
+    """A machine that another check would trust does not change its numbers half way."""
+    asked = []
+
+    def device(precision, *_) -> Device:
+        asked.append(precision)
+        return Device("cpu", torch.float32)
+
+    monkeypatch.setattr("training.learn.trainer.trusted_device", device)
+    run = dataclasses.replace(run, precision="bfloat16", epochs=1)
+    folder, _ = train(run, tmp_path / "run")
+    train(run, tmp_path / "run")  # has ended, and computes nothing
+    state = folder.load_state()
+    state["position"]["phase"] = 2
+    folder.save_state(state)
+    train(run, tmp_path / "run")
+    folder = RunFolder(tmp_path / "other")
+    folder.open(run.to_json())
+    Trainer(run, material_of(run), folder, found=Found("float32", None))
+    assert asked == ["bfloat16", "float32", "float32"]
+
+
+def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        "training.learn.trainer.trusted_device",
+        lambda *values: checked.append(values[-2:]) or Device("cpu", torch.float32),
+    )
+    run = dataclasses.replace(run, head_epochs=1)
+    trainer = Trainer(run, material_of(run), RunFolder(tmp_path / "run"))
+    monkeypatch.undo()
+    [(learnt, looked_at)] = checked
+    assert {len(inputs.clips) for inputs in WholePhase(trainer.trainee).inputs(0, 0)} <= learnt
+    clips = len(trainer.trainee.material.clips)
+    assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= looked_at
+    assert len(trainer.trainee.material.validation) in looked_at
+
+
+def test_a_diverging_run_says_so(run, tmp_path):
+    run = dataclasses.replace(run, rate=1e30, extractor_rate=1e30, max_gradient=None)
+    with pytest.raises(RunError, match=r"at step 2.*Lower the learning rates"):
+        train(run, tmp_path / "run")
+
+
+def test_rates_of_the_paper_and_of_a_cosine(run):
+    paper = dataclasses.replace(run, schedule="steps", warmup=0.0)
+    assert [rate_factor(paper, step, 2000) for step in (0, 599, 600, 1200)] == pytest.approx(
+        [1, 1, 0.45, 0.45**2]
+    )
+    rising = dataclasses.replace(paper, warmup=0.05)
+    assert [rate_factor(rising, step, 80) for step in (0, 3, 4)] == [0.25, 1, 1]
+    assert rate_factor(rising, 699, 20_000) == pytest.approx(0.7 * 0.45)
+    factors = [rate_factor(run, step, 100) for step in range(100)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5:] == sorted(factors[5:], reverse=True)
+    assert factors[-1] == pytest.approx(0.01, abs=0.01)
+
+
+def test_the_literal_preset_is_the_papers_numbers():
+    paper = PRESETS["paper-literal"]
+    assert (paper["extractor_rate"], paper["rate"]) == (0.001, 0.01)
+    defaults = {field.name: field.default for field in dataclasses.fields(RunSpec)}
+    assert (defaults["decay"], defaults["decay_every"], defaults["margin"]) == (0.45, 600, 2)
+    assert paper["schedule"] == "steps"
+    assert defaults["shift"]
+    assert paper["alpha"] == "balance"
+    network = paper["network"]
+    assert (network.dropout, network.width, network.normalisation) == (0.8, 1.0, "none")
+    # Nothing that the paper does not have.
+    assert defaults["regression"]
+    assert (defaults["head_epochs"], defaults["accumulate"], paper["blanking"]) == (0, 1, 0)
+    assert not paper.keys() & {"flip", "colour", "zoom", "auxiliary", "max_gradient", "teach"}
+    assert (defaults["flip"], defaults["colour"], defaults["zoom"]) == (0, 0, 0)
+    assert (defaults["auxiliary"], defaults["max_gradient"]) == (0, None)
+    assert paper["warmup"] == 0
+    clip = preset_clip("paper-literal", "diving")
+    assert clip == preset_clip("paper", "diving")
+    assert (clip.crop, clip.frames, clip.max_start) == ((112, 112), 151, 5)
+
+
+@pytest.fixture
+def small(bright, spec) -> dict[str, object]:
+    """The paper's head, whole, on narrow extractors."""
+    network = dataclasses.replace(PAPER, width=1 / 32)
+    return {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2}
+
+
+def test_the_papers_preset_trains(small, tmp_path):
+    run = RunSpec(**PRESETS["paper"] | small | {"epochs": 4})
+    _, figures = train(run, tmp_path / "run")
+    assert figures["spearman"] > 0.7
+
+
+def test_the_literal_one_is_reported_as_unable_to_learn(small, tmp_path):
+    run = RunSpec(**PRESETS["paper-literal"] | small | {"epochs": 4})
+    with pytest.raises(RunError, match=r"the loss is .* at step 2: the run cannot learn"):
+        train(run, tmp_path / "run")
+
+
+def test_options_survive_json(run):
+    assert RunSpec.from_json(json.loads(json.dumps(run.to_json()))) == run
+
+
+def test_options_of_something_else_are_refused(run):
+    values = run.to_json()
+    for wrong in ({**values, "steps": 4000}, {k: v for k, v in values.items() if k != "data"}):
+        with pytest.raises(RunError, match="no options of `train`"):
+            RunSpec.from_json(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
+     {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
+     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
+     {"new_head": True}, {"accumulate": 0}, {"folds": 1}, {"fold": 1}, {"readout": True},
+     {"average": 0.0},
+     {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
+)  # fmt: skip
+def test_impossible_options_are_refused(run, wrong):
+    with pytest.raises(RunError):
+        dataclasses.replace(run, **wrong)
+
+
+def test_a_wrong_kernel_gives_the_run_of_float32(run, tmp_path, monkeypatch, capsys):
+    """The convolution's weight gradient is doubled in bfloat16, as by a broken library."""
+    right = torch.nn.Conv3d._conv_forward
+
+    def wrong(module, inputs, weight, bias):
+        if torch.is_autocast_enabled("cpu"):
+            weight = weight + (weight - weight.detach())
+        return right(module, inputs, weight, bias)
+
+    short = dataclasses.replace(run, epochs=2)
+    exact, _ = train(dataclasses.replace(short, precision="float32"), tmp_path / "float32")
+    monkeypatch.setattr(torch.nn.Conv3d, "_conv_forward", wrong)
+    folder, _ = train(dataclasses.replace(short, precision="bfloat16"), tmp_path / "bfloat16")
+    assert "bfloat16 is wrong on this machine" in capsys.readouterr().err
+    assert log_of(folder.path) == log_of(exact.path)

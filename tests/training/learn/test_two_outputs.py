@@ -1,0 +1,270 @@
+"""A network with both outputs: the final score by the video, the execution with the difficulty."""
+
+import csv
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from model_store.network import FragmentNetwork
+from model_store.network_spec import Target
+from tests.training.bright import SPEC, TINY, beside_a_readout, material_of, train, train_with_stops
+from training.errors import RunError
+from training.learn.first_weights import bring_to_scale, load_base, new_network
+from training.learn.run import told
+from training.learn.run_folder import RunFolder
+from training.learn.run_spec import RunSpec
+from training.learn.step import Step
+from training.learn.trainer import Trainer
+from training.learn.validation import agreement
+from training.learn.whole_phase import WholePhase
+from training.metrics import mean_distance, spearman
+
+MULTIPLIED = dataclasses.replace(SPEC, difficulty_rule="multiply", score_range=(0.0, 100.0))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def dives(bright, tmp_path_factory) -> Path:
+    """The bright clips, at difficulties of 2 to 4 that the picture does not show."""
+    folder = tmp_path_factory.mktemp("dives")
+    (folder / "clips").symlink_to(bright / "clips")
+    with (bright / "annotations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    random = np.random.default_rng(0)
+    for row in rows:
+        difficulty = round(float(random.uniform(2, 4)), 1)
+        row["score"] = str(round(float(row["score"]) * difficulty, 3))
+        row["difficulty"] = str(difficulty)
+    with (folder / "annotations.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def with_target(run: RunSpec, target: Target) -> RunSpec:
+    return dataclasses.replace(run, network=dataclasses.replace(run.network, target=target))
+
+
+@pytest.fixture
+def run(dives) -> RunSpec:
+    return RunSpec(
+        data=(str(dives),),
+        clip=MULTIPLIED,
+        network=dataclasses.replace(TINY, target="both"),
+        epochs=12,
+        batch=8,
+        extractor_rate=1e-2,
+        rate=1e-2,
+        schedule="cosine",
+        max_gradient=None,
+        alpha=0.0,
+        beta=0.0,
+        blanking=0.3,
+        validation=0.2,
+    )
+
+
+def trainee_of(run: RunSpec, weights=None):
+    trainee = Trainer(run, material_of(run), RunFolder(Path("nowhere"))).trainee
+    if weights is not None:
+        trainee.network.load_state_dict(weights)
+    return trainee
+
+
+def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
+    folder, figures = train(run, tmp_path / "run")
+    known = figures["with_difficulty"]
+    assert known["spearman"] > max(0.7, figures["spearman"] + 0.2)
+    assert known["mean_distance"] < 0.6 * figures["mean_distance"]
+    assert f"with the difficulty Spearman {known['spearman']:.4f}" in told(
+        figures | {"waiting": 0.0}
+    )
+
+    # By hand, from what the network says of the clips.
+    trainee = trainee_of(run, folder.load_weights()[0])
+    material = trainee.material
+    said = WholePhase(trainee).predict(material.validation).whole
+    clips = [material.clips[i] for i in material.validation]
+    judged = [clip.score for clip in clips]
+    announced = said[:, 1] * [clip.difficulty for clip in clips]
+    assert known["spearman"] == pytest.approx(spearman(announced, judged), abs=0.02)
+    assert known["mean_distance"] == pytest.approx(mean_distance(announced, judged), rel=0.02)
+    assert figures["mean_distance"] == pytest.approx(mean_distance(said[:, 0], judged), rel=0.02)
+    executions = [clip.score / clip.difficulty for clip in clips]
+    assert abs(said[:, 1].mean() - np.mean(executions)) < 1.5  # in its own unit
+    again = agreement(said, material)
+    assert again["with_difficulty"] == pytest.approx(known, rel=0.05)
+
+
+def test_ranking_alone_and_pairs_train_both(run, tmp_path):
+    run = dataclasses.replace(run, regression=False, alpha=0.1, epochs=6)
+    _, figures = train(run, tmp_path / "run")
+    assert figures["with_difficulty"]["spearman"] > 0.7
+
+
+def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run):
+    """And so is its gradient."""
+    run = dataclasses.replace(run, alpha="balance", blanking=0.0, precision="float32")
+    trainee = trainee_of(run)
+    phase = WholePhase(trainee)
+    step = Step(trainee, phase, torch.optim.SGD(phase.groups, lr=0.0))
+    [inputs] = list(phase.inputs(0, len(phase._epoch(0)) - 1))
+    outcome = phase.forward(inputs)
+    clips = [trainee.material.clips[i] for i in inputs.clips]
+    factor = torch.tensor([[1.0, clip.difficulty] for clip in clips])
+    judged = torch.tensor([clip.score for clip in clips])
+    each = [
+        run.objective(scores[:, None], judged, judged.new_zeros(()))
+        for scores in (outcome.predicted * factor).unbind(1)
+    ]
+    total = torch.stack([loss.total for loss in each]).mean()
+    weight = trainee.network.head.out.weight
+    [expected] = torch.autograd.grad(total, weight)
+    figures = step([inputs], 0, 0.0)
+    assert figures["loss"] == pytest.approx(total.item(), rel=1e-4)
+    torch.testing.assert_close(weight.grad, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_readout_is_fitted_to_each_output(run, tmp_path):
+    base = beside_a_readout(run, tmp_path)
+    run = with_target(dataclasses.replace(base, epochs=0), "both")
+    folder, figures = train(run, tmp_path / "run")
+    points = figures["starting_points"]
+    assert points.keys() == {"ridge", "readout"}
+    for each in points.values():
+        assert each["with_difficulty"]["spearman"] > each["spearman"]
+    weights = folder.load_weights()[0]
+    assert weights["head.readout"].shape[0] == 2
+    assert (weights["head.readout"].abs().amax(dim=(1, 2)) > 0).all()
+    for target in ("final", "execution"):  # each as if it were alone
+        alone, said = train(with_target(run, target), tmp_path / target)
+        row = ("final", "execution").index(target)
+        torch.testing.assert_close(
+            alone.load_weights()[0]["head.readout"][0], weights["head.readout"][row]
+        )
+        figures_of = figures if row == 0 else figures["with_difficulty"]
+        assert said["mean_distance"] == pytest.approx(figures_of["mean_distance"])
+
+
+def base_of(run: RunSpec, target: Target):
+    """A published base with that target and random weights."""
+    torch.manual_seed(5)
+    spec = dataclasses.replace(run.network, target=target, readout=True)
+    network = FragmentNetwork(spec, run.clip).eval()
+    network.head.baseline.copy_(torch.tensor([55.0, 20.0][: len(spec.outputs)]))
+    torch.nn.init.normal_(network.head.readout)
+    return SimpleNamespace(
+        name="base", version=1, spec=run.clip, network=network, card=SimpleNamespace(network=spec)
+    )
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "rows"),
+    [
+        ("final", "both", [0, 0]),
+        ("both", "final", [0]),
+        ("both", "execution", [1]),
+        ("execution", "both", [0, 0]),
+        ("both", "both", [0, 1]),
+    ],
+)
+def test_an_output_begins_as_the_bases_of_its_name_or_its_first(run, theirs, ours, rows):
+    base = base_of(run, theirs)
+    network = FragmentNetwork(
+        dataclasses.replace(run.network, target=ours, readout=True), run.clip
+    ).eval()
+    load_base(network, base)
+    fragments = torch.randint(1, 256, (3, 2, 16, 32, 32, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(network(fragments), base.network(fragments)[:, rows])
+
+
+@pytest.mark.parametrize("theirs", ["final", "execution", "both"])
+@pytest.mark.parametrize("readout", [True, False])
+def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, readout):
+    """What the base knows of brightness is worth points of either kind."""
+    teacher = dataclasses.replace(run, network=dataclasses.replace(TINY, target=theirs))
+    folder, _ = train(teacher, tmp_path / "teacher")
+    base = base_of(teacher, theirs)
+    base.network = FragmentNetwork(teacher.network, run.clip).eval()
+    base.network.load_state_dict(folder.load_weights()[0])
+    base.card.network = teacher.network
+    network = dataclasses.replace(run.network, readout=readout)
+    tuned = dataclasses.replace(
+        run, network=network, base="base@1", readout=readout, epochs=0 if readout else 1,
+        rate=0.0, extractor_rate=0.0, frozen_norm=True, head_variants=1,
+    )  # fmt: skip
+    folder, figures = train(tuned, tmp_path / "tuned", base=base)
+    points = figures["starting_points"]
+    assert points["base"]["with_difficulty"]["spearman"] > 0.8
+    assert points["base"]["with_difficulty"]["distance_share"] < 0.6
+
+    # Lines of least squares: on the clips that they were fitted to no worse than the mean.
+    tuned = dataclasses.replace(tuned, base=None, readout=False, epochs=1)  # of the same shape
+    trainee = trainee_of(tuned, folder.load_weights()[0])
+    material = trainee.material
+    said = WholePhase(trainee).predict(material.training).whole
+    off = (
+        material.announced.score(said, material.training) - material.judged[material.training, None]
+    )
+    share = np.sqrt((off**2).mean(axis=0)) / material.deviation
+    assert (np.abs(off.mean(axis=0)) < 0.1 * material.deviation).all()
+    assert share[0] < 1.02
+    assert share[1] < 0.6
+    if not readout:
+        assert figures["with_difficulty"] == pytest.approx(
+            points["base"]["with_difficulty"], rel=0.05
+        )
+
+
+def test_the_first_predictions_of_each_output_are_on_its_scale(run):
+    network = dataclasses.replace(run.network, normalisation="none")
+    trainee = trainee_of(dataclasses.replace(run, network=network))
+    material, head = trainee.material, trainee.network.head
+    np.testing.assert_allclose(head.baseline, material.means)
+    assert material.means[0] > 2.5 * material.means[1]
+    with torch.no_grad():
+        for extractor in trainee.network.extractors:
+            extractor.conv1a.weight.mul_(1e3)
+    phase = WholePhase(trainee)
+    bring_to_scale(trainee, phase)
+    with torch.no_grad():
+        predicted = torch.cat([phase.forward(inputs).predicted for inputs in phase.inputs(0, 0)])
+    stray = (predicted - head.baseline).square().mean(dim=0).sqrt().numpy() / material.deviations
+    assert stray.min() > 0.2
+    assert stray.max() < 2
+
+
+def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
+    run = dataclasses.replace(
+        beside_a_readout(run, tmp_path), head_epochs=2, epochs=2, extractor_rate=1e-3
+    )
+    run = with_target(run, "both")
+    whole, figures = train(run, tmp_path / "whole")
+    folder, again = train_with_stops(run, tmp_path / "stopped")
+    assert {**again, "hours": 0} == {**figures, "hours": 0}
+    for name, tensor in whole.load_weights()[0].items():
+        assert torch.equal(folder.load_weights()[0][name], tensor), name
+
+
+def test_what_fragments_tell_is_known_of_the_final_score_alone(run):
+    with pytest.raises(RunError, match="what is known is a final score, the network's target is b"):
+        dataclasses.replace(run, teach="known")
+
+
+def test_new_networks_have_a_row_for_each_output(run):
+    network = new_network(run, material_of(run))
+    assert network.head.out.weight.shape[0] == network.head.baseline.shape[0] == 2

@@ -1,0 +1,85 @@
+"""Joints from the simulator's tracks and from COCO-17 keypoints; what does not fit is told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data.datasets.annotations import JudgedClip
+from training.errors import DataError
+from training.paper.baselines.poses import read_joints
+
+
+@pytest.fixture
+def clip(tmp_path):
+    (tmp_path / "clips").mkdir()
+    path = tmp_path / "clips" / "00007.mp4"
+    return JudgedClip(path=path, split="train", score=5.0, columns={"clip": "clips/00007.mp4"})
+
+
+def person(frame, x, score=1.0, seen=2):
+    return {"image_id": frame, "keypoints": [x, x + 1, seen] * 17, "score": score}
+
+
+def write(clip, content, name="00007.json") -> Path:
+    folder = clip.path.parent.parent / "poses"
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def test_tracks(clip):
+    assert clip.tracks is None
+    with pytest.raises(DataError, match="need --poses FOLDER"):
+        read_joints(clip, None)
+    tracks = clip.path.parent.parent / "tracks"
+    tracks.mkdir()
+    joints = np.random.default_rng(0).random((20, 17, 2)).astype(np.float32)
+    np.savez(tracks / "00007.npz", joints=joints)
+    np.testing.assert_array_equal(read_joints(clip, None), joints)
+    np.savez(tracks / "00007.npz", other=joints)
+    with pytest.raises(DataError, match="no array joints"):
+        read_joints(clip, None)
+
+
+def test_keypoints_by_frame_of_the_surest_person(clip):
+    people = [person(12, 5.0), person(10, 1.0, 0.3), person(10, 2.0, 0.9), person(13, 7.0, seen=0)]
+    joints = read_joints(clip, write(clip, people))
+    assert joints.shape == (4, 17, 2)  # frames 10…13
+    assert joints[0, 0].tolist() == [2.0, 3.0]
+    assert np.isnan(joints[1]).all()  # nobody was found
+    assert joints[2, 16].tolist() == [5.0, 6.0]
+    assert np.isnan(joints[3]).all()  # nothing of them was seen
+
+
+def test_annotations_and_names_as_in_the_data_set(clip):
+    folder = write(clip, {"annotations": [person(0, 1.0), person(1, 2.0)]}, "clips/00007.json")
+    assert read_joints(clip, folder)[1, 0].tolist() == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([], "need a list of keypoints"),
+        ({"people": []}, "need a list of keypoints"),
+        ([person(0, 1.0)], r"joints are \(1, 17, 2\), need"),
+        ([{"image_id": 0}], "entry 0: need image_id and 17"),
+        ([{"image_id": 0, "keypoints": [1, 2, 3]}], "entry 0: need image_id and 17"),
+        ([7], "entry 0"),
+        ([person(0, float("inf")), person(1, 1.0)], "not finite"),
+        ([person(0, 1.0, seen=0), person(1, 1.0, seen=0)], "no joint is known"),
+    ],
+)
+def test_what_is_wrong_is_said(clip, content, told):
+    with pytest.raises(DataError, match=told):
+        read_joints(clip, write(clip, content))
+
+
+def test_a_missing_file_is_named(clip, tmp_path):
+    with pytest.raises(DataError, match=r"need .*clips.00007.json or .*poses.00007.json"):
+        read_joints(clip, tmp_path / "poses")
+    (tmp_path / "poses").mkdir()
+    (tmp_path / "poses" / "00007.json").write_text("{")
+    with pytest.raises(DataError, match="not readable JSON"):
+        read_joints(clip, tmp_path / "poses")

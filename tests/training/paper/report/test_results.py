@@ -1,0 +1,166 @@
+"""Runs find their cells; tables and figures say what was measured, by hand."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_store.card import ClipsCard
+from tests.training.bright import SPEC, TINY
+from training.data.datasets.annotations import read_annotations
+from training.data.seen import seen_among
+from training.errors import RunError
+from training.learn.run_spec import RunSpec
+from training.learn.summary import RunSummary
+from training.paper.report.baseline_file import Baseline
+from training.paper.report.document import text, write_report
+from training.paper.report.examples import at_quantiles, enlarged
+from training.paper.report.measured import MeasuredRun
+from training.paper.report.results import gather
+from training.paper.report.tables import losses_table, methods_table
+
+LOSSES = {
+    "MSE": {"alpha": 0.0},
+    "ranking": {"alpha": 1.0, "regression": False},
+    "MSE + ranking": {"alpha": "balance"},
+}
+
+
+@pytest.fixture
+def measured(bright):
+    """A run as if measured: half the clips predicted as judged, the others 1 point higher."""
+    clips = read_annotations(bright, "test")
+    judged = np.array([clip.score for clip in clips])
+
+    def made(
+        name: str, *, loss: str = "MSE", used=None, off: float = 1.0, **changes
+    ) -> MeasuredRun:
+        options = RunSpec(
+            data=(str(bright),), clip=SPEC, network=dataclasses.replace(TINY, fragments_used=used),
+            epochs=1, batch=8, extractor_rate=1e-2, rate=1e-2, schedule="cosine", beta=0.0,
+            blanking=0.0, **LOSSES[loss],
+        )  # fmt: skip
+        options = dataclasses.replace(options, **changes)
+        return MeasuredRun(
+            path=Path("runs") / name,
+            options=options,
+            summary=RunSummary(
+                trained_on="simulated", description="", judged_mean=12.0, judged_deviation=1.0,
+                splits={"train": 48, "validation": 12}, stage_of_fragment=["start", "landing"],
+                clips=ClipsCard.of().model_dump(), golden="", machine="", versions={},
+            ),
+            best={"spearman": 0.5},
+            clips=clips,
+            seen=seen_among(name, ClipsCard.of(), clips),
+            predicted=judged + off * (np.arange(len(judged)) % 2),
+            alone=np.stack([judged, -judged], axis=1),
+        )  # fmt: skip
+
+    return made
+
+
+def baseline(bright, method="C3D+SVR") -> Baseline:
+    return Baseline(
+        method=method, data=(str(bright),), spearman=0.4321, mean_distance=1.0, clips=12
+    )
+
+
+def test_runs_find_their_cells(measured, bright):
+    runs = [
+        measured("a"),
+        measured("b", loss="ranking", used=(1,)),
+        measured("c", loss="MSE + ranking", used=(1,)),
+        measured("d", loss="MSE + ranking", used=(0,)),
+    ]
+    assert [run.options.terms for run in runs] == ["MSE", "ranking", *["MSE + ranking"] * 2]
+    assert [run.options.fragments for run in runs] == [(0, 1), (1,), (1,), (0,)]
+    [data] = gather(runs, [baseline(bright)])
+    assert data.cell("ranking", data.last).runs == (runs[1],)
+    assert data.cell("MSE", data.last) is None
+    loss, singles = data.singles()
+    assert (loss, sorted(singles)) == ("MSE + ranking", [0, 1])
+    assert data.preferred(data.all, data.last) == ("MSE", (0, 1))
+    assert data.name == "bright"
+    scores = [clip.score for clip in read_annotations(bright, "train")]
+    assert data.training_mean == pytest.approx(np.mean(scores))
+
+
+def test_figures_by_hand(measured):
+    [data] = gather([measured("a"), measured("b", seed=1, off=3.0)], [])
+    cell = data.cell("MSE", data.all)
+    assert cell.mean_distance.value == pytest.approx((0.5 + 1.5) / 2)  # half the clips are off
+    assert [round(each.value, 6) for each in cell.alone] == [1, -1]
+    distance = np.abs(data.judged - data.training_mean).mean()
+    assert data.always_the_mean.value == pytest.approx(distance)
+    assert data.difficulty_alone.value == 0  # all of these clips have the same
+
+
+def test_what_differs_in_more_than_its_seed_is_not_averaged(measured):
+    with pytest.raises(RunError, match="differ in batch, rate"):
+        gather([measured("a"), measured("b", rate=0.5, batch=4)], [])
+
+
+def test_a_baseline_of_other_data_is_refused(measured, bright):
+    with pytest.raises(RunError, match=r"C3D\+SVR is of data/other"):
+        gather([measured("a")], [dataclasses.replace(baseline(bright), data=("data/other",))])
+    [data] = gather([measured("a")], [dataclasses.replace(baseline(bright), data=("old/bright",))])
+    assert len(data.baselines) == 1  # moved, but the folder has the same name
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {line[0]: line[1:] for line in lines}
+
+
+def test_table_1_has_the_paper_beside_it(measured):
+    [data] = gather([measured("a", loss="MSE + ranking", used=(1,))], [])
+    table = rows(losses_table(data))
+    assert table["MSE"][:2] == ["–", "–"]
+    assert table["MSE"][4:] == ["0.6325", "1.33"]  # a vault
+    assert table["MSE + ranking"][1].startswith("0.50 [")
+    assert table["MSE + ranking"][4:] == ["0.7028", "2.60"]
+    assert table["always the training mean"][0] == "0"
+    assert table["declared difficulty alone"][4] == "0.858"
+
+
+def test_table_2_has_methods_in_rows_and_data_sets_in_columns(measured, bright):
+    baselines = [baseline(bright, "c3d-svr"), baseline(bright, "mine")]
+    sets = gather([measured("a", used=(1,)), measured("b")], baselines)
+    table = rows(methods_table(sets))
+    assert table["method"] == ["bright, 12 clips", "published, UNLV-Vault"]
+    assert table["C3D+SVR"] == ["0.432", "0.66"]
+    assert table["mine"] == ["0.432", "–"]
+    assert table["ConvISA"] == ["–", "–"]
+    assert table["fragments network, last fragment, MSE"][1] == "0.6325"
+    assert table["fragments network, all fragments, MSE"][1] == "–"
+    assert "fragments network, all fragments, ranking" not in table
+    assert table["always the training mean"] == ["0", "0"]
+
+
+def test_an_action_of_which_nothing_was_published(measured):
+    clip = dataclasses.replace(SPEC, action="trampoline")
+    [data] = gather([measured("a", clip=clip), measured("b", used=(1,), clip=clip)], [])
+    assert rows(losses_table(data))["MSE"][4:] == ["–", "–"]
+    assert rows(methods_table([data]))["method"] == ["bright, 12 clips", "published, trampoline"]
+
+
+def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tmp_path):
+    sets = gather([measured("a"), measured("b", used=(1,))], [])
+    written = write_report(sets, tmp_path / "report", note="Only a try.").read_text()
+    assert "\n\nOnly a try.\n\n" in written
+    assert "**Simulated clips.**" in written
+    pictures = sorted(path.name for path in (tmp_path / "report").glob("*.png"))
+    assert pictures == [f"figure-{n}-bright.png" for n in (2, 3, 5)]
+    for name in pictures:
+        assert f"({name})" in written
+        assert (tmp_path / "report" / name).read_bytes().startswith(b"\x89PNG")
+    sets[0].trained_on = "real"
+    assert "Simulated" not in text(sets, set())
+
+
+def test_examples_are_cut_as_the_network_sees_them_and_chosen_by_rank():
+    assert at_quantiles(np.array([5.0, 1, 4, 2, 3, 9, 8, 7, 6])) == [1, 4, 0, 7, 5]
+    assert at_quantiles(np.array([5.0, 1.0])) == [1, 0]
+    spec = dataclasses.replace(SPEC, resize=(72, 96), crop=(64, 64))
+    assert (enlarged(spec).resize, enlarged(spec).crop) == ((144, 192), (128, 128))

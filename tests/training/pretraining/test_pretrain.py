@@ -1,0 +1,100 @@
+"""Pre-training on simulated clips: it learns, goes on after a kill, and `train` takes its file."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from model_store.network import FragmentNetwork
+from model_store.spec import VAULT
+from tests.training.bright import TINY, Quiet
+from training.data.run_clips import open_material
+from training.errors import RunError
+from training.learn.first_weights import load_extractor
+from training.learn.run_folder import RunFolder
+from training.pretraining.pretext_tasks import TrackLesson
+from training.pretraining.pretrain import Pretrainer
+from training.pretraining.pretrain_spec import PretrainSpec
+from training.simulator.dataset import write_dataset
+
+SPEC = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "vault"
+    write_dataset("vault", 8, 5, folder, test_share=0.0, workers=1)
+    return folder
+
+
+@pytest.fixture
+def spec(simulated):
+    return PretrainSpec(
+        data=(str(simulated),),
+        clip=SPEC,
+        network=TINY,
+        steps=60,
+        batch=16,
+        rate=1e-2,
+        validation=0.25,
+    )
+
+
+class Heard(Quiet):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def run(spec, path, **options):
+    material = open_material(spec.data, spec.clip, validation=spec.validation)
+    folder = RunFolder(path)
+    folder.open(spec.to_json())
+    heard = Heard()
+    lesson = TrackLesson(material, spec.seed)
+    return Pretrainer(spec, lesson, folder, **options).train(heard), heard.lines
+
+
+def losses(path):
+    lines = (path / "log.csv").read_text().splitlines()[1:]
+    return [float(line.split(",")[1]) for line in lines]
+
+
+def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
+    file, lines = run(spec, tmp_path / "whole")
+    values = losses(tmp_path / "whole")
+    assert len(values) == 60
+    assert np.mean(values[-10:]) < 0.85 * np.mean(values[:5])
+    assert lines[-1].startswith("step 60: R² of state ")
+
+    folder = RunFolder(tmp_path / "whole")
+    network = FragmentNetwork(TINY, SPEC)
+    load_extractor(network, file)
+    weights = folder.load_state()["model"]
+    for name, tensor in network.extractors[3].state_dict().items():
+        assert torch.equal(tensor, weights[f"extractor.{name}"])
+
+    class Stopped(Exception):
+        pass
+
+    class Stopper(Heard):
+        def update(self, done, *_arguments, **_options):
+            if done == 11:
+                raise Stopped
+
+    material = open_material(spec.data, spec.clip, validation=spec.validation)
+    again = RunFolder(tmp_path / "again")
+    again.open(spec.to_json())
+    with pytest.raises(Stopped):
+        Pretrainer(spec, TrackLesson(material, spec.seed), again, save_every=0.0).train(Stopper())
+    file_again, _ = run(spec, tmp_path / "again")
+    assert losses(tmp_path / "again") == values
+    assert file_again.read_bytes() == file.read_bytes()
+
+
+def test_a_rate_that_is_too_high_is_an_error(spec, tmp_path):
+    with pytest.raises(RunError, match=r"cannot learn.*--rate, now 1e\+06"):
+        run(dataclasses.replace(spec, rate=1e6), tmp_path / "run")

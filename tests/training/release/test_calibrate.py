@@ -1,0 +1,139 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from model_store.clip import load_clip
+from model_store.scorer import Scorer
+from model_store.store import Store
+from tests.checkpoints import publish_tiny
+from tests.clips import clip_bytes
+from training.data.datasets.annotations import read_annotations
+from training.errors import DataError
+from training.measure.evaluate import score_clips
+from training.measure.reliability import confidence_figures, difficulty_figures, flagged_share
+from training.release.calibrate import calibrate, publish_calibrated
+
+CLIPS = 60
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, "vault")
+    return Scorer(store.load("vault"), "torch")
+
+
+@pytest.fixture(scope="module")
+def folder(scorer, tmp_path_factory):
+    """Clips whose judges differ from the network by a normal error of 5 points."""
+    folder = tmp_path_factory.mktemp("judged")
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(CLIPS):
+        (folder / f"{i}.mp4").write_bytes(clip_bytes(frames=100, height=32, width=32, seed=i))
+        [score] = scorer.score([load_clip(folder / f"{i}.mp4", scorer.spec)])
+        rows.append((f"{i}.mp4", "test", score.score + 5 * rng.standard_normal()))
+    with (folder / "annotations.csv").open("w") as file:
+        csv.writer(file).writerows([("clip", "split", "score"), *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calibrated(scorer, folder):
+    confidence = calibrate(scorer, read_annotations(folder), [])
+    store = Store(scorer.checkpoint.path.parent.parent)
+    return publish_calibrated(store, scorer.checkpoint, confidence, read_annotations(folder))
+
+
+def test_the_network_stays_as_it_was(scorer, calibrated):
+    assert calibrated.version == 2
+    assert calibrated.card.splits["calibration"] == CLIPS
+    before = scorer.checkpoint.network.state_dict()
+    after = calibrated.network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert calibrated.golden == scorer.checkpoint.golden
+
+
+def test_intervals_are_as_wide_as_the_judges_are_off(calibrated, folder):
+    evaluation = score_clips(Scorer(calibrated, "torch"), read_annotations(folder))
+    figures = confidence_figures(evaluation)
+    # 90 % of normal errors of 5 points are within 8.2; 45 clips know that to about ±25 %.
+    assert figures["width"] == pytest.approx(2 * 8.2, rel=0.35)
+    assert 0.8 <= figures["coverage"] <= 1.0
+
+
+def test_what_was_never_seen_is_flagged(calibrated, tmp_path):
+    # The clips above are a square on black; these are white from edge to edge.
+    for i in range(3):
+        frames = np.full((100, 32, 32, 3), 255 - i, np.uint8)
+        (tmp_path / f"{i}.mp4").write_bytes(_encoded(frames))
+    (tmp_path / "text.mp4").write_bytes(b"not a video")
+    assert flagged_share(Scorer(calibrated, "torch"), tmp_path) == 1.0
+
+
+def _encoded(frames):
+    import io
+
+    from tests.clips import write_clip
+
+    buffer = io.BytesIO()
+    write_clip(buffer, frames)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, "diving", target="both")
+    return Scorer(store.load("diving"), "torch")
+
+
+def judge(scorer, folder, declared):
+    """Judges who are 2 points of execution off, and 9 points of what the video shows."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for i in range(CLIPS):
+        (folder / f"{i}.mp4").write_bytes(clip_bytes(frames=100, height=32, width=32, seed=i))
+        [answer] = scorer.score([load_clip(folder / f"{i}.mp4", scorer.spec)])
+        difficulty = 3.0 if i % 2 else 1.5
+        score = (answer.of_execution.score + 2 * rng.standard_normal()) * difficulty
+        rows.append((f"{i}.mp4", "test", score, difficulty if i < declared else ""))
+    with (folder / "annotations.csv").open("w") as file:
+        csv.writer(file).writerows([("clip", "split", "score", "difficulty"), *rows])
+    return read_annotations(folder)
+
+
+def test_each_output_gets_intervals_of_its_own(both, tmp_path):
+    clips = judge(both, tmp_path, CLIPS)
+    store = Store(both.checkpoint.path.parent.parent)
+    published = publish_calibrated(store, both.checkpoint, calibrate(both, clips, []), clips)
+    measured = score_clips(Scorer(published, "torch"), clips)
+    assert measured.outputs.shape == (CLIPS, 2)
+    figures = confidence_figures(measured)
+    told = difficulty_figures(measured)["with_difficulty"]
+    # 2 points of execution are 6 or 3 of the score: 90 % within 1.645 times that, or 14.8 wide.
+    assert told["width"] == pytest.approx(2 * 1.645 * 2 * 2.25, rel=0.35)
+    assert told["coverage"] >= 0.8
+    assert figures["coverage"] >= 0.8
+    assert figures["width"] > 2 * told["width"]  # the video does not show the difficulty
+
+
+def test_executions_that_are_not_known_cannot_calibrate(both, tmp_path):
+    clips = judge(both, tmp_path, 39)
+    with pytest.raises(DataError, match="39 calibration clips have a difficulty, need at least 40"):
+        calibrate(both, clips, [])
+
+
+def test_too_few_clips_cannot_calibrate(scorer, folder):
+    with pytest.raises(DataError, match="39 calibration clips, need at least 40"):
+        calibrate(scorer, read_annotations(folder)[:39], [])
+
+
+def test_an_uncalibrated_checkpoint_has_no_confidence(scorer, folder, tmp_path):
+    evaluation = score_clips(scorer, read_annotations(folder)[:2])
+    assert confidence_figures(evaluation) == {}
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(DataError, match="not calibrated"):
+        flagged_share(scorer, tmp_path)

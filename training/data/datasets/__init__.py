@@ -1,0 +1,1 @@
+"""Adapters: judged clips as their authors publish them, brought to one form."""

@@ -1,0 +1,65 @@
+"""Every kind of data set, by the name that `--kind` has for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from training.data.datasets import aqa7
+from training.data.datasets.annotations import JudgedClip, Split, of_split, read_annotations
+from training.data.datasets.finediving import read_finediving
+from training.data.datasets.mit_skate import read_mit_skate
+from training.data.datasets.mtl_aqa import read_mtl_aqa
+from training.data.datasets.unlv import read_unlv_dive, read_unlv_vault
+from training.errors import DataError
+
+
+class Kind(StrEnum):
+    annotations = "annotations"
+    unlv_dive = "unlv-dive"
+    unlv_vault = "unlv-vault"
+    mit_skate = "mit-skate"
+    aqa7_diving = "aqa-7-diving"
+    aqa7_vault = "aqa-7-vault"
+    aqa7_ski = "aqa-7-ski"
+    aqa7_snowboard = "aqa-7-snowboard"
+    aqa7_sync_3m = "aqa-7-sync-3m"
+    aqa7_sync_10m = "aqa-7-sync-10m"
+    mtl_aqa = "mtl-aqa"
+    finediving = "finediving"
+    ucf101 = "ucf-101"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """How a kind is read, and what its authors say is in it."""
+
+    read: Callable[[Path], list[JudgedClip]]
+    train: int | None = None
+    """Clips of the official split; None where they are not known."""
+    test: int | None = None
+
+
+DATA_SETS: dict[Kind, DataSet] = {
+    Kind.annotations: DataSet(read_annotations),
+    Kind.unlv_dive: DataSet(read_unlv_dive, 300, 70),
+    Kind.unlv_vault: DataSet(read_unlv_vault, 120, 56),
+    Kind.mit_skate: DataSet(read_mit_skate, 100, 71),
+    Kind.aqa7_diving: DataSet(aqa7.reader("diving"), 300, 70),
+    Kind.aqa7_vault: DataSet(aqa7.reader("gym_vault"), 120, 56),
+    Kind.aqa7_ski: DataSet(aqa7.reader("ski_big_air")),
+    Kind.aqa7_snowboard: DataSet(aqa7.reader("snowboard_big_air")),
+    Kind.aqa7_sync_3m: DataSet(aqa7.reader("sync_diving_3m")),
+    Kind.aqa7_sync_10m: DataSet(aqa7.reader("sync_diving_10m")),
+    Kind.mtl_aqa: DataSet(read_mtl_aqa, 1059, 353),
+    Kind.finediving: DataSet(read_finediving, 2251, 749),
+}
+
+
+def read_clips(kind: str, folder: Path, split: Split | None = None) -> list[JudgedClip]:
+    """The judged clips of one split, or all.   Raises DataError."""
+    if kind == Kind.ucf101:
+        raise DataError("ucf-101 has classes and no scores: it is for pretrain")
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder, need one of the kind {kind}")
+    return of_split(DATA_SETS[Kind(kind)].read(folder), split, folder)

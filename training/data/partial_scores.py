@@ -1,0 +1,84 @@
+"""
+What the fragments that are shown can tell of a simulated clip's score, without the judges' noise.
+
+A simulator knows what each stage was deducted. A clip of which fragments are blanked is taught
+what is then known: stages that are seen cost what they truly cost, the others what they cost on
+average, and the difficulty is known where the stage that shows it is seen. With everything shown
+that is the score of a panel without bias and noise, with nothing the mean of all clips.
+
+So the network learns from each clip what each of its stages is worth, and Shapley values are
+predictions of that and not an accident of extrapolation.
+
+Shapes: N clips, K fragments, S stages, T frames.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.spec import ClipSpec
+from training.data.datasets.annotations import JudgedClip
+from training.data.file_times import FileTimes
+from training.data.stages import has_stages, stages_of_frames
+from training.errors import DataError
+
+Floats = NDArray[np.float32]
+
+ENOUGH = 0.5  # of a stage's frames tell all of it: a fault shows in most frames of its stage
+DIFFICULTY_SHOWN_IN = {"diving": "flight", "vault": "after-flight"}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownScores:
+    spec: ClipSpec
+    stages: NDArray[np.int64]
+    """(N, T) stage of every frame of the prepared clip, −1 in padding."""
+    parts: Floats
+    """(N, S + 1) points by which the stages, and last the difficulty, differ from the mean clip."""
+    mean: float
+    """Points; of the clips that the network learns from."""
+
+    @classmethod
+    def read(
+        cls,
+        spec: ClipSpec,
+        clips: Sequence[JudgedClip],
+        times: Sequence[FileTimes],
+        training: NDArray[np.int64],
+    ) -> "KnownScores":
+        """Raises DataError where a clip does not say what its stages were deducted."""
+        if spec.action not in DIFFICULTY_SHOWN_IN:
+            raise DataError(f"what a stage of {spec.action} is worth is not known")
+        for clip in clips:
+            knows = "true_score" in clip.columns and clip.deductions.keys() == {*spec.stages}
+            if not (knows and has_stages(clip, spec)):
+                raise DataError(
+                    f"{clip.path.name}: need true_score, and stage_starts and deductions of"
+                    " every stage, as simulated clips have them"
+                )
+        stages = [
+            stages_of_frames(spec, clip, timed) for clip, timed in zip(clips, times, strict=True)
+        ]
+        deducted = np.array([[clip.deductions[s] for s in spec.stages] for clip in clips])
+        true = np.array([float(clip.columns["true_score"]) for clip in clips])
+        perfect = true + deducted.sum(axis=1)
+        parts = np.concatenate([-deducted, perfect[:, None]], axis=1)
+        parts -= parts[training].mean(axis=0)
+        mean = float(true[training].mean())
+        return cls(spec, np.stack(stages), parts.astype(np.float32), mean)
+
+    def at(self, clip: int, start: int, shown: NDArray[np.bool_]) -> float:
+        """Points, when the fragments cut from frame `start` on are shown where (K,) says so."""
+        spec = self.spec
+        cut = self.stages[clip, start : start + spec.fragments * spec.fragment_length]
+        cut = cut.reshape(spec.fragments, spec.fragment_length)
+        there, seen = (self._frames(frames) for frames in (cut, cut[shown]))
+        share = np.minimum(1, seen / np.maximum(ENOUGH * there, 1))  # (S,)
+        difficulty = share[spec.stages.index(DIFFICULTY_SHOWN_IN[spec.action])]
+        return self.mean + float(self.parts[clip] @ np.append(share, difficulty))
+
+    def _frames(self, stages: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(S,): frames of each stage."""
+        return np.bincount(stages[stages >= 0], minlength=len(self.spec.stages))

@@ -1,0 +1,172 @@
+"""
+What a fragment shows, as numbers: targets for pre-training and for auxiliary heads.
+
+A simulator knows them for every frame (`tracks/`), and stages and deductions come from the
+annotations. What is not known is NaN and teaches nothing.
+
+Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
+
+Shapes: N clips, T' decoded frames, L frames a fragment, S state channels, J targets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.spec import ClipSpec
+from training.data.augment import Look
+from training.data.datasets.annotations import JudgedClip
+from training.data.file_times import FileTimes, Indices
+from training.data.stages import has_stages, stages_of_clip
+from training.errors import DataError
+
+Floats = NDArray[np.float32]
+
+HIPS = (11, 12)  # of COCO-17
+JOINT_FRAMES = 4  # of a fragment whose joints are targets, evenly spread
+STAGE_SHARE = 0.5  # of a stage, or of a fragment, that must be in the other for its deduction
+MIRRORED_STATE = ("tilt_sin", "tilt_speed")  # change their sign with left and right
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What is known of one clip, frame by frame."""
+
+    state: Floats
+    """(T', S)"""
+    joints: Floats
+    """(T', 17, 2) relative to the middle of the hips, in picture heights and widths."""
+
+    def last(self, frames: int) -> "Tracks":
+        return Tracks(self.state[-frames:], self.joints[-frames:])
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentTargets:
+    """Targets of any L frames of N clips, in four groups: state, joints, stages, deductions."""
+
+    spec: ClipSpec
+    clips: Sequence[JudgedClip]
+    tracks: Sequence[Tracks | None]
+    stages: Sequence[Indices]
+    """(T',) for each clip: the stage of every frame, −1 where it is not known."""
+    spans: Indices
+    """(N, stages) frames of each stage, also those before the last T."""
+    state_names: tuple[str, ...]
+    mirrored: Floats
+    """(S,) 1, or −1 for channels that change sign with left and right."""
+
+    @classmethod
+    def read(
+        cls, spec: ClipSpec, clips: Sequence[JudgedClip], times: Sequence[FileTimes]
+    ) -> "FragmentTargets":
+        """Raises DataError when the clips have neither tracks nor stages."""
+        names: tuple[str, ...] = ()
+        tracks: list[Tracks | None] = []
+        stages: list[Indices] = []
+        for clip, timed in zip(clips, times, strict=True):
+            read = _read_tracks(clip, timed)
+            tracks.append(None if read is None else read[0].last(spec.frames))
+            if read is not None and names not in ((), read[1]):
+                raise DataError(f"{clip.tracks}: channels {read[1]}, others have {names}")
+            names = names if read is None else read[1]
+            known = has_stages(clip, spec)
+            stages.append(stages_of_clip(clip, timed) if known else np.full(timed.length, -1))
+        if not names and not any(clip.stage_starts for clip in clips):
+            raise DataError("the clips have neither tracks/NAME.npz nor stage_starts to learn from")
+        spans = np.stack([_count(each, len(spec.stages)) for each in stages])
+        kept = [each[-spec.frames :] for each in stages]
+        signs = [-1.0 if name in MIRRORED_STATE else 1.0 for name in names]
+        return cls(spec, clips, tracks, kept, spans, names, np.array(signs, np.float32))
+
+    @property
+    def groups(self) -> dict[str, slice]:
+        """Where each group of targets lies."""
+        sizes = {
+            "state": 2 * len(self.state_names),
+            "joints": JOINT_FRAMES * 17 * 2 if self.state_names else 0,
+            "stages": len(self.spec.stages),
+            "deductions": len(self.spec.stages),
+        }
+        slices, begin = {}, 0
+        for name, size in sizes.items():
+            if size:
+                slices[name] = slice(begin, begin + size)
+            begin += size
+        return slices
+
+    @property
+    def size(self) -> int:
+        """J"""
+        return int(max(group.stop for group in self.groups.values()))
+
+    def length(self, clip: int) -> int:
+        """T'"""
+        return len(self.stages[clip])
+
+    def first_frame(self, clip: int, prepared: int) -> int:
+        """Frame of the prepared clip -> of the decoded one; negative in padding at the start."""
+        return prepared - self.spec.offset(self.length(clip))
+
+    def at(self, clip: int, first: int, look: Look | None = None) -> Floats:
+        """(J,) for the L frames of the decoded clip from `first` on; NaN if not known."""
+        length = self.spec.fragment_length
+        frames = np.arange(first, first + length)
+        inside = frames[(frames >= 0) & (frames < self.length(clip))]
+        result = np.full(self.size, np.nan, np.float32)
+        groups = self.groups
+        tracks = self.tracks[clip]
+        if tracks is not None and len(inside):
+            flipped = look is not None and look.flip
+            state = tracks.state[inside] * (self.mirrored if flipped else 1.0)
+            result[groups["state"]] = np.concatenate(_mean_and_max(state))
+            chosen = first + np.arange(JOINT_FRAMES) * (length - 1) // (JOINT_FRAMES - 1)
+            joints = np.full((JOINT_FRAMES, 17, 2), np.nan, np.float32)
+            known = (chosen >= 0) & (chosen < len(tracks.joints))
+            joints[known] = tracks.joints[chosen[known]]
+            result[groups["joints"]] = (look.mirror(joints) if look else joints).ravel()
+        if self.spans[clip].any() and len(inside):
+            count = _count(self.stages[clip][inside], len(self.spec.stages))
+            result[groups["stages"]] = count / length
+            overlap = np.maximum(count / np.maximum(self.spans[clip], 1), count / length)
+            deductions = self.clips[clip].deductions
+            points = [deductions.get(name, np.nan) for name in self.spec.stages]
+            result[groups["deductions"]] = np.where(overlap >= STAGE_SHARE, points, np.nan)
+        return result
+
+
+def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str, ...]] | None:
+    """Of every frame at the spec's rate, and the names of the channels."""
+    path = clip.tracks
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            joints = file["joints"].astype(np.float32)
+            state = file["state"].astype(np.float32)
+            names = tuple(map(str, file["state_names"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: need arrays joints, state and state_names") from error
+    if joints.shape[1:] != (17, 2) or state.shape != (len(joints), len(names)):
+        raise DataError(f"{path}: joints {joints.shape}, state {state.shape}, {len(names)} names")
+    if len(state) != len(times.seconds):
+        raise DataError(f"{path}: {len(state)} frames, {clip.path.name} has {len(times.seconds)}")
+    joints -= joints[:, HIPS].mean(axis=1, keepdims=True)
+    return Tracks(state[times.shown], joints[times.shown]), names
+
+
+def _count(stages: Indices, count: int) -> Indices:
+    """(…,) -> (stages,) frames of each stage."""
+    return np.bincount(stages[stages >= 0], minlength=count)
+
+
+def _mean_and_max(values: Floats) -> tuple[Floats, Floats]:
+    """(L, S) -> (S,), (S,) over the frames where a channel is known; NaN where it never is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    some = count > 0
+    mean = np.where(some, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+    most = np.where(some, np.where(known, values, -np.inf).max(axis=0), np.nan)
+    return mean.astype(np.float32), most.astype(np.float32)

@@ -1,1 +1,0 @@
-"""Adapters: judged clips as they are published, to one form."""

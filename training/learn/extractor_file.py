@@ -1,0 +1,88 @@
+"""
+extractor.safetensors: one C3D extractor, the pixels that it was taught on, and the clips.
+
+The rule: colour order and mean belong to the weights. They travel with them, and the run that
+starts from such a file takes them into its clip's spec. A file without them (an older one) leaves
+the spec as it is.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from model_store.card import ClipsCard
+from model_store.spec import ClipSpec
+from training.errors import RunError
+from training.learn.run_folder import replace_file
+
+ABOUT = "about"  # one entry of metadata: several come in any order, and files would differ
+INPUT = ("colour_order", "mean")  # fields of the spec
+CLIPS = "clips"
+
+
+def write_extractor(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    spec: ClipSpec,
+    *,
+    clips: ClipsCard,
+    **about: str,
+) -> None:
+    """`clips` are those it was taught on; `about` is kept beside them, for people."""
+    values = spec.to_json()
+    told = about | {name: values[name] for name in INPUT} | {CLIPS: clips.model_dump()}
+    metadata = {ABOUT: json.dumps(told)}
+    content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save(content, metadata))
+
+
+def read_extractor(path: Path) -> dict[str, Tensor]:
+    """Raises RunError."""
+    return _read(path)[0]
+
+
+def extractor_clips(path: Path) -> ClipsCard:
+    """Those that it was taught on; of an older file they are not known.   Raises RunError."""
+    told = _about(path)
+    if CLIPS not in told:
+        return ClipsCard.of(unlisted={str(path): "real"})
+    try:
+        return ClipsCard.model_validate(told[CLIPS])
+    except ValidationError as error:
+        raise RunError(f"{path} does not say what clips it was taught on: {error}") from error
+
+
+def spec_for(path: Path | None, spec: ClipSpec) -> ClipSpec:
+    """The spec with colour order and mean as an extractor was taught.   Raises RunError."""
+    if path is None:
+        return spec
+    told = _about(path)
+    try:
+        changes = {name: told[name] for name in INPUT if name in told}
+        return ClipSpec.from_json(spec.to_json() | changes)
+    except ValueError as error:
+        raise RunError(f"{path} does not say what pixels it needs: {error}") from error
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(_read(path)[1].get(ABOUT, "{}"))
+    except ValueError as error:
+        raise RunError(f"{path} has metadata that are not JSON: {error}") from error
+    return told
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return weights, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} is not an extractor's file: {error}") from error

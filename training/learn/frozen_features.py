@@ -1,0 +1,91 @@
+"""
+What extractors that stay as they are make of every clip, computed once.
+
+Clips are kept in V variants: first the views of the service, then, where it has only one, mirrored
+if looks are to vary, then with the run's start shifts and looks. Blanking costs nothing afterwards:
+the extractor's answer to black frames takes a fragment's place. Of several processes each computes
+the features of all clips.
+
+Shapes: V variants, N clips, K fragments used, (D, T', H', W') a fragment's features.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data.augment import Augmentation
+from training.data.batches import Variation, full
+from training.display import Bar
+from training.learn.forward import blank_features, evaluating
+from training.learn.trainee import Trainee
+
+BATCH = 32  # clips
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFeatures:
+    features: Tensor
+    """(V, N, K, D, T', H', W') on the CPU."""
+    views: int
+    """Of the variants, the first ones, that the service looks at."""
+    starts: NDArray[np.int64]
+    """(V, N) frames at which the fragments begin."""
+    shown: NDArray[np.bool_]
+    """(V, N, K of the clip): fragments that are not blank by themselves."""
+    blank: Tensor
+    """(K, D, T', H', W'): what black frames give."""
+
+    @property
+    def variants(self) -> int:
+        return len(self.features)
+
+    @property
+    def served(self) -> Tensor:
+        """(views, N, K, D, T', H', W')"""
+        return self.features[: self.views]
+
+
+def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
+    """Of all the material's clips, in `variants` or as many as there are views."""
+    variants = max(variants, len(trainee.views))
+    clips = np.arange(len(trainee.material.clips))
+    features: list[Tensor] = []
+    starts, shown = [], []
+    with evaluating(trainee.network):
+        blank = blank_features(trainee.network, trainee.device).cpu()
+        for number, variation in enumerate(_variations(trainee, variants)):
+            batches = trainee.batches(
+                clips,
+                full(len(clips), BATCH),
+                variation=variation,
+                seed=trainee.run.seed,
+                variant=number,
+            )
+            for done, batch in enumerate(batches, 1):
+                features.append(trainee.features(batch, frozen=True).cpu())
+                starts.append(batch.starts)
+                shown.append(batch.shown.numpy())
+                bar.update(done, len(batches), phase=f"features {number + 1}/{variants}")
+    each = (variants, len(clips))
+    whole = torch.cat(features)
+    return FrozenFeatures(
+        whole.reshape(*each, *whole.shape[1:]),
+        len(trainee.views),
+        np.concatenate(starts).reshape(each),
+        np.concatenate(shown).reshape(*each, -1),
+        blank,
+    )
+
+
+def _variations(trainee: Trainee, variants: int) -> Iterator[Variation]:
+    run = trainee.run
+    yield from map(Variation.of, trainee.views)
+    for number in range(len(trainee.views), variants):
+        if number == 1 and run.flip:
+            yield Variation(shift=False, blanking=0.0, augmentation=Augmentation(flip=1.0))
+        else:
+            yield Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)

@@ -1,0 +1,89 @@
+"""
+Training of the head alone, on features that frozen extractors gave once.
+
+An epoch takes seconds. Fragments are blanked by putting the extractor's answer to black frames in
+their place. Several processes do not share it: each makes every step whole, so that statistics
+over a batch are those of the batch.
+
+Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data.augment import Augmentation
+from training.data.batches import Variation, evenly, fitting, full
+from training.data.pairs import shuffled
+from training.distributed import ALONE
+from training.learn.frozen_features import FrozenFeatures
+from training.learn.trainee import Outcome, Predictions, Trainee
+
+SCORE_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInputs:
+    features: Tensor
+    """(B, K, D, T', H', W')"""
+    clips: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    """(B,) frames at which the fragments begin."""
+    shown: NDArray[np.bool_]
+    """(B, K), K of the clip and not only those used."""
+
+    @property
+    def whole(self) -> int:
+        return len(self.clips)
+
+
+class HeadPhase:
+    name = "head"
+
+    def __init__(self, trainee: Trainee, frozen: FrozenFeatures) -> None:
+        self.trainee, self.frozen = trainee, frozen
+        run, material = trainee.run, trainee.material
+        self.epochs, self.accumulate = run.head_epochs, 1
+        self.processes = ALONE
+        there = len(material.training)
+        self.batches = full(there, fitting(run.head_batch, there))
+        self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
+
+    def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
+        run, material = self.trainee.run, self.trainee.material
+        order = shuffled(
+            np.random.default_rng([run.seed, 1, epoch]), material.training, material.leader
+        )
+        variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
+            self.frozen.variants, size=len(material.leader)
+        )
+        blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
+        for clips in evenly(order, self.batches, material.leader)[first:]:
+            leader = material.leader[clips]  # the clips of a pair are varied alike
+            variants = variant_of[leader]
+            features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')
+            shown = self.frozen.shown[variants, clips]
+            for row, clip in enumerate(leader):
+                hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
+                shown[row, list(hidden)] = False
+                for i, k in enumerate(self.trainee.network.used):
+                    if k in hidden:
+                        features[row, i] = self.frozen.blank[i]
+            starts = self.frozen.starts[variants, clips]
+            yield HeadInputs(features.to(self.trainee.device.kind), clips, starts, shown)
+
+    def forward(self, inputs: HeadInputs) -> Outcome:
+        trainee = self.trainee
+        trainee.network.head.train()
+        predicted = trainee.score(inputs.features)
+        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
+        nothing = predicted.new_zeros(0)
+        return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
+
+    def predict(self, clips: NDArray[np.int64]) -> Predictions:
+        served = self.frozen.served[:, clips]
+        return self.trainee.predict(torch.split(view, SCORE_BATCH) for view in served)

@@ -1,0 +1,107 @@
+"""
+Where training begins: the base brought to the clips' scores, and what can be had without training.
+
+Each output of the network gets a line of its own, from what the head says of it and from features.
+
+A base that was taught other scores keeps its order and gets the scale of these. Beside it stands a
+ridge regression on what the extractors see already: a training that does not beat it is not worth
+its time.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.display import warn
+from training.learn.forward import evaluating
+from training.learn.frozen_features import FrozenFeatures
+from training.learn.readout import Floats, Readout, Rows, enough, fit, rescaled, too_few
+from training.learn.run_spec import RunSpec
+from training.learn.trainee import Trainee
+
+SCORED = 256  # clips a batch of the head
+ROWS = 4000  # clips times variants that a line is fitted to: twice as many take eight times as long
+
+
+def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
+    """Put the run's starting point into its head; by name, what was to be had there.
+
+    `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
+    predictions for the validation clips, (n, O) in the outputs' units. Raises DataError for too
+    few clips to begin without a base.
+    """
+    run, material, head = trainee.run, trainee.material, trainee.network.head
+    blank = by_place(frozen.blank).double().numpy()
+    found: dict[str, list[Tensor]] = {}
+    for output, rows in enumerate(rows_of(trainee, frozen)):
+        fresh = rows.of(material.fresh)
+        learnt = fresh if enough(fresh) else rows.of(material.training)
+        lines = _lines(run, fresh, learnt, blank)
+        if run.readout and run.has_base_head and not enough(fresh) and not output:
+            warn(
+                f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the scale"
+                " of these scores, and nothing more"
+            )
+        start = lines.get("readout") or lines.get("base")
+        if start is not None:
+            start.put_into(head, output)
+        held = rows.of(material.validation)
+        for name, line in lines.items():
+            said = line.predict(held.features[: frozen.views], held.head[: frozen.views])
+            found.setdefault(name, []).append(torch.from_numpy(said.mean(axis=0)))
+    return {name: torch.stack(each, dim=1) for name, each in found.items()}
+
+
+def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
+    """What can be had without training for one output, by name."""
+    found: dict[str, Readout] = {}
+    if run.has_base_head:
+        found["base"] = rescaled(learnt)
+    if enough(learnt) or (run.readout and not run.has_base_head):
+        found["ridge"] = fit(learnt, blank, listen=False)
+    if run.readout and run.has_base_head:
+        found["readout"] = fit(fresh, blank) if enough(fresh) else found["base"]
+    elif run.readout:
+        found["readout"] = found["ridge"]
+    return found
+
+
+def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
+    """For each output all clips in variants, of many clips fewer, with what is wanted of them."""
+    material, every = trainee.material, np.arange(len(trainee.material.clips))
+    variants = max(frozen.views, ROWS // len(every))
+    with evaluating(trainee.network):
+        heard = [
+            torch.cat(
+                [
+                    trainee.score(some.to(trainee.device.kind)).cpu()
+                    for some in torch.split(variant, SCORED)
+                ]
+            )
+            for variant in frozen.features[:variants]
+        ]
+    wanted = [
+        trainee.wanted(every, starts, shown).cpu()
+        for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
+    ]
+    head = torch.stack(heard).double().numpy()  # (V, N, O)
+    judged = material.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
+    features = by_place(frozen.features[:variants]).double().numpy()
+    shown = frozen.shown[:variants, :, list(trainee.network.used)]
+    return [
+        Rows(
+            features=features,
+            shown=shown,
+            head=head[..., output],
+            judged=judged[..., output],
+            factor=material.announced.factor[:, output].astype(np.float64),
+            weight=np.where(material.rehearsed, trainee.run.rehearsal, 1.0),
+            groups=material.unit,
+        )
+        for output in range(len(material.announced.outputs))
+    ]
+
+
+def by_place(features: Tensor) -> Tensor:
+    """(…, D, T', H', W') -> (…, F), F = D·H'·W': means over a fragment's feature frames."""
+    return features.mean(dim=-3).flatten(-3)

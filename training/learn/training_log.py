@@ -1,0 +1,61 @@
+"""Where a run's figures go: log.csv, TensorBoard and the terminal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from training.display import Bar
+from training.learn.run_folder import StepLog
+
+
+class Record:
+    """Use as a context; what was recorded after step `last` is recorded again."""
+
+    def __init__(self, folder: Path, columns: tuple[str, ...], last: int, bar: Bar) -> None:
+        self._log = StepLog(folder / "log.csv", columns, last)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=last + 1)
+        self._bar = bar
+        self._validated: Mapping[str, float] = {}
+
+    def step(self, step: int, figures: Mapping[str, float], speed: Mapping[str, float]) -> None:
+        self._log.write(step, figures)
+        for name, value in {**figures, **speed}.items():
+            self._board.add_scalar(f"step/{name}", value, step)
+
+    def show(self, done: int, total: int, title: str, figures: Mapping[str, float]) -> None:
+        """On the bar, with the latest validation."""
+        self._bar.update(done, total, phase=title, figures={**figures, **self._validated})
+
+    def epoch(self, step: int, title: str, validated: Mapping[str, float], seconds: float) -> None:
+        self._validated = validated
+        for name, value in validated.items():
+            self._board.add_scalar(f"validation/{name}", value, step)
+        told = "  ".join(f"{name} {value:.4g}" for name, value in validated.items())
+        self._bar.say(f"{title}: {told}  in {seconds:.0f} s")
+
+    def __enter__(self) -> "Record":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.__exit__()
+        self._board.close()
+
+
+class NoRecord:
+    """For a process that leaves the record to the first one."""
+
+    def step(self, *_: object) -> None:
+        pass
+
+    def show(self, *_: object) -> None:
+        pass
+
+    def epoch(self, *_: object) -> None:
+        pass
+
+    def __enter__(self) -> "NoRecord":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -1,0 +1,116 @@
+"""Training of the whole network: extractors and head together, by the losses of [Li18]."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model_store.network import C3DExtractor, FragmentNetwork
+from training.data.batches import Batch, Batches, Variation, fitting, full
+from training.distributed import Processes
+from training.errors import RunError
+from training.learn.run_spec import RunSpec
+from training.learn.trainee import Outcome, Predictions, Trainee
+
+VALIDATION_BATCH = 32
+LEAST_CLIPS = 2  # of a micro-batch: a ranking needs a pair, batch statistics a spread
+
+
+class WholePhase:
+    name = "all"
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee = trainee
+        run, network = trainee.run, trainee.network
+        self.processes = trainee.processes
+        self.epochs, self.accumulate = run.epochs, run.accumulate
+        self.batches = steps_an_epoch(run, len(trainee.material.training), trainee.processes)
+        self.groups = [
+            {"params": learning(network, run.frozen_layers), "base": run.extractor_rate},
+            {"params": list(network.head.parameters()), "base": run.rate},
+        ]
+        if trainee.auxiliary is not None:
+            self.groups.append({"params": list(trainee.auxiliary.parameters()), "base": run.rate})
+
+    def _epoch(self, epoch: int) -> Batches:
+        run = self.trainee.run
+        return self.trainee.batches(
+            self.trainee.material.training,
+            self.batches * self.accumulate,
+            variation=Variation(
+                shift=run.shift, blanking=run.blanking, augmentation=run.augmentation
+            ),
+            seed=run.seed,
+            epoch=epoch,
+            processes=self.processes,
+        )
+
+    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
+        return self._epoch(epoch).begin_at(first)
+
+    def forward(self, inputs: Batch) -> Outcome:
+        trainee, frozen = self.trainee, self.trainee.run.frozen_norm
+        trainee.network.train()
+        if frozen:
+            for module in trainee.network.modules():
+                if isinstance(module, nn.BatchNorm3d):
+                    module.eval()
+        features = trainee.features(inputs, frozen=frozen)
+        predicted = trainee.score(features)
+        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
+        return Outcome(predicted, wanted, *self._auxiliary(inputs, features.float()))
+
+    def _auxiliary(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What the throw-away heads predict of the fragments, and what is known of those shown."""
+        heads, material = self.trainee.auxiliary, self.trainee.material
+        if heads is None:
+            return features.new_zeros(0), features.new_zeros(0)
+        targets, length = material.targets, material.spec.fragment_length
+        used = self.trainee.network.used
+        wanted = np.full((len(batch.clips), len(used), targets.size), np.nan, np.float32)
+        for row, (clip, draw) in enumerate(zip(batch.clips, batch.draws, strict=True)):
+            first = targets.first_frame(int(clip), draw.start)
+            for i, k in enumerate(used):
+                if batch.shown[row, k]:
+                    wanted[row, i] = targets.at(int(clip), first + k * length, draw.look)
+        known = heads.scale(torch.from_numpy(wanted).to(features.device))
+        return heads(features).flatten(0, 1), known.flatten(0, 1)  # (B·K, J)
+
+    def predict(self, clips: NDArray[np.int64]) -> Predictions:
+        trainee, count = self.trainee, full(len(clips), VALIDATION_BATCH)
+        return trainee.predict(
+            (
+                trainee.features(batch, frozen=True)
+                for batch in trainee.batches(clips, count, variation=Variation.of(view))
+            )
+            for view in trainee.views
+        )
+
+
+def steps_an_epoch(run: RunSpec, clips: int, processes: Processes) -> int:
+    """Of all clips, in batches that leave enough of them.   Raises RunError for too few clips."""
+    least = LEAST_CLIPS * processes.count * run.accumulate
+    if clips < least:
+        raise RunError(
+            f"{clips} training clips, need {least} for a step of {processes.count}"
+            f" processes and {run.accumulate} micro-batches"
+        )
+    batch = fitting(run.batch * run.accumulate * processes.count, clips)
+    return min(full(clips, batch), clips // least)
+
+
+def learning(network: FragmentNetwork, frozen_layers: int) -> list[nn.Parameter]:
+    """Parameters of the extractors without their first layers, which get no gradient any more."""
+    frozen = {
+        prefix
+        for name, _, _ in C3DExtractor.LAYERS[:frozen_layers]
+        for prefix in (name, f"{name}_norm")
+    }
+    parameters = []
+    for name, parameter in network.extractors.named_parameters():  # "0.conv1a.weight"
+        parameter.requires_grad_(name.split(".")[1] not in frozen)
+        if parameter.requires_grad:
+            parameters.append(parameter)
+    return parameters

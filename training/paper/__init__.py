@@ -1,0 +1,1 @@
+"""What the paper prints: its tables, its figures, and the methods that it compares with."""

@@ -1,0 +1,1 @@
+"""Methods of the paper's Table 2 that stand beside the network, for comparison only."""

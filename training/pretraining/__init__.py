@@ -1,0 +1,1 @@
+"""Teaches one extractor before any score is known, or takes published weights."""

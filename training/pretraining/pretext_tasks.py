@@ -1,0 +1,141 @@
+"""
+What one extractor can be taught before any score: fragments, what they show, and a loss.
+
+`TrackLesson` teaches what a simulator knows of a fragment (`targets.py`); `action_classes.py`
+teaches which kind of action it is from.
+
+Shapes: B fragments, L frames a fragment, H W pixels, J outputs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_store.card import ClipsCard
+from model_store.spec import ClipSpec
+from training.data.augment import Augmentation, Look
+from training.data.cache import ClipCache
+from training.data.run_clips import Material
+from training.learn.auxiliary import TargetScale, masked_loss
+
+LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentBatch:
+    fragments: Tensor
+    """(B, L, H, W, 3) uint8"""
+    targets: Tensor
+    """(B, …): what the lesson's loss takes."""
+
+
+class Lesson(Protocol):
+    @property
+    def measure(self) -> str:
+        """What `figures` are, before their names."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """J"""
+        ...
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        """Clips to learn from."""
+        ...
+
+    @property
+    def validation(self) -> NDArray[np.int64]: ...
+
+    @property
+    def seen(self) -> ClipsCard:
+        """The same by their hashes."""
+        ...
+
+    def batch(
+        self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
+    ) -> FragmentBatch:
+        """One fragment of each clip, at a random place."""
+        ...
+
+    def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        """(B, J) and targets on the same device -> ()"""
+        ...
+
+    def figures(self, predicted: Tensor, targets: Tensor) -> dict[str, float]: ...
+
+
+class TrackLesson:
+    """What `targets.py` knows of a fragment; the figures are R², the mean over a group."""
+
+    measure = "R² of"
+
+    def __init__(self, material: Material, seed: int, device: str = "cpu") -> None:
+        """Raises DataError when the clips have nothing to learn from."""
+        self._material, self._targets = material, material.targets
+        self._scale = TargetScale.measure(material.targets, material.training, seed).to(device)
+
+    @property
+    def outputs(self) -> int:
+        return len(self._scale.mean)
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        return self._material.training
+
+    @property
+    def validation(self) -> NDArray[np.int64]:
+        return self._material.validation
+
+    @property
+    def seen(self) -> ClipsCard:
+        return self._material.seen
+
+    def batch(
+        self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
+    ) -> FragmentBatch:
+        spec, targets = self._material.spec, self._targets
+        fragments = np.empty((len(clips), spec.fragment_length, *spec.crop, 3), np.uint8)
+        wanted = np.empty((len(clips), targets.size), np.float32)
+        shown = random_fragments(self._material.cache, spec, clips, random, augmentation)
+        for row, (fragment, begin, look) in enumerate(shown):
+            clip = int(clips[row])
+            fragments[row] = fragment
+            wanted[row] = targets.at(clip, begin, look)
+        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(wanted))
+
+    def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
+        return masked_loss(predicted, self._scale(targets), self._targets.groups)
+
+    def figures(self, predicted: Tensor, targets: Tensor) -> dict[str, float]:
+        wanted = self._scale(targets)
+        known = ~torch.isnan(wanted)
+        count = known.sum(0)
+        mean = wanted.nansum(0) / count.clamp_min(1)
+        error = torch.where(known, (predicted - wanted).square(), 0).sum(0)
+        spread = torch.where(known, (wanted - mean).square(), 0).sum(0)
+        enough = (count >= LEAST_KNOWN) & (spread > LEAST_VARIANCE * count)
+        share = torch.where(enough, 1 - error / spread.clamp_min(1e-6), torch.nan)
+        return {name: float(share[group].nanmean()) for name, group in self._targets.groups.items()}
+
+
+def random_fragments(
+    cache: ClipCache,
+    spec: ClipSpec,
+    clips: NDArray[np.int64],
+    random: np.random.Generator,
+    augmentation: Augmentation,
+) -> Iterator[tuple[NDArray[np.uint8], int, Look | None]]:
+    """For each clip a fragment of it (L, H, W, 3), the frame it begins at, and how it looks."""
+    for clip in map(int, clips):
+        frames = cache.decoded(clip)
+        begin = int(random.integers(len(frames) - spec.fragment_length + 1))
+        look = augmentation.draw(random, spec.crop)
+        shown = frames[begin : begin + spec.fragment_length]
+        yield shown if look is None else look.apply(shown), begin, look
