@@ -124,7 +124,7 @@ def test_shares_by_hand() -> None:
 
 
 def test_the_committed_shares_are_ones_and_hold_on_panels_that_were_left_out() -> None:
-    text = resources.files("model_store").joinpath("panel_statistics.json").read_text()
+    text = resources.files("model_store.judging").joinpath("panel_statistics.json").read_text()
     values = json.loads(text)
     assert values["panels"] > 1000
     for size in map(str, GROUP_SIZES):
