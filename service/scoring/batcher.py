@@ -42,14 +42,14 @@ log = logging.getLogger(__name__)
 _DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
-class Scores(Protocol):
+class ClipScorer(Protocol):
     """What a batch is for: `model_store.scorer.Scorer`."""
 
     def score(self, clips: Sequence[Clip]) -> list[Score]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class TimedScore:
     score: Score
     queue_s: float
     """From submission until its batch ran."""
@@ -71,21 +71,21 @@ class ClipBatcher(Protocol):
     async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
         """Make a published version ready to score with.   Raises `model_store`'s errors."""
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
         """One prepared clip, with others if others wait. Cancel it to leave."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WaitingClip:
-    scorer: Scores
+    scorer: ClipScorer
     frames: Clip  # (T, H, W, 3)
     fragments: int
-    future: Future[Scored]
+    future: Future[TimedScore]
     submitted: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Call:
+class _DeviceTask:
     function: Callable[[], Any]
     future: Future[Any]
 
@@ -97,18 +97,18 @@ class Batcher:
         max_clips: int,
         metrics: Metrics,
         on_done: Callable[[int], None] = lambda fragments: None,
-        on_death: Callable[[], None] = lambda: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_done` is called with the fragments of each batch, `on_death` if the thread dies."""
+        """`on_done` is called with the fragments of each batch, `on_failure` if the thread dies."""
         self._max_clips = max_clips
         self._metrics = metrics
         self._on_done = on_done
-        self._on_death = on_death
-        self._queue: deque[_WaitingClip | _Call] = deque()
+        self._on_failure = on_failure
+        self._queue: deque[_WaitingClip | _DeviceTask] = deque()
         self._changed = threading.Condition()
-        self._refuse: Exception | None = None  # why nothing more is accepted
-        self._dead = False
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._refusal: Exception | None = None  # why nothing more is accepted
+        self._failed = False
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -121,75 +121,75 @@ class Batcher:
 
     @property
     def alive(self) -> bool:
-        return not self._dead and self._thread.is_alive()
+        return not self._failed and self._thread.is_alive()
 
     async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        return await load(reference, store, settings, self.call)
+        return await load(reference, store, settings, self.run_on_device)
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
         assert loaded.scorer is not None  # `load` above has made it
         fragments = loaded.checkpoint.spec.fragments
         return await asyncio.wrap_future(self.submit(loaded.scorer, clip, fragments))
 
-    def submit(self, scorer: Scores, clip: Clip, fragments: int) -> Future[Scored]:
+    def submit(self, scorer: ClipScorer, clip: Clip, fragments: int) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""
         waiting = _WaitingClip(scorer, clip, fragments, Future(), time.monotonic())
         self._put(waiting)
         return waiting.future
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
+    def run_on_device(self, function: Callable[[], T]) -> Future[T]:
         """Run something on the inference thread, in turn: loading an engine, warming it up."""
-        call = _Call(function, Future())
-        self._put(call)
-        return call.future
+        task = _DeviceTask(function, Future())
+        self._put(task)
+        return task.future
 
-    def _put(self, work: _WaitingClip | _Call) -> None:
+    def _put(self, work: _WaitingClip | _DeviceTask) -> None:
         with self._changed:
-            if self._refuse is not None:
-                raise self._refuse
+            if self._refusal is not None:
+                raise self._refusal
             self._queue.append(work)
             self._changed.notify()
 
     def _close(self, reason: Exception) -> None:
         """Accept nothing more, and fail what waits."""
         with self._changed:
-            if self._refuse is None:
-                self._refuse = reason
+            if self._refusal is None:
+                self._refusal = reason
             waiting, self._queue = self._queue, deque()
             self._changed.notify()
         while waiting:
             _fail(waiting.popleft().future, reason)
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         try:
             while self._run_next():
                 pass  # a call for each batch: its variables keep no clip while the thread waits
         except BaseException:  # whatever ends the thread, nobody may be left waiting for it
             log.critical("the inference thread died", exc_info=True)
-            self._dead = True
+            self._failed = True
             self._close(EngineDead("the engine has failed and must be restarted"))
-            self._on_death()
+            self._on_failure()
 
     def _run_next(self) -> bool:
         """Wait for work and do it. False when no more will come."""
         work = self._next()
-        if isinstance(work, _Call):
-            _run_call(work)
+        if isinstance(work, _DeviceTask):
+            _run_task(work)
         elif work is not None:
             self._run_batch(work)
         return work is not None
 
-    def _next(self) -> list[_WaitingClip] | _Call | None:
+    def _next(self) -> list[_WaitingClip] | _DeviceTask | None:
         """Take the oldest work; with a clip, what else waits for its scorer. None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._refuse is not None)
+            self._changed.wait_for(lambda: self._queue or self._refusal is not None)
             if not self._queue:
                 return None
             oldest = self._queue[0]
-            if isinstance(oldest, _Call):
+            if isinstance(oldest, _DeviceTask):
                 self._queue.popleft()
                 return oldest
-            batch, others = list[_WaitingClip](), deque[_WaitingClip | _Call]()
+            batch, others = list[_WaitingClip](), deque[_WaitingClip | _DeviceTask]()
             for work in self._queue:
                 room = len(batch) < self._max_clips
                 if room and isinstance(work, _WaitingClip) and work.scorer is oldest.scorer:
@@ -208,9 +208,9 @@ class Batcher:
                 self._metrics.batch_clips.observe(len(batch))
                 self._metrics.batch_fragments.observe(fragments)
                 self._metrics.fragments.inc(fragments)
-                self._score(batch)
+                self._infer(batch)
         except BaseException:
-            self._dead = True  # before any future is resolved
+            self._failed = True  # before any future is resolved
             raise
         finally:
             while batch:
@@ -218,7 +218,7 @@ class Batcher:
         if fragments:
             self._on_done(fragments)
 
-    def _score(self, clips: list[_WaitingClip]) -> None:
+    def _infer(self, clips: list[_WaitingClip]) -> None:
         began = time.monotonic()
         try:
             scores = clips[0].scorer.score([clip.frames for clip in clips])
@@ -232,34 +232,34 @@ class Batcher:
         else:
             seconds = time.monotonic() - began
             for clip, score in zip(clips, scores, strict=True):
-                clip.future.set_result(Scored(score, began - clip.submitted, seconds))
+                clip.future.set_result(TimedScore(score, began - clip.submitted, seconds))
             return
         if out_of_memory:
             torch.cuda.empty_cache()
         if clips:
-            self._score_halves(clips, out_of_memory)
+            self._infer_halves(clips, out_of_memory)
 
-    def _score_halves(self, clips: list[_WaitingClip], out_of_memory: bool) -> None:
+    def _infer_halves(self, clips: list[_WaitingClip], out_of_memory: bool) -> None:
         half = len(clips) // 2
         self._metrics.batch_splits.inc()
         if out_of_memory:
             self._metrics.oom_splits.inc()
             self._max_clips = min(self._max_clips, half)  # as many will not fit next time
-        self._score(clips[:half])
-        self._score(clips[half:])
+        self._infer(clips[:half])
+        self._infer(clips[half:])
 
 
-def _run_call(call: _Call) -> None:
-    if not call.future.set_running_or_notify_cancel():
+def _run_task(task: _DeviceTask) -> None:
+    if not task.future.set_running_or_notify_cancel():
         return
     try:
-        result = call.function()
+        result = task.function()
     except BaseException as error:  # it belongs to the caller
-        call.future.set_exception(error)
+        task.future.set_exception(error)
         if not isinstance(error, Exception):
             raise
     else:
-        call.future.set_result(result)
+        task.future.set_result(result)
 
 
 def _fail(future: Future[Any], reason: Exception) -> None:

@@ -34,7 +34,7 @@ async def app(store: Store) -> AsyncIterator[App]:
 def held(app: App) -> Iterator[None]:
     """The inference thread is busy until the block ends."""
     release = threading.Event()
-    app.service._batcher.call(lambda: release.wait(30))
+    app.service._batcher.run_on_device(lambda: release.wait(30))
     try:
         yield
     finally:

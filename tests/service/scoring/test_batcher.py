@@ -56,7 +56,7 @@ def deaths() -> list[str]:
 
 @pytest.fixture
 def batcher(metrics: Metrics, deaths: list[str]) -> Iterator[Batcher]:
-    batcher = Batcher(max_clips=4, metrics=metrics, on_death=lambda: deaths.append("dead"))
+    batcher = Batcher(max_clips=4, metrics=metrics, on_failure=lambda: deaths.append("dead"))
     batcher.start()
     yield batcher
     batcher.stop()
@@ -72,7 +72,7 @@ def held(batcher: Batcher) -> Iterator[None]:
         began.set()
         assert release.wait(10)
 
-    batcher.call(wait)
+    batcher.run_on_device(wait)
     assert began.wait(10)
     try:
         yield
@@ -188,7 +188,7 @@ def test_nothing_of_a_batch_is_kept_while_waiting(batcher: Batcher, value: int) 
         del frames
         wait([future], 10)
         del future
-        batcher.call(lambda: None).result(10)  # the batch is over
+        batcher.run_on_device(lambda: None).result(10)  # the batch is over
         assert kept() is None
     finally:
         gc.enable()
@@ -238,7 +238,7 @@ def test_stopping_fails_what_waits_and_finishes_what_runs(metrics: Metrics) -> N
         release.wait(10)
         return "done"
 
-    running = batcher.call(wait)
+    running = batcher.run_on_device(wait)
     assert began.wait(10)
     waiting = [batcher.submit(Brightness(), clip(value), 1) for value in range(3)]
     threading.Timer(0.1, release.set).start()
@@ -248,23 +248,25 @@ def test_stopping_fails_what_waits_and_finishes_what_runs(metrics: Metrics) -> N
         with pytest.raises(Draining):
             future.result(0)
     with pytest.raises(Draining):
-        batcher.call(wait)
+        batcher.run_on_device(wait)
 
 
-def test_a_call_runs_on_the_inference_thread_and_its_error_is_its_own(batcher: Batcher) -> None:
-    names = {batcher.call(lambda: threading.current_thread().name).result(10) for _ in range(3)}
+def test_a_task_runs_on_the_inference_thread_and_its_error_is_its_own(batcher: Batcher) -> None:
+    names = {
+        batcher.run_on_device(lambda: threading.current_thread().name).result(10) for _ in range(3)
+    }
     assert names == {"inference"}
     with pytest.raises(ZeroDivisionError):
-        batcher.call(lambda: 1 / 0).result(10)
+        batcher.run_on_device(lambda: 1 / 0).result(10)
     assert batcher.alive
 
 
-def test_a_call_that_ends_the_thread_is_resolved_too(batcher: Batcher, deaths: list[str]) -> None:
+def test_a_task_that_ends_the_thread_is_resolved_too(batcher: Batcher, deaths: list[str]) -> None:
     def leave() -> None:
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        batcher.call(leave).result(10)
+        batcher.run_on_device(leave).result(10)
     while not deaths:
         pass
     assert not batcher.alive
