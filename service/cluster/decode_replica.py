@@ -28,7 +28,7 @@ from service.errors import EngineDead
 from service.http.wire.score import ReloadAnswer
 from service.logs import configure_logging
 from service.metrics import Metrics
-from service.scoring.batcher import Clip, ClipBatcher, Scored
+from service.scoring.batcher import Clip, ClipBatcher, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
@@ -67,12 +67,12 @@ class RemoteBatcher:
         loaded: LoadedCheckpoint = await self._ask("load", reference)
         return loaded
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
         began = time.monotonic()
         self.clips += 1
         try:
             frames = ray.put(clip)  # once, also for a second try
-            scored: Scored = await self._ask("score", loaded.reference, frames)
+            scored: TimedScore = await self._ask("score", loaded.reference, frames)
         finally:
             self.clips -= 1
         self._on_done(loaded.checkpoint.spec.fragments)

@@ -20,12 +20,12 @@ from service.cluster.replica_metrics import of_this_replica
 from service.errors import EngineDead
 from service.logs import configure_logging
 from service.metrics import Metrics
-from service.scoring.batcher import Batcher, Clip, Scored
+from service.scoring.batcher import Batcher, Clip, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.scoring.lifecycle import CheckpointLoader
 from service.settings import Settings
 
-_JOIN_S = 0.005  # how long a clip waits for others before the batcher hears of it
+_JOIN_S = 0.005  # how long a clip waits for others before it is handed to the batcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Published:
 class _Waiting:
     loaded: LoadedCheckpoint
     clip: Clip  # (T, H, W, 3)
-    scoring: asyncio.Task[Scored] | None = None
+    scoring: asyncio.Task[TimedScore] | None = None
 
 
 def count_fragments(waiting: Sequence[_Waiting]) -> int:
@@ -74,7 +74,7 @@ class ScoreReplica:
         self._loaded = await self._loader.load(self._previous)
         self._limit_batches()
 
-    async def score(self, reference: str, clip: Clip) -> Scored:
+    async def score(self, reference: str, clip: Clip) -> TimedScore:
         """Raises EngineError, EngineDead, and what loading raises."""
         waiting = _Waiting(await self._find(reference), clip)
         try:
@@ -112,7 +112,7 @@ class ScoreReplica:
     @serve.batch(
         batch_wait_timeout_s=_JOIN_S, max_concurrent_batches=64, batch_size_fn=count_fragments
     )
-    async def _join(self, waiting: list[_Waiting]) -> list[Scored | BaseException]:
+    async def _join(self, waiting: list[_Waiting]) -> list[TimedScore | BaseException]:
         tasks = []
         for each in waiting:
             each.scoring = asyncio.create_task(self._batcher.score(each.loaded, each.clip))

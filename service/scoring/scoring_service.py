@@ -101,7 +101,7 @@ class ScoringService:
             max_clips=self.settings.batch_clips,
             metrics=self.metrics,
             on_done=self.admission.done,
-            on_death=self._engine_died,
+            on_failure=self._engine_died,
         )
 
     @asynccontextmanager

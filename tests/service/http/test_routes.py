@@ -17,7 +17,6 @@ from model_store.clip import load_clip
 from model_store.errors import EngineError
 from model_store.scorer import Scorer
 from model_store.store import Store
-from service.scoring.batcher import _Batch
 from service.scoring.scoring_service import Phase
 from tests.clips import clip_bytes
 from tests.servers import App, running_app
@@ -35,7 +34,7 @@ async def app(store: Store) -> AsyncIterator[App]:
 def held(app: App) -> Iterator[None]:
     """The inference thread is busy until the block ends."""
     release = threading.Event()
-    app.service._batcher.call(lambda: release.wait(30))
+    app.service._batcher.run_on_device(lambda: release.wait(30))
     try:
         yield
     finally:
@@ -43,10 +42,8 @@ def held(app: App) -> Iterator[None]:
 
 
 def waiting(app: App) -> int:
-    """Decoded clips that wait for the engine, the prepared batch among them."""
-    batcher = app.service._batcher
-    prepared = batcher._staged._content
-    return len(batcher._queue) + (len(prepared.items) if isinstance(prepared, _Batch) else 0)
+    """Decoded clips that wait for the engine."""
+    return len(app.service._batcher._queue)
 
 
 async def metric(app: App, name: str, **labels: str) -> float:
