@@ -32,6 +32,7 @@ from model_store.errors import (
     ModelStoreError,
     NotAVideo,
 )
+from model_store.judging.difficulty import check_difficulty, check_positive
 from model_store.number import number
 from model_store.store import Store
 
@@ -68,10 +69,11 @@ def declared(text: str) -> float:
     """A difficulty, checked before anything is loaded; what it may be is the action's to say."""
     try:
         value = number(text)
+        check_positive(value)
     except ValueError as error:
         fail(InvalidDifficulty(f"difficulty: {error}"), BAD_COMMAND)
-    if value <= 0:
-        fail(InvalidDifficulty(f"difficulty is {value:g}, need more than 0"), BAD_COMMAND)
+    except InvalidDifficulty as error:
+        fail(error, BAD_COMMAND)
     return value
 
 
@@ -94,7 +96,6 @@ def score(
 
     Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
     """
-    from model_store.judging.panel import check_difficulty
     from model_store.scorer import Scorer
 
     try:

@@ -16,12 +16,11 @@ from typing import Annotated
 from fastapi import UploadFile
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from model_store.clip import ClipWarning
+from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.errors import ClipError, RequestError
+from model_store.judging.difficulty import ScoredBy, check_difficulty
 from model_store.judging.order import order_probability
-from model_store.judging.panel import check_difficulty
-from model_store.scorer import ScoredBy
 from service.errors import (
     DecoderFailed,
     DecoderInterrupted,

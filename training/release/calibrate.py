@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
+from model_store.judging.difficulty import execution_of
 from model_store.network_spec import Output
-from model_store.scorer import Scorer, execution_of
+from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes

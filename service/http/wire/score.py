@@ -8,10 +8,11 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from model_store.card import TrainedOn
-from model_store.clip import ClipWarning
-from model_store.confidence import Interval, ReviewReason
+from model_store.clip_warning import ClipWarning
+from model_store.confidence import ReviewReason
+from model_store.judging.difficulty import ScoredBy
+from model_store.judging.interval import Interval
 from model_store.network_spec import Target
-from model_store.scorer import ScoredBy
 from model_store.spec import DifficultyRule
 from service.http.wire.panel import Number, PanelAnswer
 
