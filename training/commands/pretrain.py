@@ -90,7 +90,7 @@ def pretrain(
                     data[0],
                     spec.clip,
                     validation=spec.validation,
-                    keep=partial(keep, folder),
+                    keep=partial(keep, out, begun=folder.begun),
                     cache=cache,
                     progress=progress,
                 )
@@ -100,7 +100,7 @@ def pretrain(
                     spec.clip,
                     kind=spec.kind,
                     validation=spec.validation,
-                    keep=partial(keep, folder),
+                    keep=partial(keep, out, begun=folder.begun),
                     cache=cache,
                     progress=progress,
                 )

@@ -17,9 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from model_store.card import ClipsCard
+from model_store.files import replace_file
 from model_store.spec import ClipSpec
 from training.errors import RunError
-from training.learn.run_folder import replace_file
 
 ABOUT = "about"  # one entry of metadata: several come in any order, and files would differ
 INPUT = ("colour_order", "mean")  # fields of the spec

@@ -11,7 +11,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from training.learn.run_folder import replace_file
+from model_store.files import replace_file
 
 RESULTS = "results.csv"
 

@@ -109,7 +109,7 @@ class Session:
     def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[KeptClip]) -> None:
         """Begin there, or see that it is this run of these clips."""
         folder.open(run.to_json(), first=self.processes.leads)
-        keep(folder, clips, first=self.processes.leads)
+        keep(folder.path, clips, begun=folder.begun, first=self.processes.leads)
 
     def _train(
         self,

@@ -22,6 +22,7 @@ import av
 import numpy as np
 
 from model_store.card import TrainedOn
+from model_store.files import replace_file
 from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
@@ -29,7 +30,7 @@ from training.data.run_clips import Material
 from training.data.split import Origin
 from training.data.stages import has_stages, stages_of_frames
 from training.errors import RunError
-from training.learn.run_folder import RunFolder, replace_file
+from training.learn.run_folder import RunFolder
 
 SUMMARY, COMMANDS = "summary.json", "commands.txt"
 SIMULATION = "simulation.json"  # the simulator's mark in a data set folder

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from model_store.card import ClipsCard
 from model_store.clip import prepare
 from model_store.engines import EngineName
+from model_store.files import replace_file
 from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.cache import cache_key, open_cache
@@ -30,7 +31,7 @@ from training.data.judged_clips import open_clips
 from training.data.run_clips import CACHE
 from training.data.seen import Seen, seen_among
 from training.errors import DataError
-from training.learn.run_folder import RunFolder, replace_file
+from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.summary import RunSummary, recall
 from training.measure.evaluate import TimedClip, score_clips
