@@ -41,7 +41,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class KeptClip:
+class ClipRecord:
     name: str
     content: Content
 
@@ -50,14 +50,14 @@ def hash_of_labels(*labels: object) -> str:
     return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
 
 
-def keep(folder: RunFolder, clips: Sequence[KeptClip], *, first: bool = True) -> None:
+def check_clip_list(folder: RunFolder, clips: Sequence[ClipRecord], *, first: bool = True) -> None:
     """Write the clips of a run that has no steps yet; else see that they are those it began with.
 
     Of several processes the `first` one writes and the others compare. Raises RunError.
     """
     if first and not folder.begun:
         replace_file(folder.path / CLIPS, _table(clips).encode())
-    elif changed := changes(recall_clips(folder), clips):
+    elif changed := changes(read_clip_list(folder), clips):
         rest = len(changed) - SHOWN
         more = f"; and {rest} more" if rest > 0 else ""
         raise RunError(
@@ -66,11 +66,11 @@ def keep(folder: RunFolder, clips: Sequence[KeptClip], *, first: bool = True) ->
         )
 
 
-def recall_clips(folder: RunFolder) -> list[KeptClip]:
+def read_clip_list(folder: RunFolder) -> list[ClipRecord]:
     """Raises RunError where the folder has none."""
     try:
         with (folder.path / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [KeptClip(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
+            return [ClipRecord(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{folder.path} does not say which clips its run began with (no readable {CLIPS}):"
@@ -78,7 +78,7 @@ def recall_clips(folder: RunFolder) -> list[KeptClip]:
         ) from error
 
 
-def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
+def changes(before: Sequence[ClipRecord], now: Sequence[ClipRecord]) -> list[str]:
     """One line for each clip that differs; empty for the same clips in whatever order."""
     gone, new = _left_over(before, now), _left_over(now, before)
     lines = []
@@ -92,7 +92,7 @@ def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
     return lines
 
 
-def _left_over(clips: Sequence[KeptClip], others: Sequence[KeptClip]) -> dict[str, Content]:
+def _left_over(clips: Sequence[ClipRecord], others: Sequence[ClipRecord]) -> dict[str, Content]:
     """Those that have no partner of the same content among the others, by name."""
     partners = Counter(other.content for other in others)
     left = {}
@@ -114,7 +114,7 @@ def _difference(old: Content, new: Content) -> str:
     return ", ".join(changed)
 
 
-def _table(clips: Sequence[KeptClip]) -> str:
+def _table(clips: Sequence[ClipRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *Content._fields])
