@@ -43,7 +43,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class KeptClip:
+class ClipRecord:
     name: str
     content: Content
 
@@ -52,14 +52,16 @@ def hash_of_labels(*labels: object) -> str:
     return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
 
 
-def keep(folder: Path, clips: Sequence[KeptClip], *, begun: bool, first: bool = True) -> None:
+def check_clip_list(
+    folder: Path, clips: Sequence[ClipRecord], *, begun: bool, first: bool = True
+) -> None:
     """Write the clips of a run that has not `begun`; else see that they are those it began with.
 
     Of several processes the `first` one writes and the others compare. Raises RunError.
     """
     if first and not begun:
         replace_file(folder / CLIPS, _table(clips).encode())
-    elif changed := changes(recall_clips(folder), clips):
+    elif changed := changes(read_clip_list(folder), clips):
         rest = len(changed) - SHOWN
         more = f"; and {rest} more" if rest > 0 else ""
         raise RunError(
@@ -68,11 +70,11 @@ def keep(folder: Path, clips: Sequence[KeptClip], *, begun: bool, first: bool = 
         )
 
 
-def recall_clips(folder: Path) -> list[KeptClip]:
+def read_clip_list(folder: Path) -> list[ClipRecord]:
     """Raises RunError where the folder has none."""
     try:
         with (folder / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [KeptClip(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
+            return [ClipRecord(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{folder} does not say which clips its run began with (no readable {CLIPS}):"
@@ -80,7 +82,7 @@ def recall_clips(folder: Path) -> list[KeptClip]:
         ) from error
 
 
-def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
+def changes(before: Sequence[ClipRecord], now: Sequence[ClipRecord]) -> list[str]:
     """One line for each clip that differs; empty for the same clips in whatever order."""
     gone, new = _left_over(before, now), _left_over(now, before)
     lines = []
@@ -94,7 +96,7 @@ def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
     return lines
 
 
-def _left_over(clips: Sequence[KeptClip], others: Sequence[KeptClip]) -> dict[str, Content]:
+def _left_over(clips: Sequence[ClipRecord], others: Sequence[ClipRecord]) -> dict[str, Content]:
     """Those that have no partner of the same content among the others, by name."""
     partners = Counter(other.content for other in others)
     left = {}
@@ -116,7 +118,7 @@ def _difference(old: Content, new: Content) -> str:
     return ", ".join(changed)
 
 
-def _table(clips: Sequence[KeptClip]) -> str:
+def _table(clips: Sequence[ClipRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *Content._fields])

@@ -160,13 +160,13 @@ class RunFolder:
         arrays = load_arrays((self.path / CALIBRATION).read_bytes())
         return numbers["figures"], Confidence.from_parts(numbers["calibration"], arrays)
 
-    def save_examined(self, name: str, arrays: Arrays) -> None:
-        replace_file(self._examined(name), save_arrays(arrays))
+    def save_predictions(self, name: str, arrays: Arrays) -> None:
+        replace_file(self._predictions(name), save_arrays(arrays))
 
-    def load_examined(self, name: str) -> Arrays:
-        return load_arrays(self._examined(name).read_bytes())
+    def load_predictions(self, name: str) -> Arrays:
+        return load_arrays(self._predictions(name).read_bytes())
 
-    def _examined(self, name: str) -> Path:
+    def _predictions(self, name: str) -> Path:
         return self.path / f"examined-{name}.safetensors"
 
 
