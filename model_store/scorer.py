@@ -48,6 +48,8 @@ class Score:
     """The score when fragment i alone is shown.   [Li18 Fig. 2]"""
     without: tuple[float, ...]
     """The score when all but fragment i are shown."""
+    standard_error: tuple[float, ...] | None = None
+    """Of the contributions where they are estimated from a sample; None where they are exact."""
     blank: tuple[bool, ...]
     trust: Trust | None = None
     """None when the checkpoint was not calibrated."""
@@ -89,6 +91,8 @@ class Score:
             contribution=tuple(value * factor for value in said.contribution),
             alone=tuple(value * factor + term for value in said.alone),
             without=tuple(value * factor + term for value in said.without),
+            standard_error=said.standard_error
+            and tuple(value * factor for value in said.standard_error),
             trust=said.trust and said.trust.scaled(factor, term),
             difficulty=difficulty,
             execution=said.score,
@@ -169,6 +173,7 @@ class Scorer:
     ) -> Score:
         """What one output says of one clip of a batch."""
         score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
+        error = contributions.standard_error
         return Score(
             output=output,
             score=score,
@@ -176,6 +181,7 @@ class Scorer:
             contribution=tuple(map(float, contributions.contribution[clip])),
             alone=tuple(map(float, contributions.alone[clip])),
             without=tuple(map(float, contributions.without[clip])),
+            standard_error=None if error is None else tuple(map(float, error[clip])),
             blank=tuple(map(bool, blank)),
             trust=confidence.trust(pooled, output, score) if confidence else None,
         )
