@@ -67,7 +67,7 @@ def decoded(dataset: ClipDataset, clips: Any) -> Batch:
 
 
 def run(bench: Bench) -> None:
-    bench.tell("training step: decoding")
+    bench.progress("training step: decoding")
     torch.set_num_threads(usable_cpus())
     keep_freed_memory()  # as `train` does; the plain step has it, too
     options = run_of(COMPACT, DIVING.with_size((72, 96), (64, 64)), bench.folder)
