@@ -25,7 +25,7 @@ from model_store.scorer import Score
 from model_store.spec import ClipSpec
 from model_store.store import Store
 from model_store.video.container import sha256_of
-from model_store.video.reader import Window
+from model_store.video.selection import Window
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.errors import (
     DeadlinePassed,
