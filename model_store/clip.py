@@ -125,12 +125,14 @@ def read_clip(
     start_s: float | None = None,
     end_s: float | None = None,
     threads: int = 1,
+    sha256: str | None = None,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> DecodedClip:
     """The part of a video between `start_s` and `end_s`, at the spec's frame rate and size.
 
     Of a longer part the last T frames are kept, and only they are scaled. Output k shows the frame
     nearest to k / fps (see `timeline`). `threads` are FFmpeg's; the pixels do not depend on them.
+    `sha256` is the file's, for a caller who knows it: then the file is not hashed here.
     `on_frame` hears (frames decoded, frames to decode) and begins anew where a damaged file has to
     be decoded again; what it raises stops the reading.
 
@@ -142,7 +144,7 @@ def read_clip(
         spec=spec, limits=limits, window=window, threads=threads, on_packet=on_frame
     )
     with open_bytes(source) as file:
-        digest = sha256_of(file)
+        digest = sha256 or sha256_of(file)
         footage = reader.read(file)
     count = len(footage.frames)
     different = count_distinct(footage.frames, max(spec.fragment_length, ceil(_FEW * count)))

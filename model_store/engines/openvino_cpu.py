@@ -59,7 +59,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
-        self.coalitions, self.outputs = len(parts.coalition_head.shown), len(parts.baseline)
+        self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
 
     def _compile(self, models: dict[str, Any], threads: int | None) -> None:
         core = ov.Core()

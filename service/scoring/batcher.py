@@ -8,7 +8,6 @@ happens: a clip that fails is separated from its batch by halving, a thread that
 waiting futures with it, and says so in `alive`.
 """
 
-import asyncio
 import logging
 import math
 import re
@@ -22,62 +21,31 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from model_store.errors import EngineError
 from model_store.scorer import Score
-from model_store.store import Store
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
-from service.scoring.checkpoints import LoadedCheckpoint, load
-from service.settings import Settings
+from service.scoring.backend import Clip, TimedScore
 
 T = TypeVar("T")
-Clip = NDArray[np.uint8]
 log = logging.getLogger(__name__)
 
 _DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
-class Scores(Protocol):
+class ClipScorer(Protocol):
     """What a batch is for: `model_store.scorer.Scorer`."""
 
     def score(self, clips: Sequence[Clip]) -> list[Score]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    score: Score
-    queue_s: float
-    """From submission until its batch ran."""
-    inference_s: float
-    """Of the whole batch."""
-
-
-class ClipBatcher(Protocol):
-    """Who scores clips for the service: `Batcher` in this process, or the replicas of a cluster."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None:
-        """Fail what still waits. Blocks."""
-
-    @property
-    def alive(self) -> bool: ...
-
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        """Make a published version ready to score with.   Raises `model_store`'s errors."""
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
-        """One prepared clip, with others if others wait. Cancel it to leave."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Item:
-    scorer: Scores
+    scorer: ClipScorer
     clip: Clip  # (T, H, W, 3)
     fragments: int
-    future: Future[Scored]
+    future: Future[TimedScore]
     submitted: float
 
 
@@ -172,15 +140,7 @@ class Batcher:
     def alive(self) -> bool:
         return not self._dead and all(thread.is_alive() for thread in self._threads)
 
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        return await load(reference, store, settings, self.call)
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
-        assert loaded.scorer is not None  # `load` above has made it
-        fragments = loaded.checkpoint.spec.fragments
-        return await asyncio.wrap_future(self.submit(loaded.scorer, clip, fragments))
-
-    def submit(self, scorer: Scores, clip: Clip, fragments: int) -> Future[Scored]:
+    def submit(self, scorer: ClipScorer, clip: Clip, fragments: int) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""
         item = _Item(scorer, clip, fragments, Future(), time.monotonic())
         self._put(item)
@@ -321,7 +281,7 @@ class Batcher:
             return
         seconds = time.monotonic() - began
         for item, score in zip(items, scores, strict=True):
-            item.future.set_result(Scored(score, began - item.submitted, seconds))
+            item.future.set_result(TimedScore(score, began - item.submitted, seconds))
 
 
 def is_device_failure(error: BaseException | None) -> bool:
