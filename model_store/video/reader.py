@@ -77,13 +77,15 @@ class ClipReader:
     limits: ClipLimits = ClipLimits()  # noqa: RUF009 it is frozen
     window: Window = Window()  # noqa: RUF009 it is frozen
     threads: int = 1
+    sha256: str | None = None
+    """Of the file, where it is known; None: the reader hashes it."""
     on_packet: Progress | None = None
     corrections: Corrections | None = None
     """Those that the frames need; None: find them out, and read once more if there are any."""
 
     def read(self, file: BinaryIO) -> DecodedClip:
         """Raises NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim."""
-        sha256 = sha256_of(file)
+        sha256 = self.sha256 or sha256_of(file)
         clip, corrections = self._read(file, sha256)
         if corrections != (self.corrections or Corrections()):
             clip, _ = replace(self, corrections=corrections)._read(file, sha256)

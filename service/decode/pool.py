@@ -57,23 +57,17 @@ _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_
 class DecodeJob:
     spec: ClipSpec
     limits: ClipLimits
+    sha256: str
+    """Of the upload. What the process says of it is not used."""
     start_s: float | None = None
     end_s: float | None = None
     pictures: bool = False
     """Also give a JPEG of each fragment."""
     progress: bool = False
-    """Also tell how far the decoding is."""
+    """Also report how far the decoding is."""
 
     def to_json(self, cpu_s: int) -> bytes:
-        fields = {
-            "spec": self.spec.to_json(),
-            "limits": dataclasses.asdict(self.limits),
-            "start_s": self.start_s,
-            "end_s": self.end_s,
-            "pictures": self.pictures,
-            "progress": self.progress,
-            "cpu_s": cpu_s,
-        }
+        fields = dataclasses.asdict(self) | {"spec": self.spec.to_json(), "cpu_s": cpu_s}
         return json.dumps(fields).encode()
 
 
@@ -178,7 +172,7 @@ class DecodePool:
                         answer = await worker.answer(on_frame)
                 except TimeoutError as error:
                     raise self._overdue(worker.processor_s() - used) from error
-                return _result(answer, memory, job.spec, time.monotonic() - began)
+                return _result(answer, memory, job, time.monotonic() - began)
         except (NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim):
             raise
         except BaseException:
@@ -368,7 +362,7 @@ class _Worker:
 
 
 def _result(
-    answer: dict[str, Any], memory: ClipMemory, spec: ClipSpec, seconds: float
+    answer: dict[str, Any], memory: ClipMemory, job: DecodeJob, seconds: float
 ) -> DecodedUpload:
     try:
         checked = _ANSWER.validate_python(answer)
@@ -380,10 +374,11 @@ def _result(
         log.error("decoding failed in an unknown way", extra={"traceback": checked.traceback})
         raise UnusableClip("the file cannot be decoded")
     times = np.array([np.nan if t is None else t for t in checked.times])
-    if times.shape != (spec.frames,):
+    if times.shape != (job.spec.frames,):
         raise DecoderFailed("the decoder's answer makes no sense")
+    info = dataclasses.replace(checked.info, sha256=job.sha256)
     clip = PreparedClip(
-        frames=memory.frames(spec), times=times, info=checked.info, warnings=checked.warnings
+        frames=memory.frames(job.spec), times=times, info=info, warnings=checked.warnings
     )
     return DecodedUpload(clip, checked.pictures, seconds)
 

@@ -6,7 +6,7 @@ open files over a socket (the upload, and memory for the pixels), opens none by 
 in JSON: nothing that it says is ever executed.
 
     ready     {"filtered"}: whether system calls are refused here, see `syscalls`
-    job       {"spec", "start_s", "end_s", "limits", "pictures", "progress", "cpu_s"}
+    job       {"spec", "limits", "sha256", "start_s", "end_s", "pictures", "progress", "cpu_s"}
               + two file descriptors
     taken     {}
     progress  {"done", "of"}, in frames, any number of times for a job with "progress"
@@ -136,6 +136,7 @@ def perform(
                 limits=ClipLimits(**job["limits"]),
                 start_s=job["start_s"],
                 end_s=job["end_s"],
+                sha256=job["sha256"],
                 on_frame=tell,
             )
         clip = prepare_clip(decoded, spec)

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.anyio
 
 SPEC = DIVING.with_size((32, 32), (32, 32))
 LARGE = clip_bytes(frames=151, height=480, width=640)  # takes a while to decode
-JOB = DecodeJob(spec=SPEC, limits=ClipLimits())
+SHA256 = "c" * 64
+JOB = DecodeJob(spec=SPEC, limits=ClipLimits(), sha256=SHA256)
 SOON_S = 4.0  # more than a small clip takes where others use the machine
 OPTIONS: dict[str, Any] = {
     "workers": 1,
