@@ -13,11 +13,11 @@ class ClipWarning(StrEnum):
     TIMES_REPAIRED = "times_repaired"  # a few timestamps were wrong, those pictures were left out
     TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
     CLOCK_JUMP = "clock_jump"  # the recording has a cut at which its clock jumps
-    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file says
-    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
+    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file states
+    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file states
     FEW_PICTURES = "few_pictures"  # most of its frames repeat others
     LOW_FRAME_RATE = "low_frame_rate"  # fewer pictures than frames are wanted: some come twice
     SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
     INTERLACED = "interlaced"  # its frames are made of fields, which were taken apart
     BARS = "bars"  # black bars around the picture were cut off
-    HDR = "hdr"  # the file does not say enough of its colours, they were guessed
+    HDR = "hdr"  # the file does not state enough of its colours, they were guessed

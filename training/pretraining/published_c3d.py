@@ -42,10 +42,6 @@ class Scheme:
         return dataclasses.replace(spec, colour_order=self.colour_order, mean=self.mean)
 
 
-_UNREADABLE = (
-    pickle.UnpicklingError, EOFError, LookupError, OSError, RuntimeError, ValueError,
-)  # fmt: skip
-
 OURS = tuple(name for name, _, _ in C3DExtractor.LAYERS)
 SCHEMES = (
     Scheme(
