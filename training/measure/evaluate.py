@@ -104,7 +104,7 @@ def score_clips(
     times: list[FileTimes] = []
     pooled, thumbnails, outputs = [], [], []
     for batch in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
-        answers, features = scorer.examine([timed.frames for timed in batch])
+        answers, features = scorer.score_with_features([timed.frames for timed in batch])
         pooled.append(features)
         thumbnails += [thumbnail(timed.frames) for timed in batch]
         times += [timed.times for timed in batch]
