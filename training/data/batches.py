@@ -5,9 +5,11 @@ From cached clips to what a training step eats, with every random choice a funct
 Shapes: B clips, K fragments, L frames a fragment, H W pixels.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from training.data.pairs import shuffled
 from training.distributed import ALONE, Processes
 
 LEAST_STEPS, LEAST_BATCH = 8, 8  # an epoch; clips
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,12 @@ def evenly(
     unit = 1 if leader is None or (leader[order] == order).all() else 2
     ends = unit * np.round(np.arange(1, count) * len(order) / count / unit).astype(np.int64)
     return np.split(order, ends)
+
+
+def grouped(micro_batches: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Those of one step after another; an epoch has whole steps."""
+    while len(group := list(itertools.islice(micro_batches, size))) == size:
+        yield group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from training.errors import RunError
-from training.learn.run_folder import CLIPS, RunFolder, replace_file
-
-SHOWN = 5  # changes that a message names
-
 
 class Content(NamedTuple):
     """All of a clip but its name, as text."""
@@ -48,34 +43,6 @@ class ClipRecord:
 
 def hash_of_labels(*labels: object) -> str:
     return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
-
-
-def check_clip_list(folder: RunFolder, clips: Sequence[ClipRecord], *, first: bool = True) -> None:
-    """Write the clips of a run that has no steps yet; else see that they are those it began with.
-
-    Of several processes the `first` one writes and the others compare. Raises RunError.
-    """
-    if first and not folder.begun:
-        replace_file(folder.path / CLIPS, _table(clips).encode())
-    elif changed := changes(read_clip_list(folder), clips):
-        rest = len(changed) - SHOWN
-        more = f"; and {rest} more" if rest > 0 else ""
-        raise RunError(
-            f"{folder.path} holds a run of other data, {len(changed)} clips changed:"
-            f" {'; '.join(changed[:SHOWN])}{more}. --restart starts anew there"
-        )
-
-
-def read_clip_list(folder: RunFolder) -> list[ClipRecord]:
-    """Raises RunError where the folder has none."""
-    try:
-        with (folder.path / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [ClipRecord(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder.path} does not say which clips its run began with (no readable {CLIPS}):"
-            " --restart starts anew there"
-        ) from error
 
 
 def changes(before: Sequence[ClipRecord], now: Sequence[ClipRecord]) -> list[str]:
@@ -114,9 +81,15 @@ def _difference(old: Content, new: Content) -> str:
     return ", ".join(changed)
 
 
-def _table(clips: Sequence[ClipRecord]) -> str:
+def to_csv(clips: Sequence[ClipRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *Content._fields])
     writer.writerows([clip.name, *clip.content] for clip in clips)
     return text.getvalue()
+
+
+def from_csv(text: str) -> list[ClipRecord]:
+    """Raises ValueError, KeyError or TypeError for another table."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [ClipRecord(row.pop("name"), Content(**row)) for row in rows]

@@ -1,5 +1,5 @@
 """
-What a run trains, with what and on what; and what a phase of training must offer.
+The network of a run with its options, clips and device; and what a phase of training must offer.
 
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features, O outputs.
 """
@@ -17,26 +17,12 @@ from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
 from training.data.clip_dataset import ClipDataset
-from training.data.pairs import difference_loss
 from training.data.split import Indices
 from training.distributed import ALONE, Processes
-from training.learn.auxiliary import AuxiliaryHeads, masked_loss
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.forward import Device, evaluating, features_by_fragment, join
 from training.learn.run_spec import RunSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the losses of one step are made of, with one row for each clip or each fragment."""
-
-    predicted: Tensor
-    """(B, O), each output in its unit."""
-    wanted: Tensor
-    """(B,) points of the announced score."""
-    auxiliary: Tensor
-    """(B·K, J) of the throw-away heads; (0,) without them."""
-    targets: Tensor
-    """(B·K, J) for them, NaN where it is not known or not shown."""
+from training.losses import difference_loss, masked_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +35,23 @@ class Predictions:
     """(n, O) of the head's layers alone, without the linear path beside them."""
 
 
-class Inputs(Protocol):
-    """Of one step; `clips` (B,) are indices into the dataset."""
+class MicroBatch(Protocol):
+    """Clips whose gradient is computed at once: `Batch` of pixels, or `FeatureBatch`."""
 
     @property
-    def clips(self) -> Indices: ...
+    def clips(self) -> Indices:
+        """(B,) indices into the dataset."""
+        ...
+
+    @property
+    def starts(self) -> Indices:
+        """(B,) frames at which the fragments begin."""
+        ...
+
+    @property
+    def shown(self) -> Tensor:
+        """(B, K of the clip) bool."""
+        ...
 
     @property
     def whole(self) -> int:
@@ -66,20 +64,28 @@ class Phase(Protocol):
 
     name: str
     epochs: int
-    groups: list[dict[str, Any]]
-    """Parameter groups with a `base` learning rate each."""
+    steps: int
+    """In an epoch."""
     accumulate: int
     """Micro-batches a step."""
-    batches: int
-    """Steps an epoch."""
+    groups: list[dict[str, Any]]
+    """Parameter groups with a `base` learning rate each: the extractors', if any, then others."""
+    auxiliary: AuxiliaryHeads | None
+    """Those that are trained with it."""
     processes: Processes
     """That share each batch."""
 
-    def inputs(self, epoch: int, first: int) -> Iterator[Any]:
-        """`Inputs` of the micro-batches of an epoch from number `first` on."""
+    def micro_batches(self, epoch: int, first: int) -> Iterator[Any]:
+        """Each a `MicroBatch`, of an epoch from number `first` on."""
         ...
 
-    def forward(self, inputs: Any) -> Outcome: ...
+    def features(self, batch: Any) -> Tensor:
+        """(B, K, D, T', H', W'), with the network in training mode."""
+        ...
+
+    def auxiliary_targets(self, batch: Any) -> Tensor:
+        """(B·K, J), NaN where it is not known or not shown; (0,) without auxiliary heads."""
+        ...
 
     def predict(self, clips: Indices) -> Predictions: ...
 
@@ -93,8 +99,8 @@ class Learner:
     device: Device
     processes: Processes = ALONE
 
-    def wanted(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
-        """Scores to announce for these clips, (B,) points.
+    def target_scores(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
+        """What these clips are taught, (B,) points of the announced score.
 
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
         """
@@ -115,16 +121,16 @@ class Learner:
         )
         return predicted * factor + addend
 
-    def pairs(self, predicted: Tensor, wanted: Tensor, clips: Indices) -> Tensor:
+    def pairs_loss(self, scores: Tensor, judged: Tensor, clips: Indices) -> Tensor:
         """The loss on differences within pairs, weighted; (B, O), (B,), (B,) -> ()."""
         if not self.run.pairs:
-            return predicted.new_zeros(())
+            return scores.new_zeros(())
         leader = self.dataset.leader
-        each = [difference_loss(one, wanted, clips, leader) for one in predicted.unbind(1)]
+        each = [difference_loss(one, judged, clips, leader) for one in scores.unbind(1)]
         return self.run.pairs * torch.stack(each).mean()
 
     def auxiliary_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Of the throw-away heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
+        """Of the auxiliary heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
         if not len(predicted):
             return predicted.new_zeros(())
         loss = masked_loss(predicted, targets, self.dataset.targets.groups)

@@ -20,7 +20,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from model_store.confidence import Confidence
+from training.data.clip_list import ClipRecord, changes, from_csv, to_csv
 from training.errors import RunError
 
 RECORD, CLIPS, STATE, EXTRACTOR = "run.json", "clips.csv", "state.pt", "extractor.safetensors"
@@ -47,6 +48,7 @@ State = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 WEIGHTS, FIGURES = "weights.safetensors", "figures.json"
+CHANGES_SHOWN = 5  # of the clips, in a message
 CROSS_VALIDATION, CALIBRATION = "cross_validation.json", "calibration.safetensors"
 
 
@@ -89,6 +91,32 @@ class RunFolder:
                 raise RunError(f"{self.path} is not empty and has no {RECORD}")
             self.path.mkdir(parents=True, exist_ok=True)
             replace_file(record, described.encode())
+
+    def check_clips(self, clips: Sequence[ClipRecord], *, first: bool = True) -> None:
+        """Write the clips of a run that has no steps yet; else compare them with its own.
+
+        Of several processes the `first` one writes and the others compare. Raises RunError for
+        other clips, scores or sides of the split.
+        """
+        if first and not self.begun:
+            replace_file(self.path / CLIPS, to_csv(clips).encode())
+        elif changed := changes(self.clips(), clips):
+            rest = len(changed) - CHANGES_SHOWN
+            more = f"; and {rest} more" if rest > 0 else ""
+            raise RunError(
+                f"{self.path} holds a run of other data, {len(changed)} clips changed:"
+                f" {'; '.join(changed[:CHANGES_SHOWN])}{more}. --restart starts anew there"
+            )
+
+    def clips(self) -> list[ClipRecord]:
+        """Raises RunError where the folder has none."""
+        try:
+            return from_csv((self.path / CLIPS).read_bytes().decode())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.path} does not say which clips its run began with (no readable {CLIPS}):"
+                " --restart starts anew there"
+            ) from error
 
     def restart(self) -> None:
         """Remove what a run and its folds have written, and nothing else."""

@@ -81,7 +81,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             for variant in frozen.features[:variants]
         ]
     wanted = [
-        learner.wanted(every, starts, shown).cpu()
+        learner.target_scores(every, starts, shown).cpu()
         for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)

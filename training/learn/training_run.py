@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
 from training.data.clip_dataset import ClipDataset, open_dataset
-from training.data.clip_list import ClipRecord, check_clip_list
+from training.data.clip_list import ClipRecord
 from training.data.split import Origin
 from training.display import bar, warn
 from training.distributed import Processes
@@ -117,7 +117,7 @@ class TrainingRun:
     def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[ClipRecord]) -> None:
         """Begin there, or see that it is this run of these clips."""
         folder.open(run.to_json(), first=self.processes.leads)
-        check_clip_list(folder, clips, first=self.processes.leads)
+        folder.check_clips(clips, first=self.processes.leads)
 
     def _train(
         self,

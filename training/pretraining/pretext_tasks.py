@@ -21,7 +21,8 @@ from model_store.spec import ClipSpec
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.clip_dataset import ClipDataset
-from training.learn.auxiliary import TargetScale, masked_loss
+from training.data.targets import TargetScale
+from training.losses import masked_loss
 
 LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
 
