@@ -7,7 +7,6 @@ Shapes: B clips, K fragments, L frames a fragment, H W pixels.
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.pairs import shuffled
 from training.distributed import ALONE, Processes
+from training.prefetch import prefetched
 
 LEAST_STEPS, LEAST_BATCH = 8, 8  # an epoch; clips
 
@@ -204,15 +204,7 @@ class Batches:
 
     def begin_at(self, number: int) -> Iterator[Batch]:
         """From batch `number` on."""
-        if number >= len(self):
-            return
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.batch, number)
-            for following in range(number + 1, len(self) + 1):
-                batch = ahead.result()
-                if following < len(self):
-                    ahead = pool.submit(self.batch, following)
-                yield batch
+        return prefetched(self.batch, range(number, len(self)))
 
     def __iter__(self) -> Iterator[Batch]:
         return self.begin_at(0)

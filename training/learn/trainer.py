@@ -9,6 +9,7 @@ validation clips say of single epochs; the test split is not opened. Of several 
 first one validates, and writes all files.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -39,7 +40,7 @@ from training.learn.run_folder import RunFolder, State
 from training.learn.run_spec import RunSpec
 from training.learn.schedule import rate_factor
 from training.learn.starting_point import fit_starting_point
-from training.learn.training_log import NoRecord, Record
+from training.learn.training_log import TrainingLog
 from training.learn.training_step import TrainingStep
 from training.learn.validation import Figures, agreement, announced, flat, in_words, surely_better
 from training.learn.weight_average import WeightAverage
@@ -147,10 +148,10 @@ class Trainer:
         self.processes.wait()  # before the first one saves another state
         if self.position.phase == 0:
             self._begin(bar)
-        with self._record(bar) as record:
+        with self._log(bar) as log:
             for number in range(self.position.phase, 3):
                 if number in self._phases:
-                    self._phase(self._new_phase(number, bar), state, record, bar)
+                    self._phase(self._new_phase(number, bar), state, log, bar)
                 state = None
                 self._go_on_to(number + 1)
         if self.position.phase == 3:
@@ -211,14 +212,12 @@ class Trainer:
                 self._predict_all("readout", bar)
         self._go_on_to(1)
 
-    def _record(self, bar: Bar) -> Record | NoRecord:
+    def _log(self, bar: Bar) -> contextlib.AbstractContextManager[TrainingLog | None]:
         if not self.processes.leads:
-            return NoRecord()
-        return Record(self.folder.path, COLUMNS, self.position.step, bar)
+            return contextlib.nullcontext()
+        return TrainingLog(self.folder.path, COLUMNS, self.position.step, bar)
 
-    def _phase(
-        self, phase: Phase, state: State | None, record: Record | NoRecord, bar: Bar
-    ) -> None:
+    def _phase(self, phase: Phase, state: State | None, log: TrainingLog | None, bar: Bar) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)
         self._mean = mean = WeightAverage(self.learner.network)
         if state is not None and state["optimiser"] is not None:
@@ -227,13 +226,13 @@ class Trainer:
         step = TrainingStep(self.learner, phase, optimiser)
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
-            self._epoch(phase, epoch, step, mean, record)
+            self._epoch(phase, epoch, step, mean, log)
             with self.processes.end_together():
-                if self.processes.leads:
+                if log is not None:
                     with mean.in_network():
                         figures = self._measure(phase, epoch, bar)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-                    record.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
+                    log.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
         mean.put_into_network()
@@ -245,7 +244,7 @@ class Trainer:
         epoch: int,
         step: TrainingStep,
         mean: WeightAverage,
-        record: Record | NoRecord,
+        log: TrainingLog | None,
     ) -> None:
         position, total = self.position, phase.epochs * phase.steps
         averaged_from = total - math.ceil(self.run.average * total)
@@ -266,10 +265,11 @@ class Trainer:
             position.waited += got - asked
             clips = sum(len(batch.clips) for batch in batches) * phase.processes.count
             speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
-            record.step(position.step, figures, speed)
+            if log is not None:
+                latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
+                log.step(position.step, figures, speed)
+                log.show(done + 1, total, title, latest | speed)
             self.health.after_step(position.step, figures)
-            latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
-            record.show(done + 1, total, title, latest | speed)
             if now - self._saved >= self.save_every:
                 self._save(step.optimiser)
             asked = time.monotonic()

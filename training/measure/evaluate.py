@@ -12,8 +12,8 @@ Shapes: N clips, O outputs of the network.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
 from training.errors import DataError
 from training.metrics import mean_distance, relative_l2, spearman
+from training.prefetch import prefetched
 
 BATCH = 8
 READERS = 2  # threads that decode ahead of the scorer
@@ -176,21 +177,9 @@ def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[Time
             raise DataError(f"{clip.source}: {error}") from error
         return TimedClip(prepare(decoded.frames, spec), FileTimes.of(decoded, spec))
 
-    with ThreadPoolExecutor(READERS) as pool:
-        ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]
-        for following in range(len(ahead), len(clips) + len(ahead)):
-            timed = ahead.pop(0).result()
-            if following < len(clips):
-                ahead.append(pool.submit(read, clips[following]))
-            yield timed
+    return prefetched(read, clips, threads=READERS, ahead=2 * BATCH)
 
 
 def in_batches(clips: Iterator[TimedClip], size: int) -> Iterator[list[TimedClip]]:
-    batch: list[TimedClip] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    while batch := list(itertools.islice(clips, size)):
         yield batch

@@ -11,7 +11,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from training.learn.forward import Device, evaluating, fragment_features
 from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
+from training.prefetch import prefetched
 from training.pretraining.pretext_tasks import FragmentBatch, PretextTask
 from training.pretraining.pretrain_spec import PretrainSpec
 
@@ -166,13 +166,7 @@ def random_batches(spec: PretrainSpec, task: PretextTask, first: int) -> Iterato
         clips = random.choice(task.training, spec.batch)
         return task.batch(clips, random, spec.augmentation)
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, min(first, spec.steps - 1))
-        for step in range(first, spec.steps):
-            batch = ahead.result()
-            if step + 1 < spec.steps:
-                ahead = pool.submit(make, step + 1)
-            yield batch
+    return prefetched(make, range(first, spec.steps))
 
 
 def validation_batches(spec: PretrainSpec, task: PretextTask) -> list[FragmentBatch]:
