@@ -137,7 +137,7 @@ class Objective:
         return fit, first, second, alpha
 
     def always_mean(self, judged: Tensor) -> Tensor:
-        """The fit of one answer for all clips, their mean."""
+        """The fit of predicting the mean for all clips."""
         return self._terms(judged.mean().expand_as(judged), judged)[0]
 
 

@@ -1,7 +1,7 @@
 """
 What the options of a pre-training and of a training have in common.
 
-A field whose type says how it is asked for is an option of the command, see `option_groups.py`.
+A field whose type is annotated with an option is an option of the command, see `option_groups.py`.
 """
 
 import dataclasses

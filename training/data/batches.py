@@ -1,6 +1,8 @@
 """
-From cached clips to what a training step eats, with every random choice a function of
-(seed, epoch, clip): a run that is resumed draws exactly what the uninterrupted one would have.
+From cached clips to the batches of a training step.
+
+The rule: every random choice is a function of (seed, epoch, clip), so a run that is resumed draws
+exactly what the uninterrupted one would have drawn.
 
 Shapes: B clips, K fragments, L frames a fragment, H W pixels.
 """
@@ -58,7 +60,7 @@ class Variation:
         return cls(shift=False, blanking=0.0, augmentation=look, start=view.start)
 
     def draw(self, spec: ClipSpec, seed: int, stream: tuple[int, ...], clip: int) -> Draw:
-        """For one clip; `stream` tells epochs and the like apart."""
+        """For one clip; `stream` separates the draws of one epoch from those of another."""
         random = np.random.default_rng([seed, *stream, clip])
         start = spec.start if self.start is None else self.start
         if self.shift:
@@ -100,7 +102,7 @@ def make_batch(
     *,
     whole: int | None = None,
 ) -> Batch:
-    """The clips as drawn. What is hidden keeps its pixels; `shown` says that it is not seen.
+    """The clips as drawn. What is hidden keeps its pixels; `shown` is False there.
 
     The batch has `whole` clips over all processes, if it is shared.
     """

@@ -1,8 +1,9 @@
 """
 clips.csv in a run's folder: the clips that the run is of, with hash, scores and side of the split.
 
-The rule: a run is its data and its options. The file is written before the first step; a run goes
-on only with the same clips. Another name, row or folder of the same bytes is the same clip.
+The rule: a run is its data and its options. The file is written before the first step; a run is
+resumed only with the same clips. The same bytes under another name, in another row or folder are
+the same clip.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """
 Counterfactual pairs among the training clips: alike but for one fault.
 
-Between two independent clips a fault drowns in all else that differs; within a pair the
-difference of the scores is what the fault costs, and nothing else.
+Two independent clips differ in many things besides a fault; within a pair the difference of the
+scores is what the fault costs, and nothing else.
 
 The rule: the two clips of a pair are on the same side of the validation split, lie in the same
 batch and are varied alike, so that the fault is all that differs.

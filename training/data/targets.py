@@ -1,8 +1,8 @@
 """
-What a fragment shows, as numbers: targets for pre-training and for auxiliary heads.
+Targets for pre-training and for auxiliary heads: what a fragment shows, as numbers.
 
 A simulator knows them for every frame (`tracks/`), and stages and deductions come from the
-annotations. What is not known is NaN and teaches nothing.
+annotations. What is not known is NaN and is left out of the loss.
 
 Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
 

@@ -1,7 +1,7 @@
 """
-From the runs of a cross-validation to what their data set is worth: figures and intervals.
+From the runs of a cross-validation to figures and intervals.
 
-Shapes: N clips, all those that were held out once: whatever the base was trained on never is;
+Shapes: N clips, all those that were held out once, which clips that trained the base never are;
 O outputs.
 """
 
@@ -57,8 +57,8 @@ def held_out(parts: Sequence[tuple[ClipDataset, FoldPredictions]]) -> HeldOut:
 def figures(held: HeldOut, trust: Mapping[Output, Mapping[str, float]]) -> dict[str, Any]:
     """As `validation.agreement` has them, over all clips, with their number and the intervals.
 
-    Each clip is predicted by a run that had not seen it; `trust` is what `fit_out_of_fold` says of
-    each output.
+    Each clip is predicted by a run that had not seen it; `trust` are the figures of
+    `fit_out_of_fold` for each output.
     """
     folds = [held.values.fold == each for each in np.unique(held.values.fold)]
     intervals = [

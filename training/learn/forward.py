@@ -1,9 +1,8 @@
 """
 The network's forward pass in training, on the device at hand.
 
-The rule: what a fragment that is not shown contributes is the extractor's answer to black
-frames, normalised with the running statistics, exactly as the service sees it; and black frames
-never enter a batch's statistics.
+The rule: a fragment that is not shown has the features of black frames, normalised with the running
+statistics, exactly as in the service; and black frames never enter a batch's statistics.
 
 Shapes: B clips, K fragments, D feature channels, T' H' W' extent of a fragment's features.
 """

@@ -1,8 +1,8 @@
 """
 Training of the head alone, on features that frozen extractors gave once.
 
-An epoch takes seconds. Fragments are blanked by putting the extractor's answer to black frames in
-their place. Several processes do not share it: each makes every step whole, so that statistics
+An epoch takes seconds. Fragments are blanked by putting the features of black frames in their
+place. Several processes do not share a batch here: each makes every step whole, so that statistics
 over a batch are those of the batch.
 
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.

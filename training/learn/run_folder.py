@@ -12,8 +12,8 @@ A run's folder: what was asked for, how far it got, and what came out.
     cross_validation.json     what its folds are worth together
     calibration.safetensors   the intervals that follow from them
 
-The rule: `state.pt` is exact. What the log says beyond it was lost, is cut off on resuming, and
-is then written again with the same values.
+The rule: `state.pt` is exact. Lines of the log after it are cut off on resuming, and then written
+again with the same values.
 """
 
 import csv

@@ -1,9 +1,9 @@
 """
 All options of a training run, as they are kept in its folder and in the checkpoint's card.
 
-A field whose type says how it is asked for is an option of `train`; nothing else is needed for
-one. `PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the
-reading of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
+A field whose type is annotated with an option is an option of `train`; nothing else is needed.
+`PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the reading
+of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
 
 [Izmailov18] P. Izmailov et al. Averaging Weights Leads to Wider Optima. UAI 2018.
 """
@@ -165,8 +165,8 @@ class RunSpec(RunOptions):
     teach: Annotated[
         Teach,
         LOSS(
-            help="judged: the scores. known: what the fragments shown tell of the score without"
-            " the judges' noise; simulated clips know it."
+            help="judged: the scores. known: what the fragments shown determine of the score,"
+            " without the judges' noise; only for simulated clips."
         ),
     ] = "judged"
     regression: bool = True
@@ -175,7 +175,7 @@ class RunSpec(RunOptions):
         float,
         LOSS(
             min=0,
-            help="Weight of throw-away heads that learn from tracks, in units of the scores'"
+            help="Weight of auxiliary heads that learn from tracks, in units of the scores'"
             " variance / 2.",
         ),
     ] = 0.0

@@ -4,9 +4,9 @@ extractors, then everything; each of them if the options ask for it.
 
 The rule: a step depends on the options, the data and its own number only (random choices are
 seeded by it), so a run killed at any moment and started again gives the losses of an
-uninterrupted one. The weights kept are the mean of those of the last steps, whatever the
-validation clips say of single epochs; the test split is not opened. Of several processes the
-first one validates, and writes all files.
+uninterrupted one. The weights kept are the mean of those of the last steps, not those of the
+epoch with the best validation; the test split is not opened. Of several processes the first one
+validates, and writes all files.
 """
 
 import contextlib
@@ -81,10 +81,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Precomputed:
-    """What holds for every run of the same clips that begins with the same extractors."""
+    """Results that all runs of the same clips and extractors share, as the folds do."""
 
     precision: Precision
-    """That is right on this machine."""
+    """One that agrees with float32 on this machine."""
     frozen: FrozenFeatures | None
     """What the extractors make of the clips; None where that was not needed yet."""
 
@@ -121,9 +121,9 @@ class Trainer:
         self.learner = Learner(run, dataset, network, auxiliary, device, processes)
         self.position, self.health = Position(), Health(dataset.deviations, advice(run))
         self.starting_predictions: dict[str, Tensor] = {}
-        """What was to be had without training, for the validation clips: see `starting_point`."""
+        """Predictions for the validation clips without training: see `starting_point`."""
         self.kept: Tensor | None = None
-        """What the weights in the folder say of the validation clips, where others may follow."""
+        """Predictions for the validation clips by the weights in the folder."""
         self.frozen = None if precomputed is None else precomputed.frozen
         self._mean: WeightAverage | None = None
         """Of a phase, while there is one."""

@@ -1,4 +1,4 @@
-"""A run from its options to its line in the results: clips, training, what is remembered."""
+"""A run of `train` from its options to its line in the results table: clips, training, records."""
 
 import dataclasses
 from collections.abc import Sequence

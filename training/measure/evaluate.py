@@ -5,8 +5,8 @@ Clips are read as `load_clip` reads them and scored by a `Scorer`; nothing here 
 training.
 `Evaluation` holds what was predicted, `measures` turns it into figures.
 
-A network with both outputs is measured by what it says of the video alone; `with_difficulty` is
-what it says once the declared difficulty is known.
+A network with both outputs is measured by its score from the video alone; `with_difficulty` has its
+score once the declared difficulty is known.
 
 Shapes: N clips, O outputs of the network.
 """
@@ -54,7 +54,7 @@ class Evaluation:
     times: Sequence[FileTimes]
     scores: Sequence[Score]
     outputs: NDArray[np.float32]
-    """(N, O): what each output says, in its own points."""
+    """(N, O): the value of each output, in its unit."""
     pooled: NDArray[np.float32]
     """(N, P), see `model_store.confidence.pool`."""
     thumbnails: NDArray[np.float32]
@@ -66,14 +66,14 @@ class Evaluation:
 
     @property
     def with_difficulty(self) -> "Evaluation | None":
-        """With the answers that the declared difficulties have a part in.
+        """With the scores that use the declared difficulties.
 
         None where a clip has none, or the network does not predict the execution.
         """
         knows = "execution" in self.scorer.outputs
         if not knows or any(clip.difficulty is None for clip in self.clips):
             return None
-        if "final" not in self.scorer.outputs:  # it has no other answers
+        if "final" not in self.scorer.outputs:  # it has no other scores
             return self
         rule = self.scorer.spec.difficulty_rule
         scores = [

@@ -1,8 +1,8 @@
 """
-Teaches one extractor what a fragment shows, before any score: it then goes into every fragment.
+Trains one extractor on a pretext task, before any score; `train` copies it to every fragment.
 
-Single fragments are cut at random from the cached clips; a throw-away head answers what a task
-asks (`pretext_tasks.py`): of simulated clips what is known of them, of UCF-101 which action it is.
+Single fragments are cut at random from the cached clips; a head that is not kept predicts what the
+task asks for (`pretext_tasks.py`): the tracks of simulated clips, or the action in UCF-101.
 
 Shapes: B fragments, J outputs.
 """
@@ -31,7 +31,7 @@ from training.prefetch import prefetched
 from training.pretraining.pretext_tasks import FragmentBatch, PretextTask
 from training.pretraining.pretrain_spec import PretrainSpec
 
-HIDDEN = 256  # units of the throw-away head
+HIDDEN = 256  # units of the head that is not kept
 VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
@@ -39,7 +39,7 @@ COLUMNS = ("loss", "rate")
 
 
 class PretextModel(nn.Module):
-    """The extractor and the head that is thrown away."""
+    """The extractor, and the head of the pretext task, which is not kept."""
 
     mean: Tensor
 

@@ -1,7 +1,7 @@
 """
 All options of a pre-training, as they are kept in its folder.
 
-A field whose type says how it is asked for is an option of `pretrain`.
+A field whose type is annotated with an option is an option of `pretrain`.
 """
 
 from dataclasses import dataclass
