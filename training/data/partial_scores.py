@@ -70,7 +70,7 @@ class PartialScores:
         return cls(spec, np.stack(stages), parts.astype(np.float32), mean)
 
     def at(self, clip: int, start: int, shown: NDArray[np.bool_]) -> float:
-        """Points, when those in `shown` (K,) of the fragments cut from frame `start` on are shown."""
+        """Points, if of the fragments cut from frame `start` on those in `shown` (K,) are shown."""
         spec = self.spec
         cut = self.stages[clip, start : start + spec.fragments * spec.fragment_length]
         cut = cut.reshape(spec.fragments, spec.fragment_length)

@@ -4,7 +4,8 @@ Checks that a run can still learn: its loss has not jumped, its predictions diff
 The rule: an alarm ends the run, so it is raised on proof only. A loss has diverged when it is
 ten thousand times both the first one and that of always predicting the mean; a network is dead when
 all clips get the same prediction in several validations in succession, over many steps, or in the
-last one of a phase. (Running statistics of batch normalisation need dozens of steps to be of any use.)
+last one of a phase. (Running statistics of batch normalisation need dozens of
+steps to be of any use.)
 """
 
 import math

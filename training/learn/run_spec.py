@@ -2,8 +2,8 @@
 All options of a training run, as they are kept in its folder and in the checkpoint's card.
 
 A field whose type is annotated with an option is an option of `train`; nothing else is needed.
-`PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the reading
-of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
+`PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the
+reading of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
 
 [Izmailov18] P. Izmailov et al. Averaging Weights Leads to Wider Optima. UAI 2018.
 """
