@@ -12,6 +12,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -40,6 +41,21 @@ MEANING = {
 class ClipRecord:
     name: str
     content: Content
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        sha256: str,
+        judged: str,
+        *,
+        validates: bool,
+        difficulty: str = "",
+        group: str = "",
+        labels: str = "",
+    ) -> "ClipRecord":
+        side = "validation" if validates else "training"
+        return cls(str(path), Content(sha256, judged, difficulty, group, labels, side))
 
 
 def hash_of_labels(*labels: object) -> str:

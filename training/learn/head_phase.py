@@ -88,5 +88,5 @@ class HeadPhase:
         return batch.features.new_zeros(0)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
-        served = self.frozen.served[:, clips]
-        return self.learner.predict(torch.split(view, SCORE_BATCH) for view in served)
+        parts = [clips[first : first + SCORE_BATCH] for first in range(0, len(clips), SCORE_BATCH)]
+        return self.learner.predict((view[part] for part in parts) for view in self.frozen.served)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_store.confidence import pool
 from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
@@ -33,6 +34,8 @@ class Predictions:
     """(n, O)"""
     head: NDArray[np.float32]
     """(n, O) of the head's layers alone, without the linear path beside them."""
+    pooled: NDArray[np.float32]
+    """(n, P) features, see `model_store.confidence.pool`."""
 
 
 class MicroBatch(Protocol):
@@ -159,17 +162,19 @@ class Learner:
 
     def predict(self, views: Iterable[Iterable[Tensor]]) -> Predictions:
         """From (B, K, D, T', H', W') of one batch after another, view by view."""
-        whole, head = [], []
+        by_view = []
         with evaluating(self.network):
-            for features in views:
-                answers, lines = [], []
-                for some in features:
-                    there = some.to(self.device.kind)
-                    answers.append(self.score(there).cpu())
-                    lines.append(self.network.head.linear_path(join(there)).cpu())
-                whole.append(torch.cat(answers))
-                head.append(whole[-1] - torch.cat(lines))
-        return Predictions(*(torch.stack(each).mean(dim=0).numpy() for each in (whole, head)))
+            for batches in views:
+                rows = []
+                for features in batches:
+                    there = features.to(self.device.kind)
+                    whole = self.score(there).cpu()
+                    line = self.network.head.linear_path(join(there)).cpu()
+                    pooled = torch.from_numpy(pool(features.cpu().numpy()))
+                    rows.append((whole, whole - line, pooled))
+                by_view.append([torch.cat(column) for column in zip(*rows, strict=True)])
+        columns = zip(*by_view, strict=True)
+        return Predictions(*(torch.stack(column).mean(dim=0).numpy() for column in columns))
 
     def batches(self, clips: Indices, count: int, **options: Any) -> Batches:
         return Batches(

@@ -8,7 +8,7 @@ A run's folder: what was asked for, how far it got, and what came out.
     tensorboard/        the same as scalars
     weights.safetensors the weights that are kept so far
     figures.json        and what they are worth on the validation clips
-    examined-*.safetensors    of a cross-validation: predictions and features of all clips
+    examined-*.safetensors    of a cross-validation: predictions and pooled features of all clips
     cross_validation.json     what its folds are worth together
     calibration.safetensors   the intervals that follow from them
 

@@ -29,7 +29,6 @@ from training.data.clip_dataset import ClipDataset
 from training.display import Bar
 from training.distributed import ALONE, Processes
 from training.learn.first_weights import bring_to_scale, new_auxiliary, new_network
-from training.learn.fold_predictions import predict_all_clips
 from training.learn.forward import Device
 from training.learn.frozen_features import FrozenFeatures, compute_features
 from training.learn.head_phase import HeadPhase
@@ -326,13 +325,15 @@ class Trainer:
         )
 
     def _predict_all(self, name: str, bar: Bar) -> None:
-        """Leave what the network makes of all clips in the folder, for a cross-validation."""
+        """Save predictions for all clips in the folder, for a cross-validation."""
         if self.run.folds is None or not self.processes.leads:
             return
         unchanged = self.position.phase < 2 or 2 not in self._phases
-        features = self.features(bar).served if unchanged else None
-        predictions = predict_all_clips(self.learner, bar, features)
-        self.folder.save_predictions(name, dataclasses.asdict(predictions))
+        predictions = self._new_phase(1 if unchanged else 2, bar).predict(
+            np.arange(len(self.dataset.clips))
+        )
+        arrays = {"predicted": predictions.whole, "pooled": predictions.pooled}
+        self.folder.save_predictions(name, arrays)
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         self._saved = time.monotonic()
