@@ -101,7 +101,7 @@ class ClipDataset:
         return FragmentTargets.read(self.spec, self.clips, self._times)
 
     @functools.cached_property
-    def known(self) -> PartialScores:
+    def partial_scores(self) -> PartialScores:
         return PartialScores.read(self.spec, self.clips, self._times, self.training)
 
     @property

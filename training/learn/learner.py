@@ -111,7 +111,7 @@ class Learner:
             points = self.dataset.judged[clips]
         else:
             each = zip(clips, starts, shown, strict=True)
-            at = self.dataset.known.at
+            at = self.dataset.partial_scores.at
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 

@@ -356,7 +356,7 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
             scores = learner.target_scores(batch.clips, batch.starts, batch.shown.numpy())
             for row, clip in enumerate(batch.clips):
                 shown = np.array([bool(fragment) for fragment in batch.shown[row]])
-                told = dataset.known.at(int(clip), int(batch.starts[row]), shown)
+                told = dataset.partial_scores.at(int(clip), int(batch.starts[row]), shown)
                 assert not shown.all()
                 assert scores[row].item() == pytest.approx(told, rel=1e-6)
 
