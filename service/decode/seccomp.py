@@ -2,10 +2,11 @@
 Which system calls a decode worker may no longer make: a seccomp filter, which needs no root.
 
 The rule: once its libraries are loaded, a decoder needs memory, the clock and the descriptors that
-it was given. Whatever would let one that was taken over reach out (sockets, files by name, other
-processes, new programs, odd corners of the kernel) fails with EPERM. Threads may be started.
+it was given. Whatever an attacker could use to get out of it (sockets, files by name, other
+processes, new programs, rarely used parts of the kernel) fails with EPERM. Threads may be started.
 
-The filter is a list of what is refused, so that a C library that calls something new still works.
+The filter is a list of what is refused, so that a C library that uses a new call still works. It is
+not worth a library: libseccomp's binding for Python is no wheel, and this is one `prctl`.
 [seccomp] https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -53,12 +54,12 @@ _CLONE, _CLONE_THREAD = (56, 220), 0x10000  # threads may be started, processes 
 _PRLIMIT = (302, 261)  # its own limits may be changed, by the number 0
 _FCNTL, _IOCTL = (72, 25), (16, 29)  # but not whom the kernel sends a signal about a file:
 _SET_OWNER = {_FCNTL: (8, 10, 15), _IOCTL: (0x8901, 0x8902)}  # F_SETOWN, F_SETSIG, F_SETOWN_EX, …
-_CLONE3 = 435  # what it asks for is out of a filter's sight; the C library falls back to clone
+_CLONE3 = 435  # a filter cannot read its arguments; the C library falls back to clone
 _X32 = 0x4000_0000  # numbers from here on are another set of system calls on x86-64
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
-_KILL, _FAIL, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000  # what a filter may say
-_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # where what it is shown is
+_KILL, _FAIL, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000  # what a filter may return
+_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in its input
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # its instructions
 
 
@@ -67,9 +68,9 @@ class _Program(ctypes.Structure):
 
 
 def refuse_system_calls() -> bool:
-    """From now on, for this thread and those that it starts; `no_new_privs` must be set.
+    """For good, for this thread and those that it starts; `no_new_privs` must be set.
 
-    Cannot be undone. False where the kernel or the processor is one where it cannot be done.
+    False where the kernel or the processor does not support it.
     """
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in _MACHINES:
@@ -81,7 +82,7 @@ def refuse_system_calls() -> bool:
 
 
 def _program(machine: str) -> list[tuple[int, int, int, int]]:
-    """(instruction, steps to leave out if true, and if false, value), as BPF has it."""
+    """(instruction, steps to skip if true, and if false, value), as in BPF."""
     fail = (_RETURN, 0, 0, _FAIL | errno.EPERM)
     column = list(_MACHINES).index(machine)
     program = [
