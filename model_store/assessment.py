@@ -20,7 +20,7 @@ from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason, review_reasons
 from model_store.judging.difficulty import ScoredBy
 from model_store.judging.interval import Interval
-from model_store.scorer import Score
+from model_store.score import Score
 from model_store.spec import ClipSpec
 
 
