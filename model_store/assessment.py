@@ -8,17 +8,22 @@ Shapes: K fragments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from model_store.card import Card, TrainedOn
-from model_store.clip import ClipWarning, PreparedClip, fragment_span
-from model_store.confidence import Interval, ReviewReason, review_reasons
-from model_store.scorer import Score, ScoredBy
+from model_store.clip import PreparedClip, fragment_span
+from model_store.clip_warning import ClipWarning
+from model_store.confidence import ReviewReason, review_reasons
+from model_store.judging.difficulty import ScoredBy
+from model_store.judging.interval import Interval
 from model_store.spec import ClipSpec
+
+if TYPE_CHECKING:
+    from model_store.scorer import Score
 
 
 class ScoreWarning(StrEnum):
@@ -47,6 +52,8 @@ class AssessedFragment:
     """The score when only this fragment is shown."""
     without: float
     """The score when all but this fragment are shown."""
+    standard_error: float | None = None
+    """Of a contribution that is estimated from a sample; None for an exact one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +121,17 @@ class Assessment:
         """Whether a person should look before the score is used."""
         return bool(self.review_reasons)
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it by name; a standard error only where there is one."""
+        fields = asdict(self) | {"needs_review": self.needs_review}
+        for fragment in fields["fragments"]:
+            if fragment["standard_error"] is None:
+                del fragment["standard_error"]
+        return fields
+
 
 def assess(
-    score: Score, clip: PreparedClip, *, card: Card, sha256: str, difficulty: float | None
+    score: "Score", clip: PreparedClip, *, card: Card, sha256: str, difficulty: float | None
 ) -> Assessment:
     """All that follows from the score of a clip and its declared difficulty.
 
@@ -158,7 +173,7 @@ def score_warnings(score: float, spec: ClipSpec) -> Sequence[ScoreWarning]:
     return [ScoreWarning.ABOVE_RANGE] if score > high else []
 
 
-def _fragment(score: Score, clip: PreparedClip, card: Card, index: int) -> AssessedFragment:
+def _fragment(score: "Score", clip: PreparedClip, card: Card, index: int) -> AssessedFragment:
     blank = score.blank[index]
     span = fragment_span(clip, card.spec, index, views=card.network.views)
     start_s, end_s = (None, None) if blank else span
@@ -171,4 +186,5 @@ def _fragment(score: Score, clip: PreparedClip, card: Card, index: int) -> Asses
         contribution=score.contribution[index],
         alone=score.alone[index],
         without=score.without[index],
+        standard_error=score.standard_error[index] if score.standard_error else None,
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
-from model_store.clip import ClipWarning
+from model_store.clip_warning import ClipWarning
 from model_store.network_spec import NetworkSpec
 from model_store.spec import NAME_PATTERN, ClipSpec
 

@@ -18,9 +18,6 @@ them nothing is read.
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -47,6 +44,7 @@ from model_store.errors import (
     CheckpointUnreadable,
     SpecError,
 )
+from model_store.files import new_folder
 from model_store.network import FragmentNetwork
 from model_store.spec import ClipSpec
 
@@ -210,17 +208,12 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Files by name, in a folder that is seen under its name once all of them are written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    """Files by name, in a folder that has its name once all are written; everybody may read it."""
+    with new_folder(folder) as partial:
         for name, content in contents.items():
-            write_durably(partial / name, content)
+            (partial / name).write_bytes(content)
+            (partial / name).chmod(0o644)
         partial.chmod(0o755)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 @contextmanager
@@ -325,10 +318,3 @@ def network_from(weights: dict[str, Tensor], card: Card) -> FragmentNetwork:
     if not math.isclose(float(network.mean.flatten()[0]), card.spec.mean[0], abs_tol=1e-3):
         raise CheckpointIncompatible(f"{WEIGHTS} and {CARD} disagree on the mean")
     return network.eval()
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -12,7 +12,6 @@ H W pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from math import ceil
 from typing import Any, Protocol, TypeVar
@@ -20,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.clip_warning import ClipWarning
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.spec import ClipSpec
 from model_store.video.container import ClipLimits, Source, open_bytes, sha256_of
@@ -47,26 +47,6 @@ __all__ = [
 ]
 
 _FEW = Fraction(1, 4)  # of the frames; 8 different pictures a second, where 30 are wanted
-
-
-class ClipWarning(StrEnum):
-    """What a judge should know about a clip that could be read all the same."""
-
-    TRIMMED = "trimmed"  # longer than T frames, the first ones were left out
-    PADDED = "padded"  # shorter than T frames, blank ones were added
-    TRUNCATED = "truncated"  # the file ends before the video that it announces
-    DECODE_ERRORS = "decode_errors"  # some frames were damaged
-    TIMES_REPAIRED = "times_repaired"  # a few timestamps were wrong, those pictures were left out
-    TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
-    CLOCK_JUMP = "clock_jump"  # the recording has a cut at which its clock jumps
-    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file says
-    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
-    FEW_PICTURES = "few_pictures"  # most of its frames repeat others
-    LOW_FRAME_RATE = "low_frame_rate"  # fewer pictures than frames are wanted: some come twice
-    SIZE_CHANGES = "size_changes"  # the picture changes its size within the clip
-    INTERLACED = "interlaced"  # its frames are made of fields, which were taken apart
-    BARS = "bars"  # black bars around the picture were cut off
-    HDR = "hdr"  # the file does not say enough of its colours, they were guessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

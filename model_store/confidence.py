@@ -27,8 +27,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.clip import ClipWarning
+from model_store.clip_warning import ClipWarning
 from model_store.errors import CheckpointIncompatible
+from model_store.judging.interval import Interval
 from model_store.network_spec import Output
 
 Floats = NDArray[np.float32]
@@ -68,18 +69,6 @@ REVIEWED: Mapping[ClipWarning, ReviewReason] = {
     ClipWarning.HDR: ReviewReason.COLOURS_GUESSED,
 }
 """The warnings that ask a person to look, and the reason that the answer gives."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """Where the judged score is expected, points, for a share `coverage` of such clips."""
-
-    low: float
-    high: float
-    coverage: float
-
-    def scaled(self, factor: float, term: float) -> "Interval":
-        return replace(self, low=self.low * factor + term, high=self.high * factor + term)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,13 +229,8 @@ class Trust:
         )
 
     def widened(self, points: float) -> "Trust":
-        """With an interval for a score that may have moved by so many points.
-
-        The move and the score's own error have nothing to do with each other, so their squares add.
-        """
-        middle = (self.interval.low + self.interval.high) / 2
-        half = math.hypot((self.interval.high - self.interval.low) / 2, points)
-        return replace(self, interval=replace(self.interval, low=middle - half, high=middle + half))
+        """With the interval of a score that may have moved by so many points."""
+        return replace(self, interval=self.interval.widened(points))
 
 
 def review_reasons(

@@ -11,7 +11,6 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
@@ -32,6 +31,7 @@ from model_store.errors import (
     ModelStoreError,
     NotAVideo,
 )
+from model_store.judging.difficulty import check_difficulty, check_positive
 from model_store.number import number
 from model_store.store import Store
 
@@ -68,10 +68,11 @@ def declared(text: str) -> float:
     """A difficulty, checked before anything is loaded; the action may allow less."""
     try:
         value = number(text)
+        check_positive(value)
     except ValueError as error:
         fail(InvalidDifficulty(f"difficulty: {error}"), BAD_COMMAND)
-    if value <= 0:
-        fail(InvalidDifficulty(f"difficulty is {value:g}, need more than 0"), BAD_COMMAND)
+    except InvalidDifficulty as error:
+        fail(error, BAD_COMMAND)
     return value
 
 
@@ -94,7 +95,6 @@ def score(
 
     Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
     """
-    from model_store.judging.panel import check_difficulty
     from model_store.scorer import Scorer
 
     try:
@@ -171,14 +171,15 @@ def json_of(result: "Assessment | str") -> dict[str, Any]:
     """What `--json` prints of one clip, behind its name."""
     if isinstance(result, str):
         return {"error": result}
+    fields = result.to_json()
     return {
         "score": result.score,
         "difficulty": result.difficulty,
         "execution": result.execution,
         "scored_by": result.scored_by,
-        "interval": result.interval and asdict(result.interval),
+        "interval": fields["interval"],
         "baseline": result.baseline,
-        "fragments": [asdict(fragment) for fragment in result.fragments],
+        "fragments": fields["fragments"],
         "needs_review": result.needs_review,
         "review_reasons": result.review_reasons,
         "warnings": result.warnings,

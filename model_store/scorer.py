@@ -6,11 +6,9 @@ the wrong clips. One thread at a time may use a scorer; it does no locking.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +19,14 @@ from model_store.confidence import Trust, pool
 from model_store.contributions import Contributions
 from model_store.engines import EngineName, make_engine
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
+from model_store.judging.difficulty import (
+    ScoredBy,
+    check_positive,
+    execution_of,
+    factor_and_term,
+)
 from model_store.network_spec import Output
 from model_store.spec import ClipSpec, DifficultyRule
-
-ScoredBy = Literal["video", "video and difficulty"]
-"""What an answer rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Score:
     """The score when fragment i alone is shown.   [Li18 Fig. 2]"""
     without: tuple[float, ...]
     """The score when all but fragment i are shown."""
+    standard_error: tuple[float, ...] | None = None
+    """Of the contributions where they are estimated from a sample; None where they are exact."""
     blank: tuple[bool, ...]
     trust: Trust | None = None
     """None when the checkpoint was not calibrated."""
@@ -58,8 +61,8 @@ class Score:
 
     @property
     def scored_by(self) -> ScoredBy:
-        told = self.output == "execution" and self.difficulty is not None
-        return "video and difficulty" if told else "video"
+        by_both = self.output == "execution" and self.difficulty is not None
+        return "video and difficulty" if by_both else "video"
 
     def with_difficulty(self, difficulty: float | None, rule: DifficultyRule) -> "Score":
         """The answer once the declared difficulty is known (None if it is not).
@@ -75,38 +78,30 @@ class Score:
                     "this checkpoint predicts the execution, it needs a difficulty"
                 )
             return self
-        check_difficulty(difficulty)
-        said = self if self.output == "execution" else self.of_execution
-        if said is None:
+        check_positive(difficulty)
+        predicted = self if self.output == "execution" else self.of_execution
+        if predicted is None:
             return dataclasses.replace(
                 self, difficulty=difficulty, execution=execution_of(self.score, difficulty, rule)
             )
-        factor, term = (difficulty, 0.0) if rule == "multiply" else (1.0, difficulty)
+        factor, term = factor_and_term(difficulty, rule)
         return dataclasses.replace(
-            said,
-            score=said.score * factor + term,
-            baseline=said.baseline * factor + term,
-            contribution=tuple(value * factor for value in said.contribution),
-            alone=tuple(value * factor + term for value in said.alone),
-            without=tuple(value * factor + term for value in said.without),
-            trust=said.trust and said.trust.scaled(factor, term),
+            predicted,
+            score=predicted.score * factor + term,
+            baseline=predicted.baseline * factor + term,
+            contribution=tuple(value * factor for value in predicted.contribution),
+            alone=tuple(value * factor + term for value in predicted.alone),
+            without=tuple(value * factor + term for value in predicted.without),
+            standard_error=predicted.standard_error
+            and tuple(value * factor for value in predicted.standard_error),
+            trust=predicted.trust and predicted.trust.scaled(factor, term),
             difficulty=difficulty,
-            execution=said.score,
+            execution=predicted.score,
         )
 
     def widened(self, points: float) -> "Score":
         """With the interval of a score that may have moved by so many points."""
         return dataclasses.replace(self, trust=self.trust and self.trust.widened(points))
-
-
-def check_difficulty(difficulty: float) -> None:
-    if not (math.isfinite(difficulty) and difficulty > 0):
-        raise InvalidDifficulty(f"difficulty is {difficulty}, need a finite number above 0")
-
-
-def execution_of(score: float, difficulty: float, rule: DifficultyRule) -> float:
-    """score = execution × difficulty, or execution + difficulty, solved for the execution."""
-    return score / difficulty if rule == "multiply" else score - difficulty
 
 
 class Scorer:
@@ -169,6 +164,7 @@ class Scorer:
     ) -> Score:
         """What one output says of one clip of a batch."""
         score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
+        error = contributions.standard_error
         return Score(
             output=output,
             score=score,
@@ -176,6 +172,7 @@ class Scorer:
             contribution=tuple(map(float, contributions.contribution[clip])),
             alone=tuple(map(float, contributions.alone[clip])),
             without=tuple(map(float, contributions.without[clip])),
+            standard_error=None if error is None else tuple(map(float, error[clip])),
             blank=tuple(map(bool, blank)),
             trust=confidence.trust(pooled, output, score) if confidence else None,
         )

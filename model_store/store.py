@@ -10,7 +10,6 @@ read is an error of its own name and of no other.
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,10 +21,10 @@ from model_store.checkpoint import (
     load_checkpoint,
     readable,
     save_checkpoint,
-    write_durably,
 )
 from model_store.confidence import Confidence
 from model_store.errors import CheckpointCorrupt, CheckpointNotFound, CheckpointUnreadable
+from model_store.files import replacing
 from model_store.network import FragmentNetwork
 from model_store.spec import NAME_PATTERN
 
@@ -161,11 +160,9 @@ class Store:
     def make_current(self, name: str, version: int) -> None:
         """Let the bare name mean this version: an upgrade, or a roll-back."""
         self.resolve(f"{name}@{version}")
-        descriptor, partial = tempfile.mkstemp(prefix=f".{CURRENT}-", dir=self.root / name)
-        os.close(descriptor)
-        write_durably(Path(partial), f"{version}\n".encode())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(self.root / name / CURRENT)
+        with replacing(self.root / name / CURRENT) as partial:
+            partial.write_text(f"{version}\n")
+            partial.chmod(0o644)  # everybody may read it
 
     def _is_used(self, name: str) -> bool:
         try:

@@ -47,7 +47,7 @@ class Bar:
             self._task, completed=done, total=total, description=phase, figures=shown
         )
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self._progress.console.print(Text(line))
 
 

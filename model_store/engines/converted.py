@@ -13,10 +13,11 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from model_store.files import new_folder
 from model_store.network import FragmentNetwork
 
 MANIFEST = "MANIFEST.sha256"
@@ -57,15 +58,11 @@ def entry(cache: Path, key: str, write: Callable[[Path], None]) -> Path | None:
     if is_whole(folder):
         return folder
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{key[:8]}-", dir=cache) as name:
-            partial, damaged = Path(name) / "new", Path(name) / "damaged"
-            partial.mkdir()
+        with new_folder(folder) as partial:
             write(partial)
             (partial / MANIFEST).write_text(_manifest(partial))
-            if folder.exists():
-                folder.rename(damaged)
-            partial.rename(folder)
+            if not is_whole(folder):  # but damaged, or it is not there
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         if is_whole(folder):  # another process was faster
             return folder

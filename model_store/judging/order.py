@@ -14,7 +14,7 @@ predicted one with variance σ₁² + σ₂²:
 import math
 from statistics import NormalDist
 
-from model_store.confidence import Interval
+from model_store.judging.interval import Interval
 
 _NORMAL = NormalDist()
 

@@ -11,17 +11,23 @@ Vault: marks 0–10 in tenths; the execution is the mean without the highest and
 6, and without the two highest and the two lowest of 7. Total = D + E − neutral deductions.
 
 The rule: a mark is called out of line only by what real panels of that size and level did
-(`panel_statistics`). Nobody has published marks of vault panels, so there it is never said.
+(`panel_statistics`). Nobody has published marks of vault panels, so no mark of theirs is called so.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from model_store.confidence import Interval
 from model_store.errors import InvalidPanel
+from model_store.judging.difficulty import (
+    check_difficulty,
+    execution_of,
+    factor_and_term,
+    is_multiple,
+)
+from model_store.judging.interval import Interval
 from model_store.judging.panel_statistics import OUT_OF_LINE, distances, share_at_least
-from model_store.scorer import execution_of
+from model_store.spec import SPECS
 
 BEST = 10.0
 MAX_DEDUCTIONS = 10.0  # points
@@ -39,16 +45,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What an action's panel may say."""
+    """How the panel of an action marks, and what counts."""
 
     panels: dict[int, tuple[Group, ...]]
     """By the number of judges."""
     step: float
     """Marks are multiples of it."""
-    difficulty: tuple[float, float]
-    """Lowest and highest that the tables of difficulty hold, rounded outwards; in tenths."""
+    scale: float
+    """Points of execution for one point of the panel's mark."""
     deductions: bool
-    """Whether there are neutral ones."""
+    """Whether there are neutral deductions."""
     calibrated: bool
     """Whether it is known what real panels do."""
 
@@ -66,7 +72,7 @@ RULES = {
             11: _SYNCHRONISED,
         },
         step=0.5,
-        difficulty=(1.0, 5.0),
+        scale=3.0,
         deductions=False,
         calibrated=True,
     ),
@@ -76,7 +82,7 @@ RULES = {
             for judges, dropped in ((4, 1), (5, 1), (6, 1), (7, 2))
         },
         step=0.1,
-        difficulty=(1.0, 8.0),
+        scale=1.0,
         deductions=True,
         calibrated=False,
     ),
@@ -117,23 +123,12 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMark:
-    """What a model says, on the scale of the judges' marks."""
+    """A predicted score on the scale of the judges' marks."""
 
     mark: float
     low: float | None
     high: float | None
     """Interval of the mark; None where the model is not calibrated."""
-
-
-def check_difficulty(action: str, difficulty: float) -> None:
-    """Raises InvalidPanel for one that no routine of this action has."""
-    if (rules := RULES.get(action)) is None:
-        return
-    low, high = rules.difficulty
-    if not (low <= difficulty <= high and _is_multiple(difficulty, 0.1)):
-        raise InvalidPanel(
-            f"{difficulty:g}, need {low:g} to {high:g} in tenths for {action}", field="difficulty"
-        )
 
 
 def judge(
@@ -155,12 +150,8 @@ def judge(
     for group in rules.panels[len(marks)]:
         judged += _in_group(group, marks[len(judged) :][: group.judges], rules, first=len(judged))
     mark = fmean(each.mark for each in judged if each.counts)
-    if action == "diving":
-        execution = round(3 * mark, 6)
-        total = execution * difficulty
-    else:
-        execution = round(mark, 3)
-        total = difficulty + execution - deductions
+    execution = round(rules.scale * mark, 3)
+    factor, term = factor_and_term(difficulty, SPECS[action].difficulty_rule)
     return Panel(
         action=action,
         marks=tuple(judged),
@@ -168,17 +159,16 @@ def judge(
         deductions=deductions,
         execution=execution,
         mark=mark,
-        total=round(total, 3 if action == "vault" else 2),
+        total=round(factor * execution + term - deductions, 3),
     )
 
 
 def model_mark(panel: Panel, score: float, interval: Interval | None) -> ModelMark:
     """A predicted total as the mark that every judge would have given for it."""
+    scale, rule = RULES[panel.action].scale, SPECS[panel.action].difficulty_rule
 
     def mark(total: float) -> float:
-        if panel.action == "diving":
-            return (execution_of(total, panel.difficulty, "multiply") or 0.0) / 3
-        return (execution_of(total, panel.difficulty, "add") or 0.0) + panel.deductions
+        return (execution_of(total, panel.difficulty, rule) + panel.deductions) / scale
 
     return ModelMark(
         mark=mark(score),
@@ -193,7 +183,7 @@ def _check_marks(marks: Sequence[float], rules: Rules) -> None:
         need = f"{', '.join(few)} or {most}"
         raise InvalidPanel(f"{len(marks)} marks, need {need}", field="marks")
     for number, mark in enumerate(marks, 1):
-        if not (0 <= mark <= BEST and _is_multiple(mark, rules.step)):
+        if not (0 <= mark <= BEST and is_multiple(mark, rules.step)):
             need = f"need 0 to {BEST:g} in steps of {rules.step:g}"
             raise InvalidPanel(f"judge {number} gives {mark:g}, {need}", field="marks")
 
@@ -218,7 +208,3 @@ def _in_group(
             )
         )
     return judged
-
-
-def _is_multiple(value: float, step: float) -> bool:
-    return abs(value / step - round(value / step)) < 1e-6

@@ -48,9 +48,9 @@ class RemoteBackend:
         *,
         metrics: Metrics,
         on_done: Callable[[int], None],
-        on_death: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> None:
-        """`on_death` is never called: Ray replaces replicas that are lost."""
+        """`on_failure` is never called: Ray replaces replicas that are lost."""
         self._replicas = replicas
         self._metrics = metrics
         self._on_done = on_done

@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from model_store.judging.panel import check_difficulty, judge
+from model_store.judging.difficulty import check_difficulty
+from model_store.judging.panel import judge
 from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload
 from service.http import events
 from service.http.form_fields import StrictRoute, check_body, check_fields

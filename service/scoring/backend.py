@@ -53,7 +53,7 @@ class MakeBackend(Protocol):
         *,
         metrics: Metrics,
         on_done: Callable[[int], None],
-        on_death: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> ScoringBackend:
-        """`on_done` gets the number of fragments that were scored; `on_death` is called, on any
+        """`on_done` gets the number of fragments that were scored; `on_failure` is called, on any
         thread, once nothing can be scored any more."""

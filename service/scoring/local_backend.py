@@ -43,13 +43,13 @@ class LocalBackend:
         *,
         metrics: Metrics,
         on_done: Callable[[int], None] = lambda fragments: None,
-        on_death: Callable[[], None] = lambda: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._metrics = metrics
         self._batcher = Batcher(
-            max_clips=settings.batch_clips, metrics=metrics, on_done=on_done, on_death=on_death
+            max_clips=settings.batch_clips, metrics=metrics, on_done=on_done, on_failure=on_failure
         )
         self._has_gpu = settings.engine in ("auto", "cuda") and torch.cuda.is_available()
 
@@ -82,7 +82,7 @@ class LocalBackend:
 
         async def apart(function: Callable[[], T]) -> T:
             return await asyncio.wrap_future(
-                self._batcher.call(function) if self._has_gpu else thread.submit(function)
+                self._batcher.run_on_device(function) if self._has_gpu else thread.submit(function)
             )
 
         try:

@@ -86,7 +86,7 @@ class ScoringService:
         """Clips that are decoded or wait for it."""
         self._on_failure = on_failure
         self._backend = make_backend(
-            metrics=self.metrics, on_done=self.admission.done, on_death=self._engine_died
+            metrics=self.metrics, on_done=self.admission.done, on_failure=self._engine_died
         )
         self._pool = DecodePool(
             workers=settings.decode_workers,

@@ -17,6 +17,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.files import replacing
+
 Plane = NDArray[np.uint8]
 
 VERSION = 2  # of what is drawn; another one is made anew
@@ -48,9 +50,8 @@ class Footage:
         path = self.path(folder)
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            self._write(partial)
-            partial.rename(path)
+            with replacing(path) as partial:
+                self._write(partial)
         return path.read_bytes()
 
     def _write(self, path: Path) -> None:

@@ -119,4 +119,4 @@ def test_what_is_shipped_is_packaged():
     project = tomllib.loads((root / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["model_store"]
     packaged = {file for pattern in patterns for file in (root / "model_store").glob(pattern)}
-    assert {*ACTIONS.iterdir()} <= packaged
+    assert {*ACTIONS.iterdir(), *(root / "model_store").rglob("judging/*.json")} <= packaged

@@ -2,8 +2,9 @@ import itertools
 
 import pytest
 
-from model_store.clip import ClipWarning
-from model_store.confidence import Interval, ReviewReason, Trust, review_reasons
+from model_store.clip_warning import ClipWarning
+from model_store.confidence import ReviewReason, Trust, review_reasons
+from model_store.judging.interval import Interval
 
 
 def trust(*, wide: bool = False, unfamiliar: bool = False) -> Trust:

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.field_options import options_of
 from training.commands.options import (
     ActionOption,
@@ -53,16 +53,16 @@ def pretrain(
     python -m training pretrain --kind ucf-101 --preset paper --data data/ucf-101
     --out runs/ucf-101
     """
-    with told():
-        from training.data.clip_list import keep
-        from training.data.run_clips import open_material
+    with exit_on_errors():
+        from training.data.clip_dataset import open_dataset
+        from training.data.clip_list import check_clip_list
         from training.display import bar
         from training.learn.forward import Device
         from training.learn.malloc import keep_freed_memory
         from training.learn.run_folder import RunFolder
-        from training.learn.summary import remember_command
-        from training.pretraining.action_classes import ClassLesson, class_clip
-        from training.pretraining.pretext_tasks import Lesson, TrackLesson
+        from training.learn.summary import record_command
+        from training.pretraining.action_classification import ActionClassification, class_clip
+        from training.pretraining.pretext_tasks import PretextTask, TrackRegression
         from training.pretraining.pretrain import Pretrainer
 
         if kind == Kind.ucf101 and len(data) > 1:
@@ -86,26 +86,26 @@ def pretrain(
                 shown.update(done, total, phase="decoding")
 
             if kind == Kind.ucf101:
-                lesson: Lesson = ClassLesson.open(
+                task: PretextTask = ActionClassification.open(
                     data[0],
                     spec.clip,
                     validation=spec.validation,
-                    keep=partial(keep, folder),
+                    on_clips=partial(check_clip_list, out, begun=folder.begun),
                     cache=cache,
                     progress=progress,
                 )
             else:
-                material = open_material(
+                dataset = open_dataset(
                     spec.data,
                     spec.clip,
                     kind=spec.kind,
                     validation=spec.validation,
-                    keep=partial(keep, folder),
+                    on_clips=partial(check_clip_list, out, begun=folder.begun),
                     cache=cache,
                     progress=progress,
                 )
-                lesson = TrackLesson(material, spec.seed, Device.best().kind)
-        remember_command(folder)
+                task = TrackRegression(dataset, spec.seed, Device.best().kind)
+        record_command(folder)
         with bar("steps") as shown:
-            path = Pretrainer(spec, lesson, folder, save_every=save_every).train(shown)
+            path = Pretrainer(spec, task, folder, save_every=save_every).train(shown)
         typer.echo(f"extractor: {path}")

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.judging.difficulty import factor_and_term
 from model_store.network_spec import OUTPUTS, Output, Target
 from model_store.spec import ClipSpec, DifficultyRule
 from training.data.datasets.annotations import JudgedClip
-from training.data.datasets.points import execution_of
+from training.data.datasets.points import judged_execution
 from training.errors import DataError
 
 Floats = NDArray[np.float32]
@@ -64,9 +65,9 @@ def _factor_and_addend(
 ) -> tuple[float, float]:
     if output == "final":
         return 1.0, 0.0
-    if clip.difficulty is None or execution_of(clip.score, clip.difficulty, rule) is None:
+    if clip.difficulty is None or judged_execution(clip.score, clip.difficulty, rule) is None:
         raise DataError(f"{clip.path.name} has no execution: {_missing(clip)}")
-    return (clip.difficulty, 0.0) if rule == "multiply" else (1.0, clip.difficulty)
+    return factor_and_term(clip.difficulty, rule)
 
 
 def _missing(clip: JudgedClip) -> str:
@@ -77,7 +78,9 @@ def _missing(clip: JudgedClip) -> str:
 
 def default_target(clips: Sequence[JudgedClip], rule: DifficultyRule) -> tuple[Target, str]:
     """Both outputs where every clip has them, else the final score; and why, in words."""
-    lacking = [clip for clip in clips if execution_of(clip.score, clip.difficulty, rule) is None]
+    lacking = [
+        clip for clip in clips if judged_execution(clip.score, clip.difficulty, rule) is None
+    ]
     if not lacking:
         return "both", f"all {len(clips)} clips have a difficulty"
     first = lacking[0]

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from model_store.clip import ClipLimits, FrameFiles, read_clip
 from model_store.errors import ClipError
+from model_store.files import replacing
 from model_store.spec import ClipSpec
+from model_store.worker_pool import worker_pool
 from training.data.datasets.hashes import source_hash
 from training.data.file_times import FileTimes
 from training.errors import DataError
-from training.worker_pool import worker_pool
 
 Frames = NDArray[np.uint8]
 ClipSource = Path | FrameFiles
@@ -145,9 +146,8 @@ def _map(
     """The array at path, made and filled with zeros where it is missing."""
     if path.exists():
         return open_memmap(path, mode="r+")
-    new = path.with_name(f".{path.name}-{os.getpid()}")
-    open_memmap(new, mode="w+", dtype=kind, shape=shape).flush()
-    new.rename(path)
+    with replacing(path) as partial:
+        open_memmap(partial, mode="w+", dtype=kind, shape=shape).flush()
     return open_memmap(path, mode="r+")
 
 

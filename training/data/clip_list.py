@@ -11,11 +11,13 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+from model_store.files import replace_file
 from training.errors import RunError
-from training.learn.run_folder import CLIPS, RunFolder, replace_file
 
+CLIPS = "clips.csv"
 SHOWN = 5  # changes that a message names
 
 
@@ -41,7 +43,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, slots=True)
-class KeptClip:
+class ClipRecord:
     name: str
     content: Content
 
@@ -50,35 +52,37 @@ def hash_of_labels(*labels: object) -> str:
     return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
 
 
-def keep(folder: RunFolder, clips: Sequence[KeptClip], *, first: bool = True) -> None:
-    """Write the clips of a run that has no steps yet; else see that they are those it began with.
+def check_clip_list(
+    folder: Path, clips: Sequence[ClipRecord], *, begun: bool, first: bool = True
+) -> None:
+    """Write the clips of a run that has not `begun`; else see that they are those it began with.
 
     Of several processes the `first` one writes and the others compare. Raises RunError.
     """
-    if first and not folder.begun:
-        replace_file(folder.path / CLIPS, _table(clips).encode())
-    elif changed := changes(recall_clips(folder), clips):
+    if first and not begun:
+        replace_file(folder / CLIPS, _table(clips).encode())
+    elif changed := changes(read_clip_list(folder), clips):
         rest = len(changed) - SHOWN
         more = f"; and {rest} more" if rest > 0 else ""
         raise RunError(
-            f"{folder.path} holds a run of other data, {len(changed)} clips changed:"
+            f"{folder} holds a run of other data, {len(changed)} clips changed:"
             f" {'; '.join(changed[:SHOWN])}{more}. --restart starts anew there"
         )
 
 
-def recall_clips(folder: RunFolder) -> list[KeptClip]:
+def read_clip_list(folder: Path) -> list[ClipRecord]:
     """Raises RunError where the folder has none."""
     try:
-        with (folder.path / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [KeptClip(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
+        with (folder / CLIPS).open(encoding="utf-8", newline="") as file:
+            return [ClipRecord(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{folder.path} does not say which clips its run began with (no readable {CLIPS}):"
+            f"{folder} does not say which clips its run began with (no readable {CLIPS}):"
             " --restart starts anew there"
         ) from error
 
 
-def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
+def changes(before: Sequence[ClipRecord], now: Sequence[ClipRecord]) -> list[str]:
     """One line for each clip that differs; empty for the same clips in whatever order."""
     gone, new = _left_over(before, now), _left_over(now, before)
     lines = []
@@ -92,7 +96,7 @@ def changes(before: Sequence[KeptClip], now: Sequence[KeptClip]) -> list[str]:
     return lines
 
 
-def _left_over(clips: Sequence[KeptClip], others: Sequence[KeptClip]) -> dict[str, Content]:
+def _left_over(clips: Sequence[ClipRecord], others: Sequence[ClipRecord]) -> dict[str, Content]:
     """Those that have no partner of the same content among the others, by name."""
     partners = Counter(other.content for other in others)
     left = {}
@@ -114,7 +118,7 @@ def _difference(old: Content, new: Content) -> str:
     return ", ".join(changed)
 
 
-def _table(clips: Sequence[KeptClip]) -> str:
+def _table(clips: Sequence[ClipRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *Content._fields])

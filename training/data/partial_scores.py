@@ -31,7 +31,7 @@ DIFFICULTY_SHOWN_IN = {"diving": "flight", "vault": "after-flight"}
 
 
 @dataclass(frozen=True, slots=True)
-class KnownScores:
+class PartialScores:
     spec: ClipSpec
     stages: NDArray[np.int64]
     """(N, T) stage of every frame of the prepared clip, −1 in padding."""
@@ -47,7 +47,7 @@ class KnownScores:
         clips: Sequence[JudgedClip],
         times: Sequence[FileTimes],
         training: NDArray[np.int64],
-    ) -> "KnownScores":
+    ) -> "PartialScores":
         """Raises DataError where a clip does not say what its stages were deducted."""
         if spec.action not in DIFFICULTY_SHOWN_IN:
             raise DataError(f"what a stage of {spec.action} is worth is not known")

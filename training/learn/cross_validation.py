@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from model_store.network_spec import Output
-from training.data.run_clips import Material
-from training.learn.predictions import Examined, Floats
+from training.data.clip_dataset import ClipDataset
+from training.learn.fold_predictions import Floats, FoldPredictions
 from training.learn.validation import by_output
 from training.measure.calibration import OutOfFold, distances
 from training.metrics import mean_distance, spearman
@@ -21,7 +21,7 @@ from training.metrics import mean_distance, spearman
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The clips that were held out, and what was said of them."""
+    """The clips that were held out, and what was predicted for them."""
 
     values: OutOfFold
     """Of each output in its unit."""
@@ -33,22 +33,22 @@ class HeldOut:
     """(N, O) points of the announced score for one of an output's unit."""
 
 
-def held_out(parts: Sequence[tuple[Material, Examined]]) -> HeldOut:
-    """One material, with its own split, and what its run made of all clips, for each fold."""
+def held_out(parts: Sequence[tuple[ClipDataset, FoldPredictions]]) -> HeldOut:
+    """One dataset, with its own split, and what its run made of all clips, for each fold."""
     values, scores, judged, factor = [], [], [], []
-    for number, (material, examined) in enumerate(parts):
-        held, announced = material.validation, material.announced
-        predicted = examined.predicted[held]
+    for number, (dataset, predictions) in enumerate(parts):
+        held, announced = dataset.validation, dataset.announced
+        predicted = predictions.predicted[held]
         values.append(
             (
                 predicted,
-                material.values[held],
-                distances(examined.pooled[material.training], examined.pooled[held]),
+                dataset.values[held],
+                distances(predictions.pooled[dataset.training], predictions.pooled[held]),
                 np.full(len(held), number),
             )
         )
         scores.append(announced.score(predicted, held))
-        judged.append(material.judged[held])
+        judged.append(dataset.judged[held])
         factor.append(announced.factor[held])
     out_of_fold = OutOfFold(*map(np.concatenate, zip(*values, strict=True)))
     return HeldOut(out_of_fold, *map(np.concatenate, (scores, judged, factor)))

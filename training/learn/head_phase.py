@@ -21,7 +21,7 @@ from training.data.batches import Variation, evenly, fitting, full
 from training.data.pairs import shuffled
 from training.distributed import ALONE
 from training.learn.frozen_features import FrozenFeatures
-from training.learn.trainee import Outcome, Predictions, Trainee
+from training.learn.learner import Learner, Outcome, Predictions
 
 SCORE_BATCH = 256
 
@@ -44,46 +44,46 @@ class HeadInputs:
 class HeadPhase:
     name = "head"
 
-    def __init__(self, trainee: Trainee, frozen: FrozenFeatures) -> None:
-        self.trainee, self.frozen = trainee, frozen
-        run, material = trainee.run, trainee.material
+    def __init__(self, learner: Learner, frozen: FrozenFeatures) -> None:
+        self.learner, self.frozen = learner, frozen
+        run, dataset = learner.run, learner.dataset
         self.epochs, self.accumulate = run.head_epochs, 1
         self.processes = ALONE
-        there = len(material.training)
+        there = len(dataset.training)
         self.batches = full(there, fitting(run.head_batch, there))
-        self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
+        self.groups = [{"params": list(learner.network.head.parameters()), "base": run.head_rate}]
 
     def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
-        run, material = self.trainee.run, self.trainee.material
+        run, dataset = self.learner.run, self.learner.dataset
         order = shuffled(
-            np.random.default_rng([run.seed, 1, epoch]), material.training, material.leader
+            np.random.default_rng([run.seed, 1, epoch]), dataset.training, dataset.leader
         )
         variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
-            self.frozen.variants, size=len(material.leader)
+            self.frozen.variants, size=len(dataset.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        for clips in evenly(order, self.batches, material.leader)[first:]:
-            leader = material.leader[clips]  # the clips of a pair are varied alike
+        for clips in evenly(order, self.batches, dataset.leader)[first:]:
+            leader = dataset.leader[clips]  # the clips of a pair are varied alike
             variants = variant_of[leader]
             features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')
             shown = self.frozen.shown[variants, clips]
             for row, clip in enumerate(leader):
-                hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
+                hidden = blanking.draw(dataset.spec, run.seed, (epoch, 3), int(clip)).hidden
                 shown[row, list(hidden)] = False
-                for i, k in enumerate(self.trainee.network.used):
+                for i, k in enumerate(self.learner.network.used):
                     if k in hidden:
                         features[row, i] = self.frozen.blank[i]
             starts = self.frozen.starts[variants, clips]
-            yield HeadInputs(features.to(self.trainee.device.kind), clips, starts, shown)
+            yield HeadInputs(features.to(self.learner.device.kind), clips, starts, shown)
 
     def forward(self, inputs: HeadInputs) -> Outcome:
-        trainee = self.trainee
-        trainee.network.head.train()
-        predicted = trainee.score(inputs.features)
-        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
+        learner = self.learner
+        learner.network.head.train()
+        predicted = learner.score(inputs.features)
+        wanted = learner.wanted(inputs.clips, inputs.starts, inputs.shown)
         nothing = predicted.new_zeros(0)
         return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
         served = self.frozen.served[:, clips]
-        return self.trainee.predict(torch.split(view, SCORE_BATCH) for view in served)
+        return self.learner.predict(torch.split(view, SCORE_BATCH) for view in served)

@@ -25,7 +25,7 @@ AGAIN = "Start again with --restart, or in a new folder."
 
 
 @dataclass(slots=True)
-class Seen:
+class HealthState:
     """What a run has shown so far; saved with its state."""
 
     reference: float = 0.0
@@ -43,36 +43,36 @@ class Health:
         """`deviation` of what is to be predicted, (J,) for several answers; `advice` says what to
         change."""
         self._limit, self._advice = CONSTANT * deviation, advice
-        self.seen = Seen()
+        self.state = HealthState()
 
     def after_step(self, step: int, figures: Mapping[str, float]) -> None:
         """Raises RunError for a loss that is not finite or has jumped.
 
         Of `figures`, `fit` is the loss of the predictions and `gradient` its norm, `always_mean`
-        the loss of their mean in place of each, and `spread` is as `Seen` has it.
+        the loss of their mean in place of each, and `spread` is as `HealthState` has it.
         """
-        seen, loss, gradient = self.seen, figures["fit"], figures["gradient"]
+        state, loss, gradient = self.state, figures["fit"], figures["gradient"]
         if not math.isfinite(loss + gradient):
             raise self._error(f"the loss is {loss:.4g} and its gradient {gradient:.4g}", step)
-        seen.reference = max(seen.reference or loss, figures.get("always_mean", 0.0))
-        if loss > JUMP * seen.reference > 0:
-            raise self._error(f"the loss is {loss:.4g}, before it was {seen.reference:.4g}", step)
-        seen.spread = max(seen.spread, figures.get("spread", 0.0))
+        state.reference = max(state.reference or loss, figures.get("always_mean", 0.0))
+        if loss > JUMP * state.reference > 0:
+            raise self._error(f"the loss is {loss:.4g}, before it was {state.reference:.4g}", step)
+        state.spread = max(state.spread, figures.get("spread", 0.0))
 
     def after_validation(self, step: int, predicted: NDArray[np.float32], *, last: bool) -> None:
         """(N,) or (N, J) answers; `last` of a phase.   Raises RunError for a dead network.
 
         They are the head's alone: a linear path beside it would hide that it is dead.
         """
-        seen = self.seen
+        state = self.state
         if not np.isfinite(predicted).all():
             raise self._error("predictions are not finite", step)
         alike = bool((np.ptp(predicted, axis=0) < self._limit).all())
-        proven = len(predicted) >= FEW or seen.spread < CONSTANT
-        seen.spread = 0.0
-        seen.constant = seen.constant + 1 if alike and proven else 0
-        seen.moved = seen.moved if seen.constant else step
-        if (seen.constant >= PATIENCE and step - seen.moved >= LONG) or (last and seen.constant):
+        proven = len(predicted) >= FEW or state.spread < CONSTANT
+        state.spread = 0.0
+        state.constant = state.constant + 1 if alike and proven else 0
+        state.moved = state.moved if state.constant else step
+        if (state.constant >= PATIENCE and step - state.moved >= LONG) or (last and state.constant):
             answer = f"{float(predicted.flat[0]):.4g}"
             raise self._error(f"the head's answer is {answer} for all {len(predicted)} clips", step)
 

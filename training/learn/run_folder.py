@@ -19,7 +19,6 @@ is then written again with the same values.
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from model_store.confidence import Confidence
+from model_store.files import PARTIAL, remove_partial_files, replace_file
+from training.data.clip_list import CLIPS
 from training.errors import RunError
 
-RECORD, CLIPS, STATE, EXTRACTOR = "run.json", "clips.csv", "state.pt", "extractor.safetensors"
+RECORD, STATE, EXTRACTOR = "run.json", "state.pt", "extractor.safetensors"
 # Whatever a command writes beside it into a run's folder; the rest is not ours to remove.
 WRITTEN = (
-    ".*.partial", CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
+    PARTIAL, CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
     "summary.json", "commands.txt", "golden.mov", "test.json", "extractor.safetensors",
     "examined-*.safetensors", "cross_validation.json", "calibration.safetensors",
     "tensorboard/events.out.tfevents.*", "tensorboard",
@@ -48,16 +49,6 @@ Arrays = dict[str, NDArray[Any]]
 
 WEIGHTS, FIGURES = "weights.safetensors", "figures.json"
 CROSS_VALIDATION, CALIBRATION = "cross_validation.json", "calibration.safetensors"
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Old content or new, whatever happens in between."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 class RunFolder:
@@ -89,6 +80,8 @@ class RunFolder:
                 raise RunError(f"{self.path} is not empty and has no {RECORD}")
             self.path.mkdir(parents=True, exist_ok=True)
             replace_file(record, described.encode())
+        if first:
+            remove_partial_files(self.path)
 
     def restart(self) -> None:
         """Remove what a run and its folds have written, and nothing else."""
@@ -105,7 +98,7 @@ class RunFolder:
     def _others(self) -> bool:
         """Whether something else than a record is there, or than what a kill left of a file."""
         there = self.path.iterdir() if self.path.exists() else ()
-        return any(path.name != RECORD and not path.match(".*.partial") for path in there)
+        return any(path.name != RECORD and not path.match(PARTIAL) for path in there)
 
     def _clear(self) -> None:
         for name in WRITTEN:
@@ -167,13 +160,13 @@ class RunFolder:
         arrays = load_arrays((self.path / CALIBRATION).read_bytes())
         return numbers["figures"], Confidence.from_parts(numbers["calibration"], arrays)
 
-    def save_examined(self, name: str, arrays: Arrays) -> None:
-        replace_file(self._examined(name), save_arrays(arrays))
+    def save_predictions(self, name: str, arrays: Arrays) -> None:
+        replace_file(self._predictions(name), save_arrays(arrays))
 
-    def load_examined(self, name: str) -> Arrays:
-        return load_arrays(self._examined(name).read_bytes())
+    def load_predictions(self, name: str) -> Arrays:
+        return load_arrays(self._predictions(name).read_bytes())
 
-    def _examined(self, name: str) -> Path:
+    def _predictions(self, name: str) -> Path:
         return self.path / f"examined-{name}.safetensors"
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training.distributed import without_averaging
-from training.learn.trainee import Inputs, Phase, Trainee
+from training.learn.learner import Inputs, Learner, Phase
 from training.losses import weight_penalty
 
 TINY = 1e-12  # a deviation that can be divided by
@@ -30,10 +30,10 @@ T = TypeVar("T")
 class Forward(nn.Module):
     """A phase's forward pass, as a module that owns the weights it trains."""
 
-    def __init__(self, trainee: Trainee, phase: Phase) -> None:
+    def __init__(self, learner: Learner, phase: Phase) -> None:
         super().__init__()
-        self.network, self.auxiliary = trainee.network, trainee.auxiliary
-        self._phase, self._penalised = phase, trainee.run.beta > 0
+        self.network, self.auxiliary = learner.network, learner.auxiliary
+        self._phase, self._penalised = phase, learner.run.beta > 0
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """-> predicted, wanted, auxiliary, targets (see `Outcome`), ‖w‖² ()"""
@@ -47,11 +47,11 @@ class Forward(nn.Module):
 class Step:
     """The updates of one phase."""
 
-    def __init__(self, trainee: Trainee, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
-        self.run, self.trainee, self.optimiser = trainee.run, trainee, optimiser
+    def __init__(self, learner: Learner, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
+        self.run, self.learner, self.optimiser = learner.run, learner, optimiser
         self.processes = phase.processes
-        self.model = trainee.processes.parallel(Forward(trainee, phase))
-        deviations = torch.from_numpy(trainee.material.deviations).to(trainee.device.kind)
+        self.model = learner.processes.parallel(Forward(learner, phase))
+        deviations = torch.from_numpy(learner.dataset.deviations).to(learner.device.kind)
         self._deviations = deviations.clamp_min(TINY)  # (O,)
 
     def __call__(self, parts: Sequence[Inputs], number: int, factor: float) -> dict[str, float]:
@@ -77,10 +77,10 @@ class Step:
         clips = torch.from_numpy(inputs.clips).to(penalty.device)
         outputs, wanted, shown, targets, clips = map(self.processes.gather, (*rows, clips))
         indices = clips.numpy(force=True)
-        predicted = self.trainee.announced(outputs, indices)  # (N, O) points
+        predicted = self.learner.announced(outputs, indices)  # (N, O) points
         loss = self.run.objective(predicted, wanted, penalty)
-        auxiliary = self.trainee.auxiliary_loss(shown, targets)
-        pairs = self.trainee.pairs(predicted, wanted, indices)
+        auxiliary = self.learner.auxiliary_loss(shown, targets)
+        pairs = self.learner.pairs(predicted, wanted, indices)
         total = loss.total + auxiliary + pairs
         (total * share).backward()  # type: ignore[no-untyped-call]
         terms = {

@@ -31,8 +31,8 @@ class Record:
         self._validated = validated
         for name, value in validated.items():
             self._board.add_scalar(f"validation/{name}", value, step)
-        told = "  ".join(f"{name} {value:.4g}" for name, value in validated.items())
-        self._bar.say(f"{title}: {told}  in {seconds:.0f} s")
+        text = "  ".join(f"{name} {value:.4g}" for name, value in validated.items())
+        self._bar.log(f"{title}: {text}  in {seconds:.0f} s")
 
     def __enter__(self) -> "Record":
         return self

@@ -109,10 +109,10 @@ def score_clips(
         thumbnails += [thumbnail(timed.frames) for timed in batch]
         times += [timed.times for timed in batch]
         for answer, clip in zip(answers, clips[len(scores) :], strict=False):
-            said = [answer.score]
+            values = [answer.score]
             if answer.of_execution is not None:
-                said.append(answer.of_execution.score)
-            outputs.append(said)
+                values.append(answer.of_execution.score)
+            outputs.append(values)
             declared = None if target == "both" else clip.difficulty
             scores.append(answer.with_difficulty(declared, rule))
         if progress is not None:

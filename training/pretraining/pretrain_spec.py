@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
 from training.errors import RunError
-from training.option_groups import LESSON, LOOKS, SPLIT, check_limits
+from training.option_groups import LOOKS, PRETEXT, SPLIT, check_limits
 
 if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
     from training.data.augment import Augmentation
@@ -23,11 +23,11 @@ class PretrainSpec:
     kind: str = "annotations"
     clip: ClipSpec
     network: NetworkSpec
-    steps: Annotated[int, LESSON(min=1, help="Batches to learn from.")] = 4000
-    batch: Annotated[int, LESSON(min=2, help="Fragments a batch.")] = 64
-    rate: Annotated[float, LESSON(min=0, help="Largest learning rate of Adam.")] = 2e-3
+    steps: Annotated[int, PRETEXT(min=1, help="Batches to learn from.")] = 4000
+    batch: Annotated[int, PRETEXT(min=2, help="Fragments a batch.")] = 64
+    rate: Annotated[float, PRETEXT(min=0, help="Largest learning rate of Adam.")] = 2e-3
     warmup: Annotated[
-        float, LESSON(min=0, max=1, help="Share of the steps over which the rate rises from 0.")
+        float, PRETEXT(min=0, max=1, help="Share of the steps over which the rate rises from 0.")
     ] = 0.05
     seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, fragments and looks.")] = 0
     validation: Annotated[

@@ -42,10 +42,6 @@ class Scheme:
         return dataclasses.replace(spec, colour_order=self.colour_order, mean=self.mean)
 
 
-_UNREADABLE = (
-    pickle.UnpicklingError, EOFError, LookupError, OSError, RuntimeError, ValueError,
-)  # fmt: skip
-
 OURS = tuple(name for name, _, _ in C3DExtractor.LAYERS)
 SCHEMES = (
     Scheme(
@@ -64,7 +60,7 @@ SCHEMES = (
 )
 
 
-def import_c3d(source: Path, target: Path) -> Scheme:
+def convert_c3d(source: Path, target: Path) -> Scheme:
     """Write the extractor of a published file to `target`; how it was named.   Raises RunError."""
     content = _load(source)
     scheme = scheme_of(content, source)

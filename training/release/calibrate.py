@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.confidence import Confidence
+from model_store.judging.difficulty import execution_of
 from model_store.network_spec import Output
-from model_store.scorer import Scorer, execution_of
+from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes
-from training.data.seen import seen_by, some
+from training.data.seen_clips import seen_by, some
 from training.data.split import Indices, units
 from training.errors import DataError, RunError
 from training.measure.calibration import COVERAGE, Scored, fit_confidence
@@ -32,7 +33,7 @@ FEWEST = 40
 Progress = Callable[[int, int], None]
 
 
-def calibrate(
+def fit_calibration(
     scorer: Scorer,
     clips: Sequence[JudgedClip],
     familiar: Sequence[JudgedClip],

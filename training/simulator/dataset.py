@@ -24,13 +24,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from model_store.files import remove_partial_files, replacing
+from model_store.worker_pool import worker_pool
 from training.simulator.actions import ACTIONS
 from training.simulator.clip import simulate_clip
 from training.simulator.faults import Fault
 from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 from training.simulator.video import write_video
-from training.worker_pool import worker_pool
 
 VERSION = 1  # of the simulator; another one draws other clips from the same seed
 OFFICIAL_TEST_SHARE = 70 / 370  # of UNLV-Dive
@@ -110,6 +111,8 @@ def _claim(out: Path, parameters: dict[str, Any]) -> None:
             )
     for folder in (out / "clips", out / "tracks"):
         folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
+    remove_partial_files(out)
     record.write_text(json.dumps(parameters, indent=2) + "\n")
 
 
@@ -167,13 +170,10 @@ def render(take: Take, out: Path) -> None:
     """Write one clip and its track; each file appears only when it is whole."""
     clip = simulate_clip(take.action, take.seed, take.index, faults=take.faults)
     write_video(out / take.video, clip.frames, fps=ACTIONS[take.action].fps, crf=clip.looks.crf)
-    track = out / take.track
-    partial = track.with_name(track.name + ".part")
-    with partial.open("wb") as file:
+    with replacing(out / take.track) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file, joints=clip.joints, state=clip.state, state_names=np.array(clip.state_names)
         )
-    os.replace(partial, track)
 
 
 def _row(take: Take, split: str) -> dict[str, Any]:
@@ -195,10 +195,8 @@ def describe(plan: Performance) -> dict[str, Any]:
 
 def _write_annotations(out: Path, rows: list[dict[str, Any]]) -> Path:
     target = out / "annotations.csv"
-    partial = out / "annotations.csv.part"
-    with partial.open("w", newline="") as file:
+    with replacing(target) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(partial, target)
     return target

@@ -1,8 +1,9 @@
 """
-The judges: what a panel gives for an execution, and what the rules make of its marks.
+The judges: the marks that a panel gives for a performance.
 
-The marks of a panel always scatter: every judge has a bias and a noise of that clip, as wide as
-real panels show at that level (`statistics.json`, `panel_spread`).
+They always scatter: every judge has a bias and a noise of that clip, as wide as real panels show
+at that level (`statistics.json`, `panel_spread`). What the rules make of them is in
+`model_store.judging`; there is no skating, since its panel and its points are the simulator's own.
 """
 
 from collections.abc import Sequence
@@ -28,25 +29,11 @@ def diving_marks(level: float, rng: np.random.Generator) -> tuple[float, ...]:
     return tuple(float(m) for m in np.clip(np.round(given * 2) / 2, 0, 10))
 
 
-def diving_execution(marks: Sequence[float]) -> float:
-    """Sum of the middle three of seven: the two highest and the two lowest are dropped."""
-    if len(marks) != DIVING_JUDGES:
-        raise ValueError(f"{len(marks)} marks, a diving panel gives {DIVING_JUDGES}")
-    return float(sum(sorted(marks)[2:5]))
-
-
 def vault_marks(level: float, rng: np.random.Generator) -> tuple[float, ...]:
     """Five marks 0–10 in tenths around `level`."""
     bias, noise = rng.standard_normal((2, VAULT_JUDGES))
     given = level + VAULT_SPREAD * (0.6 * bias + 0.8 * noise)
     return tuple(float(m) for m in np.clip(np.round(given, 1), 0, 10))
-
-
-def vault_execution(marks: Sequence[float]) -> float:
-    """Mean of the middle three of five: the highest and the lowest are dropped."""
-    if len(marks) != VAULT_JUDGES:
-        raise ValueError(f"{len(marks)} marks, a vault panel gives {VAULT_JUDGES}")
-    return round(sum(sorted(marks)[1:4]) / 3, 3)
 
 
 def skating_marks(level: float, rng: np.random.Generator) -> tuple[float, ...]:
@@ -58,6 +45,4 @@ def skating_marks(level: float, rng: np.random.Generator) -> tuple[float, ...]:
 
 def skating_execution(marks: Sequence[float]) -> float:
     """Mean of the middle seven of nine: the highest and the lowest are dropped."""
-    if len(marks) != SKATING_JUDGES:
-        raise ValueError(f"{len(marks)} marks, a skating panel gives {SKATING_JUDGES}")
     return round(sum(sorted(marks)[1:8]) / 7, 3)

@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from model_store.judging.difficulty import factor_and_term
+from model_store.judging.panel import RULES, judge
 from model_store.spec import SPECS
 from training.simulator.faults import FAULTS, Fault, draw_severities, overridden, possible
-from training.simulator.judges import (
-    diving_execution,
-    diving_marks,
-    vault_execution,
-    vault_marks,
-)
+from training.simulator.judges import diving_marks, vault_marks
 from training.simulator.performance import Performance
 from training.simulator.routines import Routine, draw_routine, routines
 from training.simulator.seeds import stream
 
 PERFECT = {"diving": 9.45, "vault": 9.61}  # mark, or E, of a routine without a fault
+MARKS = {"diving": diving_marks, "vault": vault_marks}
 WORST = {"diving": 0.5, "vault": 6.5}  # grave faults together never cost more than leaves this
 
 _LENGTHS = {  # first and last possible length of each stage, in frames
@@ -115,17 +113,10 @@ def draw_plan(
     costs = {kind: cost / excess for kind, cost in costs.items()}
     level = PERFECT[action] - sum(costs.values())
 
-    judges = stream(seed, index, "panel")
-    if action == "diving":
-        marks = diving_marks(level, judges)
-        execution = diving_execution(marks)
-        score, unit = execution * routine.difficulty, 3 * routine.difficulty
-        perfect = unit * PERFECT[action]
-    else:
-        marks = vault_marks(level, judges)
-        execution = vault_execution(marks)
-        score, unit = execution + routine.difficulty, 1.0
-        perfect = PERFECT[action] + routine.difficulty
+    marks = MARKS[action](level, stream(seed, index, "panel"))
+    panel = judge(action, marks, routine.difficulty)
+    factor, term = factor_and_term(routine.difficulty, SPECS[action].difficulty_rule)
+    unit = RULES[action].scale * factor  # points of the score for one of the mark
     points = {kind: cost * unit for kind, cost in costs.items()}
     starts = stage_starts(action, stream(seed, index, "timing"))
     return Plan(
@@ -140,9 +131,9 @@ def draw_plan(
             for stage in SPECS[action].stages
         },
         marks=marks,
-        execution=execution,
-        score=round(score, 3),
-        perfect_score=perfect,
+        execution=panel.execution,
+        score=panel.total,
+        perfect_score=unit * PERFECT[action] + term,
         stage_starts=starts[:-1],
         frames=starts[-1],
     )

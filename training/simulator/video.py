@@ -5,13 +5,13 @@ With x264's defaults the bytes depend on where buffers happen to lie in memory, 
 `cpu-independent` takes only the routines that compute alike everywhere.
 """
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.video.reformatter import VideoReformatter
 
+from model_store.files import replacing
 from training.simulator.looks import FPS, Pixels
 
 
@@ -19,10 +19,9 @@ def write_video(
     path: Path, frames: Pixels, *, fps: Fraction = Fraction(FPS), crf: int = 23
 ) -> None:
     """(T, H, W, 3) RGB frames to `path`, which appears only when it is whole."""
-    partial = path.with_name(path.name + ".part")
     height, width = frames.shape[1:3]
     reformatter = VideoReformatter()
-    with av.open(str(partial), mode="w", format="mp4") as container:
+    with replacing(path) as partial, av.open(str(partial), mode="w", format="mp4") as container:
         stream = container.add_stream(
             "libx264",
             rate=fps,
@@ -39,4 +38,3 @@ def write_video(
             picture = reformatter.reformat(picture, format="yuv420p", threads=1)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    os.replace(partial, path)

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from model_store.confidence import Interval
 from model_store.errors import InvalidPanel
+from model_store.judging.interval import Interval
 from model_store.judging.panel import Panel, judge, model_mark
 from model_store.number import numbers
 from service.http.form_fields import form_pairs

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model_store.confidence import Interval
+from model_store.judging.interval import Interval
 from model_store.judging.order import deviation, order_probability
 
 

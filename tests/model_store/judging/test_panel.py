@@ -5,9 +5,9 @@ from importlib import resources
 
 import pytest
 
-from model_store.confidence import Interval
 from model_store.errors import InvalidPanel
-from model_store.judging.panel import check_difficulty, judge, model_mark
+from model_store.judging.interval import Interval
+from model_store.judging.panel import judge, model_mark
 from model_store.judging.panel_statistics import (
     DISTANCES,
     GROUP_SIZES,
@@ -95,12 +95,6 @@ def test_what_no_panel_gives_is_refused_by_name(
     assert caught.value.field == field
 
 
-def test_difficulties_that_routines_have() -> None:
-    for action, difficulty in (("diving", 1.5), ("diving", 4.1), ("vault", 4.6), ("vault", 7.4)):
-        check_difficulty(action, difficulty)  # the extremes of the real data
-    check_difficulty("rowing", 99.0)  # no rules, no limits
-
-
 def test_the_models_mark_gives_its_score_back() -> None:
     interval = Interval(low=60.0, high=90.0, coverage=0.9)
     dive = judge("diving", [8.5, 8, 8, 8.5, 9, 8, 8], 3.0)
@@ -124,7 +118,7 @@ def test_shares_by_hand() -> None:
 
 
 def test_the_committed_shares_are_ones_and_hold_on_panels_that_were_left_out() -> None:
-    text = resources.files("model_store").joinpath("panel_statistics.json").read_text()
+    text = resources.files("model_store.judging").joinpath("panel_statistics.json").read_text()
     values = json.loads(text)
     assert values["panels"] > 1000
     for size in map(str, GROUP_SIZES):

@@ -108,7 +108,7 @@ async def test_clips_with_and_without_a_difficulty_are_in_one_order(app: App) ->
 
 
 def _interval(values: dict[str, float]) -> Any:
-    from model_store.confidence import Interval
+    from model_store.judging.interval import Interval
 
     return Interval(**values)
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model_store.confidence import Interval, Trust
+from model_store.confidence import Trust
+from model_store.judging.interval import Interval
 from model_store.network_spec import OUTPUTS, Target
 from model_store.scorer import Score
 from model_store.spec import VAULT

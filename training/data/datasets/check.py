@@ -65,7 +65,7 @@ class Findings:
     """Of a data set for classification."""
 
 
-def check(kind: Kind, folder: Path, progress: Progress) -> Findings:
+def check_dataset(kind: Kind, folder: Path, progress: Progress) -> Findings:
     """Raises DataError for whatever `read_clips` does, and for clips that cannot be opened."""
     classes = None
     if kind == Kind.ucf101:

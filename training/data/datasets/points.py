@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any
 
+from model_store.judging.difficulty import execution_of
 from model_store.spec import DifficultyRule
 from training.errors import DataError
 
@@ -53,9 +54,9 @@ def marks(values: Any, where: str) -> tuple[float, ...]:
     return tuple(points(value, "judge_scores", where) for value in values)
 
 
-def execution_of(score: float, difficulty: float | None, rule: DifficultyRule) -> float | None:
-    """What is left of the score without the difficulty; None where it is not known, or negative."""
+def judged_execution(score: float, difficulty: float | None, rule: DifficultyRule) -> float | None:
+    """What the difficulty leaves of the score; None where it is not known, or more than that."""
     if difficulty is None:
         return None
-    execution = score / difficulty if rule == "multiply" else score - difficulty
+    execution = execution_of(score, difficulty, rule)
     return execution if execution >= 0 else None

@@ -20,7 +20,7 @@ from model_store.spec import DifficultyRule
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.matlab import official_splits, vector
 from training.data.datasets.media import find_media, first_of
-from training.data.datasets.points import execution_of, factor, points
+from training.data.datasets.points import factor, judged_execution, points
 
 FPS = Fraction(30)  # of the published videos, for copies that were unpacked into frames
 
@@ -84,7 +84,7 @@ def _read(folder: Path, layout: Layout) -> list[JudgedClip]:
                 split=split,
                 score=score,
                 difficulty=difficulty,
-                execution=execution_of(score, difficulty, layout.rule),
+                execution=judged_execution(score, difficulty, layout.rule),
                 columns={"clip": str(media.path.relative_to(folder))},
             )
         )

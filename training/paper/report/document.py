@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from training.learn.run_folder import replace_file
+from model_store.files import replace_file
 from training.paper.report.bootstrap import CONFIDENCE, RESAMPLES
 from training.paper.report.examples import last_fragments
 from training.paper.report.figures import panels_of

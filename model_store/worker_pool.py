@@ -7,13 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 
 def worker_pool(count: int) -> ProcessPoolExecutor:
-    """So many fresh processes: not forked, since this one may already run threads of PyTorch."""
+    """`count` fresh processes: not forked, since this one may already run threads of PyTorch."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot tell its workers: they would wait for work for ever."""
+    """Workers of a parent that is killed would otherwise wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -9,12 +9,12 @@ import pytest
 
 from model_store.card import ClipsCard, group_hash
 from tests.clips import clip_bytes
-from training.data.run_clips import Material, open_material
+from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.split import Origin
 
 
-def opened(spec, cache, *folders: Path, validation=0.25, **options) -> Material:
-    return open_material(
+def opened(spec, cache, *folders: Path, validation=0.25, **options) -> ClipDataset:
+    return open_dataset(
         tuple(map(str, folders)), spec, validation=validation, cache=cache, **options
     )
 
@@ -36,9 +36,9 @@ def write(folder: Path, rows: list[dict[str, str]], clips: Path) -> Path:
     return folder
 
 
-def sides(material: Material) -> tuple[set[str], set[str]]:
+def sides(dataset: ClipDataset) -> tuple[set[str], set[str]]:
     return tuple(
-        {material.hashes[n] for n in side} for side in (material.training, material.validation)
+        {dataset.hashes[n] for n in side} for side in (dataset.training, dataset.validation)
     )
 
 
@@ -93,19 +93,19 @@ def test_weights_have_seen_what_their_origin_has(bright, spec, tmp_path):
     first = opened(spec, tmp_path, bright)
     unknown = {"old@1": "real"}
     seen = ClipsCard.of(training=["0" * 64], validation=["1" * 64], unlisted=unknown)
-    material = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
-    assert material.seen.training == sorted({"0" * 16, *first.seen.training})
-    assert material.seen.validation == sorted({"1" * 16, *first.seen.validation})
-    assert material.seen.unlisted == unknown
-    assert "base@1 was trained on old@1 too" in material.notes[0]
+    dataset = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
+    assert dataset.seen.training == sorted({"0" * 16, *first.seen.training})
+    assert dataset.seen.validation == sorted({"1" * 16, *first.seen.validation})
+    assert dataset.seen.unlisted == unknown
+    assert "base@1 was trained on old@1 too" in dataset.notes[0]
     simulated = Origin("base@1", ClipsCard.of(unlisted={"old@1": "simulated"}))
     assert not opened(spec, tmp_path, bright, origin=simulated).notes  # as these clips are not
 
 
 def test_clips_that_taught_the_origin_are_not_fresh(bright, spec, tmp_path):
-    material = opened(spec, tmp_path, bright)
-    assert material.fresh.tolist() == material.training.tolist()
-    taught = [material.hashes[n] for n in material.training[:20]]
+    dataset = opened(spec, tmp_path, bright)
+    assert dataset.fresh.tolist() == dataset.training.tolist()
+    taught = [dataset.hashes[n] for n in dataset.training[:20]]
     seen = ClipsCard.of(training=taught)
     after = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
     assert {after.hashes[n] for n in after.fresh} == sides(after)[0] - {*taught}
@@ -117,11 +117,9 @@ def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
     grouped = [row | {"group": f"athlete {n // 2}"} for n, row in enumerate(rows)]
     data = write(tmp_path / "grouped", grouped, bright / "clips")
     one_of_each = {Path(row["clip"]).name for row in grouped[:20:2]}
-    material = opened(spec, tmp_path, data)
+    dataset = opened(spec, tmp_path, data)
     taught = [
-        h
-        for h, c in zip(material.hashes, material.clips, strict=True)
-        if c.path.name in one_of_each
+        h for h, c in zip(dataset.hashes, dataset.clips, strict=True) if c.path.name in one_of_each
     ]
     after = opened(spec, tmp_path, data, origin=Origin("base@1", ClipsCard.of(training=taught)))
     assert len(after.fresh) == len(after.training) - 20
@@ -130,10 +128,10 @@ def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
 def test_the_groups_of_what_trained_are_known_by_their_hashes(bright, spec, tmp_path):
     rows = [row for row in rows_of(bright) if row["split"] == "train"]
     grouped = [row | {"group": f"athlete {n // 2}" if n < 40 else ""} for n, row in enumerate(rows)]
-    material = opened(spec, tmp_path, write(tmp_path / "grouped", grouped, bright / "clips"))
-    groups = {material.clips[n].group for n in material.training} - {None}
+    dataset = opened(spec, tmp_path, write(tmp_path / "grouped", grouped, bright / "clips"))
+    groups = {dataset.clips[n].group for n in dataset.training} - {None}
     assert 0 < len(groups) < 20  # the others validate
-    assert material.seen.groups == sorted(map(group_hash, groups))
+    assert dataset.seen.groups == sorted(map(group_hash, groups))
 
 
 def test_a_clip_may_be_read_again(bright, spec, tmp_path):

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
-from training.data.clip_list import KeptClip, keep
-from training.data.run_clips import Material, open_material
+from training.data.clip_dataset import ClipDataset, open_dataset
+from training.data.clip_list import ClipRecord, check_clip_list
 from training.data.split import Origin
 from training.display import bar, warn
 from training.distributed import Processes
@@ -20,13 +20,13 @@ from training.errors import DataError
 from training.learn import cross_validation
 from training.learn.cross_validation import HeldOut, held_out
 from training.learn.extractor_file import extractor_clips
-from training.learn.predictions import Examined
-from training.learn.results_table import enter
+from training.learn.fold_predictions import FoldPredictions
+from training.learn.results_table import write_result
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.summary import remember, remember_command, summarise
+from training.learn.summary import record_command, summarise, write_summary
 from training.learn.tied import differ
-from training.learn.trainer import Found, Trainer
+from training.learn.trainer import Precomputed, Trainer
 from training.learn.validation import WITH_DIFFICULTY, Figures, in_words, outputs_of, quality
 from training.measure.calibration import fit_out_of_fold
 
@@ -34,54 +34,62 @@ FIGURES = ("phase", "epoch", "step", "spearman", "mean_distance", "distance_shar
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """What a process needs besides the options."""
+class TrainingRun:
+    """A run of `train` in its folder; with `--folds` a run for each fold, then one on all clips."""
 
+    spec: RunSpec
+    out: Path
     base: Checkpoint | None
-    """That the run's options name."""
+    """The checkpoint that `spec.base` names."""
     cache: Path | None
     save_every: float
+    """Seconds between two saved states."""
     processes: Processes
     restart: bool = False
-    """Start anew where the folder has a run already."""
+    """Remove the run that the folder holds, and begin again."""
 
-    def train(self, run: RunSpec, out: Path) -> Figures:
-        """Train, or go on with it, in the folder `out`; the figures of the weights kept."""
-        return self._train(run, out, self._open(run, out)).figures
+    def train(self) -> Figures:
+        """Train, or resume, to the end; the figures of the weights kept."""
+        dataset = self._open()
+        if self.spec.uses_all:
+            return self._cross_validate(dataset)
+        return self._train(self.spec, self.out, dataset).figures
 
-    def cross_validate(self, run: RunSpec, out: Path) -> Figures:
-        """A run for each fold, `out`/fold-0 and on, then in `out` itself one on all clips.
+    def _cross_validate(self, dataset: ClipDataset) -> Figures:
+        """A run for each fold in fold-0 and on, then one on all clips in the folder itself.
 
         Its intervals come from the folds, and so do the figures.
         """
-        material, parts = self._open(run, out), list[Trained]()
+        run, parts = self.spec, list[Trained]()
         for fold in range(run.folds or 0):
-            part, found = dataclasses.replace(run, fold=fold), parts[-1].found if parts else None
-            held = material.in_fold(part.part)
-            parts.append(self._train(part, out / f"fold-{fold}", held, found))
+            part = dataclasses.replace(run, fold=fold)
+            precomputed = parts[-1].precomputed if parts else None
+            held = dataset.in_fold(part.part)
+            parts.append(self._train(part, self.out / f"fold-{fold}", held, precomputed))
         trained = not run.readout or trained_is_better(run, [part.figures for part in parts])
         kept = "trained" if trained else "readout"
-        whole = self._train(run, out, material, parts[-1].found, only_begin=not trained)
+        whole = self._train(run, self.out, dataset, parts[-1].precomputed, only_begin=not trained)
         figures = whole.figures
         if self.processes.leads:
-            examined = [
-                (each.material, Examined(**each.folder.load_examined(kept))) for each in parts
+            predictions = [
+                (each.dataset, FoldPredictions(**each.folder.load_predictions(kept)))
+                for each in parts
             ]
-            pooled = whole.folder.load_examined("trained")["pooled"]
-            figures |= calibrate(run, whole.folder, held_out(examined), pooled, kept)
+            pooled = whole.folder.load_predictions("trained")["pooled"]
+            figures |= calibrate(run, whole.folder, held_out(predictions), pooled, kept)
         return figures
 
-    def _open(self, run: RunSpec, out: Path) -> Material:
+    def _open(self) -> ClipDataset:
         """The clips, and the folder for them; nothing in it is touched before they are read."""
-        folder, leads = RunFolder(out), self.processes.leads
+        run, folder, leads = self.spec, RunFolder(self.out), self.processes.leads
 
-        def begin(clips: Sequence[KeptClip]) -> None:
+        def begin(clips: Sequence[ClipRecord]) -> None:
             if self.restart and leads:
                 folder.restart()
             self._enter(folder, run, clips)
 
         with self.processes.leader_first(), bar("clips", hidden=not leads) as shown:
-            material = open_material(
+            dataset = open_dataset(
                 run.data,
                 run.clip,
                 kind=run.kind,
@@ -91,11 +99,11 @@ class Session:
                 folds=run.folds,
                 fold=run.fold,
                 origin=origin_of(run, self.base),
-                keep=begin,
+                on_clips=begin,
                 cache=self.cache,
                 progress=lambda done, total: shown.update(done, total, phase="decoding"),
             )
-        for note in material.notes:
+        for note in dataset.notes:
             warn(note)
         if (
             run.tied
@@ -104,35 +112,35 @@ class Session:
             and differ(self.base.network.extractors)
         ):
             warn(f"the extractors of {run.base} differ: all fragments start from their mean")
-        return material
+        return dataset
 
-    def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[KeptClip]) -> None:
+    def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[ClipRecord]) -> None:
         """Begin there, or see that it is this run of these clips."""
         folder.open(run.to_json(), first=self.processes.leads)
-        keep(folder, clips, first=self.processes.leads)
+        check_clip_list(folder.path, clips, begun=folder.begun, first=self.processes.leads)
 
     def _train(
         self,
         run: RunSpec,
         out: Path,
-        material: Material,
-        found: Found | None = None,
+        dataset: ClipDataset,
+        precomputed: Precomputed | None = None,
         *,
         only_begin: bool = False,
     ) -> "Trained":
         """Make the run in `out`; `only_begin` makes no epochs."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
-            self._enter(folder, run, material.kept_clips())
+            self._enter(folder, run, dataset.clip_records())
             if leads:
-                remember_command(folder)
-                remember(folder, summarise(material, run.data, folder, rehearse=run.rehearse))
+                record_command(folder)
+                write_summary(folder, summarise(dataset, run.data, folder, rehearse=run.rehearse))
         trainer = Trainer(
             run,
-            material,
+            dataset,
             folder,
             base=self.base,
-            found=found,
+            precomputed=precomputed,
             only_begin=only_begin,
             save_every=self.save_every,
             processes=self.processes,
@@ -140,18 +148,18 @@ class Session:
         with bar("steps", hidden=not leads) as shown:
             figures = trainer.train(shown) | {"waiting": trainer.position.waiting}
         if leads:
-            clips = {"train": len(material.training), "validation": len(material.validation)}
-            enter(out, _line(run, clips, figures))
-        return Trained(material, folder, trainer.found, figures)
+            clips = {"train": len(dataset.training), "validation": len(dataset.validation)}
+            write_result(out, _line(run, clips, figures))
+        return Trained(dataset, folder, trainer.precomputed, figures)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A run that ended."""
 
-    material: Material
+    dataset: ClipDataset
     folder: RunFolder
-    found: Found
+    precomputed: Precomputed
     figures: Figures
 
 
@@ -179,8 +187,8 @@ def calibrate(
     return figures
 
 
-def told(figures: Figures) -> str:
-    """What the terminal says of a run, or of a cross-validation, when it ends."""
+def describe(figures: Figures) -> str:
+    """What a run, or a cross-validation, prints when it ends."""
     waiting = f"{figures['waiting']:.1%} of the steps' time was spent waiting for data"
     if "folds" not in figures:
         return f"validation: {in_words(figures)}; {waiting}"

@@ -26,7 +26,7 @@ GROUPS = "groups"  # beside the roles: clips that are new, of a group that is no
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenClips:
     """Of some clips those that have had a role in making something, by role."""
 
     name: str
@@ -78,12 +78,12 @@ class Seen:
             warn(note)
 
 
-def seen_by(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> Seen:
+def seen_by(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> SeenClips:
     """Raises DataError for a clip that cannot be read."""
     return seen_among(f"{checkpoint.name}@{checkpoint.version}", checkpoint.card.clips, clips)
 
 
-def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> Seen:
+def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> SeenClips:
     """Raises DataError for a clip that cannot be read."""
     # The simulator's clips have tracks: a judged one is none of those that it made.
     simulated = any(clip.tracks is not None for clip in clips)
@@ -98,15 +98,15 @@ def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> Seen
         for each, clip in zip(names, clips, strict=True)
         if clip.group is not None and group_hash(clip.group) in groups and each not in has_role
     ]
-    return Seen(name, len(clips), roles, unlisted)
+    return SeenClips(name, len(clips), roles, unlisted)
 
 
-def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> Seen:
+def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> SeenClips:
     """Of files that need not be videos, as foreign ones; an empty one has not been seen."""
     paths = [path for path in paths if path.stat().st_size]
     roles = _by_role(checkpoint.card.clips, [*map(str, paths)], [*map(source_hash, paths)])
     roles[GROUPS] = []
-    return Seen(f"{checkpoint.name}@{checkpoint.version}", len(paths), roles, ())
+    return SeenClips(f"{checkpoint.name}@{checkpoint.version}", len(paths), roles, ())
 
 
 def _by_role(known: ClipsCard, names: Sequence[str], hashes: Sequence[str]) -> dict[str, list[str]]:

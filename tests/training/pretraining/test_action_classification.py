@@ -16,7 +16,7 @@ from training.data.augment import Augmentation
 from training.data.datasets.ucf101 import read_ucf101
 from training.errors import DataError
 from training.learn.first_weights import load_extractor
-from training.pretraining.action_classes import ClassLesson, class_clip, held_clips
+from training.pretraining.action_classification import ActionClassification, class_clip, held_clips
 
 SPEC = class_clip(DIVING.with_size((32, 32), (32, 32)))
 
@@ -30,12 +30,12 @@ def ucf(tmp_path_factory):
 
 
 def test_whole_groups_are_kept_for_validation(ucf, tmp_path):
-    lesson = ClassLesson.open(ucf, SPEC, validation=0.1, cache=tmp_path)
+    task = ActionClassification.open(ucf, SPEC, validation=0.1, cache=tmp_path)
     clips = read_ucf101(ucf, "train").clips
-    held = {clips[i].group for i in lesson.validation}
+    held = {clips[i].group for i in task.validation}
     assert {group.split("_")[0] for group in held} == {"ApplyEyeMakeup", "YoYo"}  # one of each
-    assert not held & {clips[i].group for i in lesson.training}
-    assert len(lesson.training) + len(lesson.validation) == len(clips) == 12
+    assert not held & {clips[i].group for i in task.training}
+    assert len(task.training) + len(task.validation) == len(clips) == 12
     with pytest.raises(DataError, match="class 0 has 1 groups"):
         held_clips(clips[:2], ["a", "b"], 0.1)
 
@@ -63,8 +63,8 @@ def test_the_same_video_in_two_groups_is_on_one_side(ucf):
 
 
 def test_a_fragment_comes_with_the_class_of_its_clip(ucf, tmp_path):
-    lesson = ClassLesson.open(ucf, SPEC, validation=0.1, cache=tmp_path)
-    batch = lesson.batch(np.arange(12), np.random.default_rng(0), Augmentation())
+    task = ActionClassification.open(ucf, SPEC, validation=0.1, cache=tmp_path)
+    batch = task.batch(np.arange(12), np.random.default_rng(0), Augmentation())
     assert batch.fragments.shape == (12, 16, 32, 32, 3)
     dark = batch.fragments.float().flatten(1).mean(dim=1) < 100
     assert batch.targets.tolist() == [0 if each else 1 for each in dark]

@@ -19,15 +19,15 @@ from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.data.announced import Announced
 from training.data.cache import ClipCache, open_cache
-from training.data.clip_list import Content, KeptClip, hash_of_labels
+from training.data.clip_list import ClipRecord, Content, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
 from training.data.datasets.kinds import Kind
 from training.data.file_times import FileTimes
 from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
-from training.data.partial_scores import KnownScores
-from training.data.seen import seen_among
+from training.data.partial_scores import PartialScores
+from training.data.seen_clips import seen_among
 from training.data.split import Indices, Origin, Sides, among, divide, units
 from training.data.targets import FragmentTargets
 from training.errors import DataError
@@ -37,7 +37,7 @@ LABELS = ("pair", "role", "true_score", "frames")  # columns that training learn
 
 
 @dataclass(frozen=True)
-class Material:
+class ClipDataset:
     spec: ClipSpec
     clips: list[JudgedClip]
     hashes: list[str]
@@ -71,16 +71,16 @@ class Material:
             groups=(group_hash(group) for group in groups if group is not None),
         )
 
-    def in_fold(self, fold: tuple[int, int] | None) -> "Material":
+    def in_fold(self, fold: tuple[int, int] | None) -> "ClipDataset":
         """The same clips with the sides of that fold; None keeps none for validation."""
         sides = own_sides(
             self.units, self.hashes, self.rehearsed, share=None, fold=fold, origin=self.origin
         )
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
-    def kept_clips(self) -> list[KeptClip]:
+    def clip_records(self) -> list[ClipRecord]:
         """What a run's folder keeps of them."""
-        return kept_clips(self.clips, self.hashes, self.validation)
+        return clip_records(self.clips, self.hashes, self.validation)
 
     @property
     def unit(self) -> Indices:
@@ -101,8 +101,8 @@ class Material:
         return FragmentTargets.read(self.spec, self.clips, self._times)
 
     @functools.cached_property
-    def known(self) -> KnownScores:
-        return KnownScores.read(self.spec, self.clips, self._times, self.training)
+    def known(self) -> PartialScores:
+        return PartialScores.read(self.spec, self.clips, self._times, self.training)
 
     @property
     def _times(self) -> list[FileTimes]:
@@ -140,7 +140,7 @@ class Material:
         return deviations
 
 
-def open_material(
+def open_dataset(
     folders: tuple[str, ...],
     spec: ClipSpec,
     *,
@@ -151,15 +151,15 @@ def open_material(
     folds: int | None = None,
     fold: int | None = None,
     origin: Origin | None = None,
-    keep: Callable[[Sequence[KeptClip]], None] | None = None,
+    on_clips: Callable[[Sequence[ClipRecord]], None] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Material:
+) -> ClipDataset:
     """Read, split as `split.divide` does, and decode what is not cached.   Raises DataError.
 
     Clips come in the order of their hashes, so that a run is the same however rows and folders are
-    ordered. With `folds` but no `fold` of them none validate. `keep` gets them before the first one
-    is decoded. Clips in the folders to `rehearse`, of the layout annotations, only train.
+    ordered. With `folds` but no `fold` none validate. `on_clips` is called with them before the
+    first one is decoded. Clips in the folders to `rehearse`, of the layout annotations, only train.
     """
     clips = open_clips(kind, folders, spec, "train")
     others = open_clips(Kind.annotations, rehearse, spec, "train")
@@ -179,8 +179,8 @@ def open_material(
         sides = parted(share=None, fold=(fold or 0, folds))
         if fold is None:
             sides = parted(share=None)
-    if keep is not None:
-        keep(kept_clips(clips, hashes, sides.validation))
+    if on_clips is not None:
+        on_clips(clip_records(clips, hashes, sides.validation))
     unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
     decoded = open_cache(
         [clip.source for clip in clips],
@@ -188,7 +188,7 @@ def open_material(
         cache or Path(folders[0]) / CACHE,
         progress=progress,
     )
-    return Material(
+    return ClipDataset(
         spec=spec,
         clips=clips,
         hashes=hashes,
@@ -229,13 +229,13 @@ def own_sides(
     return Sides(training, own[sides.validation], sides.notes)
 
 
-def kept_clips(
+def clip_records(
     clips: Sequence[JudgedClip], hashes: Sequence[str], validation: Indices
-) -> list[KeptClip]:
+) -> list[ClipRecord]:
     """What a run's folder keeps of its clips."""
     held = set(validation.tolist())
     return [
-        KeptClip(
+        ClipRecord(
             str(clip.path),
             Content(
                 sha256=digest,

@@ -16,8 +16,8 @@ from torch import Tensor
 from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
+from training.data.clip_dataset import ClipDataset
 from training.data.pairs import difference_loss
-from training.data.run_clips import Material
 from training.data.split import Indices
 from training.distributed import ALONE, Processes
 from training.learn.auxiliary import AuxiliaryHeads, masked_loss
@@ -50,7 +50,7 @@ class Predictions:
 
 
 class Inputs(Protocol):
-    """Of one step; `clips` (B,) are indices into the material."""
+    """Of one step; `clips` (B,) are indices into the dataset."""
 
     @property
     def clips(self) -> Indices: ...
@@ -85,9 +85,9 @@ class Phase(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Trainee:
+class Learner:
     run: RunSpec
-    material: Material
+    dataset: ClipDataset
     network: FragmentNetwork
     auxiliary: AuxiliaryHeads | None
     device: Device
@@ -99,16 +99,16 @@ class Trainee:
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
         """
         if self.run.teach == "judged":
-            points = self.material.judged[clips]
+            points = self.dataset.judged[clips]
         else:
             each = zip(clips, starts, shown, strict=True)
-            at = self.material.known.at
+            at = self.dataset.known.at
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 
     def announced(self, predicted: Tensor, clips: Indices) -> Tensor:
         """Outputs for these clips as scores, (B, O) -> (B, O) points."""
-        announced = self.material.announced
+        announced = self.dataset.announced
         factor, addend = (
             torch.from_numpy(each[clips]).to(predicted.device)
             for each in (announced.factor, announced.addend)
@@ -119,7 +119,7 @@ class Trainee:
         """The loss on differences within pairs, weighted; (B, O), (B,), (B,) -> ()."""
         if not self.run.pairs:
             return predicted.new_zeros(())
-        leader = self.material.leader
+        leader = self.dataset.leader
         each = [difference_loss(one, wanted, clips, leader) for one in predicted.unbind(1)]
         return self.run.pairs * torch.stack(each).mean()
 
@@ -127,8 +127,8 @@ class Trainee:
         """Of the throw-away heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
         if not len(predicted):
             return predicted.new_zeros(())
-        loss = masked_loss(predicted, targets, self.material.targets.groups)
-        return self.run.auxiliary * 0.5 * self.material.deviation**2 * loss
+        loss = masked_loss(predicted, targets, self.dataset.targets.groups)
+        return self.run.auxiliary * 0.5 * self.dataset.deviation**2 * loss
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
         """(B, K, D, T', H', W')"""
@@ -149,7 +149,7 @@ class Trainee:
     @property
     def views(self) -> tuple[View, ...]:
         """That the service takes of every clip."""
-        return self.material.spec.views(self.run.network.views)
+        return self.dataset.spec.views(self.run.network.views)
 
     def predict(self, views: Iterable[Iterable[Tensor]]) -> Predictions:
         """From (B, K, D, T', H', W') of one batch after another, view by view."""
@@ -167,10 +167,10 @@ class Trainee:
 
     def batches(self, clips: Indices, count: int, **options: Any) -> Batches:
         return Batches(
-            cache=self.material.cache,
-            spec=self.material.spec,
+            cache=self.dataset.cache,
+            spec=self.dataset.spec,
             clips=clips,
             count=count,
-            leader=self.material.leader,
+            leader=self.dataset.leader,
             **options,
         )

@@ -13,7 +13,7 @@ from tests.servers import children_of
 
 PARENT = """
 import time
-from training.worker_pool import worker_pool
+from model_store.worker_pool import worker_pool
 
 if __name__ == "__main__":
     with worker_pool(2) as pool:

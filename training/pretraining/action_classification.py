@@ -24,10 +24,10 @@ from model_store.card import ClipsCard
 from model_store.spec import ClipSpec
 from training.data.augment import Augmentation
 from training.data.cache import ClipCache, open_cache
-from training.data.clip_list import Content, KeptClip
+from training.data.clip_dataset import CACHE
+from training.data.clip_list import ClipRecord, Content
 from training.data.datasets.hashes import source_hash
 from training.data.datasets.ucf101 import ClassifiedClip, read_ucf101
-from training.data.run_clips import CACHE
 from training.data.split import Indices, place_of, units
 from training.errors import DataError
 from training.pretraining.pretext_tasks import FragmentBatch, random_fragments
@@ -44,7 +44,7 @@ def class_clip(spec: ClipSpec) -> ClipSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassLesson:
+class ActionClassification:
     """Softmax and cross entropy over the classes; the figures are shares of fragments."""
 
     classes: int
@@ -66,19 +66,19 @@ class ClassLesson:
         spec: ClipSpec,
         *,
         validation: float,
-        keep: Callable[[Sequence[KeptClip]], None] | None = None,
+        on_clips: Callable[[Sequence[ClipRecord]], None] | None = None,
         cache: Path | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> "ClassLesson":
+    ) -> "ActionClassification":
         """Read the training list and decode what is not cached.   Raises DataError.
 
-        `keep` gets the clips before the first one is decoded.
+        `on_clips` gets the clips before the first one is decoded.
         """
         data = read_ucf101(folder, "train")
         hashes = [source_hash(clip.path) for clip in data.clips]
         held = held_clips(data.clips, hashes, validation)
-        if keep is not None:
-            keep(kept_clips(data.clips, hashes, held))
+        if on_clips is not None:
+            on_clips(clip_records(data.clips, hashes, held))
         return cls(
             classes=len(data.classes),
             labels=np.array([clip.label for clip in data.clips]),
@@ -136,13 +136,13 @@ def held_clips(clips: Sequence[ClassifiedClip], hashes: Sequence[str], share: fl
     return np.flatnonzero([unit in held for unit in unit_of])
 
 
-def kept_clips(
+def clip_records(
     clips: Sequence[ClassifiedClip], hashes: Sequence[str], held: Indices
-) -> list[KeptClip]:
+) -> list[ClipRecord]:
     """What a run's folder keeps of its clips."""
     validation = set(held.tolist())
     return [
-        KeptClip(
+        ClipRecord(
             str(clip.path),
             Content(
                 sha256=digest,

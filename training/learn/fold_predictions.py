@@ -18,43 +18,45 @@ from training.data.batches import Variation, full
 from training.display import Bar
 from training.learn.forward import evaluating
 from training.learn.frozen_features import BATCH
-from training.learn.trainee import Trainee
+from training.learn.learner import Learner
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class FoldPredictions:
     predicted: Floats
     """(N, O), each output in its unit."""
     pooled: Floats
     """(N, P)"""
 
 
-def examine(trainee: Trainee, bar: Bar, features: Tensor | None = None) -> Examined:
+def predict_all_clips(
+    learner: Learner, bar: Bar, features: Tensor | None = None
+) -> FoldPredictions:
     """Every clip as the service would see it.
 
     `features` (views, N, K, D, T', H', W') are given where the extractors have not changed since.
     """
     predicted, pooled = [], []
-    with evaluating(trainee.network):
-        for some in features_of(trainee, bar) if features is None else seen(features):
-            there = some.to(trainee.device.kind)
-            predicted.append(trainee.score(there).cpu().numpy())
+    with evaluating(learner.network):
+        for some in features_of(learner, bar) if features is None else seen(features):
+            there = some.to(learner.device.kind)
+            predicted.append(learner.score(there).cpu().numpy())
             pooled.append(pool(some.cpu().numpy()))
-    views = len(trainee.views)
-    return Examined(*(mean(np.concatenate(each), views) for each in (predicted, pooled)))
+    views = len(learner.views)
+    return FoldPredictions(*(mean(np.concatenate(each), views) for each in (predicted, pooled)))
 
 
-def features_of(trainee: Trainee, bar: Bar) -> Iterator[Tensor]:
+def features_of(learner: Learner, bar: Bar) -> Iterator[Tensor]:
     """Of all clips, batch by batch, view by view."""
-    clips = np.arange(len(trainee.material.clips))
+    clips = np.arange(len(learner.dataset.clips))
     count = full(len(clips), BATCH)
-    for number, view in enumerate(trainee.views):
-        batches = trainee.batches(clips, count, variation=Variation.of(view))
+    for number, view in enumerate(learner.views):
+        batches = learner.batches(clips, count, variation=Variation.of(view))
         for done, batch in enumerate(batches, 1):
-            yield trainee.features(batch, frozen=True)
-            bar.update(number * count + done, len(trainee.views) * count, phase="examining")
+            yield learner.features(batch, frozen=True)
+            bar.update(number * count + done, len(learner.views) * count, phase="predicting")
 
 
 def seen(features: Tensor) -> Iterator[Tensor]:
