@@ -8,9 +8,9 @@ Shapes: K fragments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class AssessedFragment:
     """The score when only this fragment is shown."""
     without: float
     """The score when all but this fragment are shown."""
+    standard_error: float | None = None
+    """Of a contribution that is estimated from a sample; None for an exact one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,14 @@ class Assessment:
         """Whether a person should look before the score is used."""
         return bool(self.review_reasons)
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it by name; a standard error only where there is one."""
+        fields = asdict(self) | {"needs_review": self.needs_review}
+        for fragment in fields["fragments"]:
+            if fragment["standard_error"] is None:
+                del fragment["standard_error"]
+        return fields
+
 
 def assess(
     score: Score, clip: PreparedClip, *, card: Card, sha256: str, difficulty: float | None
@@ -174,4 +184,5 @@ def _fragment(score: Score, clip: PreparedClip, card: Card, index: int) -> Asses
         contribution=score.contribution[index],
         alone=score.alone[index],
         without=score.without[index],
+        standard_error=score.standard_error[index] if score.standard_error else None,
     )

@@ -11,7 +11,6 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
@@ -172,14 +171,15 @@ def json_of(result: "Assessment | str") -> dict[str, Any]:
     """What `--json` prints of one clip, behind its name."""
     if isinstance(result, str):
         return {"error": result}
+    fields = result.to_json()
     return {
         "score": result.score,
         "difficulty": result.difficulty,
         "execution": result.execution,
         "scored_by": result.scored_by,
-        "interval": result.interval and asdict(result.interval),
+        "interval": fields["interval"],
         "baseline": result.baseline,
-        "fragments": [asdict(fragment) for fragment in result.fragments],
+        "fragments": fields["fragments"],
         "needs_review": result.needs_review,
         "review_reasons": result.review_reasons,
         "warnings": result.warnings,

@@ -14,7 +14,8 @@ from model_store.assessment import (
     assess,
     score_warnings,
 )
-from model_store.clip import ClipWarning, PreparedClip, prepare_clip, read_clip
+from model_store.clip import PreparedClip, prepare_clip, read_clip
+from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.errors import InvalidDifficulty
 from model_store.score import Score
@@ -122,6 +123,17 @@ def test_without_a_calibration_there_is_no_interval(
     found = assessed(scorer, dataclasses.replace(score, trust=None), clip)
     assert (found.interval, found.familiarity) == (None, None)
     assert found.review_reasons == (ReviewReason.NOT_CALIBRATED,)
+
+
+def test_only_estimated_contributions_have_a_standard_error(
+    scorer: Scorer, score: Score, clip: PreparedClip
+) -> None:
+    estimated = dataclasses.replace(score, standard_error=(0.1,) * 9)
+    exact, unsure = (
+        assessed(scorer, each, clip).to_json()["fragments"] for each in (score, estimated)
+    )
+    assert "standard_error" not in exact[0]
+    assert list(unsure) == [fragment | {"standard_error": 0.1} for fragment in exact]
 
 
 @pytest.mark.parametrize(

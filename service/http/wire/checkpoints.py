@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from model_store.assessment import CheckpointIdentity
 from model_store.card import TrainedOn
 from model_store.network_spec import Target
 from model_store.spec import DifficultyRule
@@ -78,8 +77,8 @@ class ReloadAnswer(CheckpointList):
     released: list[str] = Field(description="What is served no longer.")
 
 
-def checkpoint_used(checkpoint: CheckpointIdentity, engine: str) -> CheckpointUsed:
-    return CheckpointUsed(**asdict(checkpoint), engine=engine)
+def checkpoint_used(loaded: LoadedCheckpoint) -> CheckpointUsed:
+    return CheckpointUsed(**asdict(loaded.identity), engine=loaded.engine)
 
 
 def checkpoint_summary(loaded: LoadedCheckpoint) -> CheckpointSummary:

@@ -1,7 +1,7 @@
 """The form of `POST /rank`, and its answer."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import UploadFile
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,7 +15,7 @@ from service.http.problems import problem_of
 from service.http.wire.checkpoints import CheckpointUsed, checkpoint_used
 from service.http.wire.fields import REFERENCE, Number
 from service.http.wire.problem import ProblemAnswer
-from service.http.wire.score import ClipAnswer, IntervalAnswer, clip_answer, interval_answer
+from service.http.wire.score import ClipAnswer, IntervalAnswer
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.scoring.ranking import Ranking
 from service.scoring.scored_clip import ClipToScore
@@ -115,42 +115,22 @@ def rank_answer(ranking: Ranking, used: LoadedCheckpoint, request_id: str) -> Ra
         order=list(ranking.order),
         pairs=[RankedPair(**asdict(pair)) for pair in ranking.pairs],
         clips=[
-            _scored(index, ranks[index], outcome)
-            if isinstance(outcome, Assessment)
-            else _failed(index, outcome)
+            _ranked_clip(outcome, index=index, rank=ranks.get(index))
             for index, outcome in enumerate(ranking.outcomes)
         ],
-        checkpoint=checkpoint_used(used.identity, used.engine),
+        checkpoint=checkpoint_used(used),
     )
 
 
-def _scored(index: int, rank: int, clip: Assessment) -> RankedClip:
-    return RankedClip(
-        index=index,
-        rank=rank,
-        score=clip.score,
-        execution=clip.execution,
-        scored_by=clip.scored_by,
-        interval=interval_answer(clip.interval),
-        needs_review=clip.needs_review,
-        review_reasons=list(clip.review_reasons),
-        warnings=list(clip.warnings),
-        clip=clip_answer(clip.clip),
-        problem=None,
-    )
-
-
-def _failed(index: int, error: Exception) -> RankedClip:
-    return RankedClip(
-        index=index,
-        rank=None,
-        score=None,
-        execution=None,
-        scored_by=None,
-        interval=None,
-        needs_review=True,
-        review_reasons=[],
-        warnings=[],
-        clip=None,
-        problem=ProblemAnswer(**problem_of(error).body()),
-    )
+def _ranked_clip(outcome: Assessment | Exception, *, index: int, rank: int | None) -> RankedClip:
+    if isinstance(outcome, Assessment):
+        return RankedClip(**outcome.to_json(), index=index, rank=rank, problem=None)
+    fields: dict[str, Any] = dict.fromkeys(RankedClip.model_fields)
+    fields |= {
+        "index": index,
+        "needs_review": True,
+        "review_reasons": [],
+        "warnings": [],
+        "problem": ProblemAnswer(**problem_of(outcome).body()),
+    }
+    return RankedClip(**fields)

@@ -1,18 +1,17 @@
 """The form of `POST /score`, and its answer. Names here are a contract with clients."""
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from model_store.assessment import ClipFacts, ScoreWarning
+from model_store.assessment import ScoreWarning
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.judging.difficulty import ScoredBy
-from model_store.judging.interval import Interval
 from model_store.judging.panel import Panel
-from service.http.wire.checkpoints import CheckpointUsed, checkpoint_used
+from service.http.wire.checkpoints import CheckpointUsed
 from service.http.wire.fields import REFERENCE, Number
 from service.http.wire.panel import PanelAnswer, panel_answer
 from service.scoring.checkpoints import LoadedCheckpoint
@@ -74,6 +73,9 @@ class FragmentAnswer(BaseModel):
     contribution: float = Field(description="Points that seeing it added. Exactly 0 if blank.")
     alone: float = Field(description="The score when only this fragment is shown.")
     without: float = Field(description="The score when all but this one are shown.")
+    standard_error: float | None = Field(
+        None, description="Of a contribution that is estimated, not exact; left out otherwise."
+    )
     jpeg: str | None = Field(
         None, description="Its middle frame as scored, base64; with `include=frames` only."
     )
@@ -184,39 +186,11 @@ class ScoreAnswer(BaseModel):
 def score_answer(scored: ScoredClip, request_id: str, panel: Panel | None = None) -> ScoreAnswer:
     """`panel` is the one to check against the score, if marks came with the clip."""
     known = scored.assessment
-    checked = {} if panel is None else {"panel": panel_answer(panel, known.score, known.interval)}
-    return ScoreAnswer(
-        request_id=request_id,
-        action=known.action,
-        score=known.score,
-        difficulty=known.difficulty,
-        execution=known.execution,
-        scored_by=known.scored_by,
-        interval=interval_answer(known.interval),
-        baseline=known.baseline,
-        fragments=_fragments(scored),
-        needs_review=known.needs_review,
-        review_reasons=list(known.review_reasons),
-        warnings=list(known.warnings),
-        **checked,
-        checkpoint=checkpoint_used(known.checkpoint, scored.engine),
-        clip=clip_answer(known.clip),
-        timings_ms=Timings(
-            **{name: round(1e3 * seconds, 2) for name, seconds in asdict(scored.timings).items()}
-        ),
-    )
-
-
-def interval_answer(interval: Interval | None) -> IntervalAnswer | None:
-    return None if interval is None else IntervalAnswer(**asdict(interval))
-
-
-def clip_answer(clip: ClipFacts) -> ClipAnswer:
-    return ClipAnswer(**asdict(clip))
-
-
-def _fragments(scored: ScoredClip) -> list[FragmentAnswer]:
-    fragments: list[dict[str, Any]] = [asdict(each) for each in scored.assessment.fragments]
-    for fragment, picture in zip(fragments, scored.pictures or [], strict=False):
+    fields = known.to_json()
+    fields["checkpoint"]["engine"] = scored.engine
+    for fragment, picture in zip(fields["fragments"], scored.pictures or [], strict=False):
         fragment["jpeg"] = picture
-    return [FragmentAnswer(**fragment) for fragment in fragments]
+    if panel is not None:
+        fields["panel"] = panel_answer(panel, known.score, known.interval)
+    timings = {name: round(1e3 * seconds, 2) for name, seconds in asdict(scored.timings).items()}
+    return ScoreAnswer(**fields, request_id=request_id, timings_ms=Timings(**timings))

@@ -12,8 +12,9 @@ from model_store.assessment import (
     ClipFacts,
     ScoreWarning,
 )
-from model_store.clip import ClipWarning
-from model_store.confidence import Interval, ReviewReason
+from model_store.clip_warning import ClipWarning
+from model_store.confidence import ReviewReason
+from model_store.judging.interval import Interval
 from model_store.store import Store
 from service.metrics import Metrics
 from service.scoring.result_cache import ResultCache, ResultKey
