@@ -5,7 +5,7 @@ How many points each fragment contributed: Shapley values over the fragments.   
 
 v(S) is the score when only the fragments in S are shown and the others are blank, so [Li18 Fig. 2]
 is v({i}). With more than EXACT_LIMIT fragments the sum is estimated from random orders in which
-the fragments appear, each with its reverse [Mitchell22], and its standard error is told.
+the fragments appear, each with its reverse [Mitchell22], and its standard error is reported.
 
 The rules: baseline + Σ φ_i = score, and a fragment that is blank or that the network does not use
 gets exactly 0. Everything is float64. Where a network has several outputs each has contributions

@@ -49,6 +49,8 @@ class Score:
     """The score when fragment i alone is shown.   [Li18 Fig. 2]"""
     without: tuple[float, ...]
     """The score when all but fragment i are shown."""
+    standard_error: tuple[float, ...] | None = None
+    """Of the contributions where they are estimated from a sample; None where they are exact."""
     blank: tuple[bool, ...]
     trust: Trust | None = None
     """None when the checkpoint was not calibrated."""
@@ -90,6 +92,8 @@ class Score:
             contribution=tuple(value * factor for value in predicted.contribution),
             alone=tuple(value * factor + term for value in predicted.alone),
             without=tuple(value * factor + term for value in predicted.without),
+            standard_error=predicted.standard_error
+            and tuple(value * factor for value in predicted.standard_error),
             trust=predicted.trust and predicted.trust.scaled(factor, term),
             difficulty=difficulty,
             execution=predicted.score,
@@ -160,6 +164,7 @@ class Scorer:
     ) -> Score:
         """The answer of one output for one clip of a batch."""
         score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
+        error = contributions.standard_error
         return Score(
             output=output,
             score=score,
@@ -167,6 +172,7 @@ class Scorer:
             contribution=tuple(map(float, contributions.contribution[clip])),
             alone=tuple(map(float, contributions.alone[clip])),
             without=tuple(map(float, contributions.without[clip])),
+            standard_error=None if error is None else tuple(map(float, error[clip])),
             blank=tuple(map(bool, blank)),
             trust=confidence.trust(pooled, output, score) if confidence else None,
         )

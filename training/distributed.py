@@ -73,9 +73,9 @@ class Processes:
         """Whether it holds in any of them."""
         if self.count == 1:
             return holds
-        said: list[bool | None] = [None] * self.count
-        distributed.all_gather_object(said, holds)
-        return True in said
+        each: list[bool | None] = [None] * self.count
+        distributed.all_gather_object(each, holds)
+        return True in each
 
     def wait(self) -> None:
         """Until all are here."""

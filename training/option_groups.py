@@ -22,14 +22,14 @@ THEMES = (
     "Clips",
     "Validation",
     "Network",
-    "Lesson",
+    "Pretext task",
     "The head alone, first",
     "Then the whole network",
     "Loss",
     "Versions of a clip",
     "Machine",
 )
-START, CLIPS, SPLIT, NETWORK, LESSON, HEAD, WHOLE, LOSS, LOOKS, MACHINE = (
+START, CLIPS, SPLIT, NETWORK, PRETEXT, HEAD, WHOLE, LOSS, LOOKS, MACHINE = (
     partial(typer.Option, rich_help_panel=theme) for theme in THEMES
 )
 

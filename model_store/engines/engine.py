@@ -48,10 +48,6 @@ class Runtime(Protocol):
         """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M, O)."""
         ...
 
-    def scores(self, clips: Clips) -> Floats:
-        """(B, O), everything shown."""
-        ...
-
 
 def shown(clips: Clips, spec: ClipSpec, view: View) -> Clips:
     """(B, T, H, W, 3) -> the same, with the frames of the view's fragments where the spec's are."""
@@ -100,22 +96,14 @@ class Engine:
         )
         return EngineOutput(features, tuple(answers), blank)
 
-    def predict(self, clips: Clips) -> Floats:
-        """Scores alone: (B, T, H, W, 3) uint8 -> (B, O). Raises EngineError."""
-        clips = self._checked(clips)
-        try:
-            return self._mean(self.runtime.scores(self._seen(clips)))
-        except RuntimeError as error:
-            raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
-
     def check(self) -> None:
         """Score a blank clip, for which all answers are the baseline. Raises EngineError."""
         blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
         try:
-            answers = [*self.runtime.values(blank)[1][0], *self.runtime.scores(blank)]
+            _, values = self.runtime.values(blank)
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed: {error}") from error
-        off = np.abs(answers - self.baseline).max()
+        off = np.abs(values - self.baseline).max()
         if not off <= self.runtime.tolerance:
             raise EngineError(
                 f"{self.name} is off by {off:.4f} points on a blank clip,"

@@ -59,7 +59,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
-        self.coalitions, self.outputs = len(parts.coalition_head.shown), len(parts.baseline)
+        self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
 
     def _compile(self, models: dict[str, Any], threads: int | None) -> None:
         core = ov.Core()
@@ -72,7 +72,6 @@ class OpenVinoRuntime:
             requests[name] = compiled.create_infer_request()
             self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
         self.extraction = requests["extraction"]
-        self.plain_head = requests["plain_head"]
         self.coalition_head = requests["coalition_head"]
         self.streams = min(self.threads, MAX_STREAMS)
         self.queue = None
@@ -90,13 +89,6 @@ class OpenVinoRuntime:
         for index in range(len(clips)):
             values[index] = infer(self.coalition_head, features[index : index + 1])
         return features, values
-
-    def scores(self, clips: Clips) -> Floats:
-        features = self._features(clips)
-        scores = np.empty((len(clips), self.outputs), np.float32)
-        for index in range(len(clips)):
-            scores[index] = infer(self.plain_head, features[index : index + 1])
-        return scores
 
     def _features(self, clips: Clips) -> Floats:
         features = np.empty((len(clips), *self.feature_shape), np.float32)
@@ -145,7 +137,6 @@ def convert(parts: Parts) -> dict[str, Any]:
     features = torch.zeros(1, *parts.coalition_head.blank.shape)
     return {
         "extraction": convert_module(parts.extraction, clip),
-        "plain_head": convert_module(parts.plain_head, features),
         "coalition_head": convert_module(parts.coalition_head, features),
     }
 

@@ -1,5 +1,5 @@
 """
-The network in three parts, so that an engine can convert, time and run each on its own.
+The network in two parts, so that an engine can convert, time and run each on its own.
 
 Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W',
 O outputs.
@@ -38,25 +38,12 @@ class Extraction(nn.Module):
         return torch.stack(features, dim=1)
 
 
-class PlainHead(nn.Module):
-    """Features (B, K, D, T', H', W') -> scores (B, O), everything shown."""
-
-    def __init__(self, network: FragmentNetwork) -> None:
-        super().__init__()
-        self.head = network.head
-
-    def forward(self, features: Tensor) -> Tensor:
-        score: Tensor = self.head(features.transpose(1, 2).flatten(2, 3))  # (B, D, K·T', H', W')
-        return score
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A network, folded and taken apart."""
 
     network: FragmentNetwork
     extraction: Extraction
-    plain_head: PlainHead
     coalition_head: CoalitionHead
     coalitions: Coalitions
     baseline: NDArray[np.float32]
@@ -69,4 +56,4 @@ class Parts:
         head = CoalitionHead(folded, coalitions.shown)
         with torch.inference_mode():
             baseline = head(head.blank[None])[0, 0].numpy()
-        return cls(folded, Extraction(folded), PlainHead(folded), head, coalitions, baseline)
+        return cls(folded, Extraction(folded), head, coalitions, baseline)

@@ -1,7 +1,6 @@
 """The reference: torch on the CPU in float32."""
 
 import torch
-from torch import Tensor
 
 from model_store.engines.engine import Clips, Floats
 from model_store.engines.parts import Parts
@@ -25,15 +24,7 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
-        features = self._features(clips)
+        batches = torch.split(torch.from_numpy(clips), MAX_BATCH)
+        features = torch.cat([self.parts.extraction(batch) for batch in batches])
         values = [self.parts.coalition_head(some) for some in torch.split(features, 1)]
         return features.numpy(), torch.cat(values).numpy()
-
-    @torch.inference_mode()
-    def scores(self, clips: Clips) -> Floats:
-        scores: Floats = self.parts.plain_head(self._features(clips)).numpy()
-        return scores
-
-    def _features(self, clips: Clips) -> Tensor:
-        batches = torch.split(torch.from_numpy(clips), MAX_BATCH)
-        return torch.cat([self.parts.extraction(batch) for batch in batches])

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from model_store.coalition_head import CoalitionHead
 from model_store.engines.engine import Clips, Floats
 from model_store.engines.parts import Extraction, Parts
 from model_store.errors import EngineError
@@ -39,9 +40,8 @@ class CudaRuntime:
         self.device = torch.device("cuda", torch.cuda.current_device())
         self.pool = torch.cuda.graph_pool_handle()
         self.coalition_head = deepcopy(parts.coalition_head).to(self.device)
-        self.plain_head = deepcopy(parts.plain_head).to(self.device)
         try:
-            self.extraction = self._in_half_precision(parts.extraction)
+            self.extraction = self._in_half_precision(parts)
         except RuntimeError as error:
             raise EngineError(f"cuda failed: {error}") from error
         self._graph = cache(self._capture)
@@ -52,48 +52,47 @@ class CudaRuntime:
         return [size for size in BATCH_SIZES if size < needed] + [min(most, needed)]
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
-        features, values = self._run(self.coalition_head, clips)
-        return features, values
-
-    def scores(self, clips: Clips) -> Floats:
-        return self._run(self.plain_head, clips)[1]
-
-    def _run(self, head: nn.Module, clips: Clips) -> tuple[Floats, Floats]:
-        largest = BATCH_SIZES[-1]
         with torch.cuda.device(self.device), torch.inference_mode():
             answers = []
-            for some in torch.split(torch.from_numpy(clips), largest):
+            for some in torch.split(torch.from_numpy(clips), BATCH_SIZES[-1]):
                 size = next(size for size in BATCH_SIZES if size >= len(some))
-                answers.append(self._graph(head, size)(some))
-        features, scores = zip(*answers, strict=True)
-        return np.concatenate(features), np.concatenate(scores)
+                answers.append(self._graph(size)(some))
+        features, values = zip(*answers, strict=True)
+        return np.concatenate(features), np.concatenate(values)
 
-    def _capture(self, head: nn.Module, size: int) -> "Graph":
-        return Graph(self.extraction, head, (size, *self.clip_shape), self.pool)
+    def _capture(self, size: int) -> "Graph":
+        shape = (size, *self.clip_shape)
+        return Graph(self.extraction, self.coalition_head, shape, self.pool)
 
     @torch.inference_mode()
-    def _in_half_precision(self, extraction: Extraction) -> Extraction:
-        """In the first half precision that scores a clip of noise as float32 does."""
+    def _in_half_precision(self, parts: Parts) -> Extraction:
+        """The extraction in the first half precision that scores noise as float32 does."""
         noise = np.random.default_rng(0).integers(256, size=(1, *self.clip_shape), dtype=np.uint8)
         clip = torch.from_numpy(noise).to(self.device)
-        expected = self.plain_head(deepcopy(extraction).to(self.device)(clip))
+        full = parts.coalitions.full
+
+        def scores(extraction: Extraction) -> Tensor:
+            values: Tensor = self.coalition_head(extraction(clip).float())  # (1, M, O)
+            return values[:, full]
+
+        expected = scores(deepcopy(parts.extraction).to(self.device))
         errors = {}
         for dtype in HALF:
-            half = deepcopy(extraction).to(self.device)
+            half = deepcopy(parts.extraction).to(self.device)
             half.extractors.to(dtype=dtype, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            errors[dtype] = float((self.plain_head(half(clip).float()) - expected).abs().max())
+            errors[dtype] = float((scores(half) - expected).abs().max())
             if errors[dtype] <= self.tolerance:
                 return half
         raise EngineError(f"cuda is off by {errors} points, allowed are {self.tolerance}")
 
 
 class Graph:
-    """Extraction and a head on a fixed number of clips, recorded once and replayed."""
+    """Extraction and the head on a fixed number of clips, recorded once and replayed."""
 
     def __init__(
         self,
         extraction: Extraction,
-        head: nn.Module,
+        head: CoalitionHead,
         shape: tuple[int, ...],
         pool: Any,
     ) -> None:
@@ -113,15 +112,15 @@ class Graph:
             torch.cuda.current_stream().wait_stream(stream)
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
-                self.features, self.scores = answer()
+                self.features, self.values = answer()
 
     def __call__(self, clips: Tensor) -> tuple[Floats, Floats]:
-        """(B, T, H, W, 3) uint8 -> features (B, …) and what the head gives (B, …)."""
+        """(B, T, H, W, 3) uint8 -> features (B, …) and the scores of all coalitions (B, M, O)."""
         self.staged[: len(clips)] = clips
         self.clips.copy_(self.staged, non_blocking=True)
         self.graph.replay()
-        features, scores = self.features[: len(clips)].cpu(), self.scores[: len(clips)].cpu()
-        return features.numpy(), scores.numpy()
+        features, values = self.features[: len(clips)].cpu(), self.values[: len(clips)].cpu()
+        return features.numpy(), values.numpy()
 
 
 @contextmanager

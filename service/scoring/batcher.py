@@ -1,14 +1,16 @@
 """
-The batcher: clips from many requests, scored together, one batch prepared while another runs.
+The batcher: clips from many requests, scored together.
 
-    submit() → queue → [batching thread: takes what waits, stacks] → one batch → [inference thread]
+    submit() → queue → [inference thread: whenever the engine is free, takes what waits] → scores
 
 The rule: the inference thread alone touches an engine, and every future is resolved, whatever
-happens: a clip that fails is separated from its batch by halving, a thread that dies takes all
-waiting futures with it, and says so in `alive`.
+happens: a clip that fails is separated from its batch by halving, and a thread that dies fails all
+that waits and is no longer `alive`.
+
+One thread is enough: a batch that is put together while another one runs is closed too early, and
+what follows waits for a batch more. There is nothing to prepare: the scorer stacks the clips.
 """
 
-import asyncio
 import logging
 import math
 import re
@@ -18,119 +20,41 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from model_store.errors import EngineError
 from model_store.scorer import Score
-from model_store.store import Store
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
-from service.scoring.checkpoints import LoadedCheckpoint, load
-from service.settings import Settings
+from service.scoring.backend import Clip, TimedScore
 
 T = TypeVar("T")
-Clip = NDArray[np.uint8]
 log = logging.getLogger(__name__)
 
 _DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
-class Scores(Protocol):
+class ClipScorer(Protocol):
     """What a batch is for: `model_store.scorer.Scorer`."""
 
     def score(self, clips: Sequence[Clip]) -> list[Score]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    score: Score
-    queue_s: float
-    """From submission until its batch ran."""
-    inference_s: float
-    """Of the whole batch."""
-
-
-class ClipBatcher(Protocol):
-    """Who scores clips for the service: `Batcher` in this process, or the replicas of a cluster."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None:
-        """Fail what still waits. Blocks."""
-
-    @property
-    def alive(self) -> bool: ...
-
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        """Make a published version ready to score with.   Raises `model_store`'s errors."""
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
-        """One prepared clip, with others if others wait. Cancel it to leave."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Item:
-    scorer: Scores
-    clip: Clip  # (T, H, W, 3)
+class _WaitingClip:
+    scorer: ClipScorer
+    frames: Clip  # (T, H, W, 3)
     fragments: int
-    future: Future[Scored]
+    future: Future[TimedScore]
     submitted: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Call:
+class _DeviceTask:
     function: Callable[[], Any]
     future: Future[Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    items: list[_Item]
-    clips: Clip  # (B, T, H, W, 3)
-
-
-class _Slot(Generic[T]):
-    """Room for one thing between two threads."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._content: T | None = None
-        self._closed = False
-
-    def wait_for_room(self) -> bool:
-        """False if the slot was closed instead."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._content is None or self._closed)
-            return not self._closed
-
-    def put(self, content: T) -> bool:
-        """By the one thread that waited for room; False if the slot was closed since."""
-        with self._changed:
-            if self._closed:
-                return False
-            self._content = content
-            self._changed.notify_all()
-            return True
-
-    def take(self) -> T | None:
-        """Wait for content; None once the slot is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._content is not None or self._closed)
-            content, self._content = self._content, None
-            self._changed.notify_all()
-            return content
-
-    def close(self) -> T | None:
-        """No more in, no more out; what was in it comes back."""
-        with self._changed:
-            self._closed = True
-            content, self._content = self._content, None
-            self._changed.notify_all()
-            return content
 
 
 class Batcher:
@@ -140,195 +64,186 @@ class Batcher:
         max_clips: int,
         metrics: Metrics,
         on_done: Callable[[int], None] = lambda fragments: None,
-        on_death: Callable[[], None] = lambda: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_done` hears of the fragments of each batch, `on_death` of the end of a thread."""
+        """`on_done` is called with the fragments of each batch, `on_failure` if the thread dies."""
         self._max_clips = max_clips
         self._metrics = metrics
         self._on_done = on_done
-        self._on_death = on_death
-        self._queue: deque[_Item | _Call] = deque()
+        self._on_failure = on_failure
+        self._queue: deque[_WaitingClip | _DeviceTask] = deque()
         self._changed = threading.Condition()
-        self._staged: _Slot[_Batch | _Call] = _Slot()
-        self._refuse: Exception | None = None  # why nothing more is accepted
-        self._dead = False
-        self._threads = [
-            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for name, work in (("batching", self._batch), ("inference", self._infer))
-        ]
+        self._refusal: Exception | None = None  # why nothing more is accepted
+        self._failed = False
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Fail what still waits, let the running batch finish, end the threads."""
+        """Fail what still waits, let the running batch finish, end the thread."""
         self._close(Draining("the service is going down"))
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     @property
     def alive(self) -> bool:
-        return not self._dead and all(thread.is_alive() for thread in self._threads)
+        return not self._failed and self._thread.is_alive()
 
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        return await load(reference, store, settings, self.call)
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> Scored:
-        assert loaded.scorer is not None  # `load` above has made it
-        fragments = loaded.checkpoint.spec.fragments
-        return await asyncio.wrap_future(self.submit(loaded.scorer, clip, fragments))
-
-    def submit(self, scorer: Scores, clip: Clip, fragments: int) -> Future[Scored]:
+    def submit(self, scorer: ClipScorer, clip: Clip, fragments: int) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""
-        item = _Item(scorer, clip, fragments, Future(), time.monotonic())
-        self._put(item)
-        return item.future
+        waiting = _WaitingClip(scorer, clip, fragments, Future(), time.monotonic())
+        self._put(waiting)
+        return waiting.future
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
+    def run_on_device(self, function: Callable[[], T]) -> Future[T]:
         """Run something on the inference thread, in turn: loading an engine, warming it up."""
-        call = _Call(function, Future())
-        self._put(call)
-        return call.future
+        task = _DeviceTask(function, Future())
+        self._put(task)
+        return task.future
 
-    def _put(self, work: _Item | _Call) -> None:
+    def _put(self, work: _WaitingClip | _DeviceTask) -> None:
         with self._changed:
-            if self._refuse is not None:
-                raise self._refuse
+            if self._refusal is not None:
+                raise self._refusal
             self._queue.append(work)
             self._changed.notify()
 
-    def _guard(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException:  # whatever ends a thread, nobody may be left waiting for it
-            log.critical("the %s thread died", threading.current_thread().name, exc_info=True)
-            self._dead = True
-            self._close(EngineDead("the engine has failed and must be restarted"))
-            self._on_death()
-
     def _close(self, reason: Exception) -> None:
+        """Accept nothing more, and fail what waits."""
         with self._changed:
-            if self._refuse is None:
-                self._refuse = reason
-            waiting = [*self._queue]
-            self._queue.clear()
-            self._changed.notify_all()
-        staged = self._staged.close()
-        for work in (*waiting, *([] if staged is None else [staged])):
-            for future in _futures(work):
-                if not future.done() and future.set_running_or_notify_cancel():
-                    future.set_exception(reason)
+            if self._refusal is None:
+                self._refusal = reason
+            waiting, self._queue = self._queue, deque()
+            self._changed.notify()
+        while waiting:
+            _fail(waiting.popleft().future, reason)
 
-    def _batch(self) -> None:
-        while self._staged.wait_for_room() and (work := self._next()) is not None:
-            if not self._staged.put(work):
-                for future in _futures(work):
-                    if future.set_running_or_notify_cancel():
-                        future.set_exception(self._refuse)
-                return
-
-    def _next(self) -> _Batch | _Call | None:
-        """The oldest work; with a clip, what else waits for the same scorer. None at the end."""
-        with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._queue or self._refuse is not None)
-                if not self._queue:
-                    return None
-                first = self._queue.popleft()
-                if isinstance(first, _Call):
-                    return first
-                items, others = [first], deque[_Item | _Call]()
-                for work in self._queue:
-                    same = isinstance(work, _Item) and work.scorer is first.scorer
-                    if same and len(items) < self._max_clips:
-                        items.append(work)  # type: ignore[arg-type]  # it is an _Item
-                    else:
-                        others.append(work)
-                self._queue = others
-                items = [item for item in items if not item.future.cancelled()]
-                if items:
-                    break
-        return _Batch(items, np.stack([item.clip for item in items]))
-
-    def _infer(self) -> None:
-        while self._run_next():
-            pass  # and nothing of the last batch is kept while waiting
+    def _work(self) -> None:
+        try:
+            while self._run_next():
+                pass  # a call for each batch: its variables keep no clip while the thread waits
+        except BaseException:  # whatever ends the thread, nobody may be left waiting for it
+            log.critical("the inference thread died", exc_info=True)
+            self._failed = True
+            self._close(EngineDead("the engine has failed and must be restarted"))
+            self._on_failure()
 
     def _run_next(self) -> bool:
-        work = self._staged.take()
-        if isinstance(work, _Call):
-            self._run_call(work)
+        """Wait for work and do it. False when no more will come."""
+        work = self._next()
+        if isinstance(work, _DeviceTask):
+            _run_task(work)
         elif work is not None:
             self._run_batch(work)
         return work is not None
 
-    def _run_call(self, call: _Call) -> None:
-        if not call.future.set_running_or_notify_cancel():
-            return
-        try:
-            result = call.function()
-        except Exception as error:  # it belongs to the caller
-            call.future.set_exception(error)
-        else:
-            call.future.set_result(result)
+    def _next(self) -> list[_WaitingClip] | _DeviceTask | None:
+        """Take the oldest work; with a clip, what else waits for its scorer. None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._refusal is not None)
+            if not self._queue:
+                return None
+            oldest = self._queue[0]
+            if isinstance(oldest, _DeviceTask):
+                self._queue.popleft()
+                return oldest
+            batch, others = list[_WaitingClip](), deque[_WaitingClip | _DeviceTask]()
+            for work in self._queue:
+                room = len(batch) < self._max_clips
+                if room and isinstance(work, _WaitingClip) and work.scorer is oldest.scorer:
+                    batch.append(work)
+                else:
+                    others.append(work)
+            self._queue = others  # in one step: if memory runs out above, `_close` finds all
+            return batch
 
-    def _run_batch(self, batch: _Batch) -> None:
-        here = [item.future.set_running_or_notify_cancel() for item in batch.items]
-        items = [item for item, stays in zip(batch.items, here, strict=True) if stays]
-        if not items:
-            return
-        clips = batch.clips if all(here) else batch.clips[here]
-        fragments = sum(item.fragments for item in items)
-        self._metrics.batches.inc()
-        self._metrics.batch_clips.observe(len(items))
-        self._metrics.batch_fragments.observe(fragments)
-        self._metrics.fragments.inc(fragments)
+    def _run_batch(self, batch: list[_WaitingClip]) -> None:
         try:
-            self._score(items, clips)
+            batch[:] = [clip for clip in batch if clip.future.set_running_or_notify_cancel()]
+            fragments = sum(clip.fragments for clip in batch)
+            if batch:
+                self._metrics.batches.inc()
+                self._metrics.batch_clips.observe(len(batch))
+                self._metrics.batch_fragments.observe(fragments)
+                self._metrics.fragments.inc(fragments)
+                self._infer(batch)
         except BaseException:
-            self._dead = True  # before anybody hears of it
+            self._failed = True  # before any future is resolved
             raise
         finally:
-            for item in items:
-                if not item.future.done():
-                    item.future.set_exception(EngineDead("the engine has failed"))
-        self._on_done(fragments)
+            while batch:
+                _fail(batch.pop().future, EngineDead("the engine has failed"))
+        if fragments:
+            self._on_done(fragments)
 
-    def _score(self, items: list[_Item], clips: Clip) -> None:
+    def _infer(self, clips: list[_WaitingClip]) -> None:
         began = time.monotonic()
         try:
-            scores = items[0].scorer.score(list(clips))
-            check_finite(scores, len(items))
+            scores = clips[0].scorer.score([clip.frames for clip in clips])
+            check_finite(scores, len(clips))
         except Exception as error:  # whichever clip provoked it must not fail the others
-            cause = error.__cause__ if isinstance(error, EngineError) else error
-            out_of_memory = isinstance(cause, torch.OutOfMemoryError)
-            if is_device_failure(cause) and not out_of_memory:
+            if is_device_failure(error):
                 raise  # the device's context is lost: nothing will work again
-            if out_of_memory:
-                torch.cuda.empty_cache()
-            if len(items) == 1:
-                items[0].future.set_exception(error)
-                return
-            self._metrics.batch_splits.inc()
-            half = len(items) // 2
-            if out_of_memory:
-                self._metrics.oom_splits.inc()
-                self._max_clips = min(self._max_clips, half)  # as many will not fit next time
-            self._score(items[:half], clips[:half])
-            self._score(items[half:], clips[half:])
+            out_of_memory = is_out_of_memory(error)
+            if len(clips) == 1:
+                clips.pop().future.set_exception(error)  # it keeps this frame, so not the clip
+        else:
+            seconds = time.monotonic() - began
+            for clip, score in zip(clips, scores, strict=True):
+                clip.future.set_result(TimedScore(score, began - clip.submitted, seconds))
             return
-        seconds = time.monotonic() - began
-        for item, score in zip(items, scores, strict=True):
-            item.future.set_result(Scored(score, began - item.submitted, seconds))
+        if out_of_memory:
+            torch.cuda.empty_cache()
+        if clips:
+            self._infer_halves(clips, out_of_memory)
+
+    def _infer_halves(self, clips: list[_WaitingClip], out_of_memory: bool) -> None:
+        half = len(clips) // 2
+        self._metrics.batch_splits.inc()
+        if out_of_memory:
+            self._metrics.oom_splits.inc()
+            self._max_clips = min(self._max_clips, half)  # as many will not fit next time
+        self._infer(clips[:half])
+        self._infer(clips[half:])
 
 
-def is_device_failure(error: BaseException | None) -> bool:
+def _run_task(task: _DeviceTask) -> None:
+    if not task.future.set_running_or_notify_cancel():
+        return
+    try:
+        result = task.function()
+    except BaseException as error:  # it belongs to the caller
+        task.future.set_exception(error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        task.future.set_result(result)
+
+
+def _fail(future: Future[Any], reason: Exception) -> None:
+    """Unless it is resolved, or whoever waited for it has left."""
+    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
+        future.set_exception(reason)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the batch was too large for the device."""
+    return isinstance(_cause(error), torch.OutOfMemoryError)
+
+
+def is_device_failure(error: Exception) -> bool:
     """Errors of CUDA, which leave the device unusable; those of its libraries have no class."""
-    if isinstance(error, (torch.AcceleratorError, torch.cuda.CudaError)):
+    cause = _cause(error)
+    if isinstance(cause, torch.OutOfMemoryError):
+        return False
+    if isinstance(cause, (torch.AcceleratorError, torch.cuda.CudaError)):
         return True
-    return isinstance(error, RuntimeError) and bool(_DEVICE_ERROR.search(str(error)))
+    return isinstance(cause, RuntimeError) and bool(_DEVICE_ERROR.search(str(cause)))
+
+
+def _cause(error: Exception) -> BaseException | None:
+    return error.__cause__ if isinstance(error, EngineError) else error
 
 
 def check_finite(scores: Sequence[Score], count: int) -> None:
@@ -339,7 +254,3 @@ def check_finite(scores: Sequence[Score], count: int) -> None:
     for score in every:
         if not all(map(math.isfinite, (score.score, score.baseline, *score.contribution))):
             raise EngineError("the score is not finite")
-
-
-def _futures(work: _Item | _Call | _Batch) -> list[Future[Any]]:
-    return [item.future for item in work.items] if isinstance(work, _Batch) else [work.future]

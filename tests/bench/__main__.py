@@ -59,8 +59,8 @@ def bench(
         measured = Bench(
             folder=Path("data/bench").absolute(),
             quick=quick,
-            tell=status.update,
-            say=lambda found: console.print(found, style="dim", highlight=False),
+            progress=status.update,
+            finding=lambda found: console.print(found, style="dim", highlight=False),
         )
         for name in STAGES:
             if only and name not in only:
@@ -70,7 +70,7 @@ def bench(
             except Exception:  # whatever it is, the other stages are worth having
                 console.print_exception(max_frames=5)
                 measured.results.broken.append(name)
-            except SystemExit:  # told to end: say what is known
+            except SystemExit:  # SIGTERM: report what is known
                 measured.results.broken.append(name)
                 break
             console.print(f"{name}: done")

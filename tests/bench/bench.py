@@ -1,4 +1,4 @@
-"""What every stage gets: where results go, how long to measure, and how to tell of progress."""
+"""What every stage gets: where results go, how long to measure, how to show progress."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ class Bench:
     """For clips that were made; kept from run to run."""
     quick: bool = False
     """Shorter and rougher, to try things out."""
-    tell: Callable[[str], None] = lambda text: None
-    """Hears what is being done."""
-    say: Callable[[str], None] = lambda text: None
-    """Hears what was found."""
+    progress: Callable[[str], None] = lambda text: None
+    """Is called with what is being done."""
+    finding: Callable[[str], None] = lambda text: None
+    """Is called with what was found."""
     results: Results = field(default_factory=Results)
 
     def compare(
@@ -29,9 +29,9 @@ class Bench:
             contenders,
             budget_s=budget_s / 10 if self.quick else budget_s,
             fewest=2 if self.quick else fewest,
-            on_round=lambda done: self.tell(f"{title}: {names}: round {done}"),
+            on_round=lambda done: self.progress(f"{title}: {names}: round {done}"),
         )
         medians = ", ".join(f"{name} {1e3 * taken.median:.1f}" for name, taken in timings.items())
         rounds = len(next(iter(timings.values())).seconds)
-        self.say(f"{title}, ms, medians of {rounds}: {medians}")
+        self.finding(f"{title}, ms, medians of {rounds}: {medians}")
         return timings

@@ -1,4 +1,4 @@
-"""Exact contributions, all 2^K coalitions: what they cost beside the forward pass."""
+"""Exact contributions, all 2^K coalitions: what they cost beside the extractors."""
 
 from functools import partial
 
@@ -41,7 +41,7 @@ def run(bench: Bench) -> None:
 def _compact(
     bench: Bench, case: str, network: FragmentNetwork, spec: ClipSpec, bound: float
 ) -> Row:
-    bench.tell(f"{case}: converting")
+    bench.progress(f"{case}: converting")
     engine = make_engine(
         network, name="openvino", threads=usable_cpus(), cache=bench.folder / "cache"
     )
@@ -52,17 +52,17 @@ def _compact(
         case,
         {
             "ours": partial(infer, engine.runtime.coalition_head, features),
-            "forward pass": partial(engine.predict, clips),
+            "extractors": partial(infer, engine.runtime.extraction, clips),
         },
         budget_s=10,
     )
-    return _row(case, timings["ours"], timings["forward pass"], bound)
+    return _row(case, timings["ours"], timings["extractors"], bound)
 
 
 def _paper(bench: Bench) -> Row:
     """Nine extractors of one size run one after the other: one is timed, for nine."""
     case, threads = "paper size", usable_cpus()
-    bench.tell(f"{case}: converting")
+    bench.progress(f"{case}: converting")
     coalitions = Coalitions.of(DIVING.fragments)
     head = CoalitionHead(HeadAlone.of_paper_size(), coalitions.shown)
     features = torch.zeros(1, *head.blank.shape)
@@ -70,20 +70,22 @@ def _paper(bench: Bench) -> Row:
     compiled = ov.Core().compile_model(convert_module(head, features), "CPU", alone)
     extractor = make_engine(
         paper_fragment(), name="openvino", threads=threads, cache=bench.folder / "cache"
-    )
+    ).runtime
+    assert isinstance(extractor, OpenVinoRuntime)
+    clips = some_clips(1, DIVING.frames, *DIVING.crop)
     random = np.random.default_rng(0)
     some_features = random.random(features.shape, dtype=np.float32)
     timings = bench.compare(
         case,
         {
             "ours": partial(infer, compiled.create_infer_request(), some_features),
-            "an extractor": partial(extractor.predict, some_clips(1, DIVING.frames, *DIVING.crop)),
+            "an extractor": partial(infer, extractor.extraction, clips),
         },
         budget_s=20,
     )
     each = timings["an extractor"].seconds
-    forward = Timings(tuple(DIVING.fragments * seconds for seconds in each))
-    return _row(case, timings["ours"], forward, 0.10)
+    extractors = Timings(tuple(DIVING.fragments * seconds for seconds in each))
+    return _row(case, timings["ours"], extractors, 0.10)
 
 
 class HeadAlone(FragmentNetwork):
@@ -100,5 +102,5 @@ class HeadAlone(FragmentNetwork):
         return torch.zeros(len(self.used), *self.fragment_feature_shape)
 
 
-def _row(case: str, ours: Timings, forward: Timings, bound: float) -> Row:
-    return timed("contributions", case, "forward pass", ours, forward, at_most(bound))
+def _row(case: str, ours: Timings, extractors: Timings, bound: float) -> Row:
+    return timed("contributions", case, "extractors", ours, extractors, at_most(bound))

@@ -63,7 +63,7 @@ def run(bench: Bench) -> None:
 
 
 def _whole(bench: Bench, case: str, footage: Footage, spec: ClipSpec) -> list[Row]:
-    bench.tell(f"{case}: making the clip")
+    bench.progress(f"{case}: making the clip")
     file, path = footage.read(bench.folder), footage.path(bench.folder)
     contenders: dict[str, Callable[[], object]] = {
         "ours": partial(read_clip, file, spec),
@@ -109,7 +109,7 @@ def _sparse(bench: Bench, case: str, footage: Footage, spec: ClipSpec) -> Row:
     """Against a decoder that decodes all frames and does nothing with them."""
     if footage.fps == 24:
         spec = SKATING.with_size(spec.resize, spec.crop)
-    bench.tell(f"{case}: making the clip")
+    bench.progress(f"{case}: making the clip")
     file = footage.read(bench.folder)
     wanted = all_frames(file, spec, footage)[-spec.frames :]
     if not np.array_equal(read_clip(file, spec).frames, wanted):

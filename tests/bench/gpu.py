@@ -50,7 +50,7 @@ class Page:
     lines: list[str] = field(default_factory=list)
     missed: bool = False
 
-    def say(self, line: str = "") -> None:
+    def add(self, line: str = "") -> None:
         print(line, flush=True)
         self.lines.append(line)
 
@@ -61,8 +61,8 @@ def main() -> int:
         return 3
     page = Page()
     chip = torch.cuda.get_device_name()
-    page.say("# On a GPU\n")
-    page.say(
+    page.add("# On a GPU\n")
+    page.add(
         f"{datetime.now(UTC):%Y-%m-%d}, {chip}, torch {torch.__version__}, `make bench-gpu`.\n"
     )
     torch.manual_seed(0)
@@ -75,7 +75,7 @@ def main() -> int:
     _pipeline(page, network, fastest)
     del engine
     torch.cuda.empty_cache()
-    page.say(f"\nTraining, paper preset: {training_rate(PAPER, DIVING, FOLDER)}")
+    page.add(f"\nTraining, paper preset: {training_rate(PAPER, DIVING, FOLDER)}")
     PAGE.write_text("\n".join(page.lines) + "\n")
     return int(page.missed)
 
@@ -95,14 +95,14 @@ def median_s(work: Callable[[], object]) -> float:
 
 def _batches(page: Page, engine: Engine) -> float:
     """All nine fragments with contributions; the most clips a second."""
-    page.say("| batch | clips/s | latency, ms | memory, GB |\n|---|---|---|---|")
+    page.add("| batch | clips/s | latency, ms | memory, GB |\n|---|---|---|---|")
     rates = []
     for batch in BATCHES:
         torch.cuda.reset_peak_memory_stats()
         seconds = median_s(partial(engine.score, some_clips(batch, DIVING.frames, *DIVING.crop)))
         rates.append(batch / seconds)
         memory = torch.cuda.max_memory_allocated() / 1e9
-        page.say(f"| {batch} | {rates[-1]:.1f} | {1e3 * seconds:.1f} | {memory:.1f} |")
+        page.add(f"| {batch} | {rates[-1]:.1f} | {1e3 * seconds:.1f} | {memory:.1f} |")
     return max(rates)
 
 
@@ -120,7 +120,7 @@ def _extractors(page: Page, engine: Engine, network: FragmentNetwork) -> None:
         matrix_rate = 2 * MATRIX**3 / median_s(lambda: a @ a)
     share = rate / matrix_rate
     page.missed |= share < LEAST_SHARE
-    page.say(
+    page.add(
         f"\nExtractors, batch {batch}: {rate / 1e12:.0f} TFLOP/s, {share:.0%} of the"
         f" {matrix_rate / 1e12:.0f} TFLOP/s of a bf16 matrix product (target"
         f" {LEAST_SHARE:.0%})."
@@ -138,7 +138,7 @@ def _graphs(page: Page, engine: Engine) -> None:
             runtime.coalition_head(features).cpu()
 
     replayed, launched = median_s(partial(runtime.values, clips)), median_s(eager)
-    page.say(
+    page.add(
         f"\nBatch 1: {1e3 * replayed:.1f} ms as a CUDA graph, {1e3 * launched:.1f} ms eager"
         f" ({replayed / launched:.2f})."
     )
@@ -151,7 +151,7 @@ def _agreement(page: Page, engine: Engine, network: FragmentNetwork) -> None:
     score = float(np.abs(ours.score - reference.score).max())
     contribution = float(np.abs(ours.contribution - reference.contribution).max())
     page.missed |= score > TOLERANCE
-    page.say(
+    page.add(
         f"\nFrom float32 on the CPU: scores {score:.4f} points, contributions"
         f" {contribution:.4f} (allowed {TOLERANCE})."
     )
@@ -170,15 +170,15 @@ def _pipeline(page: Page, network: FragmentNetwork, fastest: float) -> None:
             tiny_card(DIVING, PAPER), network, golden_clip=clips[0], readme="Random weights.\n"
         )
         settings = {"store": name, "engine": "cuda", "decode_workers": DECODE_WORKERS}
-        page.say("\n| clients | clips/s through the service |\n|---|---|")
+        page.add("\n| clients | clips/s through the service |\n|---|---|")
         with service(FOLDER, **settings, batch_clips=32) as process:
             endpoint = Endpoint(f"{process.url}/score")
             score_all(endpoint, clips, 16)
             for clients in CLIENTS:
                 seconds = median_s(partial(score_all, endpoint, clips * 4, clients))
-                page.say(f"| {clients} | {4 * len(clips) / seconds:.1f} |")
+                page.add(f"| {clients} | {4 * len(clips) / seconds:.1f} |")
     limit = "the GPU" if fastest < decoded else "decoding"
-    page.say(
+    page.add(
         f"\n{DECODE_WORKERS} bare decoders give {decoded:.0f} clips/s, the engine alone takes"
         f" {fastest:.0f}: {limit} is the limit."
     )

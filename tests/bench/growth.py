@@ -7,6 +7,7 @@ import torch
 
 from model_store.clip import read_clip
 from model_store.engines import make_engine
+from model_store.engines.openvino_cpu import OpenVinoRuntime, infer
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
@@ -86,10 +87,10 @@ def _frames(bench: Bench) -> dict[int, Contender]:
 
 
 def _fragments(bench: Bench) -> dict[int, Contender]:
-    """The forward pass alone: 2^K coalitions grow as they must."""
+    """The extractors alone: 2^K coalitions grow as they must."""
     contenders: dict[int, Contender] = {}
     for fragments in FRAGMENTS:
-        bench.tell(f"growth: converting a network of {fragments} fragments")
+        bench.progress(f"growth: converting a network of {fragments} fragments")
         length = DIVING.fragment_length
         spec = dataclasses.replace(
             DIVING, fragments=fragments, frames=fragments * length, resize=(72, 96), crop=(64, 64)
@@ -99,5 +100,7 @@ def _fragments(bench: Bench) -> dict[int, Contender]:
             FragmentNetwork(COMPACT, spec).eval(), name="openvino", threads=usable_cpus(),
             cache=bench.folder / "cache",
         )  # fmt: skip
-        contenders[fragments] = partial(engine.predict, some_clips(1, spec.frames, *spec.crop))
+        assert isinstance(engine.runtime, OpenVinoRuntime)
+        clips = some_clips(1, spec.frames, *spec.crop)
+        contenders[fragments] = partial(infer, engine.runtime.extraction, clips)
     return contenders

@@ -1,5 +1,5 @@
 """
-Measures contenders side by side: interleaved, warmed up, told as ratios of medians.
+Measures contenders side by side: interleaved, warmed up, reported as ratios of medians.
 
 The rule: contenders of one comparison run in turn (A B A B, each round begins with another one),
 so that whatever else the machine does meets all of them; nothing is compared that was measured
@@ -68,7 +68,7 @@ def interleaved(
 ) -> dict[str, Timings]:
     """Run all contenders in turn until `budget_s` is spent, at least `fewest` rounds.
 
-    The budget includes the warm-ups. `on_round` hears how many rounds are done.
+    The budget includes the warm-ups. `on_round` is called with the number of rounds done.
     """
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""The network's forward pass: against other runtimes, and against what the cores can multiply."""
+"""`Engine.score`, as the service runs it: other runtimes, and what the cores can multiply."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,9 +6,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from model_store.engines import make_engine
+from model_store.engines import Engine, make_engine
+from model_store.engines.parts import Parts
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
 from model_store.spec import DIVING
@@ -18,11 +20,9 @@ from tests.bench.bench import Bench
 from tests.bench.measure import Ratio, Timings
 from tests.bench.peers.runtimes import (
     Clips,
-    Plain,
-    Runtime,
+    Whole,
     described,
     onnx_runtime,
-    torch_as_written,
     torch_eager,
 )
 from tests.bench.results import Row, at_least, at_most, timed, why_absent
@@ -46,31 +46,31 @@ def some_clips(batch: int, frames: int, height: int, width: int) -> Clips:
 
 
 def _compact(bench: Bench, batch: int) -> list[Row]:
-    bench.tell("network: converting")
+    bench.progress("network: converting")
     checkpoint, threads = Store().load("diving"), usable_cpus()
     network, spec = checkpoint.network, checkpoint.spec
     clips = some_clips(batch, spec.frames, *spec.crop)
     engine = make_engine(network, name="openvino", threads=threads, cache=bench.folder / "cache")
-    ways: dict[str, dict[str, Runtime]] = {
+    peers: dict[str, dict[str, Engine]] = {
         "torch eager": {
-            "as written": torch_as_written(network, threads),
-            "folded": torch_eager(network, threads),
+            "torch engine": make_engine(network, name="torch", threads=threads),
+            "channels last": torch_eager(network, threads),
         }
     }
     absent = {}
     try:
-        ways["ONNX Runtime"] = {
+        peers["ONNX Runtime"] = {
             f"{size} at once": onnx_runtime(network, threads, size) for size in {1, batch}
         }
     except ImportError as error:
         absent["ONNX Runtime"] = why_absent(error)
-    contenders: dict[str, Callable[[], object]] = {"ours": partial(engine.predict, clips)}
-    ours = engine.predict(clips)
-    for peer, variants in ways.items():
-        for variant, runtime in variants.items():
-            if (off := float(np.abs(runtime(clips) - ours).max())) > TOLERANCE:
+    contenders: dict[str, Callable[[], object]] = {"ours": partial(engine.score, clips)}
+    ours = contributions(engine, clips)
+    for peer, variants in peers.items():
+        for variant, other in variants.items():
+            if (off := float(np.abs(contributions(other, clips) - ours).max())) > TOLERANCE:
                 raise AssertionError(f"{peer} {variant} is off by {off} points")
-            contenders[f"{peer}, {variant}"] = partial(runtime, clips)
+            contenders[f"{peer}, {variant}"] = partial(other.score, clips)
     case = f"compact 64×64, batch {batch}"
     timings = bench.compare(case, contenders, budget_s=25)
     rows = []
@@ -83,9 +83,14 @@ def _compact(bench: Bench, batch: int) -> list[Row]:
             )  # fmt: skip
             continue
         bench.results.peers[f"network, {peer}"] = described(peer)
-        best = min((timings[f"{peer}, {v}"] for v in ways[peer]), key=lambda each: each.median)
+        best = min((timings[f"{peer}, {v}"] for v in peers[peer]), key=lambda each: each.median)
         rows.append(timed("network", case, peer, timings["ours"], best, target))
     return rows
+
+
+def contributions(engine: Engine, clips: Clips) -> NDArray[np.float64]:
+    """(O, B, K)"""
+    return np.stack([each.contribution for each in engine.score(clips).contributions])
 
 
 def paper_fragment() -> FragmentNetwork:
@@ -95,20 +100,20 @@ def paper_fragment() -> FragmentNetwork:
 
 
 def _paper_fragment(bench: Bench) -> Row:
-    bench.tell("network: converting the paper's size")
+    bench.progress("network: converting the paper's size")
     threads = usable_cpus()
     torch.set_num_threads(threads)
     network = paper_fragment()
     clips = some_clips(1, DIVING.frames, *DIVING.crop)
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
-        Plain(network)(torch.from_numpy(clips))
+        Whole(Parts.of(network))(torch.from_numpy(clips))
     flops = counted.get_total_flops()
     engine = make_engine(network, name="openvino", threads=threads, cache=bench.folder / "cache")
     a, b = torch.randn(2, MATRIX, MATRIX)
     timings = bench.compare(
         "paper size, one fragment",
         {
-            "ours": partial(engine.predict, clips),
+            "ours": partial(engine.score, clips),
             "torch": partial(torch.mm, a, b),
             "NumPy": partial(np.matmul, a.numpy(), b.numpy()),
         },

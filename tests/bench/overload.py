@@ -24,7 +24,7 @@ def run(bench: Bench) -> None:
     options = {"cache": str(bench.folder / "cache"), "timeout": DEADLINE_S, "workers": 2,
                "threads": max(1, usable_cpus() // 2), "batch": 1}  # fmt: skip
     bench.results.peers["overload, LitServe"] = described("LitServe", options)
-    bench.tell("overload: measuring the capacity")
+    bench.progress("overload: measuring the capacity")
     with service(bench.folder) as process:
         endpoint = Endpoint(f"{process.url}/score")
         score_all(endpoint, clips[:16], 8)
@@ -39,7 +39,7 @@ def run(bench: Bench) -> None:
 
     def flood(name: str, endpoint: Endpoint) -> Callable[[], None]:
         def go() -> None:
-            bench.tell(f"overload: {name}")
+            bench.progress(f"overload: {name}")
             answers[name].append(arrivals(endpoint, clips, rate=2 * capacity, seconds=seconds))
 
         return go

@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = None
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": usable_cpus(),
         "load": os.getloadavg()[0],
         "system": platform.platform(terse=True),
@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

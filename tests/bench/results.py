@@ -116,7 +116,6 @@ class Results:
     """By name, with which configuration it ran."""
     growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """By what grows: (size, cost), cost in units of the smallest size's."""
-    notes: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     """Stages that ended with an error, or were stopped."""
 

@@ -1,22 +1,24 @@
 """
-What each stage of scoring a clip costs, measured: seconds of one core.
+What each stage of scoring a clip costs: the table of `docker/CAPACITY.md`.
 
-Processor time, not the clock's: whatever else a machine does spoils it less. Kept as JSON, which
-`capacity.py` reads.
+    python -m tests.bench.stages
+
+Seconds of one core, in processor time and not the clock's: whatever else a machine does spoils it
+less.
 """
 
 import io
-import json
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import av
+import httpx
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,67 +29,35 @@ from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.scorer import Scorer
 from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store
-from tests.servers import live_server
+from tests.bench.report import processor
+from tests.bench.servers import service
 
 DEMO = Path(__file__).parents[2] / "service/web/demo/dive.mp4"
 SIZES = {"320×240": (320, 240), "1280×720": (1280, 720), "1920×1080": (1920, 1080)}
-USUAL = "1280×720"
-BATCH = 8  # clips; SCORING_BATCH_CLIPS
+BATCHES = (1, 8)  # clips; SCORING_BATCH_CLIPS is 8
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """Seconds of one core a clip, but for `batch_s`: a batch of so many clips."""
-
-    machine: str
-    measured: str
-    engine: str
-    front_s: float
-    """Receiving, hashing, answering: what the service's one event loop does."""
-    decode_s: dict[str, float]
-    batch_s: dict[int, float]
-    gflop: dict[str, float]
-    """Of a network, a clip: 10⁹ multiplications and additions, by preset."""
-    megabytes: dict[str, float]
-    """Of the clips that were decoded."""
-
-    @classmethod
-    def read(cls, path: Path) -> "Stages":
-        values = json.loads(path.read_text())
-        values["batch_s"] = {int(clips): seconds for clips, seconds in values["batch_s"].items()}
-        return cls(**values)
-
-    def score_s(self, clips: int) -> float:
-        """A straight line through the smallest and the largest batch."""
-        few, many = min(self.batch_s), max(self.batch_s)
-        each = (self.batch_s[many] - self.batch_s[few]) / (many - few)
-        return self.batch_s[few] + each * (clips - few)
-
-
-def measure() -> Stages:
+def main() -> None:
     checkpoint = Store().load("diving")
     scorer = Scorer(checkpoint, "openvino", threads=1)
     clips = {size: recoded(*pixels) for size, pixels in SIZES.items()}
-    prepared = load_clip(clips[USUAL], checkpoint.spec)
-    batches = {n: [prepared] * n for n in (1, BATCH)}
-    return Stages(
-        machine=f"{cpu_model()}, one core",
-        measured=date.today().isoformat(),
-        engine=scorer.engine.name,
-        front_s=front_s(clips[USUAL]),
-        decode_s={
-            size: processor_s(lambda clip=clip: load_clip(clip, checkpoint.spec))
-            for size, clip in clips.items()
-        },
-        batch_s={
-            n: processor_s(lambda batch=batch: scorer.score(batch)) for n, batch in batches.items()
-        },
-        gflop={
-            "compact": checkpoint.card.network.views * gflop(COMPACT, checkpoint.spec),
-            "paper": gflop(PAPER, SPECS["diving"]),
-        },
-        megabytes={size: len(clip) / 1e6 for size, clip in clips.items()},
-    )
+    print(f"Measured on {processor()}, one core, {date.today()}:\n")
+    print("| stage | a clip | clips a second and core |\n|---|--:|--:|")
+    print(row("receive, hash, answer", front_s(clips["1280×720"])))
+    for size, clip in clips.items():
+        seconds = processor_s(partial(load_clip, clip, checkpoint.spec))
+        print(row(f"decode {size}, {len(clip) / 1e6:.1f} MB", seconds))
+    prepared = load_clip(clips["1280×720"], checkpoint.spec)
+    for batch in BATCHES:
+        seconds = processor_s(partial(scorer.score, [prepared] * batch)) / batch
+        print(row(f"score with {scorer.engine.name}, batches of {batch}", seconds))
+    compact = checkpoint.card.network.views * gflop(COMPACT, checkpoint.spec)
+    paper = gflop(PAPER, SPECS["diving"])
+    print(f"\nGFLOP a clip: the shipped network {compact:.1f}, the paper's {paper:.0f}.")
+
+
+def row(stage: str, seconds: float) -> str:
+    return f"| {stage} | {1e3 * seconds:.1f} ms | {1 / seconds:.1f} |"
 
 
 def processor_s(work: Callable[[], object], *, runs: int = 15) -> float:
@@ -98,22 +68,21 @@ def processor_s(work: Callable[[], object], *, runs: int = 15) -> float:
         began = time.process_time()
         work()
         seconds.append(time.process_time() - began)
-    return round(statistics.median(seconds), 5)
+    return statistics.median(seconds)
 
 
 def front_s(clip: bytes, *, runs: int = 100) -> float:
     """Processor time that the service's own process takes for a clip whose answer it knows."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        live_server(
-            Store().root, Path(folder), checkpoints="diving", result_cache_bytes=1 << 20
-        ) as server,
+        service(Path(folder), result_cache_bytes=1 << 20) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
     ):
-        assert server.score(clip).headers["x-cache"] == "miss"
-        began = server_s(server.process.pid)
+        assert client.post("/score", files={"clip": clip}).headers["x-cache"] == "miss"
+        began = server_s(server.pid)
         for _ in range(runs):
-            assert server.score(clip).headers["x-cache"] == "hit"
-        return (server_s(server.process.pid) - began) / runs
+            assert client.post("/score", files={"clip": clip}).headers["x-cache"] == "hit"
+        return (server_s(server.pid) - began) / runs
 
 
 def server_s(pid: int) -> float:
@@ -144,9 +113,8 @@ def gflop(network: NetworkSpec, spec: ClipSpec) -> float:
         built(
             torch.zeros(1, spec.fragments, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
         )
-    return round(counter.get_total_flops() / 1e9, 3)
+    return counter.get_total_flops() / 1e9
 
 
-def cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "a CPU")
+if __name__ == "__main__":
+    main()

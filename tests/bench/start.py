@@ -25,7 +25,7 @@ def run(bench: Bench) -> None:
         "start", {"ours": lambda: start(bench.folder), PEER: import_torch}, budget_s=45, fewest=3
     )
     ours, peer = timings["ours"], timings[PEER]
-    bench.tell("start: cold")
+    bench.progress("start: cold")
     with tempfile.TemporaryDirectory() as empty:
         cold = interleaved({"cold": lambda: start(Path(empty))}, budget_s=0, fewest=1, warm_ups=0)[
             "cold"

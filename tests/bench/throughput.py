@@ -66,7 +66,7 @@ def ray_variants(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def run(bench: Bench) -> None:
-    bench.tell("throughput: making clips")
+    bench.progress("throughput: making clips")
     clips = dives(bench.folder)
     if bench.quick:
         clips = clips[:CLIENTS]
@@ -120,7 +120,7 @@ def _add(
 ) -> bool:
     """Start a peer, if it can be, and have it score a clip for each client at once."""
     bench.results.peers[f"throughput, {peer.name}"] = described(peer.name, peer.arguments)
-    bench.tell(f"throughput: starting {peer.name}")
+    bench.progress(f"throughput: starting {peer.name}")
     try:
         server = stack.enter_context(
             running(

@@ -17,14 +17,14 @@ from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
-from training.data.batches import Batch, Draw
-from training.data.run_clips import Material, open_material
+from training.data.batches import Batch, Draw, grouped
+from training.data.clip_dataset import ClipDataset, open_dataset
 from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import new_network
+from training.learn.learner import Learner
 from training.learn.malloc import keep_freed_memory
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step, grouped
-from training.learn.trainee import Trainee
+from training.learn.training_step import TrainingStep
 from training.learn.whole_phase import WholePhase
 
 BATCH = 4
@@ -34,13 +34,13 @@ STEPS = 3  # a measurement: the first one waits for its data, the others need no
 class PlainPhase(WholePhase):
     """Clips decoded for each step, when they are needed."""
 
-    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
-        material = self.trainee.material
-        for some in grouped(itertools.cycle(material.training.tolist()), BATCH):
-            yield decoded(material, np.array(some))
+    def micro_batches(self, epoch: int, first: int) -> Iterator[Batch]:
+        dataset = self.learner.dataset
+        for some in grouped(itertools.cycle(dataset.training.tolist()), BATCH):
+            yield decoded(dataset, np.array(some))
 
 
-class PlainTrainee(Trainee):
+class PlainLearner(Learner):
     """Extractors as they are written, on contiguous pixels."""
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
@@ -55,9 +55,9 @@ class PlainTrainee(Trainee):
         return torch.stack(features, dim=1)
 
 
-def decoded(material: Material, clips: Any) -> Batch:
-    spec = material.spec
-    frames = np.stack([load_clip(material.clips[i].path, spec) for i in clips])
+def decoded(dataset: ClipDataset, clips: Any) -> Batch:
+    spec = dataset.spec
+    frames = np.stack([load_clip(dataset.clips[i].path, spec) for i in clips])
     fragments = torch.from_numpy(np.ascontiguousarray(cut(frames, spec)))
     draw = Draw(start=spec.start, look=None, hidden=())
     shown = torch.ones(len(clips), spec.fragments, dtype=torch.bool)
@@ -67,16 +67,16 @@ def decoded(material: Material, clips: Any) -> Batch:
 
 
 def run(bench: Bench) -> None:
-    bench.tell("training step: decoding")
+    bench.progress("training step: decoding")
     torch.set_num_threads(usable_cpus())
     keep_freed_memory()  # as `train` does; the plain step has it, too
     options = run_of(COMPACT, DIVING.with_size((72, 96), (64, 64)), bench.folder)
-    material = open_material(options.data, options.clip, validation=0.1)
+    dataset = open_dataset(options.data, options.clip, validation=0.1)
     timings = bench.compare(
         "training step",
         {
-            "ours": _steps(options, material, WholePhase, Trainee),
-            "plain": _steps(options, material, PlainPhase, PlainTrainee),
+            "ours": _steps(options, dataset, WholePhase, Learner),
+            "plain": _steps(options, dataset, PlainPhase, PlainLearner),
         },
         budget_s=40,
         fewest=3,
@@ -109,8 +109,8 @@ def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path) -> RunSpec:
 def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     """Clips a second on the device at hand, and its peak memory; for GPU.md."""
     options = run_of(network, spec, folder)
-    material = open_material(options.data, spec, validation=0.1)
-    go = _steps(options, material, WholePhase, Trainee)
+    dataset = open_dataset(options.data, spec, validation=0.1)
+    go = _steps(options, dataset, WholePhase, Learner)
     go()
     torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
@@ -121,16 +121,16 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
 
 
 def _steps(
-    options: RunSpec, material: Material, phase_kind: type[WholePhase], kind: type[Trainee]
+    options: RunSpec, dataset: ClipDataset, phase_kind: type[WholePhase], kind: type[Learner]
 ) -> Any:
-    network = new_network(options, material)
+    network = new_network(options, dataset)
     device = trusted_device(options.precision, network.extractors[0], options.clip, BATCH)
     network.to(device.kind)
-    phase = phase_kind(kind(options, material, network, None, device))
-    step = Step(phase.trainee, phase, torch.optim.Adam(phase.groups, fused=True))
+    phase = phase_kind(kind(options, dataset, network, None, device))
+    step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
-        for number, inputs in enumerate(itertools.islice(phase.inputs(0, 0), STEPS)):
+        for number, inputs in enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS)):
             step([inputs], number, 1.0)
 
     return go

@@ -134,7 +134,7 @@ def game_of(shown: np.ndarray) -> np.ndarray:
     return (60 + 20 * np.tanh((shown @ worth + pairs.sum(axis=1)) / 10))[None]
 
 
-def test_many_fragments_are_sampled_and_the_error_is_told():
+def test_many_fragments_are_sampled_and_the_standard_error_is_reported():
     coalitions = Coalitions.of(12)
     assert coalitions.orders is not None
     assert len(coalitions.shown) < 2**12

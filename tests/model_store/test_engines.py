@@ -108,7 +108,6 @@ def test_engines_agree_with_the_reference(engine, reference, spec):
         for field in ("score", "contribution", "alone", "without"):
             mine, expected = getattr(one, field), getattr(other, field)
             np.testing.assert_allclose(mine, expected, atol=atol, err_msg=field)
-    np.testing.assert_allclose(engine.predict(clips), scores_of(theirs), atol=atol)
 
 
 def test_the_parts_sum_to_the_score(engine, spec):
@@ -132,9 +131,6 @@ def test_a_batch_is_its_clips_one_by_one(engine, spec, count):
                     atol=engine.runtime.tolerance / 10,
                 )
         np.testing.assert_allclose(together.features[index], alone.features[0], atol=0.05)
-    np.testing.assert_allclose(
-        engine.predict(clips), scores_of(together), atol=engine.runtime.tolerance
-    )
 
 
 def test_what_is_blank_contributes_exactly_nothing(engine, spec):
@@ -154,7 +150,7 @@ def test_frames_outside_the_fragments_are_not_seen(engine, spec):
     clips = random_clips(spec, 1)
     changed = clips.copy()
     changed[:, : spec.start] = 0
-    np.testing.assert_array_equal(engine.predict(changed), engine.predict(clips))
+    np.testing.assert_array_equal(scores_of(engine.score(changed)), scores_of(engine.score(clips)))
 
 
 def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
@@ -181,22 +177,20 @@ def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
 def test_other_clips_are_refused(reference, clips):
     with pytest.raises(EngineError, match="need"):
         reference.score(clips)
-    with pytest.raises(EngineError, match="need"):
-        reference.predict(clips)
 
 
 def test_clips_need_not_be_contiguous(engine, spec):
     clips = random_clips(spec, 2)
     view = np.asfortranarray(clips)
-    np.testing.assert_array_equal(engine.predict(view), engine.predict(clips))
+    np.testing.assert_array_equal(scores_of(engine.score(view)), scores_of(engine.score(clips)))
 
 
 def test_threads_may_be_set(network, spec, cache, reference):
     clips = random_clips(spec, 3)
-    expected = reference.predict(clips)
+    expected = scores_of(reference.score(clips))
     engine = make_engine(network, name="openvino", cache=cache, threads=1)
     assert engine.runtime.threads == 1
-    np.testing.assert_allclose(engine.predict(clips), expected, atol=0.01)
+    np.testing.assert_allclose(scores_of(engine.score(clips)), expected, atol=0.01)
 
 
 def test_fragments_that_are_not_used(cache):
@@ -235,7 +229,9 @@ def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch)
     from model_store.engines.torch_cpu import TorchRuntime
 
     monkeypatch.setattr(
-        TorchRuntime, "scores", lambda self, clips: np.full((len(clips), 2), [70.0, np.nan])
+        TorchRuntime,
+        "values",
+        lambda self, clips: (None, np.full((len(clips), 1, 2), [70, np.nan])),
     )
     with pytest.raises(EngineError, match="off by nan points"):
         make_engine(network, name="torch")
@@ -261,8 +257,7 @@ def test_a_graph_is_prepared_for_every_size_of_batch(most, sizes):
 def test_graphs_of_all_sizes_on_a_gpu(network, reference, spec):
     engine = make_engine(network, name="cuda")
     clips = random_clips(spec, 37)
-    expected = reference.predict(clips)
+    expected = scores_of(reference.score(clips))
     for count in (1, 3, 8, 37, 2):
-        np.testing.assert_allclose(engine.predict(clips[:count]), expected[:count], atol=0.25)
         answer = engine.score(clips[:count])
         np.testing.assert_allclose(scores_of(answer), expected[:count], atol=0.25)

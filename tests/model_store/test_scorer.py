@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from model_store.contributions import shapley
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
 from model_store.scorer import Score, Scorer
 from model_store.store import Store
-from tests.checkpoints import publish_tiny
+from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
 from tests.clips import clip_bytes
 
 
@@ -162,12 +163,37 @@ def test_the_output_that_answers_brings_all_its_parts(both, difficulty):
     bit = 1 << np.arange(spec.fragments)
     assert answer.alone == pytest.approx(table[0, bit], abs=4e-3)
     assert answer.without == pytest.approx(table[0, everyone - bit], abs=4e-3)
+    assert answer.standard_error is None  # nothing is estimated
     assert answer.baseline + sum(answer.contribution) == pytest.approx(answer.score, abs=1e-9)
     assert np.abs(answer.contribution).max() > 0.02
 
 
 def final_of(execution, difficulty, rule):
     return execution * difficulty if rule == "multiply" else execution + difficulty
+
+
+@pytest.mark.parametrize("difficulty", [None, 3.3])
+def test_contributions_of_many_fragments_come_with_their_standard_errors(
+    tmp_path: Path, difficulty: float | None
+) -> None:
+    spec = dataclasses.replace(tiny_spec(), fragments=11, frames=11 * 16)
+    shape = dataclasses.replace(TINY, target="both")
+    content = clip_bytes(frames=160, height=48, width=64)  # the last fragment is blank
+    store = Store(tmp_path)
+    store.publish(
+        tiny_card(spec, shape), tiny_network(spec, shape), golden_clip=content, readme="-\n"
+    )
+    scorer, clip = Scorer(store.load("diving"), "torch"), load_clip(content, spec)
+    table = all_coalitions(scorer.checkpoint.network, clip)[None, :, int(difficulty is not None)]
+    exact = shapley(table)[0] * (difficulty or 1.0)
+
+    [answer] = scorer.score([clip])
+    answer = answer.with_difficulty(difficulty, spec.difficulty_rule)
+    off, error = np.subtract(answer.contribution, exact), np.array(answer.standard_error)
+    assert (np.abs(off) <= 4 * error + 1e-3).all()
+    assert 0.2 < np.sqrt((off[:10] ** 2).mean() / (error[:10] ** 2).mean()) < 2  # nor overstated
+    assert error[10] == answer.contribution[10] == 0
+    assert answer.baseline + sum(answer.contribution) == pytest.approx(answer.score)
 
 
 def test_interval_and_review_are_those_of_the_output_that_answers(both):

@@ -14,8 +14,8 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
+from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.file_times import FileTimes
-from training.data.run_clips import Material, open_material
 from training.display import Bar
 from training.learn.extractor_file import write_extractor
 from training.learn.run_folder import RunFolder, State
@@ -38,12 +38,12 @@ class Quiet(Bar):
     def update(self, *_arguments: object, **_options: object) -> None:
         pass
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         pass
 
 
-def material_of(run: RunSpec) -> Material:
-    return open_material(
+def dataset_of(run: RunSpec) -> ClipDataset:
+    return open_dataset(
         run.data,
         run.clip,
         target=run.network.target,
@@ -57,7 +57,7 @@ def train(run: RunSpec, path: Path, **options: Any) -> tuple[RunFolder, Figures]
     """Make a run in a folder that is new."""
     folder = RunFolder(path)
     folder.open(run.to_json())
-    return folder, Trainer(run, material_of(run), folder, **options).train(Quiet())
+    return folder, Trainer(run, dataset_of(run), folder, **options).train(Quiet())
 
 
 def train_with_stops(run: RunSpec, path: Path) -> tuple[RunFolder, Figures]:
@@ -79,7 +79,7 @@ def train_with_stops(run: RunSpec, path: Path) -> tuple[RunFolder, Figures]:
     folder.open(run.to_json())
     while True:
         with contextlib.suppress(Stopped):
-            figures = Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
+            figures = Trainer(run, dataset_of(run), folder, save_every=0.0).train(Quiet())
             assert stops > 5
             return folder, figures
 

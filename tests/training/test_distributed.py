@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.bright import TINY, Quiet, material_of
+from tests.training.bright import TINY, Quiet, dataset_of
 from tests.training.together import TRAIN, start
 from training.data.batches import Batches, Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
@@ -18,8 +18,8 @@ from training.errors import RunError
 from training.learn.forward import Device
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step
 from training.learn.trainer import Trainer
+from training.learn.training_step import TrainingStep
 from training.learn.whole_phase import WholePhase
 
 TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
@@ -71,30 +71,30 @@ def run(bright, spec) -> RunSpec:
 def trained(run: RunSpec, path: Path) -> RunFolder:
     folder = RunFolder(path)
     folder.open(run.to_json())
-    Trainer(run, material_of(run), folder).train(Quiet())
+    Trainer(run, dataset_of(run), folder).train(Quiet())
     return folder
 
 
 def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
     """Three steps of the same seven clips, among them three pairs; their figures, the weights."""
     with processes.leader_first():
-        material = material_of(run)
-    leader = material.leader
+        dataset = dataset_of(run)
+    leader = dataset.leader
     pairs = np.flatnonzero(leader != np.arange(len(leader)))
-    one, two, three = np.intersect1d(material.training, pairs)[:3]
-    single = np.setdiff1d(material.training, [pairs, leader[pairs]])[0]
+    one, two, three = np.intersect1d(dataset.training, pairs)[:3]
+    single = np.setdiff1d(dataset.training, [pairs, leader[pairs]])[0]
     clips = np.array([single, leader[one], leader[two], one, two, leader[three], three])
     variation = Variation(shift=True, blanking=run.blanking, augmentation=run.augmentation)
-    trainer = Trainer(run, material, RunFolder(Path()), processes=processes)
-    phase = WholePhase(trainer.trainee)
-    step = Step(trainer.trainee, phase, torch.optim.Adam(phase.groups))
+    trainer = Trainer(run, dataset, RunFolder(Path()), processes=processes)
+    phase = WholePhase(trainer.learner)
+    step = TrainingStep(trainer.learner, phase, torch.optim.Adam(phase.groups))
     figures = []
     for number in range(3):
         part = processes.share(clips)
         draws = [variation.draw(run.clip, 0, (number, 0), int(clip)) for clip in leader[part]]
-        batch = make_batch(material.cache, run.clip, part, draws)
+        batch = make_batch(dataset.cache, run.clip, part, draws)
         figures.append(step([batch], number, 1.0))
-    return {"figures": figures, "network": trainer.trainee.network.state_dict()}
+    return {"figures": figures, "network": trainer.learner.network.state_dict()}
 
 
 def log_of(folder: RunFolder) -> list[dict[str, float]]:
@@ -121,7 +121,7 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normali
     folder.open(halves.to_json())
     start(TRAIN, tmp_path, 2, folder.path)
     expected, found = log_of(whole), log_of(folder)
-    steps = full(len(material_of(run).training), 8)
+    steps = full(len(dataset_of(run).training), 8)
     assert len(found) == len(expected) == (1 + 2) * steps
     for one, two in zip(expected, found, strict=True):
         there = pytest.approx({n: one[n] for n in TERMS}, rel=max(1e-4, 2 * noise))
@@ -195,11 +195,11 @@ def test_half_precision_is_asked_for_or_not(run, tmp_path, capsys):
 
 
 def test_processes_divide_every_batch_between_them(run):
-    material = material_of(run)
+    dataset = dataset_of(run)
 
     def batches(processes: Processes) -> Batches:
         return Batches(
-            cache=material.cache, spec=material.spec, clips=material.training, count=7,
+            cache=dataset.cache, spec=dataset.spec, clips=dataset.training, count=7,
             epoch=3, processes=processes,
         )  # fmt: skip
 
@@ -211,7 +211,7 @@ def test_processes_divide_every_batch_between_them(run):
 
 
 def test_too_few_clips_for_a_step_are_told(run, tmp_path):
-    clips = len(material_of(run).training)
+    clips = len(dataset_of(run).training)
     with pytest.raises(RunError, match=f"{clips} training clips, need 60"):
         trained(dataclasses.replace(run, accumulate=30), tmp_path / "run")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tests.training.bright import Quiet, material_of
+from tests.training.bright import Quiet, dataset_of
 from training.distributed import joined
 from training.errors import RunError
 from training.learn.run_folder import RunFolder
@@ -24,9 +24,9 @@ with joined() as processes:
     folder = RunFolder(Path(sys.argv[1]))
     run = RunSpec.from_json(folder.options())
     with processes.leader_first():
-        material = material_of(run)
+        dataset = dataset_of(run)
     try:
-        Trainer(run, material, folder, processes=processes).train(Quiet())
+        Trainer(run, dataset, folder, processes=processes).train(Quiet())
     except RunError as error:
         (folder.path / f"rank-{processes.rank}").write_text(str(error))
 """

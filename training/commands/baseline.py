@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.options import (
     ActionOption,
     CropOption,
@@ -59,14 +59,14 @@ def baseline(
     Example: python -m training baseline --method c3d-svr --checkpoint diving --data data/diving
     --json runs/diving-c3d-svr.json
     """
-    with told():
+    with exit_on_errors():
         from model_store.card import ClipsCard, group_hash
         from model_store.store import Store
         from training.commands.evaluate import print_figures
         from training.data.datasets.annotations import of_split
         from training.data.datasets.hashes import clip_hashes
         from training.data.judged_clips import open_clips
-        from training.data.seen import seen_among
+        from training.data.seen_clips import seen_among
         from training.display import bar
         from training.errors import RunError
         from training.learn.extractor_file import extractor_clips, spec_for

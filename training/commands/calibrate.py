@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption
 from training.data.datasets.annotations import Split
 from training.data.datasets.kinds import Kind
@@ -37,21 +37,20 @@ def calibrate(
 ) -> None:
     """Give a checkpoint intervals and a sense of the unfamiliar, and publish that as a version.
 
-    Nothing is trained again: judge some clips of your own, and their scores tell how far off
+    Nothing is trained again: judge some clips of your own, and their scores show how far off
     the network is on clips like yours.
 
     Example: python -m training calibrate --checkpoint diving --data data/our-meet
     """
-    with told():
+    with exit_on_errors():
         from model_store.scorer import Scorer
         from model_store.store import Store
         from training.data.datasets.leaks import check_apart
         from training.data.judged_clips import open_clips
-        from training.data.seen import seen_by
+        from training.data.seen_clips import seen_by
         from training.display import bar, warn
         from training.errors import RunError
-        from training.release.calibrate import calibrate as fit
-        from training.release.calibrate import publish_calibrated
+        from training.release.calibrate import fit_calibration, publish_calibrated
 
         if not 0.5 <= coverage < 1:
             raise RunError(f"coverage is {coverage}, need 0.5 to below 1")
@@ -63,7 +62,7 @@ def calibrate(
         for note in seen.notes if allow_seen else seen.not_quite_new:
             warn(note)
         with bar("clips") as shown:
-            confidence = fit(
+            confidence = fit_calibration(
                 Scorer(original, engine.value),
                 clips,
                 known,

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.options import KindOption
 from training.data.datasets.kinds import Kind
 
@@ -34,12 +34,12 @@ def check(
 
     Example: python -m training datasets check --kind unlv-dive data/unlv-dive
     """
-    with told():
-        from training.data.datasets.check import check as examine
+    with exit_on_errors():
+        from training.data.datasets.check import check_dataset
         from training.display import bar
 
         with bar("clips") as shown:
-            findings = examine(
+            findings = check_dataset(
                 kind, path, lambda done, total: shown.update(done, total, phase="opening")
             )
         print_findings(f"{kind} in {path}", findings)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption
 from training.data.datasets.kinds import Kind
 
@@ -75,12 +75,12 @@ def evaluate(
 
     Example: python -m training evaluate --checkpoint diving --simulate 300 --seed 7
     """
-    with told():
+    with exit_on_errors():
         from model_store.scorer import Scorer
         from model_store.store import Store
         from training.data.datasets.annotations import JudgedClip, read_annotations
         from training.data.judged_clips import open_clips
-        from training.data.seen import seen_by, seen_files
+        from training.data.seen_clips import seen_by, seen_files
         from training.display import bar
         from training.errors import RunError
         from training.measure.evaluate import Evaluation, measures, score_clips

@@ -11,7 +11,7 @@ from training.errors import TrainingError
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     try:
         yield
     except (TrainingError, ModelStoreError, OSError) as error:  # a full disk, no permission, …

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 
 
 def import_c3d(
@@ -21,13 +21,13 @@ def import_c3d(
 
     Example: python -m training import-c3d c3d.pickle --out runs/sports1m
     """
-    with told():
+    with exit_on_errors():
         from training.learn.run_folder import EXTRACTOR, RunFolder
-        from training.learn.summary import remember_command
-        from training.pretraining.published_c3d import import_c3d as take
+        from training.learn.summary import record_command
+        from training.pretraining.published_c3d import convert_c3d
 
-        scheme = take(source, out / EXTRACTOR)
-        remember_command(RunFolder(out))
+        scheme = convert_c3d(source, out / EXTRACTOR)
+        record_command(RunFolder(out))
         mean = ", ".join(f"{value:g}" for value in scheme.mean)
         typer.echo(
             f"extractor: {out / EXTRACTOR} ({scheme.name}: {scheme.colour_order}, minus {mean})"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 
 
 def publish(
@@ -50,13 +50,12 @@ def publish(
 
     Example: python -m training publish --run runs/diving --name diving
     """
-    with told():
+    with exit_on_errors():
         from model_store.store import Store
         from training.display import warn
         from training.errors import RunError
         from training.learn.run_folder import RunFolder
-        from training.release.publish import moves_of, promote
-        from training.release.publish import publish as put
+        from training.release.publish import moves_of, promote, publish_run
 
         def measured(file: Path) -> dict[str, Any]:
             try:
@@ -74,7 +73,7 @@ def publish(
         if source is not None:
             checkpoint = promote(Store(store), Store(source).load(name), figures, moved_by)
         elif run is not None:
-            checkpoint = put(
+            checkpoint = publish_run(
                 RunFolder(run),
                 Store(store),
                 name,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.options import Engine
 
 
@@ -33,7 +33,7 @@ def report(
     Example: python -m training report --run runs/last-mse --run runs/last-both --run runs/all-both
     --baseline runs/c3d-svr.json --out report
     """
-    with told():
+    with exit_on_errors():
         from training.display import bar
         from training.paper.report.baseline_file import read_baseline
         from training.paper.report.document import write_report

@@ -10,7 +10,7 @@ import typer
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.choices import LossTerms, Preset, Teach
-from training.commands.failures import told
+from training.commands.failures import exit_on_errors
 from training.commands.field_options import options_of
 from training.commands.options import (
     ActionOption,
@@ -70,8 +70,8 @@ def train(
     target: Annotated[
         Target | None,
         NETWORK(
-            help="What it predicts: the final score; the execution, to which whoever asks gives the"
-            " difficulty; or both, which is the default where every clip has a difficulty."
+            help="What it predicts: the final score; the execution, which needs the difficulty when"
+            " a clip is scored; or both, which is the default where every clip has a difficulty."
         ),
     ] = None,
     dropout: Annotated[float | None, NETWORK(help="Share dropped in the head.")] = None,
@@ -121,13 +121,12 @@ def train(
     python -m training train --data data/diving --out runs/diving --extractor
     runs/diving-extractor/extractor.safetensors --head-epochs 30 --epochs 10
     """
-    with told():
+    with exit_on_errors():
         from model_store.store import Store
         from training.distributed import joined
         from training.learn.extractor_file import spec_for
         from training.learn.malloc import keep_freed_memory
-        from training.learn.run import Session
-        from training.learn.run import told as summary
+        from training.learn.training_run import TrainingRun, describe
 
         keep_freed_memory()
         clips, network, based = preset_clip(preset, action), PRESETS[preset]["network"], None
@@ -162,10 +161,9 @@ def train(
                 processes=processes.count,
                 **chosen,
             )
-            session = Session(based, cache, save_every, processes, restart)
-            figures = (session.cross_validate if run.uses_all else session.train)(run, out)
+            figures = TrainingRun(run, out, based, cache, save_every, processes, restart).train()
             if processes.leads:
-                typer.echo(summary(figures))
+                typer.echo(describe(figures))
 
 
 def chosen_target(
@@ -175,6 +173,6 @@ def chosen_target(
     if preset != "compact":
         return "final", f"it is what the paper predicts, whose network --preset {preset} is"
     if teach == "known":
-        return "final", "--teach known tells of it alone"
+        return "final", "--teach known knows only that"
     judged = [one for folder in folders for one in read_clips(kind, folder, "train")]
     return default_target(judged, clip.difficulty_rule)

@@ -1,7 +1,7 @@
 """
-From the runs of a cross-validation to what their data set is worth: figures and intervals.
+From the runs of a cross-validation to figures and intervals.
 
-Shapes: N clips, all those that were held out once: whatever the base was trained on never is;
+Shapes: N clips, all those that were held out once, which clips that trained the base never are;
 O outputs.
 """
 
@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_store.network_spec import Output
-from training.data.run_clips import Material
-from training.learn.predictions import Examined, Floats
+from training.data.clip_dataset import ClipDataset
+from training.learn.run_folder import Arrays
 from training.learn.validation import by_output
 from training.measure.calibration import OutOfFold, distances
 from training.metrics import mean_distance, spearman
 
+Floats = NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The clips that were held out, and what was said of them."""
+    """The clips that were held out, and what was predicted for them."""
 
     values: OutOfFold
     """Of each output in its unit."""
@@ -33,22 +36,23 @@ class HeldOut:
     """(N, O) points of the announced score for one of an output's unit."""
 
 
-def held_out(parts: Sequence[tuple[Material, Examined]]) -> HeldOut:
-    """One material, with its own split, and what its run made of all clips, for each fold."""
+def held_out(parts: Sequence[tuple[ClipDataset, Arrays]]) -> HeldOut:
+    """For each fold the dataset with its split, and its run's predictions for all clips."""
     values, scores, judged, factor = [], [], [], []
-    for number, (material, examined) in enumerate(parts):
-        held, announced = material.validation, material.announced
-        predicted = examined.predicted[held]
+    for number, (dataset, predictions) in enumerate(parts):
+        held, announced = dataset.validation, dataset.announced
+        pooled = predictions["pooled"]
+        predicted = predictions["predicted"][held]
         values.append(
             (
                 predicted,
-                material.values[held],
-                distances(examined.pooled[material.training], examined.pooled[held]),
+                dataset.values[held],
+                distances(pooled[dataset.training], pooled[held]),
                 np.full(len(held), number),
             )
         )
         scores.append(announced.score(predicted, held))
-        judged.append(material.judged[held])
+        judged.append(dataset.judged[held])
         factor.append(announced.factor[held])
     out_of_fold = OutOfFold(*map(np.concatenate, zip(*values, strict=True)))
     return HeldOut(out_of_fold, *map(np.concatenate, (scores, judged, factor)))
@@ -57,8 +61,8 @@ def held_out(parts: Sequence[tuple[Material, Examined]]) -> HeldOut:
 def figures(held: HeldOut, trust: Mapping[Output, Mapping[str, float]]) -> dict[str, Any]:
     """As `validation.agreement` has them, over all clips, with their number and the intervals.
 
-    Each clip is predicted by a run that had not seen it; `trust` is what `fit_out_of_fold` says of
-    each output.
+    Each clip is predicted by a run that had not seen it; `trust` are the figures of
+    `fit_out_of_fold` for each output.
     """
     folds = [held.values.fold == each for each in np.unique(held.values.fold)]
     intervals = [

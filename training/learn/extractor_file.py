@@ -36,11 +36,11 @@ def write_extractor(
 ) -> None:
     """`clips` are those it was taught on; `about` is kept beside them, for people."""
     values = spec.to_json()
-    told = about | {name: values[name] for name in INPUT} | {CLIPS: clips.model_dump()}
-    metadata = {ABOUT: json.dumps(told)}
-    content = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    content = about | {name: values[name] for name in INPUT} | {CLIPS: clips.model_dump()}
+    metadata = {ABOUT: json.dumps(content)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, save(content, metadata))
+    replace_file(path, save(tensors, metadata))
 
 
 def read_extractor(path: Path) -> dict[str, Tensor]:
@@ -50,11 +50,11 @@ def read_extractor(path: Path) -> dict[str, Tensor]:
 
 def extractor_clips(path: Path) -> ClipsCard:
     """Those that it was taught on; of an older file they are not known.   Raises RunError."""
-    told = _about(path)
-    if CLIPS not in told:
+    about = _about(path)
+    if CLIPS not in about:
         return ClipsCard.of(unlisted={str(path): "real"})
     try:
-        return ClipsCard.model_validate(told[CLIPS])
+        return ClipsCard.model_validate(about[CLIPS])
     except ValidationError as error:
         raise RunError(f"{path} does not say what clips it was taught on: {error}") from error
 
@@ -63,9 +63,9 @@ def spec_for(path: Path | None, spec: ClipSpec) -> ClipSpec:
     """The spec with colour order and mean as an extractor was taught.   Raises RunError."""
     if path is None:
         return spec
-    told = _about(path)
+    about = _about(path)
     try:
-        changes = {name: told[name] for name in INPUT if name in told}
+        changes = {name: about[name] for name in INPUT if name in about}
         return ClipSpec.from_json(spec.to_json() | changes)
     except ValueError as error:
         raise RunError(f"{path} does not say what pixels it needs: {error}") from error
@@ -73,10 +73,10 @@ def spec_for(path: Path | None, spec: ClipSpec) -> ClipSpec:
 
 def _about(path: Path) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(_read(path)[1].get(ABOUT, "{}"))
+        about: dict[str, Any] = json.loads(_read(path)[1].get(ABOUT, "{}"))
     except ValueError as error:
         raise RunError(f"{path} has metadata that are not JSON: {error}") from error
-    return told
+    return about
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -9,13 +9,14 @@ import torch
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Output
-from training.data.run_clips import Material
+from training.data.clip_dataset import ClipDataset
+from training.data.targets import TargetScale
 from training.errors import RunError
-from training.learn.auxiliary import AuxiliaryHeads, TargetScale
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.extractor_file import read_extractor
+from training.learn.learner import Learner, Phase
 from training.learn.run_spec import RunSpec
 from training.learn.tied import tie
-from training.learn.trainee import Phase, Trainee
 
 READOUT = "head.readout"
 OF_OUTPUTS = ("head.out.weight", "head.out.bias", "head.baseline", READOUT)  # a row for each
@@ -23,7 +24,7 @@ OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions st
 
 
 def new_network(
-    run: RunSpec, material: Material, base: Checkpoint | None = None
+    run: RunSpec, dataset: ClipDataset, base: Checkpoint | None = None
 ) -> FragmentNetwork:
     """Initialised by the run's seed, around the means of the training clips; or as `base`.
 
@@ -33,11 +34,11 @@ def new_network(
     """
     torch.manual_seed(run.seed)
     network = FragmentNetwork(run.network, run.clip)
-    network.head.baseline.copy_(torch.from_numpy(material.means))
+    network.head.baseline.copy_(torch.from_numpy(dataset.means))
     with torch.no_grad():
         # Each of two dropouts divides what it keeps by its share, and so raises the variance by it.
         kept = 1 - run.network.dropout
-        strays = torch.from_numpy(OUTPUT_SCALE * material.deviations * kept)
+        strays = torch.from_numpy(OUTPUT_SCALE * dataset.deviations * kept)
         network.head.out.weight.mul_(strays[:, None])
     if run.extractor is not None:
         load_extractor(network, Path(run.extractor))
@@ -93,31 +94,31 @@ def load_extractor(network: FragmentNetwork, path: Path) -> None:
 
 
 def new_auxiliary(
-    run: RunSpec, material: Material, network: FragmentNetwork
+    run: RunSpec, dataset: ClipDataset, network: FragmentNetwork
 ) -> AuxiliaryHeads | None:
     if not run.auxiliary:
         return None
     torch.manual_seed(run.seed + 1)
-    scale = TargetScale.measure(material.targets, material.training, run.seed)
+    scale = TargetScale.measure(dataset.targets, dataset.training, run.seed)
     return AuxiliaryHeads(len(network.used), network.fragment_feature_shape, scale)
 
 
-def bring_to_scale(trainee: Trainee, phase: Phase) -> None:
+def bring_to_scale(learner: Learner, phase: Phase) -> None:
     """Make the first predictions stray no further from their mean than what is to be predicted.
 
     Without normalisation random extractors can raise what passes through them a hundredfold, and a
     head that was made for inputs of unit variance with it. Measured on the first micro-batch.
     """
-    network, head = trainee.network, trainee.network.head
+    network, head = learner.network, learner.network.head
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    torch.manual_seed(trainee.run.seed)
+    torch.manual_seed(learner.run.seed)
     with torch.no_grad():
-        predicted = phase.forward(next(phase.inputs(0, 0))).predicted
+        predicted = learner.score(phase.features(next(phase.micro_batches(0, 0))))
         predicted = phase.processes.gather(predicted)
         for name, buffer in network.named_buffers():  # running statistics have followed
             buffer.copy_(before[name])
         stray = (predicted - head.baseline).square().mean(dim=0).sqrt()  # (O,)
-        deviations = torch.from_numpy(trainee.material.deviations).to(stray)
+        deviations = torch.from_numpy(learner.dataset.deviations).to(stray)
         factor = torch.where(stray > deviations, OUTPUT_SCALE * deviations / stray, 1.0)
         head.out.weight.mul_(factor[:, None])
         head.out.bias.mul_(factor)

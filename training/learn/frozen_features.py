@@ -1,9 +1,9 @@
 """
-What extractors that stay as they are make of every clip, computed once.
+Features of every clip by extractors that are not trained, computed once.
 
 Clips are kept in V variants: first the views of the service, then, where it has only one, mirrored
 if looks are to vary, then with the run's start shifts and looks. Blanking costs nothing afterwards:
-the extractor's answer to black frames takes a fragment's place. Of several processes each computes
+the features of black frames take a fragment's place. Of several processes each computes
 the features of all clips.
 
 Shapes: V variants, N clips, K fragments used, (D, T', H', W') a fragment's features.
@@ -21,7 +21,7 @@ from training.data.augment import Augmentation
 from training.data.batches import Variation, full
 from training.display import Bar
 from training.learn.forward import blank_features, evaluating
-from training.learn.trainee import Trainee
+from training.learn.learner import Learner
 
 BATCH = 32  # clips
 
@@ -49,24 +49,24 @@ class FrozenFeatures:
         return self.features[: self.views]
 
 
-def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
-    """Of all the material's clips, in `variants` or as many as there are views."""
-    variants = max(variants, len(trainee.views))
-    clips = np.arange(len(trainee.material.clips))
+def compute_features(learner: Learner, variants: int, bar: Bar) -> FrozenFeatures:
+    """Of all the dataset's clips, in `variants` or as many as there are views."""
+    variants = max(variants, len(learner.views))
+    clips = np.arange(len(learner.dataset.clips))
     features: list[Tensor] = []
     starts, shown = [], []
-    with evaluating(trainee.network):
-        blank = blank_features(trainee.network, trainee.device).cpu()
-        for number, variation in enumerate(_variations(trainee, variants)):
-            batches = trainee.batches(
+    with evaluating(learner.network):
+        blank = blank_features(learner.network, learner.device).cpu()
+        for number, variation in enumerate(_variations(learner, variants)):
+            batches = learner.batches(
                 clips,
                 full(len(clips), BATCH),
                 variation=variation,
-                seed=trainee.run.seed,
+                seed=learner.run.seed,
                 variant=number,
             )
             for done, batch in enumerate(batches, 1):
-                features.append(trainee.features(batch, frozen=True).cpu())
+                features.append(learner.features(batch, frozen=True).cpu())
                 starts.append(batch.starts)
                 shown.append(batch.shown.numpy())
                 bar.update(done, len(batches), phase=f"features {number + 1}/{variants}")
@@ -74,17 +74,17 @@ def measure(trainee: Trainee, variants: int, bar: Bar) -> FrozenFeatures:
     whole = torch.cat(features)
     return FrozenFeatures(
         whole.reshape(*each, *whole.shape[1:]),
-        len(trainee.views),
+        len(learner.views),
         np.concatenate(starts).reshape(each),
         np.concatenate(shown).reshape(*each, -1),
         blank,
     )
 
 
-def _variations(trainee: Trainee, variants: int) -> Iterator[Variation]:
-    run = trainee.run
-    yield from map(Variation.of, trainee.views)
-    for number in range(len(trainee.views), variants):
+def _variations(learner: Learner, variants: int) -> Iterator[Variation]:
+    run = learner.run
+    yield from map(Variation.of, learner.views)
+    for number in range(len(learner.views), variants):
         if number == 1 and run.flip:
             yield Variation(shift=False, blanking=0.0, augmentation=Augmentation(flip=1.0))
         else:

@@ -1,8 +1,8 @@
 """
 Training of the head alone, on features that frozen extractors gave once.
 
-An epoch takes seconds. Fragments are blanked by putting the extractor's answer to black frames in
-their place. Several processes do not share it: each makes every step whole, so that statistics
+An epoch takes seconds. Fragments are blanked by putting the features of black frames in their
+place. Several processes do not share a batch here: each makes every step whole, so that statistics
 over a batch are those of the batch.
 
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
@@ -20,21 +20,22 @@ from training.data.augment import Augmentation
 from training.data.batches import Variation, evenly, fitting, full
 from training.data.pairs import shuffled
 from training.distributed import ALONE
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.frozen_features import FrozenFeatures
-from training.learn.trainee import Outcome, Predictions, Trainee
+from training.learn.learner import Learner, Predictions
 
 SCORE_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class HeadInputs:
+class FeatureBatch:
+    """A `MicroBatch` of features."""
+
     features: Tensor
     """(B, K, D, T', H', W')"""
     clips: NDArray[np.int64]
     starts: NDArray[np.int64]
-    """(B,) frames at which the fragments begin."""
-    shown: NDArray[np.bool_]
-    """(B, K), K of the clip and not only those used."""
+    shown: Tensor
 
     @property
     def whole(self) -> int:
@@ -43,47 +44,49 @@ class HeadInputs:
 
 class HeadPhase:
     name = "head"
+    auxiliary: AuxiliaryHeads | None = None
 
-    def __init__(self, trainee: Trainee, frozen: FrozenFeatures) -> None:
-        self.trainee, self.frozen = trainee, frozen
-        run, material = trainee.run, trainee.material
+    def __init__(self, learner: Learner, frozen: FrozenFeatures) -> None:
+        self.learner, self.frozen = learner, frozen
+        run, dataset = learner.run, learner.dataset
         self.epochs, self.accumulate = run.head_epochs, 1
         self.processes = ALONE
-        there = len(material.training)
-        self.batches = full(there, fitting(run.head_batch, there))
-        self.groups = [{"params": list(trainee.network.head.parameters()), "base": run.head_rate}]
+        there = len(dataset.training)
+        self.steps = full(there, fitting(run.head_batch, there))
+        self.groups = [{"params": list(learner.network.head.parameters()), "base": run.head_rate}]
 
-    def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
-        run, material = self.trainee.run, self.trainee.material
+    def micro_batches(self, epoch: int, first: int) -> Iterator[FeatureBatch]:
+        run, dataset = self.learner.run, self.learner.dataset
         order = shuffled(
-            np.random.default_rng([run.seed, 1, epoch]), material.training, material.leader
+            np.random.default_rng([run.seed, 1, epoch]), dataset.training, dataset.leader
         )
         variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
-            self.frozen.variants, size=len(material.leader)
+            self.frozen.variants, size=len(dataset.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        for clips in evenly(order, self.batches, material.leader)[first:]:
-            leader = material.leader[clips]  # the clips of a pair are varied alike
+        for clips in evenly(order, self.steps, dataset.leader)[first:]:
+            leader = dataset.leader[clips]  # the clips of a pair are varied alike
             variants = variant_of[leader]
             features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')
             shown = self.frozen.shown[variants, clips]
             for row, clip in enumerate(leader):
-                hidden = blanking.draw(material.spec, run.seed, (epoch, 3), int(clip)).hidden
+                hidden = blanking.draw(dataset.spec, run.seed, (epoch, 3), int(clip)).hidden
                 shown[row, list(hidden)] = False
-                for i, k in enumerate(self.trainee.network.used):
+                for i, k in enumerate(self.learner.network.used):
                     if k in hidden:
                         features[row, i] = self.frozen.blank[i]
             starts = self.frozen.starts[variants, clips]
-            yield HeadInputs(features.to(self.trainee.device.kind), clips, starts, shown)
+            yield FeatureBatch(
+                features.to(self.learner.device.kind), clips, starts, torch.from_numpy(shown)
+            )
 
-    def forward(self, inputs: HeadInputs) -> Outcome:
-        trainee = self.trainee
-        trainee.network.head.train()
-        predicted = trainee.score(inputs.features)
-        wanted = trainee.wanted(inputs.clips, inputs.starts, inputs.shown)
-        nothing = predicted.new_zeros(0)
-        return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
+    def features(self, batch: FeatureBatch) -> Tensor:
+        self.learner.network.head.train()
+        return batch.features
+
+    def auxiliary_targets(self, batch: FeatureBatch) -> Tensor:
+        return batch.features.new_zeros(0)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
-        served = self.frozen.served[:, clips]
-        return self.trainee.predict(torch.split(view, SCORE_BATCH) for view in served)
+        parts = [clips[first : first + SCORE_BATCH] for first in range(0, len(clips), SCORE_BATCH)]
+        return self.learner.predict((view[part] for part in parts) for view in self.frozen.served)

@@ -1,10 +1,11 @@
 """
-Whether a run can still learn: its loss has not jumped, and its predictions differ between clips.
+Checks that a run can still learn: its loss has not jumped, its predictions differ between clips.
 
-The rule: an alarm ends the run, so it is raised on proof only. A loss counts as gone when it is
-ten thousand times both what it began with and what always answering the mean costs; a network as
-dead when all clips get one answer in several validations in succession, over many steps, or in a
-phase's last one. (Running statistics of batch normalisation need dozens of steps to be of any use.)
+The rule: an alarm ends the run, so it is raised on proof only. A loss has diverged when it is
+ten thousand times both the first one and that of always predicting the mean; a network is dead when
+all clips get the same prediction in several validations in succession, over many steps, or in the
+last one of a phase. (Running statistics of batch normalisation need dozens of
+steps to be of any use.)
 """
 
 import math
@@ -20,13 +21,13 @@ from training.learn.run_spec import RunSpec
 JUMP = 10_000.0  # in a loss; an error that is 100 times the usual one
 CONSTANT = 1e-4  # of what the deviation is to be; rounding makes answers differ by less
 PATIENCE, LONG = 3, 200  # validations in succession, and steps
-FEW = 8  # clips that can get one answer by chance: then the training batches must agree
+FEW = 8  # clips that can get one prediction by chance: then the training batches must agree
 AGAIN = "Start again with --restart, or in a new folder."
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a run has shown so far; saved with its state."""
+class HealthState:
+    """What was seen of a run so far; saved with its state."""
 
     reference: float = 0.0
     """The loss at the first step, or of always the mean in any step: the largest."""
@@ -34,45 +35,45 @@ class Seen:
     """Largest deviation of an output in a batch since the last validation, as a share of what it
     is to be."""
     constant: int = 0
-    """Validations in succession with one answer for all clips, and the step before them."""
+    """Validations in succession with one prediction for all clips, and the step before them."""
     moved: int = 0
 
 
 class Health:
     def __init__(self, deviation: float | NDArray[np.float32], advice: str) -> None:
-        """`deviation` of what is to be predicted, (J,) for several answers; `advice` says what to
+        """`deviation` of what is to be predicted, (J,) for several outputs; `advice` names what to
         change."""
         self._limit, self._advice = CONSTANT * deviation, advice
-        self.seen = Seen()
+        self.state = HealthState()
 
     def after_step(self, step: int, figures: Mapping[str, float]) -> None:
         """Raises RunError for a loss that is not finite or has jumped.
 
         Of `figures`, `fit` is the loss of the predictions and `gradient` its norm, `always_mean`
-        the loss of their mean in place of each, and `spread` is as `Seen` has it.
+        the loss of their mean in place of each, and `spread` is as `HealthState` has it.
         """
-        seen, loss, gradient = self.seen, figures["fit"], figures["gradient"]
+        state, loss, gradient = self.state, figures["fit"], figures["gradient"]
         if not math.isfinite(loss + gradient):
             raise self._error(f"the loss is {loss:.4g} and its gradient {gradient:.4g}", step)
-        seen.reference = max(seen.reference or loss, figures.get("always_mean", 0.0))
-        if loss > JUMP * seen.reference > 0:
-            raise self._error(f"the loss is {loss:.4g}, before it was {seen.reference:.4g}", step)
-        seen.spread = max(seen.spread, figures.get("spread", 0.0))
+        state.reference = max(state.reference or loss, figures.get("always_mean", 0.0))
+        if loss > JUMP * state.reference > 0:
+            raise self._error(f"the loss is {loss:.4g}, before it was {state.reference:.4g}", step)
+        state.spread = max(state.spread, figures.get("spread", 0.0))
 
     def after_validation(self, step: int, predicted: NDArray[np.float32], *, last: bool) -> None:
-        """(N,) or (N, J) answers; `last` of a phase.   Raises RunError for a dead network.
+        """(N,) or (N, J) predictions; `last` of a phase.   Raises RunError for a dead network.
 
-        They are the head's alone: a linear path beside it would hide that it is dead.
+        They are of the head's layers alone: the linear path beside them would hide a dead head.
         """
-        seen = self.seen
+        state = self.state
         if not np.isfinite(predicted).all():
             raise self._error("predictions are not finite", step)
         alike = bool((np.ptp(predicted, axis=0) < self._limit).all())
-        proven = len(predicted) >= FEW or seen.spread < CONSTANT
-        seen.spread = 0.0
-        seen.constant = seen.constant + 1 if alike and proven else 0
-        seen.moved = seen.moved if seen.constant else step
-        if (seen.constant >= PATIENCE and step - seen.moved >= LONG) or (last and seen.constant):
+        proven = len(predicted) >= FEW or state.spread < CONSTANT
+        state.spread = 0.0
+        state.constant = state.constant + 1 if alike and proven else 0
+        state.moved = state.moved if state.constant else step
+        if (state.constant >= PATIENCE and step - state.moved >= LONG) or (last and state.constant):
             answer = f"{float(predicted.flat[0]):.4g}"
             raise self._error(f"the head's answer is {answer} for all {len(predicted)} clips", step)
 

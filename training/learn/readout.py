@@ -4,11 +4,11 @@ Fits the head's linear path to judged scores in closed form: what few clips can 
     score = a · head + w · (mean features − their mean) + c
 
 Of a network with several outputs each gets a line of its own, in its unit: this is about one.
-`head` is what the head says already: the base's prediction, or nothing for a new one. The ridge
-penalty on w and whether the head is listened to are chosen by cross-validation on the training
+`head` is what the head predicts already: the base's prediction, or nothing for a new one. The ridge
+penalty on w and whether the head is used are chosen by cross-validation on the training
 clips, so that the result is at best better than both, and at worst the better one of: the base
-brought to the clips' scale (w = 0), a ridge regression on its features (a = 0). What a head says of
-the clips that taught it is too good to choose by: a fit that listens to it must not have them.
+brought to the clips' scale (w = 0), a ridge regression on its features (a = 0). Predictions for
+the clips that taught the head are too good to choose by: a fit that uses it must not have them.
 
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
@@ -105,10 +105,10 @@ class Readout:
             head.baseline[output].mul_(self.scale).add_(self.constant)
 
 
-def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
+def fit(rows: Rows, blank: Floats, *, use_head: bool | None = None) -> Readout:
     """The line that predicts clips best that it was not fitted to; `blank` is (K, F).
 
-    `listen` False leaves the head out: a plain ridge regression. True listens to it in any case,
+    `use_head` False leaves the head out: a plain ridge regression. True uses it in any case,
     None where that predicts better. Raises DataError for too few clips.
     """
     if not enough(rows):
@@ -117,11 +117,13 @@ def fit(rows: Rows, blank: Floats, *, listen: bool | None = None) -> Readout:
     inputs = centring(rows)  # (V, N, P)
     gram = _gram(inputs)
     errors = {
-        heard: _errors(gram, rows, heard) for heard in (True, False) if listen in (None, heard)
+        with_head: _errors(gram, rows, with_head)
+        for with_head in (True, False)
+        if use_head in (None, with_head)
     }
-    heard = min(errors, key=lambda choice: float(errors[choice].mean(axis=0).min()))
-    penalty = _largest_as_good(errors[heard]) if heard else _best(errors[heard])
-    [line] = _lines(gram, rows, np.arange(len(rows.groups)), heard, [penalty])
+    with_head = min(errors, key=lambda choice: float(errors[choice].mean(axis=0).min()))
+    penalty = _largest_as_good(errors[with_head]) if with_head else _best(errors[with_head])
+    [line] = _lines(gram, rows, np.arange(len(rows.groups)), with_head, [penalty])
     weights = np.tensordot(line.shares, inputs, axes=2)  # (P,)
     return centring.undo(weights, line.scale, line.constant, penalty)
 
@@ -142,7 +144,7 @@ def rescaled(rows: Rows) -> Readout:
     """The head alone, brought to the scale of the scores without a change of its order."""
     head, judged, counts = rows.head.ravel(), rows.judged.ravel(), _counts(rows).ravel()
     scale, constant = np.polyfit(head, judged, 1, w=counts) if np.ptp(head) else (0.0, 0.0)
-    if scale <= 0:  # it would be turned round; then it is not worth listening to
+    if scale <= 0:  # its order would be reversed: then it is left out
         scale, constant = 0.0, float(np.average(judged, weights=counts**2))
     weights = np.zeros(rows.features.shape[2:])
     return Readout(float(scale), weights, float(constant), np.inf)
@@ -217,14 +219,14 @@ def _gram(inputs: Floats) -> Floats:
 
 
 def _lines(
-    gram: Floats, rows: Rows, clips: Indices, heard: bool, penalties: Sequence[float]
+    gram: Floats, rows: Rows, clips: Indices, with_head: bool, penalties: Sequence[float]
 ) -> list[Line]:
     """Ridge regressions on the inputs of n clips, one a penalty; scale and constant go free."""
     learnt = rows.of(clips)
     counts, head = _counts(learnt).ravel(), learnt.head.ravel()
     judged = learnt.judged.ravel() * counts  # (V·n,), each row as often as it counts
     kernel = gram[:, clips][:, :, :, clips].reshape(len(counts), -1) * counts[:, None] * counts
-    free = np.stack([counts, counts * head] if heard else [counts], axis=1)
+    free = np.stack([counts, counts * head] if with_head else [counts], axis=1)
     solve = np.linalg.pinv(free)
     mean, by_free = solve @ judged, solve @ kernel  # what scale and constant explain
     left = kernel - free @ by_free - by_free.T @ free.T + free @ (by_free @ solve.T) @ free.T
@@ -238,9 +240,11 @@ def _lines(
         constant, *scale = mean - by_free @ shares
         shares = (shares * counts).reshape(learnt.head.shape)
         lines.append(Line(float(scale[0]) if scale else 0.0, float(constant), shares))
-    if heard and any(line.scale < 0 for line in lines):  # a head that is turned round says nothing
-        deaf = _lines(gram, rows, clips, False, penalties)
-        lines = [b if a.scale < 0 else a for a, b in zip(lines, deaf, strict=True)]
+    if with_head and any(
+        line.scale < 0 for line in lines
+    ):  # a head whose order would be reversed is left out
+        without_head = _lines(gram, rows, clips, False, penalties)
+        lines = [b if a.scale < 0 else a for a, b in zip(lines, without_head, strict=True)]
     return lines
 
 
@@ -252,7 +256,7 @@ def _counts(rows: Rows) -> Floats:
     return counts
 
 
-def _errors(gram: Floats, rows: Rows, heard: bool) -> Floats:
+def _errors(gram: Floats, rows: Rows, with_head: bool) -> Floats:
     """(groups, penalties): squared error of each group by lines that were fitted without it."""
     squares = np.zeros((len(rows.groups), len(PENALTIES)))
     _, group = np.unique(rows.groups, return_inverse=True)
@@ -260,7 +264,7 @@ def _errors(gram: Floats, rows: Rows, heard: bool) -> Floats:
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for learnt, held in folds.split(group, groups=group):
         products = gram[:, held][:, :, :, learnt]
-        for column, line in enumerate(_lines(gram, rows, learnt, heard, PENALTIES)):
+        for column, line in enumerate(_lines(gram, rows, learnt, with_head, PENALTIES)):
             predicted = line(products, rows.head[:, held])
             off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
             squares[held, column] = (off**2).mean(axis=0) * rows.weight[held]

@@ -16,7 +16,7 @@ from model_store.files import replace_file
 RESULTS = "results.csv"
 
 
-def enter(folder: Path, figures: Mapping[str, object]) -> Path:
+def write_result(folder: Path, figures: Mapping[str, object]) -> Path:
     """Put a run's line into the table beside its folder; the table's path."""
     place = folder.resolve().parent / RESULTS
     line = {"run": folder.resolve().name} | {name: str(value) for name, value in figures.items()}

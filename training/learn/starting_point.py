@@ -1,11 +1,9 @@
 """
-Where training begins: the base brought to the clips' scores, and what can be had without training.
+Where training begins: the base brought to the scale of the clips' scores, and a linear readout.
 
-Each output of the network gets a line of its own, from what the head says of it and from features.
-
-A base that was taught other scores keeps its order and gets the scale of these. Beside it stands a
-ridge regression on what the extractors see already: a training that does not beat it is not worth
-its time.
+Each output of the network gets a line of its own, from the head's prediction and from features. A
+base that was trained on other scores keeps its order and gets the scale of these. It is compared
+with a ridge regression on the features of the extractors: training must beat both to be worth it.
 """
 
 import numpy as np
@@ -15,27 +13,27 @@ from torch import Tensor
 from training.display import warn
 from training.learn.forward import evaluating
 from training.learn.frozen_features import FrozenFeatures
+from training.learn.learner import Learner
 from training.learn.readout import Floats, Readout, Rows, enough, fit, rescaled, too_few
 from training.learn.run_spec import RunSpec
-from training.learn.trainee import Trainee
 
 SCORED = 256  # clips a batch of the head
 ROWS = 4000  # clips times variants that a line is fitted to: twice as many take eight times as long
 
 
-def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
-    """Put the run's starting point into its head; by name, what was to be had there.
+def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Tensor]:
+    """Put the run's starting point into its head; the predictions there by name.
 
     `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
     predictions for the validation clips, (n, O) in the outputs' units. Raises DataError for too
     few clips to begin without a base.
     """
-    run, material, head = trainee.run, trainee.material, trainee.network.head
+    run, dataset, head = learner.run, learner.dataset, learner.network.head
     blank = by_place(frozen.blank).double().numpy()
     found: dict[str, list[Tensor]] = {}
-    for output, rows in enumerate(rows_of(trainee, frozen)):
-        fresh = rows.of(material.fresh)
-        learnt = fresh if enough(fresh) else rows.of(material.training)
+    for output, rows in enumerate(rows_of(learner, frozen)):
+        fresh = rows.of(dataset.fresh)
+        learnt = fresh if enough(fresh) else rows.of(dataset.training)
         lines = _lines(run, fresh, learnt, blank)
         if run.readout and run.has_base_head and not enough(fresh) and not output:
             warn(
@@ -45,20 +43,20 @@ def begin(trainee: Trainee, frozen: FrozenFeatures) -> dict[str, Tensor]:
         start = lines.get("readout") or lines.get("base")
         if start is not None:
             start.put_into(head, output)
-        held = rows.of(material.validation)
+        held = rows.of(dataset.validation)
         for name, line in lines.items():
-            said = line.predict(held.features[: frozen.views], held.head[: frozen.views])
-            found.setdefault(name, []).append(torch.from_numpy(said.mean(axis=0)))
+            predicted = line.predict(held.features[: frozen.views], held.head[: frozen.views])
+            found.setdefault(name, []).append(torch.from_numpy(predicted.mean(axis=0)))
     return {name: torch.stack(each, dim=1) for name, each in found.items()}
 
 
 def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
-    """What can be had without training for one output, by name."""
+    """The lines of one output that need no training, by name."""
     found: dict[str, Readout] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)
     if enough(learnt) or (run.readout and not run.has_base_head):
-        found["ridge"] = fit(learnt, blank, listen=False)
+        found["ridge"] = fit(learnt, blank, use_head=False)
     if run.readout and run.has_base_head:
         found["readout"] = fit(fresh, blank) if enough(fresh) else found["base"]
     elif run.readout:
@@ -66,39 +64,39 @@ def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, 
     return found
 
 
-def rows_of(trainee: Trainee, frozen: FrozenFeatures) -> list[Rows]:
+def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
     """For each output all clips in variants, of many clips fewer, with what is wanted of them."""
-    material, every = trainee.material, np.arange(len(trainee.material.clips))
+    dataset, every = learner.dataset, np.arange(len(learner.dataset.clips))
     variants = max(frozen.views, ROWS // len(every))
-    with evaluating(trainee.network):
-        heard = [
+    with evaluating(learner.network):
+        scored = [
             torch.cat(
                 [
-                    trainee.score(some.to(trainee.device.kind)).cpu()
+                    learner.score(some.to(learner.device.kind)).cpu()
                     for some in torch.split(variant, SCORED)
                 ]
             )
             for variant in frozen.features[:variants]
         ]
     wanted = [
-        trainee.wanted(every, starts, shown).cpu()
+        learner.target_scores(every, starts, shown).cpu()
         for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
     ]
-    head = torch.stack(heard).double().numpy()  # (V, N, O)
-    judged = material.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
+    head = torch.stack(scored).double().numpy()  # (V, N, O)
+    judged = dataset.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
     features = by_place(frozen.features[:variants]).double().numpy()
-    shown = frozen.shown[:variants, :, list(trainee.network.used)]
+    shown = frozen.shown[:variants, :, list(learner.network.used)]
     return [
         Rows(
             features=features,
             shown=shown,
             head=head[..., output],
             judged=judged[..., output],
-            factor=material.announced.factor[:, output].astype(np.float64),
-            weight=np.where(material.rehearsed, trainee.run.rehearsal, 1.0),
-            groups=material.unit,
+            factor=dataset.announced.factor[:, output].astype(np.float64),
+            weight=np.where(dataset.rehearsed, learner.run.rehearsal, 1.0),
+            groups=dataset.unit,
         )
-        for output in range(len(material.announced.outputs))
+        for output in range(len(dataset.announced.outputs))
     ]
 
 

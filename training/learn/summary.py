@@ -1,5 +1,5 @@
 """
-What a run's folder remembers about its data, machine and commands, for the checkpoint's card.
+What a run's folder records about its data, machine and commands, for the checkpoint's card.
 
     summary.json    see `RunSummary`
     commands.txt    the command lines of the run, one each
@@ -24,9 +24,9 @@ import numpy as np
 from model_store.card import TrainedOn
 from model_store.files import replace_file
 from model_store.spec import ClipSpec
+from training.data.clip_dataset import ClipDataset
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
-from training.data.run_clips import Material
 from training.data.split import Origin
 from training.data.stages import has_stages, stages_of_frames
 from training.errors import RunError
@@ -56,35 +56,39 @@ class RunSummary:
 
 
 def summarise(
-    material: Material, folders: tuple[str, ...], run: RunFolder, *, rehearse: tuple[str, ...] = ()
+    dataset: ClipDataset,
+    folders: tuple[str, ...],
+    run: RunFolder,
+    *,
+    rehearse: tuple[str, ...] = (),
 ) -> RunSummary:
     sources = [_source(Path(folder)) for folder in (*folders, *rehearse)]
-    scores = [material.clips[i].score for i in material.own]
-    count = {"train": len(material.own), "validation": len(material.validation)}
+    scores = [dataset.clips[i].score for i in dataset.own]
+    count = {"train": len(dataset.own), "validation": len(dataset.validation)}
     if rehearse:
-        count["rehearsed"] = int(material.rehearsed.sum())
+        count["rehearsed"] = int(dataset.rehearsed.sum())
     # The golden clip is published: where clips of a simulator are rehearsed, one of those.
-    first = [*np.flatnonzero(material.rehearsed), *material.validation, *material.training][0]
+    first = [*np.flatnonzero(dataset.rehearsed), *dataset.validation, *dataset.training][0]
     return RunSummary(
-        trained_on=trained_on(material.origin, [made for made, _ in sources]),
+        trained_on=trained_on(dataset.origin, [made for made, _ in sources]),
         description="; ".join(text for _, text in sources),
         judged_mean=float(np.mean(scores)),
         judged_deviation=float(np.std(scores)),
         splits=count,
-        clips=material.seen.model_dump(),
+        clips=dataset.seen.model_dump(),
         stage_of_fragment=stage_of_fragment(
-            material.spec,
-            [material.clips[i] for i in material.own],
-            [material.cache.times(i) for i in material.own],
+            dataset.spec,
+            [dataset.clips[i] for i in dataset.own],
+            [dataset.cache.times(i) for i in dataset.own],
         ),
-        golden=str(golden_clip(material.clips[first], run)),
+        golden=str(golden_clip(dataset.clips[first], run)),
         machine=machine(),
         versions=versions(),
     )
 
 
 def trained_on(origin: Origin | None, simulated: Sequence[bool]) -> TrainedOn:
-    """`simulated` says of each data set of the run whether a simulator made it."""
+    """`simulated` is, for each data set of the run, whether a simulator made it."""
     kinds: set[TrainedOn] = {"simulated" if made else "real" for made in simulated}
     if origin is not None and origin.trained_on is not None:
         kinds.add(origin.trained_on)
@@ -136,12 +140,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def remember(folder: RunFolder, summary: RunSummary) -> None:
+def write_summary(folder: RunFolder, summary: RunSummary) -> None:
     text = json.dumps(dataclasses.asdict(summary), indent=2) + "\n"
     replace_file(folder.path / SUMMARY, text.encode())
 
 
-def recall(folder: RunFolder) -> RunSummary:
+def read_summary(folder: RunFolder) -> RunSummary:
     """Raises RunError where the folder has none."""
     try:
         return RunSummary(**json.loads((folder.path / SUMMARY).read_text()))
@@ -151,7 +155,7 @@ def recall(folder: RunFolder) -> RunSummary:
         ) from error
 
 
-def remember_command(folder: RunFolder) -> None:
+def record_command(folder: RunFolder) -> None:
     """The command line of this process, once."""
     line = shlex.join(["python", "-m", "training", *sys.argv[1:]])
     path = folder.path / COMMANDS

@@ -2,8 +2,8 @@
 How well predictions of the validation clips agree with the judges.
 
 The rule: figures are in points of the announced score, whatever is predicted. Those of the
-network's first output stand first, by the video alone where that is the final score; under
-`with_difficulty` stand those of a second one, the execution, once the declared difficulty is known.
+network's first output come first: by the video alone where that is the final score. Those of a
+second output, the execution, are under `with_difficulty`: they use the declared difficulty.
 
 Shapes: n validation clips, O outputs.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from training.data.run_clips import Material
+from training.data.clip_dataset import ClipDataset
 from training.metrics import mean_distance, spearman
 
 Figures = dict[str, Any]
@@ -23,25 +23,25 @@ Figures = dict[str, Any]
 WITH_DIFFICULTY = "with_difficulty"
 
 
-def agreement(predicted: NDArray[Any], material: Material) -> Figures:
+def agreement(predicted: NDArray[Any], dataset: ClipDataset) -> Figures:
     """Spearman, distance, and its share of that of always the training mean: (n, O) -> figures.
 
-    `predicted` are the outputs for the material's validation clips.
+    `predicted` are the outputs for the dataset's validation clips.
     """
-    judged = material.judged[material.validation]
-    always_mean = mean_distance(np.full(len(judged), material.mean), judged)
+    judged = dataset.judged[dataset.validation]
+    always_mean = mean_distance(np.full(len(judged), dataset.mean), judged)
 
     def figures(scores: NDArray[Any]) -> Figures:
         distance = mean_distance(scores, judged)
         share = {"distance_share": distance / always_mean} if always_mean > 0 else {}
         return {"spearman": spearman(scores, judged), "mean_distance": distance} | share
 
-    return by_output([figures(scores) for scores in announced(predicted, material).T])
+    return by_output([figures(scores) for scores in announced(predicted, dataset).T])
 
 
-def announced(predicted: NDArray[Any], material: Material) -> NDArray[Any]:
+def announced(predicted: NDArray[Any], dataset: ClipDataset) -> NDArray[Any]:
     """The scores that (n, O) outputs announce for the validation clips: (n, O) points."""
-    return material.announced.score(predicted, material.validation)
+    return dataset.announced.score(predicted, dataset.validation)
 
 
 def by_output(each: Sequence[Figures]) -> Figures:

@@ -1,5 +1,5 @@
 """
-Whether a checkpoint can be trusted: its intervals, its sense of the unfamiliar, its contributions.
+Whether a checkpoint can be trusted: its intervals, its familiarity measure, its contributions.
 
 Intervals and familiarity can be measured on any judged clips. What a stage truly cost, and pairs
 that differ in one fault, only a simulator knows.
@@ -69,13 +69,13 @@ def confidence_figures(evaluation: Evaluation) -> Figures:
 
 
 def order_figures(evaluation: Evaluation) -> Figures:
-    """Whether `order_probability` tells the truth: over all pairs of clips that judges told apart.
+    """Whether `order_probability` is right, over all pairs of clips that were judged differently.
 
-    What it says on average of the order of the scores, the share of pairs in that order, and the
-    same share of the pairs of which it is sure. {} if not calibrated.
+    Its mean probability that the order of two scores is right, the share of pairs in that order,
+    and the same share of the pairs of which it is sure. {} if not calibrated.
     """
     scores, judged = evaluation.scores, evaluation.judged
-    said, right = [], []
+    probabilities, right = [], []
     for i, j in itertools.combinations(range(len(scores)), 2):
         first, second = scores[i], scores[j]
         if first.trust is None or second.trust is None:
@@ -84,16 +84,16 @@ def order_figures(evaluation: Evaluation) -> Figures:
             continue
         difference = first.score - second.score
         probability = order_probability(difference, first.trust.interval, second.trust.interval)
-        said.append(max(probability, 1 - probability))
+        probabilities.append(max(probability, 1 - probability))
         right.append((difference > 0) == (judged[i] > judged[j]))
-    if not said:
+    if not probabilities:
         return {}
-    sure = [is_right for is_right, p in zip(right, said, strict=True) if p >= SURE]
+    sure = [is_right for is_right, p in zip(right, probabilities, strict=True) if p >= SURE]
     return {
         "order": {
-            "said": float(np.mean(said)),
+            "said": float(np.mean(probabilities)),
             "right": float(np.mean(right)),
-            "sure_share": len(sure) / len(said),
+            "sure_share": len(sure) / len(probabilities),
             "right_where_sure": float(np.mean(sure)) if sure else None,
         }
     }
@@ -160,7 +160,7 @@ def stage_figures(evaluation: Evaluation) -> Figures:
 
 
 def fragment_figures(evaluation: Evaluation) -> Figures:
-    """What each fragment says of these clips, and every clip's score, for the card's pictures.
+    """Scores and contributions by fragment, and every clip's score, for the card's pictures.
 
     By fragment: Spearman of the score with it alone shown [Li18 Fig. 2], and quantiles (5, 25, 50,
     75, 95 %) of its contribution, points.
@@ -185,13 +185,13 @@ def difficulty_figures(evaluation: Evaluation) -> Figures:
     """What the same clips' scores are worth once the declared difficulties are known.
 
     {} where a difficulty is missing, or the network does not predict the execution. Stands beside
-    the figures from video only, and beside what the difficulty alone says.
+    the figures from video only, and beside those of the difficulty alone.
     """
-    told = evaluation.with_difficulty
-    if told is None:
+    declared = evaluation.with_difficulty
+    if declared is None:
         return {}
-    mean = told.scorer.checkpoint.card.data.judged_mean
-    figures = agreement(told.predicted, told.clips, mean) | confidence_figures(told)
+    mean = declared.scorer.checkpoint.card.data.judged_mean
+    figures = agreement(declared.predicted, declared.clips, mean) | confidence_figures(declared)
     return {"with_difficulty": {name: figures[name] for name in DECLARED if name in figures}}
 
 

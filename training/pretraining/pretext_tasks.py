@@ -1,8 +1,8 @@
 """
 What one extractor can be taught before any score: fragments, what they show, and a loss.
 
-`TrackLesson` teaches what a simulator knows of a fragment (`targets.py`); `action_classes.py`
-teaches which kind of action it is from.
+`TrackRegression` teaches what a simulator knows of a fragment (`targets.py`);
+`action_classification.py` teaches which kind of action it is from.
 
 Shapes: B fragments, L frames a fragment, H W pixels, J outputs.
 """
@@ -20,8 +20,9 @@ from model_store.card import ClipsCard
 from model_store.spec import ClipSpec
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
-from training.data.run_clips import Material
-from training.learn.auxiliary import TargetScale, masked_loss
+from training.data.clip_dataset import ClipDataset
+from training.data.targets import TargetScale
+from training.losses import masked_loss
 
 LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
 
@@ -31,10 +32,10 @@ class FragmentBatch:
     fragments: Tensor
     """(B, L, H, W, 3) uint8"""
     targets: Tensor
-    """(B, …): what the lesson's loss takes."""
+    """(B, …): what the task's loss takes."""
 
 
-class Lesson(Protocol):
+class PretextTask(Protocol):
     @property
     def measure(self) -> str:
         """What `figures` are, before their names."""
@@ -71,15 +72,15 @@ class Lesson(Protocol):
     def figures(self, predicted: Tensor, targets: Tensor) -> dict[str, float]: ...
 
 
-class TrackLesson:
+class TrackRegression:
     """What `targets.py` knows of a fragment; the figures are R², the mean over a group."""
 
     measure = "R² of"
 
-    def __init__(self, material: Material, seed: int, device: str = "cpu") -> None:
+    def __init__(self, dataset: ClipDataset, seed: int, device: str = "cpu") -> None:
         """Raises DataError when the clips have nothing to learn from."""
-        self._material, self._targets = material, material.targets
-        self._scale = TargetScale.measure(material.targets, material.training, seed).to(device)
+        self._dataset, self._targets = dataset, dataset.targets
+        self._scale = TargetScale.measure(dataset.targets, dataset.training, seed).to(device)
 
     @property
     def outputs(self) -> int:
@@ -87,28 +88,27 @@ class TrackLesson:
 
     @property
     def training(self) -> NDArray[np.int64]:
-        return self._material.training
+        return self._dataset.training
 
     @property
     def validation(self) -> NDArray[np.int64]:
-        return self._material.validation
+        return self._dataset.validation
 
     @property
     def seen(self) -> ClipsCard:
-        return self._material.seen
+        return self._dataset.seen
 
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> FragmentBatch:
-        spec, targets = self._material.spec, self._targets
-        fragments = np.empty((len(clips), spec.fragment_length, *spec.crop, 3), np.uint8)
-        wanted = np.empty((len(clips), targets.size), np.float32)
-        shown = random_fragments(self._material.cache, spec, clips, random, augmentation)
-        for row, (fragment, begin, look) in enumerate(shown):
-            clip = int(clips[row])
-            fragments[row] = fragment
-            wanted[row] = targets.at(clip, begin, look)
-        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(wanted))
+        spec, targets = self._dataset.spec, self._targets
+        shown = list(random_fragments(self._dataset.cache, spec, clips, random, augmentation))
+        fragments = np.stack([fragment for fragment, _, _ in shown])
+        known = [
+            targets.at(int(clip), begin, look)
+            for clip, (_, begin, look) in zip(clips, shown, strict=True)
+        ]
+        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(np.stack(known)))
 
     def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         return masked_loss(predicted, self._scale(targets), self._targets.groups)

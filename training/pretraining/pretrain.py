@@ -1,8 +1,8 @@
 """
-Teaches one extractor what a fragment shows, before any score: it then goes into every fragment.
+Trains one extractor on a pretext task, before any score; `train` copies it to every fragment.
 
-Single fragments are cut at random from the cached clips; a throw-away head answers what a lesson
-asks (`pretext_tasks.py`): of simulated clips what is known of them, of UCF-101 which action it is.
+Single fragments are cut at random from the cached clips; a head that is not kept predicts what the
+task asks for (`pretext_tasks.py`): the tracks of simulated clips, or the action in UCF-101.
 
 Shapes: B fragments, J outputs.
 """
@@ -11,7 +11,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +24,22 @@ from training.display import Bar
 from training.learn.arithmetic import trusted_device
 from training.learn.extractor_file import write_extractor
 from training.learn.forward import Device, evaluating, fragment_features
-from training.learn.health import Health, Seen
+from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
-from training.pretraining.pretext_tasks import FragmentBatch, Lesson
+from training.prefetch import prefetched
+from training.pretraining.pretext_tasks import FragmentBatch, PretextTask
 from training.pretraining.pretrain_spec import PretrainSpec
 
-HIDDEN = 256  # units of the throw-away head
+HIDDEN = 256  # units of the head that is not kept
 VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
 COLUMNS = ("loss", "rate")
 
 
-class Pupil(nn.Module):
-    """The extractor and the head that is thrown away."""
+class PretextModel(nn.Module):
+    """The extractor, and the head of the pretext task, which is not kept."""
 
     mean: Tensor
 
@@ -66,19 +66,19 @@ class Pretrainer:
     def __init__(
         self,
         spec: PretrainSpec,
-        lesson: Lesson,
+        task: PretextTask,
         folder: RunFolder,
         *,
         save_every: float = 60.0,
     ) -> None:
-        self.spec, self.lesson, self.folder, self.save_every = spec, lesson, folder, save_every
+        self.spec, self.task, self.folder, self.save_every = spec, task, folder, save_every
         torch.manual_seed(spec.seed)
-        self.pupil = Pupil(spec, lesson.outputs)
+        self.model = PretextModel(spec, task.outputs)
         self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
-        self.device = trusted_device(precision, self.pupil.extractor, spec.clip, {spec.batch})
-        self.pupil.to(self.device.kind)
-        self.optimiser = torch.optim.Adam(self.pupil.parameters(), fused=True)
+        self.device = trusted_device(precision, self.model.extractor, spec.clip, {spec.batch})
+        self.model.to(self.device.kind)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
         self.health = Health(1.0, f"Lower the learning rate (--rate, now {spec.rate:g}).")
 
@@ -86,14 +86,14 @@ class Pretrainer:
         """Run, or go on, to the end; the extractor's file, in the run's folder."""
         state, self._state = self._state, None
         if state is not None:
-            self.pupil.load_state_dict(state["model"])
+            self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.seconds = state["step"], state["seconds"]
-            self.health.seen = Seen(**state["health"])
-        held = validation_batches(self.spec, self.lesson)
+            self.health.state = HealthState(**state["health"])
+        held = validation_batches(self.spec, self.task)
         saved = asked = time.monotonic()
         with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
-            for batch in random_batches(self.spec, self.lesson, self.step):
+            for batch in random_batches(self.spec, self.task, self.step):
                 figures = self._update(batch)
                 self.step += 1
                 log.write(self.step, figures)
@@ -106,15 +106,15 @@ class Pretrainer:
                 done = self.step == self.spec.steps
                 if done or self.step % REPORT_EVERY == 0:
                     validated = self.validate(held)
-                    told = "  ".join(f"{name} {value:.3f}" for name, value in validated.items())
-                    bar.say(f"step {self.step}: {self.lesson.measure} {told}")
+                    text = "  ".join(f"{name} {value:.3f}" for name, value in validated.items())
+                    bar.log(f"step {self.step}: {self.task.measure} {text}")
                 if done or now - saved >= self.save_every:
                     self._save()
                     saved = now
                 asked = time.monotonic()
         path = self.folder.path / EXTRACTOR
-        weights = self.pupil.extractor.state_dict()
-        write_extractor(path, weights, self.spec.clip, clips=self.lesson.seen)
+        weights = self.model.extractor.state_dict()
+        write_extractor(path, weights, self.spec.clip, clips=self.task.seen)
         return path
 
     def _update(self, batch: FragmentBatch) -> dict[str, float]:
@@ -122,63 +122,57 @@ class Pretrainer:
         rate = spec.rate * cosine_factor(self.step, spec.steps, warmup=spec.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.pupil.train()
-        predicted = self.pupil(batch.fragments.to(self.device.kind), self.device, frozen=False)
-        loss = self.lesson.loss(predicted, batch.targets.to(self.device.kind))
+        self.model.train()
+        predicted = self.model(batch.fragments.to(self.device.kind), self.device, frozen=False)
+        loss = self.task.loss(predicted, batch.targets.to(self.device.kind))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.pupil.parameters(), MAX_GRADIENT)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
         self.optimiser.step()
         return {"loss": loss.item(), "rate": rate, "gradient": norm.item()}
 
     def _save(self) -> None:
         self.folder.save_state(
             {
-                "model": self.pupil.state_dict(),
+                "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "precision": self.device.precision,
                 "step": self.step,
                 "seconds": self.seconds,
-                "health": dataclasses.asdict(self.health.seen),
+                "health": dataclasses.asdict(self.health.state),
             }
         )
 
     def validate(self, held: list[FragmentBatch]) -> dict[str, float]:
-        """The lesson's figures on validation fragments.   Raises RunError where all are alike."""
-        with evaluating(self.pupil):
+        """The task's figures on validation fragments.   Raises RunError where all are alike."""
+        with evaluating(self.model):
             predicted = torch.cat(
                 [
-                    self.pupil(batch.fragments.to(self.device.kind), self.device, frozen=True)
+                    self.model(batch.fragments.to(self.device.kind), self.device, frozen=True)
                     for batch in held
                 ]
             )
         last = self.step == self.spec.steps
         self.health.after_validation(self.step, predicted.cpu().numpy(), last=last)
         wanted = torch.cat([batch.targets for batch in held]).to(self.device.kind)
-        return self.lesson.figures(predicted, wanted)
+        return self.task.figures(predicted, wanted)
 
 
-def random_batches(spec: PretrainSpec, lesson: Lesson, first: int) -> Iterator[FragmentBatch]:
+def random_batches(spec: PretrainSpec, task: PretextTask, first: int) -> Iterator[FragmentBatch]:
     """The batches from step `first` on, each made while the one before is used."""
 
     def make(step: int) -> FragmentBatch:
         random = np.random.default_rng([spec.seed, step])
-        clips = random.choice(lesson.training, spec.batch)
-        return lesson.batch(clips, random, spec.augmentation)
+        clips = random.choice(task.training, spec.batch)
+        return task.batch(clips, random, spec.augmentation)
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, min(first, spec.steps - 1))
-        for step in range(first, spec.steps):
-            batch = ahead.result()
-            if step + 1 < spec.steps:
-                ahead = pool.submit(make, step + 1)
-            yield batch
+    return prefetched(make, range(first, spec.steps))
 
 
-def validation_batches(spec: PretrainSpec, lesson: Lesson) -> list[FragmentBatch]:
+def validation_batches(spec: PretrainSpec, task: PretextTask) -> list[FragmentBatch]:
     random = np.random.default_rng([spec.seed, spec.steps, 1])
-    clips = random.choice(lesson.validation, VALIDATION_FRAGMENTS)
+    clips = random.choice(task.validation, VALIDATION_FRAGMENTS)
     return [
-        lesson.batch(part, random, Augmentation())
+        task.batch(part, random, Augmentation())
         for part in np.array_split(clips, max(1, VALIDATION_FRAGMENTS // spec.batch))
     ]

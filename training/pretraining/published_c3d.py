@@ -60,7 +60,7 @@ SCHEMES = (
 )
 
 
-def import_c3d(source: Path, target: Path) -> Scheme:
+def convert_c3d(source: Path, target: Path) -> Scheme:
     """Write the extractor of a published file to `target`; how it was named.   Raises RunError."""
     content = _load(source)
     scheme = scheme_of(content, source)

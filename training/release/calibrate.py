@@ -20,7 +20,7 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes
-from training.data.seen import seen_by, some
+from training.data.seen_clips import seen_by, some
 from training.data.split import Indices, units
 from training.errors import DataError, RunError
 from training.measure.calibration import COVERAGE, Scored, fit_confidence
@@ -33,7 +33,7 @@ FEWEST = 40
 Progress = Callable[[int, int], None]
 
 
-def calibrate(
+def fit_calibration(
     scorer: Scorer,
     clips: Sequence[JudgedClip],
     familiar: Sequence[JudgedClip],
@@ -43,7 +43,7 @@ def calibrate(
     allow_seen: bool = False,
     progress: Progress | None = None,
 ) -> Confidence:
-    """Fit on judged `clips`; `familiar` ones say what the network knows, else a part of `clips`.
+    """Fit on judged `clips`; what the network knows from `familiar` ones, else a part of `clips`.
 
     Raises DataError for too few clips; RunError for some that the checkpoint has seen, or that are
     familiar as well, unless that is allowed.

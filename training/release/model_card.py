@@ -88,10 +88,10 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
             f"Its intervals hold {folds['coverage']:.1%} of the judged scores in the"
             f" cross-validation, and are {folds['interval_width']:.2f} points wide.",
         ]
-        if (told := folds.get("with_difficulty")) is not None:
+        if (with_difficulty := folds.get("with_difficulty")) is not None:
             lines.append(
-                f"With the declared difficulty they hold {told['coverage']:.1%}, and are"
-                f" {told['interval_width']:.2f} points wide."
+                f"With the declared difficulty they hold {with_difficulty['coverage']:.1%}, and are"
+                f" {with_difficulty['interval_width']:.2f} points wide."
             )
     if card.moved_by:
         lines += [

@@ -1,5 +1,5 @@
 """
-From a run's folder to a checkpoint in the store: the weights it kept, and a card that tells all.
+From a run's folder to a checkpoint in the store: the weights it kept, and the card.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ from model_store.store import Store
 from training.errors import RunError
 from training.learn.run_folder import CROSS_VALIDATION, RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.summary import RunSummary, commands_of, recall, simulation_command
+from training.learn.summary import RunSummary, commands_of, read_summary, simulation_command
 from training.release.card_pictures import card_pictures
 from training.release.model_card import readme
 
 SIMULATED_LICENCE = "made by this project's simulator; no footage of anyone"
 
 
-def publish(
+def publish_run(
     folder: RunFolder,
     store: Store,
     name: str,
@@ -52,7 +52,7 @@ def publish(
             f"{folder.path} has no {CROSS_VALIDATION}, its folds have not ended: give the same"
             " `train` command again"
         )
-    summary = recall(folder)
+    summary = read_summary(folder)
     if about is not None:
         summary = dataclasses.replace(summary, description=about)
     weights, figures = folder.load_weights()

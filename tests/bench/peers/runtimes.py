@@ -1,4 +1,9 @@
-"""Other ways to run the same network on a CPU, each with all CPUs."""
+"""
+Other ways to run the same network on a CPU, each with all CPUs, behind the same `Engine`.
+
+So every contender does the same work for a clip: its views, the features, the scores of all
+coalitions, and the contributions.
+"""
 
 import io
 from collections.abc import Callable
@@ -10,66 +15,61 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model_store.engines import Engine
 from model_store.engines.parts import Parts
 from model_store.network import FragmentNetwork
 
 Clips = NDArray[np.uint8]
-Scores = NDArray[np.float32]
-Runtime = Callable[[Clips], Scores]
-"""Prepared clips (B, T, H, W, 3) -> scores (B, O)."""
+Floats = NDArray[np.float32]
 
 
-class Plain(nn.Module):
-    """Extraction and plain head in one, with normalisation folded."""
+class Whole(nn.Module):
+    """Clips (B, T, H, W, 3) -> features and the scores of all coalitions (B, M, O)."""
 
-    def __init__(self, network: FragmentNetwork) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        parts = Parts.of(network)
-        self.extraction, self.head = parts.extraction, parts.plain_head
+        self.extraction, self.head = parts.extraction, parts.coalition_head
 
-    def forward(self, clips: Tensor) -> Tensor:
-        scores: Tensor = self.head(self.extraction(clips))
-        return scores
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.extraction(clips)
+        return features, self.head(features)
 
 
-def torch_eager(network: FragmentNetwork, threads: int) -> Runtime:
-    """float32, inference mode, normalisation folded, channels last."""
+class PeerRuntime:
+    """A `model_store.engines.engine.Runtime`."""
+
+    tolerance = 0.01
+
+    def __init__(self, name: str, values: Callable[[Clips], tuple[Floats, Floats]]) -> None:
+        self.name, self.values = name, values
+
+    def batch_sizes(self, most: int) -> list[int]:
+        return [most]
+
+
+def torch_eager(network: FragmentNetwork, threads: int) -> Engine:
+    """float32, inference mode, normalisation folded, channels last, all clips at once."""
     torch.set_num_threads(threads)
-    plain = Plain(network).eval()
-    plain.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    parts = Parts.of(network)
+    whole = Whole(parts).eval()
+    whole.extraction.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def run(clips: Clips) -> Scores:
-        scores: Scores = plain(torch.from_numpy(clips)).numpy()
-        return scores
+    def values(clips: Clips) -> tuple[Floats, Floats]:
+        features, scores = whole(torch.from_numpy(clips))
+        return features.numpy(), scores.numpy()
 
-    return run
-
-
-def torch_as_written(network: FragmentNetwork, threads: int) -> Runtime:
-    """float32, inference mode, the module as it is."""
-    from model_store.clip import cut
-
-    torch.set_num_threads(threads)
-    network = network.eval()
-
-    @torch.inference_mode()
-    def run(clips: Clips) -> Scores:
-        fragments = torch.from_numpy(np.ascontiguousarray(cut(clips, network.clip_spec)))
-        scores: Scores = network(fragments).numpy()
-        return scores
-
-    return run
+    return Engine(parts, PeerRuntime("torch eager", values))
 
 
-def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Runtime:
+def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Engine:
     """Exported with normalisation folded, all graph optimisations; a fixed batch size."""
     import onnxruntime
 
-    spec = network.clip_spec
+    spec, parts = network.clip_spec, Parts.of(network)
     example = torch.zeros(batch, spec.frames, *spec.crop, 3, dtype=torch.uint8)
     file = io.BytesIO()
-    torch.onnx.export(Plain(network).eval(), (example,), file, dynamo=False, opset_version=17)
+    torch.onnx.export(Whole(parts).eval(), (example,), file, dynamo=False, opset_version=17)
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
@@ -77,18 +77,17 @@ def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Runtime:
     )
     name = session.get_inputs()[0].name
 
-    def run(clips: Clips) -> Scores:
-        parts = [
-            session.run(None, {name: some})[0] for some in np.split(clips, len(clips) // batch)
-        ]
-        return np.concatenate(parts)
+    def values(clips: Clips) -> tuple[Floats, Floats]:
+        answers = [session.run(None, {name: some}) for some in np.split(clips, len(clips) // batch)]
+        features, scores = zip(*answers, strict=True)
+        return np.concatenate(features), np.concatenate(scores)
 
-    return run
+    return Engine(parts, PeerRuntime("ONNX Runtime", values))
 
 
 CONFIGURATIONS = {
-    "torch eager": f"torch {torch.__version__} float32, inference mode, all threads: the faster of"
-    " the module as written and folded + channels last",
+    "torch eager": f"torch {torch.__version__} float32, inference mode, all threads, folded: the"
+    " faster of the torch engine and all clips at once in channels last",
     "ONNX Runtime": "exported folded, all optimisations, intra-op threads = CPUs; eight clips the"
     " faster of one batch and one by one",
 }

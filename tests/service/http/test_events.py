@@ -110,7 +110,7 @@ def test_a_client_that_leaves_stops_its_work(server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "events"),
+    ("accept", "streams"),
     [
         ([], False),
         (["text/event-stream"], True),
@@ -136,8 +136,8 @@ def test_a_client_that_leaves_stops_its_work(server: LiveServer) -> None:
         ([""], False),
     ],
 )
-def test_accept_is_negotiated(accept: list[str], events: bool) -> None:
-    assert events.wants_events(accepting(accept)) is events
+def test_accept_is_negotiated(accept: list[str], streams: bool) -> None:
+    assert events.wants_events(accepting(accept)) is streams
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from model_store.store import Store
 from tests.clips import clip_bytes
 from tests.servers import live_server
 
-SECRETS = ("secret-in-query", "secret-in-path", "secret-in-header", "secret-in-field", "4.2")
+SECRETS = ("secret-in-query", "secret-in-path", "secret-in-header", "secret-in-field", "4.23571")
 
 # As an operator's wrapper would: providers for all three signals before the service is imported.
 WRAPPED = """
@@ -53,7 +53,7 @@ def test_nothing_that_a_client_sent_leaves_the_service(
                     server.url + path,
                     headers=headers | {"cookie": "a=secret-in-header"},
                     files={"clip": ("secret-in-field.mp4", clip_bytes(frames=5))},
-                    data={"difficulty": "4.2", "secret-in-field": "secret-in-field"},
+                    data={"difficulty": "4.23571", "secret-in-field": "secret-in-field"},
                     timeout=60,
                 )
             httpx.get(f"{server.url}/checkpoints/secret-in-path", headers=headers)
@@ -66,6 +66,5 @@ def test_nothing_that_a_client_sent_leaves_the_service(
     for secret in SECRETS:
         assert secret not in exported
         assert secret not in logged
-        if secret != "4.2":  # may well be a number among the metrics
-            assert secret not in exposed
+        assert secret not in exposed
     assert "http.server" not in exported

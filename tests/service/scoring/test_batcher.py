@@ -1,6 +1,8 @@
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
 
 import numpy as np
@@ -54,30 +56,28 @@ def deaths() -> list[str]:
 
 @pytest.fixture
 def batcher(metrics: Metrics, deaths: list[str]) -> Iterator[Batcher]:
-    batcher = Batcher(max_clips=4, metrics=metrics, on_death=lambda: deaths.append("dead"))
+    batcher = Batcher(max_clips=4, metrics=metrics, on_failure=lambda: deaths.append("dead"))
     batcher.start()
     yield batcher
     batcher.stop()
-    assert not any(t.name in ("batching", "inference") for t in threading.enumerate())
+    assert not any(thread.name == "inference" for thread in threading.enumerate())
 
 
 @contextmanager
 def held(batcher: Batcher) -> Iterator[None]:
-    """The inference thread is busy, and so is the place of the prepared batch."""
+    """The inference thread is busy until the block ends."""
     release, began = threading.Event(), threading.Event()
 
     def wait() -> None:
         began.set()
         assert release.wait(10)
 
-    batcher.call(wait)
+    batcher.run_on_device(wait)
     assert began.wait(10)
-    filler = batcher.submit(Brightness(), clip(0), 1)
-    while batcher._queue:
-        pass
-    yield
-    release.set()
-    filler.result(10)
+    try:
+        yield
+    finally:
+        release.set()
 
 
 def count(metrics: Metrics, name: str) -> float:
@@ -103,8 +103,8 @@ def test_what_waits_is_scored_together_by_scorer_in_order(
     assert one.batches == [[0, 2, 3, 5], [6]]
     assert two.batches == [[1, 4]]
     assert all(result.queue_s > 0 and result.inference_s >= 0 for result in results)
-    assert count(metrics, "score_batches_total") == 4  # with the one that held the place
-    assert count(metrics, "score_fragments_total") == 7 * 9 + 1
+    assert count(metrics, "score_batches_total") == 3
+    assert count(metrics, "score_fragments_total") == 7 * 9
 
 
 def test_one_bad_clip_fails_alone(batcher: Batcher, metrics: Metrics) -> None:
@@ -160,24 +160,38 @@ def test_a_cancelled_clip_is_not_scored(batcher: Batcher) -> None:
         futures[1].result(10)
 
 
-def test_a_clip_cancelled_in_the_prepared_batch_is_not_scored(batcher: Batcher) -> None:
-    scorer = Brightness()
-    release, began = threading.Event(), threading.Event()
+def test_too_little_memory_to_stack_a_batch_halves_it(batcher: Batcher, deaths: list[str]) -> None:
+    def little_memory(values: list[int]) -> None:
+        if len(values) > 2 or 13 in values:
+            raise MemoryError
 
-    def wait() -> None:
-        began.set()
-        assert release.wait(10)
+    scorer = Brightness(little_memory)
+    with held(batcher):
+        good = [batcher.submit(scorer, clip(value), 1) for value in range(3)]
+        too_large = batcher.submit(scorer, clip(13), 1)
+    assert [future.result(10).score.score for future in good] == [0, 1, 2]
+    with pytest.raises(MemoryError):
+        too_large.result(10)
+    assert batcher.alive
+    assert not deaths
 
-    batcher.call(wait)
-    assert began.wait(10)
-    prepared = batcher.submit(scorer, clip(1), 1)
-    while batcher._queue:
-        pass
-    later = batcher.submit(scorer, clip(2), 1)
-    assert prepared.cancel()
-    release.set()
-    assert later.result(10).score.score == 2
-    assert scorer.batches == [[2]]
+
+@pytest.mark.parametrize("value", [1, 99])
+def test_nothing_of_a_batch_is_kept_while_waiting(batcher: Batcher, value: int) -> None:
+    """Neither of one that was scored nor of one that failed, and not only until a collection."""
+    gc.collect()
+    gc.disable()
+    try:
+        frames = clip(value)
+        kept = weakref.ref(frames)
+        future = batcher.submit(Brightness(), frames, 1)
+        del frames
+        wait([future], 10)
+        del future
+        batcher.run_on_device(lambda: None).result(10)  # the batch is over
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def engine_error(cause: Exception) -> EngineError:
@@ -224,7 +238,7 @@ def test_stopping_fails_what_waits_and_finishes_what_runs(metrics: Metrics) -> N
         release.wait(10)
         return "done"
 
-    running = batcher.call(wait)
+    running = batcher.run_on_device(wait)
     assert began.wait(10)
     waiting = [batcher.submit(Brightness(), clip(value), 1) for value in range(3)]
     threading.Timer(0.1, release.set).start()
@@ -234,12 +248,25 @@ def test_stopping_fails_what_waits_and_finishes_what_runs(metrics: Metrics) -> N
         with pytest.raises(Draining):
             future.result(0)
     with pytest.raises(Draining):
-        batcher.call(wait)
+        batcher.run_on_device(wait)
 
 
-def test_a_call_runs_on_the_inference_thread_and_its_error_is_its_own(batcher: Batcher) -> None:
-    names = {batcher.call(lambda: threading.current_thread().name).result(10) for _ in range(3)}
+def test_a_task_runs_on_the_inference_thread_and_its_error_is_its_own(batcher: Batcher) -> None:
+    names = {
+        batcher.run_on_device(lambda: threading.current_thread().name).result(10) for _ in range(3)
+    }
     assert names == {"inference"}
     with pytest.raises(ZeroDivisionError):
-        batcher.call(lambda: 1 / 0).result(10)
+        batcher.run_on_device(lambda: 1 / 0).result(10)
     assert batcher.alive
+
+
+def test_a_task_that_ends_the_thread_is_resolved_too(batcher: Batcher, deaths: list[str]) -> None:
+    def leave() -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        batcher.run_on_device(leave).result(10)
+    while not deaths:
+        pass
+    assert not batcher.alive

@@ -174,7 +174,7 @@ def test_tables_and_lines_show_names_as_they_are(capsys, monkeypatch):
     print_figures("[base]@1", figures)
     with bar("clips") as shown:
         shown.update(1, 2, phase="[phase]", figures={"[figure]": 1.0})
-        shown.say("epoch [1/2]: :dash:")
+        shown.log("epoch [1/2]: :dash:")
     warn("clip [a] :dash:")
     written = capsys.readouterr()
     assert "[base]@1 on 3 clips" in written.out

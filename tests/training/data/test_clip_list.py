@@ -12,14 +12,15 @@ import torch
 
 from tests.training.bright import write_bright_dataset
 from tests.training.commands.test_command_line import call, told
-from training.data.clip_list import Content, KeptClip, changes, keep, recall_clips
+from training.data.clip_list import ClipRecord, Content, changes
 from training.errors import RunError
+from training.learn.run_folder import RunFolder
 from training.simulator.dataset import write_dataset
 
 
-def row(name: str, **values: str) -> KeptClip:
+def row(name: str, **values: str) -> ClipRecord:
     fields = {"sha256": name, "judged": "8.0", "difficulty": "", "group": "", "labels": "a"}
-    return KeptClip(name, Content(**(fields | {"side": "training"} | values)))
+    return ClipRecord(name, Content(**(fields | {"side": "training"} | values)))
 
 
 def test_what_changed_is_named():
@@ -39,23 +40,22 @@ def test_what_changed_is_named():
 
 
 def test_another_name_is_no_other_clip():
-    assert changes([row("a"), row("b")], [KeptClip("z", row("b").content), row("a")]) == []
-    assert changes([row("a")], [row("a"), KeptClip("z", row("a").content)]) == ["z is new"]
+    assert changes([row("a"), row("b")], [ClipRecord("z", row("b").content), row("a")]) == []
+    assert changes([row("a")], [row("a"), ClipRecord("z", row("a").content)]) == ["z is new"]
 
 
 def test_processes_compare_with_the_first_one(tmp_path):
+    folder = RunFolder(tmp_path)
     clips = [row('a "b",\n c'), row("b", difficulty="3.2")]
     with pytest.raises(RunError, match=r"no readable clips\.csv"):
-        keep(tmp_path, clips, begun=False, first=False)
-    keep(tmp_path, clips, begun=False)
-    assert recall_clips(tmp_path) == clips
-    keep(tmp_path, clips, begun=False, first=False)
+        folder.check_clips(clips, first=False)
+    folder.check_clips(clips)
+    assert folder.clips() == clips
+    folder.check_clips(clips, first=False)
     with pytest.raises(RunError, match=r"1 clips changed: b is missing\. --restart starts anew"):
-        keep(tmp_path, clips[:1], begun=False, first=False)
-    with pytest.raises(RunError, match="1 clips changed"):
-        keep(tmp_path, clips[:1], begun=True)
-    keep(tmp_path, clips[:1], begun=False)
-    assert recall_clips(tmp_path) == clips[:1]
+        folder.check_clips(clips[:1], first=False)
+    folder.check_clips(clips[:1])  # there are no steps yet
+    assert folder.clips() == clips[:1]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_restart_removes_what_a_run_writes_and_nothing_else():
     assert (RUN / "notes.txt").read_text() == "mine"
     assert (RUN / "tensorboard" / "mine").read_text() == "too"
     assert len([*(RUN / "tensorboard").iterdir()]) == 2
-    judged = [float(clip.content.judged) for clip in recall_clips(RUN)]
+    judged = [float(clip.content.judged) for clip in RunFolder(RUN).clips()]
     assert max(judged) < 8
     (RUN / "run.json").unlink()
     assert "not empty" in told(train("--restart"))

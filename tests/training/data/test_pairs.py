@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.bright import TINY, Quiet, material_of
+from tests.training.bright import TINY, Quiet, dataset_of
 from tests.training.learn.test_trainer import log_of, train
 from training.data.datasets.annotations import read_annotations
-from training.data.pairs import difference_loss, leaders, shuffled
+from training.data.pairs import leaders, shuffled
 from training.errors import DataError, RunError
-from training.learn.frozen_features import measure
+from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
 from training.learn.whole_phase import WholePhase
+from training.losses import difference_loss
 from training.simulator.dataset import write_dataset
 
 
@@ -89,30 +90,31 @@ def test_the_loss_by_hand():
 
 
 def test_a_pair_is_never_split_by_validation(run):
-    material = material_of(run)
-    sides = {int(clip): "validation" for clip in material.validation}
-    assert len(material.validation) > 2
-    for clip, leader in enumerate(material.leader):
+    dataset = dataset_of(run)
+    sides = {int(clip): "validation" for clip in dataset.validation}
+    assert len(dataset.validation) > 2
+    for clip, leader in enumerate(dataset.leader):
         assert sides.get(clip) == sides.get(int(leader))
 
 
 @pytest.mark.parametrize(
-    "phase_of", [WholePhase, lambda trainee: HeadPhase(trainee, measure(trainee, 1, Quiet()))]
+    "phase_of",
+    [WholePhase, lambda learner: HeadPhase(learner, compute_features(learner, 1, Quiet()))],
 )
 def test_the_clips_of_a_pair_are_varied_alike(run, tmp_path, phase_of):
-    material = material_of(run)
-    trainer = Trainer(run, material, RunFolder(tmp_path))
+    dataset = dataset_of(run)
+    trainer = Trainer(run, dataset, RunFolder(tmp_path))
     pairs, varied = 0, set()
     for epoch in range(6):
-        for inputs in phase_of(trainer.trainee).inputs(epoch, 0):
-            rows = {int(clip): row for row, clip in enumerate(inputs.clips)}
+        for batch in phase_of(trainer.learner).micro_batches(epoch, 0):
+            rows = {int(clip): row for row, clip in enumerate(batch.clips)}
             for clip, row in rows.items():
-                if (clean := int(material.leader[clip])) != clip:
+                if (clean := int(dataset.leader[clip])) != clip:
                     pairs += 1
                     mate = rows[clean]
-                    assert inputs.starts[row] == inputs.starts[mate]
-                    np.testing.assert_array_equal(inputs.shown[row], inputs.shown[mate])
-                    varied.add((int(inputs.starts[row]), tuple(map(bool, inputs.shown[row]))))
+                    assert batch.starts[row] == batch.starts[mate]
+                    np.testing.assert_array_equal(batch.shown[row], batch.shown[mate])
+                    varied.add((int(batch.starts[row]), tuple(map(bool, batch.shown[row]))))
     assert pairs >= 6
     assert len(varied) > 3
 

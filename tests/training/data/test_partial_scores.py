@@ -10,7 +10,7 @@ from model_store.spec import DIVING, SPECS
 from tests.training.bright import at_spec_rate
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.stage_starts import StageStarts
-from training.data.partial_scores import KnownScores
+from training.data.partial_scores import PartialScores
 from training.errors import DataError
 from training.simulator.dataset import describe
 from training.simulator.plan import draw_plan
@@ -37,7 +37,7 @@ def judged(deductions: list[float], true_score: float, **changes: object) -> Jud
 
 GOOD = judged([0, 0, 2, 0, 0], 88)  # perfect 90
 POOR = judged([4, 0, 10, 6, 0], 80)  # perfect 100
-KNOWN = KnownScores.read(SPEC, [GOOD, POOR], [at_spec_rate(151)] * 2, np.array([0, 1]))
+KNOWN = PartialScores.read(SPEC, [GOOD, POOR], [at_spec_rate(151)] * 2, np.array([0, 1]))
 
 
 def shown(*fragments: int) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_the_start_of_the_fragments_moves_the_borders():
 def test_a_short_clip_is_padded_as_the_spec_says():
     short = judged([0, 0, 0, 0, 8], 82, stage_starts=StageStarts((0, 0, 0, 0, 50)))
     times = [at_spec_rate(151), at_spec_rate(100)]
-    known = KnownScores.read(SPEC, [GOOD, short], times, np.array([0, 1]))
+    known = PartialScores.read(SPEC, [GOOD, short], times, np.array([0, 1]))
     assert known.stages[1, :51].tolist() == [-1] * 51
     assert known.at(1, 0, shown(0, 1, 2)) == pytest.approx(85)  # padding tells nothing
     assert known.at(1, 0, shown(8)) == pytest.approx(85 - 4 * 16 / 21.5)
@@ -102,7 +102,7 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
         for plan, row in zip(plans, rows, strict=True)
     ]
     times = [at_spec_rate(plan.frames) for plan in plans]
-    known = KnownScores.read(spec, clips, times, np.arange(40))
+    known = PartialScores.read(spec, clips, times, np.arange(40))
     every = np.ones(spec.fragments, bool)
     told = [known.at(i, spec.slack, every) for i in range(40)]
     np.testing.assert_allclose(told, [p.true_score for p in plans], atol=1e-3)
@@ -110,8 +110,8 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
 
 def test_clips_that_do_not_know_are_refused():
     with pytest.raises(DataError, match="need true_score"):
-        KnownScores.read(
+        PartialScores.read(
             SPEC, [dataclasses.replace(GOOD, columns={})], [at_spec_rate(151)], np.array([0])
         )
     with pytest.raises(DataError, match="skating"):
-        KnownScores.read(SPECS["skating"], [GOOD], [at_spec_rate(151)], np.array([0]))
+        PartialScores.read(SPECS["skating"], [GOOD], [at_spec_rate(151)], np.array([0]))

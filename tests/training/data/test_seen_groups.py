@@ -14,7 +14,7 @@ from tests.training.bright import write_bright_dataset
 from tests.training.commands.test_command_line import call
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.data.datasets.hashes import clip_hashes
-from training.data.seen import seen_among
+from training.data.seen_clips import seen_among
 from training.release.calibrate import publish_calibrated
 from training.release.publish import republish
 

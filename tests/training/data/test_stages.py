@@ -11,7 +11,7 @@ from tests.training.bright import at_spec_rate
 from training.data.cache import open_cache
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.stage_starts import StageStarts
-from training.data.partial_scores import KnownScores
+from training.data.partial_scores import PartialScores
 from training.data.stages import stage_shares, stages_of_frames
 from training.data.targets import FragmentTargets
 from training.errors import DataError
@@ -82,7 +82,7 @@ def test_a_dive_that_is_longer_than_the_clip(tmp_path, fps, starts):
     assert stage_of_fragment(SPEC, [clip], times) == STAGES
 
     expected = frame_by_frame_of(DIVE, 260)
-    known = KnownScores.read(SPEC, [clip], times, np.array([0]))
+    known = PartialScores.read(SPEC, [clip], times, np.array([0]))
     assert known.stages[0].tolist() == expected
     targets = FragmentTargets.read(SPEC, [clip], times)
     for first in range(0, 136):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
-from tests.training.bright import TINY, Quiet, beside_a_readout, material_of
+from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of
 from tests.training.together import TRAIN, start
 from training.__main__ import app
 from training.errors import RunError
@@ -144,7 +144,7 @@ def run(bright, spec) -> RunSpec:
 def train(run: RunSpec, path: Path) -> RunFolder:
     folder = RunFolder(path)
     folder.open(run.to_json())
-    Trainer(run, material_of(run), folder).train(Quiet())
+    Trainer(run, dataset_of(run), folder).train(Quiet())
     return folder
 
 
@@ -184,7 +184,7 @@ def test_a_head_that_the_readout_left_out_is_no_alarm(run, tmp_path):
 
 def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run, tmp_path):
     run = dataclasses.replace(run, validation=0.03, epochs=2)
-    assert len(material_of(run).validation) == 2
+    assert len(dataset_of(run).validation) == 2
     train(run, tmp_path / "run")
 
 

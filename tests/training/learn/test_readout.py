@@ -57,7 +57,7 @@ def test_a_head_that_knows_is_listened_to_and_brought_to_scale():
 
 def test_both_together_are_better_than_either():
     learnt, held = (rows(n, of_features=3, of_head=0.5, noise=1.0, seed=n) for n in (200, 200))
-    both, ridge = fit(learnt, BLANK), fit(learnt, BLANK, listen=False)
+    both, ridge = fit(learnt, BLANK), fit(learnt, BLANK, use_head=False)
     assert error(both, held) < 0.5 * min(error(ridge, held), error(rescaled(learnt), held))
 
 
@@ -77,13 +77,13 @@ def test_a_head_that_is_the_wrong_way_round_is_left_out():
 
 def test_a_blank_fragment_counts_as_an_average_one():
     learnt = rows(300, of_features=5, of_head=0, noise=0.5)
-    line = fit(learnt, BLANK, listen=False)
+    line = fit(learnt, BLANK, use_head=False)
     mean = learnt.features[0].mean(axis=0)
     average, blank = (line.predict(x[None], np.zeros(1))[0] for x in (mean, BLANK))
     assert blank == pytest.approx(average, abs=0.05)
     assert average == pytest.approx(learnt.judged.mean(), abs=0.05)
     hidden = dataclasses.replace(learnt, shown=np.zeros_like(learnt.shown))
-    assert np.abs(fit(hidden, BLANK, listen=False).weights).max() == 0
+    assert np.abs(fit(hidden, BLANK, use_head=False).weights).max() == 0
 
 
 @torch.inference_mode()
@@ -106,7 +106,7 @@ def test_the_network_says_what_was_fitted():
         weight=np.ones(30),
         groups=np.arange(30),
     )
-    line = fit(learnt, np.zeros(places.shape[1:]), listen=True)
+    line = fit(learnt, np.zeros(places.shape[1:]), use_head=True)
     assert np.abs(line.weights).max() > 0
     line.put_into(network.head, 1)
     said = network.head(join(features)).numpy()
@@ -123,7 +123,7 @@ def test_errors_count_in_points_of_the_announced_score():
     )
     for wanted, factor in ((~easy, np.where(easy, 0.01, 4.0)), (easy, np.where(easy, 4.0, 0.01))):
         weighed = dataclasses.replace(contrary, factor=factor)
-        for line in (fit(weighed, BLANK), fit(weighed, BLANK, listen=False)):
+        for line in (fit(weighed, BLANK), fit(weighed, BLANK, use_head=False)):
             clips = np.flatnonzero(wanted)
             assert error(line, contrary.of(clips)) < 0.3 * contrary.judged[:, clips].std()
 

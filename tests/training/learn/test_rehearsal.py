@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.training.bright import SPEC, TINY, Quiet, beside_a_readout, write_bright_dataset
-from training.data.run_clips import open_material
+from training.data.clip_dataset import open_dataset
 from training.distributed import ALONE
 from training.errors import DataError
-from training.learn.run import Session
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.summary import recall
+from training.learn.summary import read_summary
 from training.learn.trainer import Trainer
+from training.learn.training_run import TrainingRun
 
 
 def darker_is_better(folder: Path, clips: int) -> Path:
@@ -50,45 +50,44 @@ def run(folders, tmp_path) -> RunSpec:
 
 def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
     own, other = map(str, folders)
-    material = open_material((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
+    dataset = open_dataset((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
                              cache=tmp_path)  # fmt: skip
-    alone = open_material((own,), SPEC, validation=0.2, folds=3, fold=1, cache=tmp_path)
-    assert material.rehearsed.sum() == 20
-    assert set(np.flatnonzero(material.rehearsed)) <= set(material.training)
-    held = {material.hashes[n] for n in material.validation}
+    alone = open_dataset((own,), SPEC, validation=0.2, folds=3, fold=1, cache=tmp_path)
+    assert dataset.rehearsed.sum() == 20
+    assert set(np.flatnonzero(dataset.rehearsed)) <= set(dataset.training)
+    held = {dataset.hashes[n] for n in dataset.validation}
     assert held == {alone.hashes[n] for n in alone.validation}
-    assert {material.hashes[n] for n in material.own} == {alone.hashes[n] for n in alone.training}
-    assert (material.mean, material.deviation) == (alone.mean, alone.deviation)
-    assert len(material.seen.training) == len(material.training)
-    every = material.in_fold(None)
+    assert {dataset.hashes[n] for n in dataset.own} == {alone.hashes[n] for n in alone.training}
+    assert (dataset.mean, dataset.deviation) == (alone.mean, alone.deviation)
+    assert len(dataset.seen.training) == len(dataset.training)
+    every = dataset.in_fold(None)
     assert len(every.training) == 50
     with pytest.raises(DataError, match="among the clips and among those to rehearse"):
-        open_material((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
+        open_dataset((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
 
 
 def test_what_is_rehearsed_is_kept(run, tmp_path):
     """A line is fitted to both kinds: to the rehearsed one as far as it counts."""
-    material = open_material(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
+    dataset = open_dataset(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
                              cache=tmp_path / "cache")  # fmt: skip
     errors = {}
     for rehearsal in (0.0, 1.0):
         counted = dataclasses.replace(run, rehearsal=rehearsal)
         folder = RunFolder(tmp_path / f"run-{rehearsal}")
         folder.open(counted.to_json())
-        trainer = Trainer(counted, material, folder)
+        trainer = Trainer(counted, dataset, folder)
         trainer.train(Quiet())
         [view] = trainer.features(Quiet()).served
-        said = trainer.trainee.predict([[view]]).whole[:, 0]
-        off = np.abs(said - material.judged)
-        errors[rehearsal] = off[material.rehearsed].mean(), off[material.own].mean()
+        said = trainer.learner.predict([[view]]).whole[:, 0]
+        off = np.abs(said - dataset.judged)
+        errors[rehearsal] = off[dataset.rehearsed].mean(), off[dataset.own].mean()
     assert errors[1.0][0] < 0.6 * errors[0.0][0]
     assert errors[0.0][1] <= errors[1.0][1]
 
 
 def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(run, tmp_path):
-    session = Session(base=None, cache=tmp_path / "cache", save_every=60.0, processes=ALONE)
-    session.train(run, tmp_path / "run")
-    summary = recall(RunFolder(tmp_path / "run"))
+    TrainingRun(run, tmp_path / "run", None, tmp_path / "cache", 60.0, ALONE).train()
+    summary = read_summary(RunFolder(tmp_path / "run"))
     assert summary.splits["rehearsed"] == 20
     assert summary.splits["train"] + summary.splits["validation"] == 30
     assert Path(summary.golden).is_relative_to(run.rehearse[0])

@@ -3,7 +3,7 @@
 import csv
 from concurrent.futures import ThreadPoolExecutor
 
-from training.learn.results_table import enter
+from training.learn.results_table import write_result
 
 
 def lines(place):
@@ -12,9 +12,9 @@ def lines(place):
 
 
 def test_a_run_that_ends_again_replaces_its_line(tmp_path):
-    enter(tmp_path / "a", {"spearman": 0.5})
-    enter(tmp_path / "b", {"spearman": 0.6, "data": "x, y"})
-    place = enter(tmp_path / "a", {"spearman": 0.7})
+    write_result(tmp_path / "a", {"spearman": 0.5})
+    write_result(tmp_path / "b", {"spearman": 0.6, "data": "x, y"})
+    place = write_result(tmp_path / "a", {"spearman": 0.7})
     assert place == tmp_path / "results.csv"
     assert lines(place) == [
         {"run": "b", "spearman": "0.6", "data": "x, y"},
@@ -24,6 +24,6 @@ def test_a_run_that_ends_again_replaces_its_line(tmp_path):
 
 def test_many_at_once_lose_nothing(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: enter(tmp_path / f"run-{n}", {"step": n}), range(40)))
+        list(pool.map(lambda n: write_result(tmp_path / f"run-{n}", {"step": n}), range(40)))
     found = {line["run"]: line["step"] for line in lines(tmp_path / "results.csv")}
     assert found == {f"run-{n}": str(n) for n in range(40)}

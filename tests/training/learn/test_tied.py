@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from model_store.network import FragmentNetwork
-from tests.training.bright import SPEC, TINY, beside_a_readout, material_of, train, train_with_stops
+from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
 from tests.training.learn.test_forward import REFERENCE, pixels
 from training.distributed import ALONE
 from training.learn.first_weights import new_network
 from training.learn.forward import centred, features_by_fragment
-from training.learn.run import Session
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.tied import differ, is_tied, tie
 from training.learn.trainer import Trainer
+from training.learn.training_run import TrainingRun
 from training.learn.whole_phase import WholePhase
 
 SHOWN = torch.tensor([[True, True], [False, True], [True, False], [False, False]])
@@ -111,21 +111,21 @@ def test_statistics_are_of_all_fragments_that_are_shown():
 
 
 def test_a_step_is_one_batch_through_one_extractor(run, monkeypatch):
-    trainee = Trainer(run, material_of(run), RunFolder(Path("nowhere"))).trainee
-    phase = WholePhase(trainee)
-    extractor, sizes = trainee.network.extractors[0], []
+    learner = Trainer(run, dataset_of(run), RunFolder(Path("nowhere"))).learner
+    phase = WholePhase(learner)
+    extractor, sizes = learner.network.extractors[0], []
     forward = extractor.forward
     monkeypatch.setattr(extractor, "forward", lambda x: sizes.append(len(x)) or forward(x))
-    [inputs, *_] = phase.inputs(0, 0)
-    phase.forward(inputs)
-    assert sizes == [int(inputs.shown.sum())]
+    [batch, *_] = phase.micro_batches(0, 0)
+    phase.features(batch)
+    assert sizes == [int(batch.shown.sum())]
     assert len(phase.groups[0]["params"]) == len(list(extractor.parameters()))
 
 
 @pytest.mark.parametrize("frozen_norm", [True, False])
 def test_a_run_keeps_equal_copies_that_have_learned(run, tmp_path, frozen_norm):
     run = dataclasses.replace(run, frozen_norm=frozen_norm, epochs=12)
-    start = new_network(run, material_of(run)).state_dict()
+    start = new_network(run, dataset_of(run)).state_dict()
     folder, figures = train(run, tmp_path / "run")
     assert figures["spearman"] > 0.7
     weights = load_file(folder.path / "weights.safetensors")
@@ -149,7 +149,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
     assert {**again, "hours": 0} == {**figures, "hours": 0}
     for name, tensor in whole.load_weights()[0].items():
         assert torch.equal(folder.load_weights()[0][name], tensor), name
-    ours, theirs = (each.load_examined("trained") for each in (folder, whole))
+    ours, theirs = (each.load_predictions("trained") for each in (folder, whole))
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
@@ -166,13 +166,13 @@ def test_extractors_of_a_base_that_differ_start_from_their_mean(run, new_head):
     base = base_of(run)
     assert differ(base.network.extractors)
     run = dataclasses.replace(run, base="base@1", new_head=new_head)
-    network = new_network(run, material_of(run), base)
+    network = new_network(run, dataset_of(run), base)
     first, second = (one.state_dict() for one in base.network.extractors)
     for extractor in network.extractors:
         for name, value in extractor.state_dict().items():
             if value.is_floating_point():
                 torch.testing.assert_close(value, (first[name] + second[name]) / 2)
-    untouched = new_network(dataclasses.replace(run, tied=False), material_of(run), base)
+    untouched = new_network(dataclasses.replace(run, tied=False), dataset_of(run), base)
     assert torch.equal(untouched.extractors[1].conv1a.weight, second["conv1a.weight"])
 
 
@@ -182,9 +182,9 @@ def test_a_run_says_that_they_differ(run, monkeypatch, capsys, alike):
     if alike:
         base.network.extractors[1].load_state_dict(base.network.extractors[0].state_dict())
     run = dataclasses.replace(run, base="base@1")
-    monkeypatch.setattr("training.learn.run.origin_of", lambda *_: None)
-    monkeypatch.setattr(Session, "_enter", lambda *_: None)
-    Session(base, None, 60.0, ALONE)._open(run, Path("nowhere"))
+    monkeypatch.setattr("training.learn.training_run.origin_of", lambda *_: None)
+    monkeypatch.setattr(TrainingRun, "_enter", lambda *_: None)
+    TrainingRun(run, Path("nowhere"), base, None, 60.0, ALONE)._open()
     said = "the extractors of base@1 differ: all fragments start from their mean"
     assert (said in capsys.readouterr().err) != alike
 
@@ -192,7 +192,7 @@ def test_a_run_says_that_they_differ(run, monkeypatch, capsys, alike):
 def test_one_from_a_file_stays_as_it_is(run, tmp_path):
     run = beside_a_readout(run, tmp_path)
     given = load_file(run.extractor)
-    network = new_network(run, material_of(run))
+    network = new_network(run, dataset_of(run))
     assert is_tied(network)
     for name, value in network.extractors[1].state_dict().items():
         assert torch.equal(value, given[name]), name

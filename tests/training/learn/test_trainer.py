@@ -21,21 +21,21 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import tiny_card, tiny_network
 from tests.clips import clip_bytes
-from tests.training.bright import TINY, Quiet, beside_a_readout, material_of, train
+from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of, train
 from training.data.batches import full
 from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_extractor, new_network
 from training.learn.forward import Device
-from training.learn.frozen_features import measure
+from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import PRESETS, RunSpec, preset_clip
 from training.learn.schedule import rate_factor
-from training.learn.summary import remember, summarise
-from training.learn.trainer import Found, Trainer
+from training.learn.summary import summarise, write_summary
+from training.learn.trainer import Precomputed, Trainer
 from training.learn.whole_phase import WholePhase
 from training.metrics import spearman
-from training.release.publish import publish
+from training.release.publish import publish_run
 from training.simulator.dataset import write_dataset
 
 ROOT = Path(__file__).parents[3]
@@ -84,13 +84,13 @@ def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options) -> Ru
     folder = Stopping(path)
     folder.open(run.to_json())
     with pytest.raises(Stopped):
-        Trainer(run, material_of(run), folder, **options).train(Quiet())
+        Trainer(run, dataset_of(run), folder, **options).train(Quiet())
     return folder
 
 
 def batches_of(run: RunSpec) -> int:
     """Steps of an epoch of the whole network."""
-    return full(len(material_of(run).training), run.batch)
+    return full(len(dataset_of(run).training), run.batch)
 
 
 def log_of(folder: Path) -> list[dict[str, str]]:
@@ -107,8 +107,8 @@ def test_it_learns_that_brighter_is_better(run, tmp_path):
     network = FragmentNetwork(run.network, run.clip)
     network.load_state_dict(weights)
     network.eval()
-    material = material_of(run)
-    clips = [material.clips[i] for i in material.validation]
+    dataset = dataset_of(run)
+    clips = [dataset.clips[i] for i in dataset.validation]
     with torch.no_grad():
         served = [
             network(cut(torch.from_numpy(load_clip(clip.path, run.clip))[None], run.clip)).item()
@@ -147,9 +147,9 @@ def test_auxiliary_heads_learn_beside_the_score(run, tmp_path):
 
 def test_frozen_layers_stay_as_they_are(run, tmp_path):
     run = dataclasses.replace(run, frozen_layers=2, frozen_norm=True, epochs=2)
-    material = material_of(run)
+    dataset = dataset_of(run)
     torch.manual_seed(run.seed)
-    before = new_network(run, material).state_dict()
+    before = new_network(run, dataset).state_dict()
     folder, _ = train(run, tmp_path / "run")
     after, _ = folder.load_weights()
     changed = {
@@ -172,7 +172,7 @@ from pathlib import Path
 
 import torch
 
-from tests.training.bright import Quiet, material_of
+from tests.training.bright import Quiet, dataset_of
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
@@ -180,7 +180,7 @@ from training.learn.trainer import Trainer
 torch.set_num_threads(1)
 folder = RunFolder(Path(sys.argv[1]))
 run = RunSpec.from_json(folder.options())
-Trainer(run, material_of(run), folder, save_every=0.0).train(Quiet())
+Trainer(run, dataset_of(run), folder, save_every=0.0).train(Quiet())
 """
 
 
@@ -258,7 +258,7 @@ def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
     # As if killed in the second epoch with the state of the first, and a line half written.
     folder = RunFolder(tmp_path / "again")
     folder.open(run.to_json())
-    stopped = Trainer(run, material_of(run), folder)
+    stopped = Trainer(run, dataset_of(run), folder)
     stopped.folder.save_state = lambda state: None  # nothing is ever saved
     stopped.train(Quiet())
     with (folder.path / "log.csv").open("a") as file:
@@ -312,29 +312,29 @@ def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
         readme="",
         half=False,
     )
-    begun = new_network(run, material_of(run), base).state_dict()
+    begun = new_network(run, dataset_of(run), base).state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(begun[name], tensor), name
 
     last = dataclasses.replace(
         run, network=dataclasses.replace(TINY, fragments_used=(1,)), base="x@1", new_head=True
     )
-    fewer = new_network(last, material_of(run), base)
+    fewer = new_network(last, dataset_of(run), base)
     for name, tensor in fewer.extractors[0].state_dict().items():
         assert torch.equal(tensor, network.extractors[1].state_dict()[name]), name
     assert fewer.head.baseline != network.head.baseline
     with pytest.raises(RunError, match="another network"):
-        new_network(dataclasses.replace(last, new_head=False), material_of(run), base)
+        new_network(dataclasses.replace(last, new_head=False), dataset_of(run), base)
 
     wider = dataclasses.replace(run, network=dataclasses.replace(TINY, head_channels=(5, 4)))
     padded = dataclasses.replace(run, clip=dataclasses.replace(run.clip, pad="start"))
     for other, message in ((wider, "another network"), (padded, "sees clips of")):
         with pytest.raises(RunError, match=message):
-            new_network(other, material_of(run), base)
+            new_network(other, dataset_of(run), base)
 
 
 def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
-    """In both phases, on real simulated clips: the targets are those of `KnownScores`."""
+    """In both phases, on real simulated clips: the targets are those of `PartialScores`."""
     data = tmp_path / "vault"
     write_dataset("vault", 5, 1, data, test_share=0, workers=1)
     preset = PRESETS["compact"] | {"epochs": 1, "network": TINY, "batch": 2, "blanking": 1.0}
@@ -348,17 +348,17 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
         validation=0.4,
         **preset,
     )
-    material = material_of(run)
-    trainee = Trainer(run, material, RunFolder(tmp_path / "run")).trainee
-    frozen = measure(trainee, run.head_variants, Quiet())
-    for phase in (HeadPhase(trainee, frozen), WholePhase(trainee)):
-        for inputs in phase.inputs(0, 0):
-            wanted = phase.forward(inputs).wanted
-            for row, clip in enumerate(inputs.clips):
-                shown = np.array([bool(fragment) for fragment in inputs.shown[row]])
-                told = material.known.at(int(clip), int(inputs.starts[row]), shown)
+    dataset = dataset_of(run)
+    learner = Trainer(run, dataset, RunFolder(tmp_path / "run")).learner
+    frozen = compute_features(learner, run.head_variants, Quiet())
+    for phase in (HeadPhase(learner, frozen), WholePhase(learner)):
+        for batch in phase.micro_batches(0, 0):
+            scores = learner.target_scores(batch.clips, batch.starts, batch.shown.numpy())
+            for row, clip in enumerate(batch.clips):
+                shown = np.array([bool(fragment) for fragment in batch.shown[row]])
+                told = dataset.partial_scores.at(int(clip), int(batch.starts[row]), shown)
                 assert not shown.all()
-                assert wanted[row].item() == pytest.approx(told, rel=1e-6)
+                assert scores[row].item() == pytest.approx(told, rel=1e-6)
 
 
 def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
@@ -385,13 +385,13 @@ def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, mo
     assert not np.array_equal(of_head, of_start)
     assert not np.array_equal(of_all, of_head)
     monkeypatch.undo()
-    trainee = Trainer(run, material_of(run), RunFolder(tmp_path / "other")).trainee
-    trainee.network.load_state_dict(folder.load_weights()[0])
-    said = WholePhase(trainee).predict(trainee.material.validation).whole
+    learner = Trainer(run, dataset_of(run), RunFolder(tmp_path / "other")).learner
+    learner.network.load_state_dict(folder.load_weights()[0])
+    said = WholePhase(learner).predict(learner.dataset.validation).whole
     np.testing.assert_allclose(said, of_head, rtol=1e-4)
 
-    remember(folder, summarise(trainee.material, run.data, folder))
-    card = publish(folder, Store(tmp_path / "store"), "kept").card
+    write_summary(folder, summarise(learner.dataset, run.data, folder))
+    card = publish_run(folder, Store(tmp_path / "store"), "kept").card
     assert (card.training.options["head_epochs"], card.training.options["epochs"]) == (1, 0)
 
 
@@ -403,19 +403,19 @@ def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_
         **PRESETS["paper"]
         | {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2, "epochs": 1}
     )
-    material = material_of(run)
-    trainer = Trainer(run, material, RunFolder(tmp_path / "run"))
+    dataset = dataset_of(run)
+    trainer = Trainer(run, dataset, RunFolder(tmp_path / "run"))
     with torch.no_grad():
-        for extractor in trainer.trainee.network.extractors:
+        for extractor in trainer.learner.network.extractors:
             extractor.conv1a.weight.mul_(raised * 1e3)
-    phase = WholePhase(trainer.trainee)
-    bring_to_scale(trainer.trainee, phase)
+    phase = WholePhase(trainer.learner)
+    bring_to_scale(trainer.learner, phase)
     torch.manual_seed(0)
     with torch.no_grad():
-        outcomes = [phase.forward(inputs) for inputs in phase.inputs(0, 0)]
-    predicted = torch.cat([outcome.predicted for outcome in outcomes])
-    stray = (predicted - material.mean).square().mean().sqrt().item()
-    assert 0.2 * material.deviation < stray < 2 * material.deviation
+        features = [phase.features(batch) for batch in phase.micro_batches(0, 0)]
+        predicted = torch.cat([trainer.learner.score(each) for each in features])
+    stray = (predicted - dataset.mean).square().mean().sqrt().item()
+    assert 0.2 * dataset.deviation < stray < 2 * dataset.deviation
 
 
 def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkeypatch):
@@ -426,7 +426,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
         asked.append(precision)
         return Device("cpu", torch.float32)
 
-    monkeypatch.setattr("training.learn.trainer.trusted_device", device)
+    monkeypatch.setattr("training.learn.run_device.trusted_device", device)
     run = dataclasses.replace(run, precision="bfloat16", epochs=1)
     folder, _ = train(run, tmp_path / "run")
     train(run, tmp_path / "run")  # has ended, and computes nothing
@@ -436,24 +436,24 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
     train(run, tmp_path / "run")
     folder = RunFolder(tmp_path / "other")
     folder.open(run.to_json())
-    Trainer(run, material_of(run), folder, found=Found("float32", None))
+    Trainer(run, dataset_of(run), folder, precomputed=Precomputed("float32", None))
     assert asked == ["bfloat16", "float32", "float32"]
 
 
 def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monkeypatch):
     checked = []
     monkeypatch.setattr(
-        "training.learn.trainer.trusted_device",
+        "training.learn.run_device.trusted_device",
         lambda *values: checked.append(values[-2:]) or Device("cpu", torch.float32),
     )
     run = dataclasses.replace(run, head_epochs=1)
-    trainer = Trainer(run, material_of(run), RunFolder(tmp_path / "run"))
+    trainer = Trainer(run, dataset_of(run), RunFolder(tmp_path / "run"))
     monkeypatch.undo()
     [(learnt, looked_at)] = checked
-    assert {len(inputs.clips) for inputs in WholePhase(trainer.trainee).inputs(0, 0)} <= learnt
-    clips = len(trainer.trainee.material.clips)
+    assert {len(batch.clips) for batch in WholePhase(trainer.learner).micro_batches(0, 0)} <= learnt
+    clips = len(trainer.learner.dataset.clips)
     assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= looked_at
-    assert len(trainer.trainee.material.validation) in looked_at
+    assert len(trainer.learner.dataset.validation) in looked_at
 
 
 def test_a_diverging_run_says_so(run, tmp_path):

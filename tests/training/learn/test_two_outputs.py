@@ -12,14 +12,14 @@ import torch
 
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
-from tests.training.bright import SPEC, TINY, beside_a_readout, material_of, train, train_with_stops
+from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
 from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_base, new_network
-from training.learn.run import told
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step
 from training.learn.trainer import Trainer
+from training.learn.training_run import describe
+from training.learn.training_step import TrainingStep
 from training.learn.validation import agreement
 from training.learn.whole_phase import WholePhase
 from training.metrics import mean_distance, spearman
@@ -77,11 +77,11 @@ def run(dives) -> RunSpec:
     )
 
 
-def trainee_of(run: RunSpec, weights=None):
-    trainee = Trainer(run, material_of(run), RunFolder(Path("nowhere"))).trainee
+def learner_of(run: RunSpec, weights=None):
+    learner = Trainer(run, dataset_of(run), RunFolder(Path("nowhere"))).learner
     if weights is not None:
-        trainee.network.load_state_dict(weights)
-    return trainee
+        learner.network.load_state_dict(weights)
+    return learner
 
 
 def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
@@ -89,15 +89,15 @@ def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
     known = figures["with_difficulty"]
     assert known["spearman"] > max(0.7, figures["spearman"] + 0.2)
     assert known["mean_distance"] < 0.6 * figures["mean_distance"]
-    assert f"with the difficulty Spearman {known['spearman']:.4f}" in told(
+    assert f"with the difficulty Spearman {known['spearman']:.4f}" in describe(
         figures | {"waiting": 0.0}
     )
 
     # By hand, from what the network says of the clips.
-    trainee = trainee_of(run, folder.load_weights()[0])
-    material = trainee.material
-    said = WholePhase(trainee).predict(material.validation).whole
-    clips = [material.clips[i] for i in material.validation]
+    learner = learner_of(run, folder.load_weights()[0])
+    dataset = learner.dataset
+    said = WholePhase(learner).predict(dataset.validation).whole
+    clips = [dataset.clips[i] for i in dataset.validation]
     judged = [clip.score for clip in clips]
     announced = said[:, 1] * [clip.difficulty for clip in clips]
     assert known["spearman"] == pytest.approx(spearman(announced, judged), abs=0.02)
@@ -105,7 +105,7 @@ def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
     assert figures["mean_distance"] == pytest.approx(mean_distance(said[:, 0], judged), rel=0.02)
     executions = [clip.score / clip.difficulty for clip in clips]
     assert abs(said[:, 1].mean() - np.mean(executions)) < 1.5  # in its own unit
-    again = agreement(said, material)
+    again = agreement(said, dataset)
     assert again["with_difficulty"] == pytest.approx(known, rel=0.05)
 
 
@@ -118,22 +118,22 @@ def test_ranking_alone_and_pairs_train_both(run, tmp_path):
 def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run):
     """And so is its gradient."""
     run = dataclasses.replace(run, alpha="balance", blanking=0.0, precision="float32")
-    trainee = trainee_of(run)
-    phase = WholePhase(trainee)
-    step = Step(trainee, phase, torch.optim.SGD(phase.groups, lr=0.0))
-    [inputs] = list(phase.inputs(0, len(phase._epoch(0)) - 1))
-    outcome = phase.forward(inputs)
-    clips = [trainee.material.clips[i] for i in inputs.clips]
+    learner = learner_of(run)
+    phase = WholePhase(learner)
+    step = TrainingStep(learner, phase, torch.optim.SGD(phase.groups, lr=0.0))
+    [batch] = list(phase.micro_batches(0, phase.steps * phase.accumulate - 1))
+    predicted = learner.score(phase.features(batch))
+    clips = [learner.dataset.clips[i] for i in batch.clips]
     factor = torch.tensor([[1.0, clip.difficulty] for clip in clips])
     judged = torch.tensor([clip.score for clip in clips])
     each = [
         run.objective(scores[:, None], judged, judged.new_zeros(()))
-        for scores in (outcome.predicted * factor).unbind(1)
+        for scores in (predicted * factor).unbind(1)
     ]
     total = torch.stack([loss.total for loss in each]).mean()
-    weight = trainee.network.head.out.weight
+    weight = learner.network.head.out.weight
     [expected] = torch.autograd.grad(total, weight)
-    figures = step([inputs], 0, 0.0)
+    figures = step([batch], 0, 0.0)
     assert figures["loss"] == pytest.approx(total.item(), rel=1e-4)
     torch.testing.assert_close(weight.grad, expected, rtol=1e-3, atol=1e-3)
 
@@ -214,14 +214,12 @@ def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, re
 
     # Lines of least squares: on the clips that they were fitted to no worse than the mean.
     tuned = dataclasses.replace(tuned, base=None, readout=False, epochs=1)  # of the same shape
-    trainee = trainee_of(tuned, folder.load_weights()[0])
-    material = trainee.material
-    said = WholePhase(trainee).predict(material.training).whole
-    off = (
-        material.announced.score(said, material.training) - material.judged[material.training, None]
-    )
-    share = np.sqrt((off**2).mean(axis=0)) / material.deviation
-    assert (np.abs(off.mean(axis=0)) < 0.1 * material.deviation).all()
+    learner = learner_of(tuned, folder.load_weights()[0])
+    dataset = learner.dataset
+    said = WholePhase(learner).predict(dataset.training).whole
+    off = dataset.announced.score(said, dataset.training) - dataset.judged[dataset.training, None]
+    share = np.sqrt((off**2).mean(axis=0)) / dataset.deviation
+    assert (np.abs(off.mean(axis=0)) < 0.1 * dataset.deviation).all()
     assert share[0] < 1.02
     assert share[1] < 0.6
     if not readout:
@@ -232,18 +230,20 @@ def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, re
 
 def test_the_first_predictions_of_each_output_are_on_its_scale(run):
     network = dataclasses.replace(run.network, normalisation="none")
-    trainee = trainee_of(dataclasses.replace(run, network=network))
-    material, head = trainee.material, trainee.network.head
-    np.testing.assert_allclose(head.baseline, material.means)
-    assert material.means[0] > 2.5 * material.means[1]
+    learner = learner_of(dataclasses.replace(run, network=network))
+    dataset, head = learner.dataset, learner.network.head
+    np.testing.assert_allclose(head.baseline, dataset.means)
+    assert dataset.means[0] > 2.5 * dataset.means[1]
     with torch.no_grad():
-        for extractor in trainee.network.extractors:
+        for extractor in learner.network.extractors:
             extractor.conv1a.weight.mul_(1e3)
-    phase = WholePhase(trainee)
-    bring_to_scale(trainee, phase)
+    phase = WholePhase(learner)
+    bring_to_scale(learner, phase)
     with torch.no_grad():
-        predicted = torch.cat([phase.forward(inputs).predicted for inputs in phase.inputs(0, 0)])
-    stray = (predicted - head.baseline).square().mean(dim=0).sqrt().numpy() / material.deviations
+        predicted = torch.cat(
+            [learner.score(phase.features(batch)) for batch in phase.micro_batches(0, 0)]
+        )
+    stray = (predicted - head.baseline).square().mean(dim=0).sqrt().numpy() / dataset.deviations
     assert stray.min() > 0.2
     assert stray.max() < 2
 
@@ -266,5 +266,5 @@ def test_what_fragments_tell_is_known_of_the_final_score_alone(run):
 
 
 def test_new_networks_have_a_row_for_each_output(run):
-    network = new_network(run, material_of(run))
+    network = new_network(run, dataset_of(run))
     assert network.head.out.weight.shape[0] == network.head.baseline.shape[0] == 2

@@ -9,11 +9,11 @@ import torch
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT
 from tests.training.bright import TINY, Quiet
-from training.data.run_clips import open_material
+from training.data.clip_dataset import open_dataset
 from training.errors import RunError
 from training.learn.first_weights import load_extractor
 from training.learn.run_folder import RunFolder
-from training.pretraining.pretext_tasks import TrackLesson
+from training.pretraining.pretext_tasks import TrackRegression
 from training.pretraining.pretrain import Pretrainer
 from training.pretraining.pretrain_spec import PretrainSpec
 from training.simulator.dataset import write_dataset
@@ -45,17 +45,17 @@ class Heard(Quiet):
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
 def run(spec, path, **options):
-    material = open_material(spec.data, spec.clip, validation=spec.validation)
+    dataset = open_dataset(spec.data, spec.clip, validation=spec.validation)
     folder = RunFolder(path)
     folder.open(spec.to_json())
     heard = Heard()
-    lesson = TrackLesson(material, spec.seed)
-    return Pretrainer(spec, lesson, folder, **options).train(heard), heard.lines
+    task = TrackRegression(dataset, spec.seed)
+    return Pretrainer(spec, task, folder, **options).train(heard), heard.lines
 
 
 def losses(path):
@@ -85,11 +85,13 @@ def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
             if done == 11:
                 raise Stopped
 
-    material = open_material(spec.data, spec.clip, validation=spec.validation)
+    dataset = open_dataset(spec.data, spec.clip, validation=spec.validation)
     again = RunFolder(tmp_path / "again")
     again.open(spec.to_json())
     with pytest.raises(Stopped):
-        Pretrainer(spec, TrackLesson(material, spec.seed), again, save_every=0.0).train(Stopper())
+        Pretrainer(spec, TrackRegression(dataset, spec.seed), again, save_every=0.0).train(
+            Stopper()
+        )
     file_again, _ = run(spec, tmp_path / "again")
     assert losses(tmp_path / "again") == values
     assert file_again.read_bytes() == file.read_bytes()

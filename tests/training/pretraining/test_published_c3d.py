@@ -15,7 +15,7 @@ from tests.training.commands.test_command_line import call, told
 from training.errors import RunError
 from training.learn.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
 from training.learn.first_weights import load_extractor
-from training.pretraining.published_c3d import OURS, SCHEMES, extractor_weights, import_c3d
+from training.pretraining.published_c3d import OURS, SCHEMES, convert_c3d, extractor_weights
 
 # As field papers and the publishers' code have them: written out, not computed.
 SHAPES = {
@@ -98,7 +98,7 @@ def test_a_run_starts_from_the_file_with_its_pixels(tmp_path):
 def test_the_port_of_the_original_keeps_its_source(tmp_path):
     source, file = tmp_path / "c3d.pickle", tmp_path / "extractor.safetensors"
     torch.save(published("c3d.pickle"), source, _use_new_zipfile_serialization=False)
-    assert import_c3d(source, file).name == "c3d.pickle"
+    assert convert_c3d(source, file).name == "c3d.pickle"
     assert load_file(file)["conv3b.bias"].tolist() == [-4.0] * 256
     spec = spec_for(file, DIVING)
     assert (spec.colour_order, spec.mean) == PIXELS["c3d.pickle"]

@@ -13,7 +13,7 @@ from training.data.datasets.annotations import read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
 from training.measure.reliability import confidence_figures, difficulty_figures, flagged_share
-from training.release.calibrate import calibrate, publish_calibrated
+from training.release.calibrate import fit_calibration, publish_calibrated
 
 CLIPS = 60
 
@@ -42,7 +42,7 @@ def folder(scorer, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def calibrated(scorer, folder):
-    confidence = calibrate(scorer, read_annotations(folder), [])
+    confidence = fit_calibration(scorer, read_annotations(folder), [])
     store = Store(scorer.checkpoint.path.parent.parent)
     return publish_calibrated(store, scorer.checkpoint, confidence, read_annotations(folder))
 
@@ -108,7 +108,7 @@ def judge(scorer, folder, declared):
 def test_each_output_gets_intervals_of_its_own(both, tmp_path):
     clips = judge(both, tmp_path, CLIPS)
     store = Store(both.checkpoint.path.parent.parent)
-    published = publish_calibrated(store, both.checkpoint, calibrate(both, clips, []), clips)
+    published = publish_calibrated(store, both.checkpoint, fit_calibration(both, clips, []), clips)
     measured = score_clips(Scorer(published, "torch"), clips)
     assert measured.outputs.shape == (CLIPS, 2)
     figures = confidence_figures(measured)
@@ -123,12 +123,12 @@ def test_each_output_gets_intervals_of_its_own(both, tmp_path):
 def test_executions_that_are_not_known_cannot_calibrate(both, tmp_path):
     clips = judge(both, tmp_path, 39)
     with pytest.raises(DataError, match="39 calibration clips have a difficulty, need at least 40"):
-        calibrate(both, clips, [])
+        fit_calibration(both, clips, [])
 
 
 def test_too_few_clips_cannot_calibrate(scorer, folder):
     with pytest.raises(DataError, match="39 calibration clips, need at least 40"):
-        calibrate(scorer, read_annotations(folder)[:39], [])
+        fit_calibration(scorer, read_annotations(folder)[:39], [])
 
 
 def test_an_uncalibrated_checkpoint_has_no_confidence(scorer, folder, tmp_path):

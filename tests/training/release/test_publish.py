@@ -12,24 +12,24 @@ from model_store.card import ClipsCard
 from model_store.clip import ClipWarning
 from model_store.scorer import Scorer
 from model_store.store import Store
-from tests.training.bright import SPEC, TINY, Quiet, material_of
+from tests.training.bright import SPEC, TINY, Quiet, dataset_of
 from training.data.datasets.annotations import read_annotations
 from training.data.split import Origin
 from training.errors import DataError, RunError
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.summary import (
-    remember,
-    remember_command,
+    record_command,
     simulation_command,
     summarise,
     trained_on,
+    write_summary,
 )
 from training.learn.trainer import Trainer
 from training.measure.evaluate import measures, score_clips
 from training.measure.reliability import fragment_figures
 from training.metrics import mean_distance, spearman
-from training.release.publish import moves_of, promote, publish, republish
+from training.release.publish import moves_of, promote, publish_run, republish
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +44,17 @@ def run(bright):
 def folder(run, tmp_path_factory):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "bright")
     folder.open(run.to_json())
-    material = material_of(run)
-    remember(folder, summarise(material, run.data, folder))
-    remember_command(folder)
-    Trainer(run, material, folder).train(Quiet())
+    dataset = dataset_of(run)
+    write_summary(folder, summarise(dataset, run.data, folder))
+    record_command(folder)
+    Trainer(run, dataset, folder).train(Quiet())
     return folder
 
 
 @pytest.fixture(scope="module")
 def published(folder, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("store"))
-    return publish(folder, store, "bright")
+    return publish_run(folder, store, "bright")
 
 
 def test_the_card_tells_how_it_was_made(published, run, folder):
@@ -62,12 +62,12 @@ def test_the_card_tells_how_it_was_made(published, run, folder):
     assert (card.name, card.version) == ("bright", 1)
     assert (card.spec, card.network) == (run.clip, run.network)
     assert card.data.trained_on == "real"
-    material = material_of(run)
-    kept = [material.clips[i].score for i in material.training]
+    dataset = dataset_of(run)
+    kept = [dataset.clips[i].score for i in dataset.training]
     assert card.data.judged_mean == pytest.approx(np.mean(kept))
     assert card.data.judged_deviation == pytest.approx(np.std(kept), rel=1e-5)
     assert card.splits == {"train": len(kept), "validation": 60 - len(kept)}
-    assert card.clips == material.seen
+    assert card.clips == dataset.seen
     assert [len(card.clips.training), len(card.clips.validation)] == [len(kept), 60 - len(kept)]
     assert card.stage_of_fragment == ["start", "support"]  # 8 of 16 frames each; then 8, 6 and 2
     assert RunSpec.from_json(card.training.options) == run
@@ -96,8 +96,8 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp
         "clips": 5, "spearman": 0.5, "mean_distance": 1.0, "distance_share": 0.5,
         "training_mean": {"mean_distance": 2.0}, "difficulty_alone": {"spearman": 0.3},
     }  # fmt: skip
-    assert publish(folder, store, "bright").version == 1
-    second = publish(folder, store, "bright", metrics=metrics, half=False)
+    assert publish_run(folder, store, "bright").version == 1
+    second = publish_run(folder, store, "bright", metrics=metrics, half=False)
     assert second.version == 2
     assert second.card.metrics["test"] == metrics
     assert "| test, 5 clips | 0.500 | 1.00 | 0.50 |" in (second.path / "README.md").read_text()
@@ -106,9 +106,9 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp
     empty = RunFolder(tmp_path / "empty")
     empty.open(run.to_json())
     with pytest.raises(RunError, match=r"summary\.json"):
-        publish(empty, store, "bright")
+        publish_run(empty, store, "bright")
     with pytest.raises(RunError, match="golden clip"):
-        publish(folder, store, "bright", golden=tmp_path / "none.mp4")
+        publish_run(folder, store, "bright", golden=tmp_path / "none.mp4")
 
 
 def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, bright, tmp_path):
@@ -175,16 +175,16 @@ def test_what_trained_the_base_trained_it_too():
 
 
 def test_simulated_clips_are_called_so(bright, run, tmp_path):
-    material = material_of(run)
-    assert summarise(material, run.data, RunFolder(tmp_path)).trained_on == "real"
+    dataset = dataset_of(run)
+    assert summarise(dataset, run.data, RunFolder(tmp_path)).trained_on == "real"
     made = tmp_path / "made"
     made.mkdir()
     (made / "simulation.json").write_text(
         '{"simulator": 1, "action": "vault", "clips": 9, "seed": 4, "first": 0, "test_share": 0.0}'
     )
-    summary = summarise(material, (str(bright), str(made)), RunFolder(tmp_path))
+    summary = summarise(dataset, (str(bright), str(made)), RunFolder(tmp_path))
     assert summary.trained_on == "both"
-    assert summarise(material, (str(made),), RunFolder(tmp_path)).trained_on == "simulated"
+    assert summarise(dataset, (str(made),), RunFolder(tmp_path)).trained_on == "simulated"
     assert "9 simulated clips of vault" in summary.description
     assert simulation_command(bright) is None
     assert simulation_command(made) == (

@@ -26,16 +26,16 @@ from model_store.files import replace_file
 from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.cache import cache_key, open_cache
+from training.data.clip_dataset import CACHE
 from training.data.datasets.annotations import JudgedClip
 from training.data.judged_clips import open_clips
-from training.data.run_clips import CACHE
-from training.data.seen import Seen, seen_among
+from training.data.seen_clips import SeenClips, seen_among
 from training.errors import DataError
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.summary import RunSummary, recall
+from training.learn.summary import RunSummary, read_summary
 from training.measure.evaluate import TimedClip, score_clips
-from training.release.publish import publish
+from training.release.publish import publish_run
 
 PREDICTIONS = "test.json"
 FEWEST = 2  # test clips; one cannot be ranked
@@ -55,7 +55,7 @@ class MeasuredRun:
     """The test split."""
     predicted: Floats
     """(N,) points"""
-    seen: Seen
+    seen: SeenClips
     """Of the test clips those that the run has seen."""
     alone: Floats
     """(N, K) points: the score when one fragment is shown and the others are blank."""
@@ -67,7 +67,7 @@ def measure(path: Path, engine: EngineName, progress: Progress | None = None) ->
     Raises RunError for a folder without finished weights, DataError for unusable clips.
     """
     folder = RunFolder(path)
-    options, summary = RunSpec.from_json(folder.options()), recall(folder)
+    options, summary = RunSpec.from_json(folder.options()), read_summary(folder)
     _, best = folder.load_weights()
     every = open_clips(options.kind, options.data, options.clip)
     clips = [clip for clip in every if clip.split == "test"]
@@ -125,7 +125,7 @@ def _scored(
         for index in range(len(clips))
     )
     with tempfile.TemporaryDirectory() as temporary:
-        checkpoint = publish(folder, Store(temporary), "run", half=False)
+        checkpoint = publish_run(folder, Store(temporary), "run", half=False)
         evaluation = score_clips(Scorer(checkpoint, engine), clips, progress, prepared=prepared)
     return {
         "predicted": [score.score for score in evaluation.scores],

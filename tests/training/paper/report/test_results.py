@@ -9,7 +9,7 @@ import pytest
 from model_store.card import ClipsCard
 from tests.training.bright import SPEC, TINY
 from training.data.datasets.annotations import read_annotations
-from training.data.seen import seen_among
+from training.data.seen_clips import seen_among
 from training.errors import RunError
 from training.learn.run_spec import RunSpec
 from training.learn.summary import RunSummary
