@@ -70,6 +70,7 @@ def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults, tmp_path):
     assert whole == digest(vaults)
     (folder / "annotations.csv").unlink()
     (folder / "clips/00001.mp4").unlink()
+    (folder / "clips/.00001.mp4-0.partial").write_bytes(b"half")  # as a killed process leaves it
     write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=2)
     assert digest(folder) == whole
 
