@@ -176,10 +176,10 @@ def test_a_short_clip_is_padded_with_blank_frames(pad: Any, small: ClipSpec) -> 
     np.testing.assert_array_equal(clip.frames, load_clip(lossless(numbered(50)), spec))
 
 
-def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
-    heard: list[tuple[int, int]] = []
-    read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: heard.append(progress))
-    assert heard == [(done, 40) for done in range(1, 41)]
+def test_progress_is_reported_and_may_stop_the_reading(small: ClipSpec) -> None:
+    reported: list[tuple[int, int]] = []
+    read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: reported.append(progress))
+    assert reported == [(done, 40) for done in range(1, 41)]
 
     class Cancelled(Exception):
         pass
@@ -191,7 +191,7 @@ def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
         read_clip(lossless(numbered(40)), small, on_frame=cancel)
 
 
-def test_threads_of_ours_and_of_ffmpeg_change_nothing(small: ClipSpec) -> None:
+def test_threads_change_nothing(small: ClipSpec) -> None:
     clips = [clip_bytes(frames=60, height=48, width=64, seed=seed) for seed in range(4)] * 3
     expected = [decode(clip, small) for clip in clips]
     with ThreadPoolExecutor(4) as pool:
@@ -199,8 +199,6 @@ def test_threads_of_ours_and_of_ffmpeg_change_nothing(small: ClipSpec) -> None:
             pool.map(lambda c: decode(c, small), clips), expected, strict=True
         ):
             np.testing.assert_array_equal(frames, alone)
-    several = read_clip(clips[0], small, threads=3)
-    np.testing.assert_array_equal(several.frames, expected[0])
 
 
 @pytest.mark.parametrize(
