@@ -95,14 +95,14 @@ class ClipsCard(_Strict):
 
         `groups` are `group_hash`es.
         """
-        taught, chose, calibrated = (
+        trained, chosen, calibrated = (
             {each[:HASH_DIGITS] for each in hashes}
             for hashes in (training, validation, calibration)
         )
         return cls(
-            training=sorted(taught),
-            validation=sorted(chose - taught),
-            calibration=sorted(calibrated - taught - chose),
+            training=sorted(trained),
+            validation=sorted(chosen - trained),
+            calibration=sorted(calibrated - trained - chosen),
             groups=sorted({*groups}),
             unlisted=dict(unlisted),
         )

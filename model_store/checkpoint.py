@@ -69,7 +69,7 @@ class GoldenOutput:
 class Golden:
     """The answer that the golden clip must give, from the float32 reference engine.
 
-    What the execution output must say stands apart, where it is not the only one.
+    In golden.json the execution output of a network with both has a block of its own.
     """
 
     outputs: tuple[GoldenOutput, ...]
@@ -170,11 +170,9 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint; `half` stores the network's matrices and convolutions as float16.
 
-    `pictures` are by file name, some of `PICTURES`; `confidence` overrides what the card says of
-    the calibration.
-
-    The golden answer is computed here, from the weights as stored. Raises CheckpointExists if
-    the folder is there; a folder half written is never seen under its name.
+    `pictures` are by file name, some of `PICTURES`; `confidence` replaces the calibration on the
+    card. The golden answer is computed here, from the weights as stored. Raises CheckpointExists
+    if the folder is there.
     """
     if folder.exists():
         raise CheckpointExists(f"{card.name}@{card.version} is already published")
@@ -218,7 +216,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What the system says about a file, as a CheckpointUnreadable that names it."""
+    """Raise an error of the system about a file as a CheckpointUnreadable, which names the file."""
     try:
         yield
     except OSError as error:

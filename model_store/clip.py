@@ -4,14 +4,14 @@ The clip contract: from the bytes of any video to the tensor that a network sees
 The rule: training and serving get their pixels from here and from nowhere else. A clip is read
 (`read_clip`), trimmed or padded to T frames (`prepare`) and cut into fragments by index (`cut`);
 pixels stay uint8 all the way. The same bytes give the same pixels, by path, in memory, from an open
-file, or frame by frame from JPEG files.
+file, or as separate JPEG files.
 
 Shapes: B clips, K fragments, L frames a fragment, T frames a clip, T' frames before padding,
 H W pixels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any, Protocol, TypeVar
@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from model_store.clip_warning import ClipWarning
 from model_store.errors import InvalidTrim, UnusableClip
 from model_store.spec import ClipSpec
-from model_store.video.container import ClipLimits, Source, open_bytes, sha256_of
-from model_store.video.distinct import count_distinct
+from model_store.video.container import Source, open_bytes
+from model_store.video.distinct_frames import count_distinct
 from model_store.video.frame_files import FrameFiles
-from model_store.video.reader import Footage, FootageReader, Window
-from model_store.video.timeline import Timeline
+from model_store.video.limits import ClipLimits
+from model_store.video.reader import ClipInfo, ClipReader, DecodedClip
+from model_store.video.selection import Window
 
 __all__ = [
     "ClipInfo",
@@ -46,43 +47,7 @@ __all__ = [
     "read_clip",
 ]
 
-_FEW = Fraction(1, 4)  # of the frames; 8 different pictures a second, where 30 are wanted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipInfo:
-    """The file that a clip came from."""
-
-    sha256: str
-    """Of all its bytes."""
-    decoded_frames: int
-    """Frames that its video shows, counted."""
-    fps: float
-    """Mean frames a second, measured; 0 for a single frame."""
-    width: int
-    height: int
-    """Pixels as shown, after rotation."""
-    codec: str
-    duration_s: float
-    """Of the video, measured."""
-    errors: int
-    """Frames that were damaged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedClip:
-    """The frames of a file that a spec asks for, before padding."""
-
-    frames: NDArray[np.uint8]
-    """(T', H, W, 3), L ≤ T' ≤ T"""
-    times: NDArray[np.float64]
-    """(T',) seconds at which a player of the file shows each frame; repeated frames repeat it."""
-    timeline: Timeline
-    """Of all pictures of the file, whatever part of it was asked for."""
-    origin: Fraction
-    """Seconds on a player's clock at which the first of them is shown."""
-    info: ClipInfo
-    warnings: tuple[ClipWarning, ...]
+_FEW = Fraction(1, 4)  # of the frames: 8 different ones a second, where 30 are wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,43 +78,33 @@ def read_clip(
     Of a longer part the last T frames are kept, and only they are scaled. Output k shows the frame
     nearest to k / fps (see `timeline`). `threads` are FFmpeg's; the pixels do not depend on them.
     `sha256` is the file's, for a caller who knows it: then the file is not hashed here.
-    `on_frame` hears (frames decoded, frames to decode) and begins anew where a damaged file has to
-    be decoded again; what it raises stops the reading.
+    `on_frame` is called with the frames decoded and the frames to decode, from the beginning again
+    where a damaged file has to be decoded twice; an exception that it raises stops the reading.
 
     Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames, or than L different ones),
     InvalidTrim.
     """
-    window = Window(start_s, end_s)
-    reader = FootageReader(
-        spec=spec, limits=limits, window=window, threads=threads, on_packet=on_frame
+    reader = ClipReader(
+        spec=spec,
+        limits=limits,
+        window=Window(start_s, end_s),
+        threads=threads,
+        sha256=sha256,
+        on_packet=on_frame,
     )
     with open_bytes(source) as file:
-        digest = sha256 or sha256_of(file)
-        footage = reader.read(file)
-    count = len(footage.frames)
-    different = count_distinct(footage.frames, max(spec.fragment_length, ceil(_FEW * count)))
+        decoded = reader.read(file)
+    count = len(decoded.frames)
+    different = count_distinct(decoded.frames, max(spec.fragment_length, ceil(_FEW * count)))
     if different < spec.fragment_length:
         pictures = "1 different picture" if different == 1 else f"{different} different pictures"
         need = spec.fragment_length
-        why = "slow motion" if footage.slow_motion else "a slide show"
+        why = "slow motion" if ClipWarning.SLOW_MOTION in decoded.warnings else "a slide show"
         raise UnusableClip(f"{pictures} in {count} frames, need at least {need}: is it {why}?")
-    return DecodedClip(
-        frames=footage.frames,
-        times=footage.times,
-        timeline=footage.timeline,
-        origin=footage.origin,
-        info=ClipInfo(
-            sha256=digest,
-            decoded_frames=len(footage.timeline.stamps),
-            fps=footage.timeline.fps,
-            width=footage.size[1],
-            height=footage.size[0],
-            codec=footage.codec,
-            duration_s=float(footage.timeline.duration),
-            errors=footage.errors,
-        ),
-        warnings=_warnings(footage, few_pictures=different < _FEW * count),
-    )
+    if different >= _FEW * count:
+        return decoded
+    found = {*decoded.warnings, ClipWarning.FEW_PICTURES}
+    return replace(decoded, warnings=tuple(warning for warning in ClipWarning if warning in found))
 
 
 def prepare_clip(decoded: DecodedClip, spec: ClipSpec) -> PreparedClip:
@@ -171,12 +126,8 @@ def decode(source: Source, spec: ClipSpec) -> NDArray[np.uint8]:
 
     Raises what `read_clip` raises otherwise.
     """
-    reader = FootageReader(
-        spec=spec, limits=ClipLimits(), window=Window(), threads=1, on_packet=None
-    )
     with open_bytes(source) as file:
-        sha256_of(file)
-        return reader.read(file).frames
+        return ClipReader(spec=spec).read(file).frames
 
 
 def prepare(frames: NDArray[np.uint8], spec: ClipSpec) -> NDArray[np.uint8]:
@@ -243,9 +194,9 @@ def blank_fragments(clips: Clips, spec: ClipSpec, start: int | None = None) -> C
 def fragment_span(
     clip: PreparedClip, spec: ClipSpec, index: int, *, views: int = 1
 ) -> tuple[float | None, float | None]:
-    """Seconds of the file from a fragment's first frame to the end of its last; no padding.
+    """Seconds of the file from a fragment's first frame to the end of its last, without padding.
 
-    Of several views the first one counts that shows something of it.
+    Of several views the first one that shows some of the fragment counts.
     """
     frames = np.array(spec.fragment_frames(index)) - spec.start
     for view in spec.views(views):
@@ -254,23 +205,3 @@ def fragment_span(
         if len(seen):
             return float(seen[0]), float(seen[-1] + 1 / spec.fps)
     return None, None
-
-
-def _warnings(footage: Footage, *, few_pictures: bool) -> tuple[ClipWarning, ...]:
-    found = {
-        ClipWarning.TRIMMED: footage.trimmed,
-        ClipWarning.TRUNCATED: footage.truncated,
-        ClipWarning.DECODE_ERRORS: footage.errors > 0,
-        ClipWarning.TIMES_REPAIRED: footage.timeline.repaired,
-        ClipWarning.TIMES_ASSUMED: footage.timeline.counted,
-        ClipWarning.CLOCK_JUMP: footage.clock_jumps,
-        ClipWarning.SLOW_MOTION: footage.slow_motion,
-        ClipWarning.TIME_LAPSE: footage.time_lapse,
-        ClipWarning.FEW_PICTURES: few_pictures,
-        ClipWarning.LOW_FRAME_RATE: footage.low_frame_rate,
-        ClipWarning.SIZE_CHANGES: footage.size_changes,
-        ClipWarning.INTERLACED: footage.interlaced,
-        ClipWarning.BARS: bool(footage.facts.bars),
-        ClipWarning.HDR: footage.colours_guessed,
-    }
-    return tuple(warning for warning, present in found.items() if present)

@@ -33,12 +33,12 @@ from model_store.spec import ClipSpec, DifficultyRule
 class Score:
     """The answer for one clip, in points: baseline + Σ contribution = score.
 
-    It is what one output of the network says. Of a network with both, `final` answers until a
+    It comes from one output of the network. Of a network with both it is `final`, until a
     difficulty is known.
     """
 
     output: Output = "final"
-    """That which answers."""
+    """The one that the score comes from."""
     score: float
     """As announced; the execution alone where that is predicted and no difficulty is known yet."""
     baseline: float
@@ -57,7 +57,7 @@ class Score:
     difficulty: float | None = None
     execution: float | None = None
     of_execution: "Score | None" = None
-    """What the execution output says, where there is one beside that which answers."""
+    """The execution output's answer, where the network has both outputs."""
 
     @property
     def scored_by(self) -> ScoredBy:
@@ -67,9 +67,9 @@ class Score:
     def with_difficulty(self, difficulty: float | None, rule: DifficultyRule) -> "Score":
         """The answer once the declared difficulty is known (None if it is not).
 
-        With a difficulty the execution output answers where there is one: what it says and its
-        parts are multiplied by the difficulty, or that joins the baseline. Without one `final`
-        does. Where `final` is all there is it stays, and the execution is derived from it.
+        With a difficulty the answer is the execution output's where there is one: all its points
+        are multiplied by the difficulty, or the difficulty is added to the score and the baseline.
+        Where `final` is the only output its score stays, and the execution is derived from it.
         Raises InvalidDifficulty.
         """
         if difficulty is None:
@@ -100,7 +100,7 @@ class Score:
         )
 
     def widened(self, points: float) -> "Score":
-        """With the interval of a score that may have moved by so many points."""
+        """The same score, whose interval allows for a move by so many points."""
         return dataclasses.replace(self, trust=self.trust and self.trust.widened(points))
 
 
@@ -132,9 +132,9 @@ class Scorer:
 
         The same clip gives the same score alone and in any batch, within the engine's tolerance.
         """
-        return self.examine(clips)[0] if clips else []
+        return self.score_with_features(clips)[0] if clips else []
 
-    def examine(
+    def score_with_features(
         self, clips: Sequence[NDArray[np.uint8]]
     ) -> tuple[list[Score], NDArray[np.float32]]:
         """`score`, and the pooled features (B, P) that confidence rests on; at least one clip."""
@@ -147,14 +147,14 @@ class Scorer:
         pooled, blank = pool(output.features), output.blank
         scores = []
         for i in range(len(clips)):
-            answers, *others = (
-                self._said(name, contributions, i, pooled[i], blank[i])
+            first, *others = (
+                self._of_output(name, contributions, i, pooled[i], blank[i])
                 for name, contributions in zip(self.outputs, output.contributions, strict=True)
             )
-            scores.append(dataclasses.replace(answers, of_execution=others[0] if others else None))
+            scores.append(dataclasses.replace(first, of_execution=others[0] if others else None))
         return scores, pooled
 
-    def _said(
+    def _of_output(
         self,
         output: Output,
         contributions: Contributions,
@@ -162,7 +162,7 @@ class Scorer:
         pooled: NDArray[np.float32],
         blank: NDArray[np.bool_],
     ) -> Score:
-        """What one output says of one clip of a batch."""
+        """The answer of one output for one clip of a batch."""
         score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
         error = contributions.standard_error
         return Score(
@@ -178,16 +178,17 @@ class Scorer:
         )
 
     def check_golden(self) -> float:
-        """Score the golden clip; how far off, in points.   Raises EngineError beyond tolerance.
+        """Score the golden clip and return the error in points.
 
-        Of a network with both outputs each is looked at, in its own points.
+        Each output of the network is checked, in its own points. Raises EngineError for an error
+        beyond the tolerance.
         """
         golden = self.checkpoint.golden
-        [answer] = self.score([load_clip(self.checkpoint.golden_clip, self.spec)])
-        said = [answer] if answer.of_execution is None else [answer, answer.of_execution]
+        [score] = self.score([load_clip(self.checkpoint.golden_clip, self.spec)])
+        found = [score] if score.of_execution is None else [score, score.of_execution]
         error = max(
             abs(a - b)
-            for each, expected in zip(said, golden.outputs, strict=True)
+            for each, expected in zip(found, golden.outputs, strict=True)
             for a, b in zip(
                 (each.score, *each.contribution),
                 (expected.score, *expected.contributions),

@@ -80,7 +80,7 @@ class Store:
         if not _VERSION.fullmatch(text):
             raise CheckpointCorrupt(f"{name}/{CURRENT} is missing or not a version")
         if int(text) not in versions:
-            raise CheckpointCorrupt(f"{name}/{CURRENT} says {text}, there are {versions}")
+            raise CheckpointCorrupt(f"{name}/{CURRENT} is {text}, there are {versions}")
         return int(text)
 
     def resolve(self, reference: str) -> tuple[str, int]:

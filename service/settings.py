@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.engines import EngineName
-from model_store.video.container import ClipLimits
+from model_store.video.limits import ClipLimits
 from service.cpus import usable_cpus
 from service.http.paths import OWN_NAMES
 

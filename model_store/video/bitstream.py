@@ -1,8 +1,8 @@
 """
-What compressed pictures say about themselves, read from their first bits.
+What packets say about the frames that refer to them, read from their first bits.
 
-The rule: leaving pictures out (see `decoder`) relies on these bits and not on the flags of the
-container, which are wrong often enough. In doubt the answer is the one that leaves less out.
+The rule: leaving frames out (see `decoder`) relies on these bits and not on the flags of the
+container, which are often wrong. In doubt the answer is the one that leaves less out.
 
 [H.264] 7.4.1, [H.265] 7.4.2.2: types of NAL units.   [MPEG-4 part 2] 6.2.5: type of a VOP.
 """
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 
 from av.video.codeccontext import VideoCodecContext
 
-from model_store.video.container import VideoPacket
+from model_store.video.demuxer import VideoPacket
 
 _H264_IDR = 5
 _HEVC_RANDOM_ACCESS = range(16, 22)  # BLA, IDR, CRA
 _VOP = b"\x00\x00\x01\xb6"
 
 
-def begins_anew(packet: VideoPacket, context: VideoCodecContext) -> bool:
-    """Whether no picture shown after this one refers to one before it.
+def is_random_access_point(packet: VideoPacket, context: VideoCodecContext) -> bool:
+    """Whether no frame shown after this one refers to one before it.
 
-    Key frames of H.264 may be mere points from which it recovers little by little. The decoders
-    of VP8, VP9 and AV1 refuse to begin anywhere else; every JPEG stands alone.
+    After a key frame of H.264 the picture may recover only little by little. The decoders of VP8,
+    VP9 and AV1 refuse to begin anywhere but at such a point; every JPEG stands alone.
     """
     if not packet.is_keyframe:
         return False
@@ -38,11 +38,11 @@ def begins_anew(packet: VideoPacket, context: VideoCodecContext) -> bool:
     return True
 
 
-def tells_what_is_referred_to(packet: VideoPacket, context: VideoCodecContext) -> bool:
-    """Whether a picture that calls itself no reference is one that no other picture refers to.
+def marks_references_reliably(packet: VideoPacket, context: VideoCodecContext) -> bool:
+    """Whether no other frame refers to one that is marked as no reference.
 
-    H.265 promises that for a temporal sub-layer only, so all must be in the lowest one. No unit
-    that comes with a picture has a lower TemporalId than the picture: the first unit tells.
+    H.265 promises that for a temporal sub-layer only, so all frames must be in the lowest one. No
+    unit that comes with a frame has a lower TemporalId than the frame, so the first unit decides.
     """
     if context.name == "hevc":
         header = next(_nal_headers(packet, context), b"")

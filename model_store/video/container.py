@@ -1,7 +1,7 @@
 """
 Opens video files that strangers made.
 
-The rule: FFmpeg sees bytes and never a name, may open nothing else, and meets only the few
+The rule: FFmpeg gets bytes and never a name, may open nothing else, and uses only the few
 containers and codecs listed here, also while it probes. Every limit is enforced on what was
 read, not on what the file claims. Decoders have had memory errors before and will have them
 again: where clips come from outside, run this in a process that may die.
@@ -11,26 +11,23 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import BinaryIO, TypeAlias
 
 import av
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from model_store.errors import ClipTooLarge, NotAVideo, UnusableClip
-from model_store.video.clock import shifts
-from model_store.video.file_end import FileEnd
+from model_store.errors import NotAVideo, UnusableClip
 from model_store.video.frame_files import FrameFiles
+from model_store.video.limits import ClipLimits
+from model_store.video.truncation import FileLength
 
-VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic in its stubs only
 Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | FrameFiles
 
 CONTAINERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts")
@@ -43,50 +40,6 @@ _BUFFER = 1 << 20  # bytes a read
 _TIMEOUT = 30.0  # seconds to open; bytes never keep FFmpeg waiting, a trick to make it wait might
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipLimits:
-    """What a clip may cost. Beyond it: ClipTooLarge, or UnusableClip for the error share."""
-
-    max_width: int = 4096
-    max_height: int = 4096
-    max_pixels: int = 8_294_400
-    """A picture: 3840 × 2160."""
-    min_side: int = 16
-    """Pixels; UnusableClip below."""
-    max_frames: int = 5400
-    max_seconds: float = 300.0
-    max_decoded_pixels: int = 5400 * 1920 * 1080
-    """All pictures of the clip together."""
-    max_bytes: int = 1 << 28
-    """Of compressed video, which is held in memory while it is decoded."""
-    max_streams: int = 16
-    max_error_share: float = 0.5
-    """Of the pictures that do not decode."""
-
-    def check_picture(self, width: int, height: int) -> None:
-        if width > self.max_width or height > self.max_height or width * height > self.max_pixels:
-            raise ClipTooLarge(
-                f"pictures of {width}×{height}, allowed are {self.max_width}×{self.max_height}"
-                f" and {self.max_pixels} pixels"
-            )
-        if min(width, height) < self.min_side:
-            raise UnusableClip(
-                f"pictures of {width}×{height}, need at least {self.min_side} pixels a side"
-            )
-
-    def check_frames(self, frames: int) -> None:
-        if frames > self.max_frames:
-            raise ClipTooLarge(f"more than {self.max_frames} frames")
-
-    def check_decoded_pixels(self, pixels: int) -> None:
-        if pixels > self.max_decoded_pixels:
-            raise ClipTooLarge(f"more than {self.max_decoded_pixels} pixels in all frames together")
-
-    def check_seconds(self, seconds: Fraction) -> None:
-        if seconds > self.max_seconds:
-            raise ClipTooLarge(f"{float(seconds):.1f} s, allowed are {self.max_seconds:g} s")
-
-
 @dataclass(frozen=True, slots=True)
 class Video:
     """An open container and the one stream of it that matters."""
@@ -94,12 +47,12 @@ class Video:
     container: InputContainer
     stream: VideoStream
     context: VideoCodecContext
-    file_end: FileEnd | None
-    """Of a file of a kind that says how long it is."""
+    file_length: FileLength | None
+    """None for a container that does not say how long it is."""
 
     @property
-    def unit(self) -> Fraction | None:
-        """Seconds a step of the stream's timestamps."""
+    def time_base(self) -> Fraction | None:
+        """Seconds of one step of the stream's timestamps."""
         return self.stream.time_base
 
     @property
@@ -119,10 +72,11 @@ class Video:
         return {name.lower(): value for name, value in tags.items()}
 
     def end(self, first: int) -> int | None:
-        """Where the file says that its pictures end, on the stream's clock; `first` is the first.
+        """When the last frame ends, as the file says; `first` is when the first one begins.
 
-        None where it only says how long everything in it lasts, sound and subtitles, too, or
-        nothing: what FFmpeg says of a transport stream, it has found by looking.
+        Both are timestamps of the stream. None where the file only says how long everything in it
+        lasts, sound and subtitles too, or says nothing: the duration that FFmpeg gives for a
+        transport stream is its own estimate.
         """
         if self.kind == "matroska":
             return self._matroska_end()
@@ -132,7 +86,7 @@ class Video:
 
     def _matroska_end(self) -> int | None:
         whole = self.container.duration
-        if whole is None or not self.unit:
+        if whole is None or not self.time_base:
             return None
         end = Fraction(whole, av.time_base)
         stated = _DURATION_TAG.fullmatch(self.tags.get("duration", ""))
@@ -141,52 +95,32 @@ class Video:
             end = min(end, 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds))
         elif len(self.container.streams) > 1:
             return None
-        return round(end / self.unit)
+        return round(end / self.time_base)
 
     @property
     def start(self) -> Fraction | None:
-        """Where a player's clock begins, on the stream's clock: sound may begin before pictures."""
+        """When a player's clock begins, in seconds of the stream's: sound may precede frames."""
         start: int | None = self.container.start_time
         return None if start is None else Fraction(start, av.time_base)
 
-
-@dataclass(frozen=True, slots=True)
-class Demuxed:
-    """The compressed pictures of a video."""
-
-    packets: list[VideoPacket]
-    """In decoding order."""
-    damaged: bool
-    """Reading ended with an error and not with the end of the file."""
-    clock_jumps: bool
-    """Gaps in the clock were closed; the packets' times are those without them."""
-
     @property
-    def stamps(self) -> Sequence[int | None]:
-        """Timestamps of the frames that are shown, in order, then those that are not known."""
-        shown = [packet for packet in self.packets if not packet.is_discard]
-        known = sorted(packet.pts for packet in shown if packet.pts is not None)
-        return known + [None] * (len(shown) - len(known))
+    def cut_off(self) -> bool:
+        """Whether bytes are missing at the end of the file."""
+        return self.file_length is not None and self.file_length.cut_off
 
-    def in_decoding_order(self, video: Video) -> bool:
-        """Whether the timestamps are those at which pictures are decoded, and not shown.
+    def too_short(self, frames: int, need: int) -> UnusableClip:
+        """The error for a video of too few frames."""
+        text = f"{frames_in_words(frames)}, need at least {need}"
+        return UnusableClip(text + _missing(self.file_length))
 
-        AVI knows no others: FFmpeg then counts packets as they are stored, which is wrong for a
-        codec that stores frames in another order than it shows them. Some writers of other
-        containers know as little.
-        """
-        stored = [packet.pts for packet in self.packets if packet.pts is not None]
-        return bool(video.context.has_b_frames) and all(a <= b for a, b in pairwise(stored))
 
-    def stamps_hold(self, video: Video) -> bool:
-        """Whether the packets' timestamps can be those of the frames."""
-        known = all(packet.pts is not None for packet in self.packets)
-        return known and not self.in_decoding_order(video)
+def frames_in_words(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 @contextmanager
 def open_bytes(source: Source) -> Iterator[BinaryIO]:
-    """A seekable file for any source, at its beginning.   Raises NotAVideo if it cannot be read."""
+    """Any source as a seekable file, at its beginning.   Raises NotAVideo if it cannot be read."""
     if isinstance(source, FrameFiles):
         source = source.video()
     if isinstance(source, bytes):
@@ -206,7 +140,7 @@ def open_bytes(source: Source) -> Iterator[BinaryIO]:
 
 
 def sha256_of(file: BinaryIO) -> str:
-    """Hash of the whole file, which is left at its beginning. An empty one is NotAVideo."""
+    """Hash of the whole file, which is left at its beginning.   Raises NotAVideo if it is empty."""
     digest = hashlib.sha256()
     size = 0
     file.seek(0)
@@ -221,11 +155,11 @@ def sha256_of(file: BinaryIO) -> str:
 
 @contextmanager
 def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Iterator[Video]:
-    """The main video stream of a file, checked against all that can be known before decoding.
+    """The main video stream of a file, after every check that is possible before decoding.
 
     Raises NotAVideo, UnusableClip, ClipTooLarge.
     """
-    file_end = FileEnd.of(file)
+    file_length = FileLength.of(file)
     file.seek(0)
     decoder_options = {"max_pixels": str(2 * limits.max_pixels)}  # it counts the padding, too
     try:
@@ -243,73 +177,40 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
             timeout=(_TIMEOUT, None),
         )
     except (av.FFmpegError, UnicodeError, OSError) as error:
-        raise NotAVideo(_why_not(file_end)) from error
+        raise NotAVideo(_why_not(file_length)) from error
     with container:
-        if len(container.streams) > limits.max_streams:
-            raise ClipTooLarge(
-                f"{len(container.streams)} streams, allowed are {limits.max_streams}"
-            )
-        stream = _main_stream(container, file_end)
+        limits.check_streams(len(container.streams))
+        stream = _main_stream(container, file_length)
         context = stream.codec_context
         if context.name not in CODECS:
             raise NotAVideo(f"codec {context.name}, need one of {_list(CODECS)}")
         if context.width or context.height:
-            limits.check_picture(context.width, context.height)
+            limits.check_size(context.width, context.height)
         context.options = decoder_options  # those of the container do not reach this context
-        if context.name == "mjpeg":  # else what is missing of a picture is old memory
+        if context.name == "mjpeg":  # else the missing part of a frame is old memory
             context.options |= {"err_detect": "explode"}
         context.thread_count = threads
         context.thread_type = "AUTO" if threads != 1 else "NONE"
         for other in container.streams:
             other.discard = Discard.default if other.index == stream.index else Discard.all
-        yield Video(container, stream, context, file_end)
+        yield Video(container, stream, context, file_length)
 
 
-def demux(video: Video, limits: ClipLimits) -> Demuxed:
-    """All packets of the video stream.   Raises ClipTooLarge as soon as a limit is passed."""
-    packets: list[VideoPacket] = []
-    size = 0
-    damaged = False
-    try:
-        for packet in video.container.demux(video.stream):
-            if not packet.size:  # the last one, which flushes, and empty ones of AVI
-                continue
-            packets.append(packet)
-            size += packet.size
-            limits.check_frames(len(packets))
-            if size > limits.max_bytes:
-                raise ClipTooLarge(f"more than {limits.max_bytes} bytes of video")
-    except (av.FFmpegError, OSError, IndexError):  # IndexError: a stream that appears later
-        damaged = True
-    moved = shifts(
-        [packet.dts if video.context.has_b_frames else packet.pts for packet in packets],
-        [packet.pts for packet in packets],
-        video.unit,
-        broadcast=video.kind == "mpegts",
-    )
-    for packet, shift in zip(packets, moved, strict=True):
-        if shift:
-            packet.pts = None if packet.pts is None else packet.pts + shift
-            packet.dts = None if packet.dts is None else packet.dts + shift
-    return Demuxed(packets, damaged, any(moved))
-
-
-def _why_not(file_end: FileEnd | None) -> str:
-    if file_end is None:
+def _why_not(file_length: FileLength | None) -> str:
+    if file_length is None:
         return f"not a video file of a kind that we read ({_list(CONTAINERS)})"
-    why = file_end.missing or "what it holds is damaged"
-    return f"a file that begins as {file_end.kind} does, but {why}; need a whole one"
+    why = file_length.missing or "its content is damaged"
+    return f"a file that begins as {file_length.kind} does, but {why}; need a complete one"
 
 
-def _main_stream(container: InputContainer, file_end: FileEnd | None) -> VideoStream:
+def _main_stream(container: InputContainer, file_length: FileLength | None) -> VideoStream:
     usable = [
         stream
         for stream in container.streams.video
         if stream.codec_context is not None and not stream.disposition & _STILLS
     ]
     if not usable:
-        missing = file_end.missing if file_end else None
-        raise UnusableClip("no video stream, need one" + (f"; {missing}" if missing else ""))
+        raise UnusableClip("no video stream, need one" + _missing(file_length))
     best = container.streams.best("video")
     for stream in usable:
         if best is not None and stream.index == best.index:
@@ -317,12 +218,18 @@ def _main_stream(container: InputContainer, file_end: FileEnd | None) -> VideoSt
     return max(usable, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 
+def _missing(file_length: FileLength | None) -> str:
+    """The end of an error's text: which part of the file is missing, as far as it is known."""
+    missing = file_length.missing if file_length else None
+    return f"; {missing}" if missing else ""
+
+
 def _list(names: tuple[str, ...]) -> str:
     return ", ".join(names)
 
 
 class _Nameless:
-    """All that FFmpeg needs of a file. It would take a name for a hint, or open what it names."""
+    """All that FFmpeg needs of a file. From a name it would guess the format, or open that file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell

@@ -1,9 +1,9 @@
 """
 A clip whose frames are JPEG files, as many data sets are published.
 
-The rule: pictures have no times, so whoever names the files states their rate; and they take the
-path of every other video. They are put as they are, one packet each, into a container in memory,
-and what reads that is the same that reads an upload.
+The rule: JPEG files have no times, so whoever names the files states their rate; and they are read
+like every other video: unchanged, one packet each, they are put into a container in memory, which
+is then read like an upload.
 """
 
 import io
@@ -32,19 +32,19 @@ class FrameFiles:
         return f"{self.paths[0]}…{self.paths[-1].name}"
 
     def video(self) -> bytes:
-        """The same pictures as a Motion JPEG file; the same files give the same bytes.
+        """A Motion JPEG file of the same frames; the same files give the same bytes.
 
         Raises NotAVideo for a file that is missing or no JPEG, UnusableClip for no files at all.
         """
         if not self.paths:
             raise UnusableClip("0 frames, need JPEG files")
-        pictures = [_read(path) for path in self.paths]
-        height, width = _size(pictures[0], self.paths[0])
+        frames = [_read(path) for path in self.paths]
+        height, width = _size(frames[0], self.paths[0])
         file = io.BytesIO()
         with av.open(file, "w", format="mov", container_options={"fflags": "+bitexact"}) as output:
             stream = output.add_mux_stream("mjpeg", rate=self.fps, width=width, height=height)
-            for number, picture in enumerate(pictures):
-                packet = av.Packet(picture)
+            for number, frame in enumerate(frames):
+                packet = av.Packet(frame)
                 packet.stream, packet.time_base = stream, _UNIT
                 packet.pts = packet.dts = round(number / self.fps / _UNIT)
                 packet.duration = round(1 / self.fps / _UNIT)
@@ -55,18 +55,18 @@ class FrameFiles:
 
 def _read(path: Path) -> bytes:
     try:
-        picture = path.read_bytes()
+        frame = path.read_bytes()
     except OSError as error:
         raise NotAVideo(f"frame {path.name} cannot be read") from error
-    if not picture.startswith(_JPEG):
+    if not frame.startswith(_JPEG):
         raise NotAVideo(f"frame {path.name} is not a JPEG file")
-    return picture
+    return frame
 
 
-def _size(picture: bytes, path: Path) -> tuple[int, int]:
+def _size(frame: bytes, path: Path) -> tuple[int, int]:
     """(height, width)"""
     try:
-        [frame] = av.CodecContext.create("mjpeg", "r").decode(av.Packet(picture))
+        [decoded] = av.CodecContext.create("mjpeg", "r").decode(av.Packet(frame))
     except (av.FFmpegError, ValueError) as error:
         raise NotAVideo(f"frame {path.name} is not a JPEG file that decodes") from error
-    return frame.height, frame.width
+    return decoded.height, decoded.width

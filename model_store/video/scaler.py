@@ -1,11 +1,11 @@
 """
-Turns decoded frames into the small upright pictures that a spec asks for.
+Scales decoded frames to the upright frames of the size that a spec asks for.
 
-The rule: one scaler, one thread, one pass from the decoder's pixels to the spec's size. What can be
-seen of all frames only (bars, the order of fields, how bright a dim master is) is looked for while
-they are scaled; where something is found the frames are decoded and scaled once more.
+The rule: one scaler, one thread, one pass from the decoder's pixels to the spec's size. Corrections
+that depend on all frames (black bars, the order of fields, the white level of a dim master) are
+detected while the frames are scaled; where one is needed they are decoded and scaled once more.
 
-Shapes: H W pixels of the spec's crop; pictures are (H, W, 3) uint8 in the spec's colour order.
+Shapes: H W pixels of the spec's crop; scaled frames are (H, W, 3) uint8 in the spec's colour order.
 """
 
 import struct
@@ -21,11 +21,17 @@ from numpy.typing import NDArray
 
 from model_store.errors import UnusableClip
 from model_store.spec import ClipSpec
-from model_store.video.bars import BarFinder, Bars
-from model_store.video.colours import WHITE, Colours, LightMeter, Tags, shown
-from model_store.video.interlaced import FieldOrder, FieldWatch, together
+from model_store.video.black_bars import BarDetector, Bars
+from model_store.video.colour_conversion import (
+    WHITE,
+    ColourConversion,
+    ColourTags,
+    WhiteLevelDetector,
+    encoded,
+)
+from model_store.video.deinterlacing import FieldOrder, FieldOrderDetector, blend_fields
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 _SCALERS = {
     "area": Interpolation.AREA,
@@ -36,7 +42,7 @@ _SCALERS = {
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a decoded picture is turned before it is shown: transposed first, then flipped."""
+    """How a decoded frame is turned before it is shown: transposed first, then flipped."""
 
     transpose: bool = False
     flip_x: bool = False
@@ -44,7 +50,7 @@ class Orientation:
 
     @classmethod
     def of_matrix(cls, matrix: bytes) -> "Orientation":
-        """From a display matrix; one that is not made of quarter turns and mirrors is upright."""
+        """From a display matrix; upright if that holds anything but quarter turns and mirrors."""
         # x' = a·x + c·y and y' = b·x + d·y
         a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
         if a and d and 100 * max(abs(b), abs(c)) <= min(abs(a), abs(d)):
@@ -66,35 +72,37 @@ class Orientation:
         size = frame.height, frame.width
         return size[::-1] if self.transpose else size
 
-    def apply(self, picture: Picture) -> Picture:
+    def apply(self, pixels: Pixels) -> Pixels:
         if self.transpose:
-            picture = picture.transpose(1, 0, 2)
-        return picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+            pixels = pixels.transpose(1, 0, 2)
+        return pixels[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What must be known of all frames of a clip to scale one of them."""
+class Corrections:
+    """What is corrected in every frame of a clip, and depends on all of them; none by default."""
 
     bars: Bars = Bars()  # noqa: RUF009 it is frozen
     """Cut off each frame."""
     fields: FieldOrder | None = None
-    """Of frames whose fields show different moments."""
+    """The order of fields that show different moments and become frames of their own."""
     white: float = WHITE
-    """cd/m² of SDR white, for pictures of high dynamic range."""
+    """cd/m² of SDR white, for frames of high dynamic range."""
 
 
-class PictureScaler:
-    """Decoded frames to pictures of one spec. One thread; colours as the frame's tags say.
+class FrameScaler:
+    """Scales the frames of one clip for one spec.
 
-    What is left of a frame without bars is scaled to the spec's `resize` as it is seen (after
-    rotation, whatever its aspect ratio), then the crop is cut from the centre, at
-    (resize − crop) // 2. Without a tag the matrix is BT.601, as everywhere in FFmpeg. High dynamic
-    range and wide gamut become BT.709, see `colours`; of interlaced frames see `fields`.
+    A frame without its bars is scaled to the spec's `resize` as it is shown (after rotation,
+    whatever its aspect ratio), then the crop is cut from the centre, at (resize − crop) // 2.
+    Colours are those that the frame's tags state; without a tag the matrix is BT.601, as everywhere
+    in FFmpeg. High dynamic range and wide gamut are converted to BT.709, see `colour_conversion`;
+    for interlaced frames see `deinterlacing`.
     """
 
-    def __init__(self, spec: ClipSpec, facts: Facts | None = None) -> None:
-        """`facts` are those that `found` reported of the same frames; None: look for them."""
+    def __init__(self, spec: ClipSpec, corrections: Corrections | None = None) -> None:
+        """`corrections` are those that an earlier scaler found for the same frames; None: detect
+        them."""
         self._height, self._width = spec.resize
         top, left = ((r - c) // 2 for r, c in zip(spec.resize, spec.crop, strict=True))
         self._crop = np.s_[top : top + spec.height, left : left + spec.width]
@@ -102,70 +110,72 @@ class PictureScaler:
         self._interpolation = _SCALERS[spec.scaler]
         self._reformatter = VideoReformatter()
         self._transpose = False
-        self._looking = facts is None
-        self._facts = facts or Facts()
+        self._detecting = corrections is None
+        self._corrections = corrections or Corrections()
         self._cutters: dict[tuple[int, int, str, bool], _Cutter] = {}
-        self._colours: dict[tuple[Any, ...], Colours] = {}
-        self._bars = BarFinder()
-        self._fields = FieldWatch()
-        self._meter: LightMeter | None = None
+        self._conversions: dict[tuple[Any, ...], ColourConversion] = {}
+        self._bars = BarDetector()
+        self._fields = FieldOrderDetector()
+        self._white = WhiteLevelDetector()
+        self._guessed = False
         self.interlaced = False
-        """A frame was flagged so."""
-        self.guessed = False
-        """The colours of a frame had to be guessed."""
+        """A frame was flagged as interlaced."""
 
     @property
-    def found(self) -> Facts:
-        """What the frames so far show."""
-        if not self._looking:
-            return self._facts
-        return Facts(
-            bars=self._bars.bars,
-            fields=self._fields.order,
-            white=self._meter.white if self._meter else WHITE,
-        )
+    def corrections(self) -> Corrections:
+        """What was given, or what the frames so far need."""
+        if not self._detecting:
+            return self._corrections
+        return Corrections(bars=self._bars.bars, fields=self._fields.order, white=self._white.white)
 
-    def __call__(self, frame: VideoFrame) -> tuple[tuple[Picture, ...], Orientation]:
-        """The pictures, and how they are turned.
+    @property
+    def colours_guessed(self) -> bool:
+        """The colours of a frame, or the white level of the clip, had to be guessed."""
+        return self._guessed or self.corrections.white != WHITE
 
-        One for each field, in the order of their times, where `facts` give that order; else one.
-        Each is a view of memory that lives as long as the view does.
+    def scale(self, frame: VideoFrame) -> tuple[tuple[Pixels, ...], Orientation]:
+        """The scaled frame, and how it was turned.
 
-        The small frame knows the matrix, too. The decoder's own is never asked: a frame that was
-        asked for its side data is in a cycle of references and keeps its pixels until the garbage
-        collector comes by, which for large pictures is a hundred frames later.
+        Where the corrections give an order of fields, an interlaced frame becomes two, in the order
+        of their times. Each is a view of memory that lives as long as the view does.
+
+        The display matrix is read from the small frame, which has it, too, and never from the
+        decoder's own: a frame whose side data was read is in a cycle of references and keeps its
+        pixels until the garbage collector runs, which for large frames is a hundred frames later.
         """
         interlaced = frame.interlaced_frame
         self.interlaced |= interlaced
-        cut = self._cut(frame, interlaced) if self._facts.bars else frame
+        cut = self._cut(frame, interlaced) if self._corrections.bars else frame
         tags = frame.color_trc, frame.color_primaries, frame.colorspace, frame.format.name
-        colours = self._colours.get(tags) or Colours(Tags.of_frame(frame))
-        small = self._scaled(cut, colours, interlaced)
+        conversion = self._conversions.get(tags) or ColourConversion(ColourTags.of_frame(frame))
+        small = self._resized(cut, conversion, interlaced)
         orientation = Orientation.of_frame(small)
         if orientation.transpose != self._transpose:  # not as the frame before was
             self._transpose = orientation.transpose
-            small = self._scaled(cut, colours, interlaced)
-        if tags not in self._colours:  # the small frame says how it was mastered, too
-            colours = self._colours[tags] = Colours(
-                Tags.of_frame(frame),
+            small = self._resized(cut, conversion, interlaced)
+        if tags not in self._conversions:  # the small frame has the data of its mastering, too
+            conversion = self._conversions[tags] = ColourConversion(
+                ColourTags.of_frame(frame),
                 mastered=_has(small, "MASTERING_DISPLAY_METADATA"),
                 dolby=_has(small, "DOVI_RPU_BUFFER") or _has(small, "DOVI_METADATA"),
             )
-        self.guessed |= colours.guessed
-        pixels = self._converted(small, colours)
+        self._guessed |= conversion.guessed
+        pixels = self._converted(small, conversion)
         if interlaced:
-            if self._looking:
-                self._fields.look(pixels)
-            order = self._facts.fields
-            pictures = order.in_order(pixels) if order else (together(pixels),)
+            if self._detecting:
+                self._fields.add(pixels)
+            order = self._corrections.fields
+            frames = order.separate(pixels) if order else (blend_fields(pixels),)
         else:
-            pictures = (pixels,)
-        if self._looking:
-            self._bars.look(frame, pictures[0])
-        return tuple(orientation.apply(each)[self._crop] for each in pictures), orientation
+            frames = (pixels,)
+        if self._detecting:
+            self._bars.add(frame, frames[0])
+        return tuple(orientation.apply(each)[self._crop] for each in frames), orientation
 
-    def _scaled(self, frame: VideoFrame, colours: Colours, interlaced: bool) -> VideoFrame:
-        """One picture; of an interlaced frame the lines of two by turns, its fields."""
+    def _resized(
+        self, frame: VideoFrame, conversion: ColourConversion, interlaced: bool
+    ) -> VideoFrame:
+        """At the spec's size, an interlaced frame at twice its height: fields line by line."""
         width, height = self._width, self._height
         if self._transpose:
             width, height = height, width
@@ -174,8 +184,8 @@ class PictureScaler:
                 frame,
                 width=width,
                 height=2 * height if interlaced else height,
-                format=f"{self._order}24" if colours.as_stored else "rgb48le",
-                src_colorspace=colours.matrix,
+                format=f"{self._order}24" if conversion.as_stored else "rgb48le",
+                src_colorspace=conversion.matrix,
                 interpolation=self._interpolation,
                 threads=1,
             )
@@ -184,22 +194,21 @@ class PictureScaler:
                 f"frames of {frame.width}×{frame.height} {frame.format.name} cannot be scaled"
             ) from error
 
-    def _converted(self, small: VideoFrame, colours: Colours) -> Picture:
-        pixels: Any = small.to_ndarray()
-        if colours.as_stored:
-            picture: Picture = pixels  # 24 bits: uint8
-            return picture
-        light = colours.light(pixels)
-        if colours.high_range and self._looking:
-            self._meter = self._meter or LightMeter()
-            self._meter.look(light)
-        picture = shown(light, self._facts.white if colours.high_range else WHITE)
-        return picture if self._order == "rgb" else picture[..., ::-1]
+    def _converted(self, small: VideoFrame, conversion: ColourConversion) -> Pixels:
+        stored: Any = small.to_ndarray()
+        if conversion.as_stored:
+            pixels: Pixels = stored  # 24 bits: uint8
+            return pixels
+        light = conversion.light(stored)
+        if conversion.high_range and self._detecting:
+            self._white.add(light)
+        pixels = encoded(light, self._corrections.white if conversion.high_range else WHITE)
+        return pixels if self._order == "rgb" else pixels[..., ::-1]
 
     def _cut(self, frame: VideoFrame, interlaced: bool) -> VideoFrame:
         kind = frame.width, frame.height, frame.format.name, interlaced
         if kind not in self._cutters:
-            self._cutters[kind] = _Cutter(frame, self._facts.bars, interlaced)
+            self._cutters[kind] = _Cutter(frame, self._corrections.bars, interlaced)
         return self._cutters[kind](frame)
 
 

@@ -21,7 +21,7 @@ from model_store.assessment import Assessment, assess
 from model_store.errors import InvalidDifficulty, ModelStoreError
 from model_store.store import Store
 from model_store.video.container import sha256_of
-from model_store.video.reader import Window
+from model_store.video.selection import Window
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.errors import (
     DeadlinePassed,

@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 
 from model_store.store import Store
-from tests.checkpoints import tiny_store
-from tests.servers import LiveServer, live_server, wait_until_ready
+from tests.browser.elsewhere import Elsewhere
+from tests.checkpoints import publish_tiny, tiny_store
+from tests.servers import LiveServer, live_server, serving, wait_until_ready
 
 FLAGS = [
     "--no-sandbox",
@@ -113,6 +114,29 @@ def scored(browser: BrowserContext, server: LiveServer) -> Iterator[Visit]:
     visit.page.close()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return tiny_store(tmp_path_factory.mktemp("store"))
+@pytest.fixture(scope="package")
+def elsewhere() -> Iterator[str]:
+    """Another site, of an origin that `guarded` allows."""
+    with serving(Elsewhere) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def guarded(
+    elsewhere: str, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A service that wants a key and lets pages of another origin in."""
+    store = tiny_store(tmp_path_factory.mktemp("store"))
+    settings = {"allowed_origins": elsewhere, "api_keys": "a-key", "queue_fragments": 18}
+    with live_server(store.root, tmp_path_factory.mktemp("guarded"), **settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def prefixed(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service that is published below /scorer, with a checkpoint of two outputs."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish_tiny(store, "diving", target="both", calibrated=True)
+    settings = {"root_path": "/scorer", "decode_workers": 1}
+    with live_server(store.root, tmp_path_factory.mktemp("prefixed"), **settings) as server:
+        yield server

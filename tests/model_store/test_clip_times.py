@@ -25,7 +25,7 @@ UNEVEN = [
 
 
 def restored(
-    data: bytes, stamps: Callable[[int, int], int | None], container: str = "matroska"
+    data: bytes, pts: Callable[[int, int], int | None], container: str = "matroska"
 ) -> bytes:
     """The same packets with other times, in milliseconds, given their place and time."""
     buffer = io.BytesIO()
@@ -37,7 +37,7 @@ def restored(
                 continue
             time = round(packet.pts * packet.time_base * 1000)
             packet.time_base = Fraction(1, 1000)
-            packet.pts, packet.dts, packet.duration = stamps(place, time), place, 33
+            packet.pts, packet.dts, packet.duration = pts(place, time), place, 33
             packet.stream = copy
             output.mux(packet)
     return buffer.getvalue()
@@ -72,10 +72,10 @@ def test_a_time_that_comes_twice_costs_one_picture(place: int, small: ClipSpec) 
 def test_a_time_that_is_wrong_costs_one_picture(
     wrong: int, container: str, small: ClipSpec
 ) -> None:
-    def stamps(place: int, time: int) -> int:
+    def pts(place: int, time: int) -> int:
         return 5000 + time + (wrong if place == 20 else 0)
 
-    decoded = read_clip(restored(lossless(numbered(60), options=PLAIN), stamps, container), small)
+    decoded = read_clip(restored(lossless(numbered(60), options=PLAIN), pts, container), small)
     assert decoded.warnings == (ClipWarning.TIMES_REPAIRED,)
     shown = numbers(decoded.frames)
     assert len(shown) == 60

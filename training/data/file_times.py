@@ -1,7 +1,7 @@
 """
 Where the frames of a file come to lie in the clip that the network sees.
 
-The rule: this is the one place that knows. A file is resampled by its time stamps to the spec's
+The rule: this is the one place that knows. A file is resampled by its timestamps to the spec's
 rate, whatever its own rate is; of that clip the last T frames are kept, or blank ones are added.
 
 Shapes: N frames in the file, T' in the clip at the spec's rate, T after trimming or padding,
@@ -36,7 +36,7 @@ class FileTimes:
         """Of a clip that was read whole."""
         timeline = decoded.timeline
         shown = timeline.resample(spec.fps)
-        count = len(timeline.stamps)
+        count = len(timeline.pts)
         return cls(
             seconds=np.array([float(decoded.origin + timeline.seconds(n)) for n in range(count)]),
             first=np.searchsorted(shown, np.arange(count)),

@@ -35,7 +35,6 @@ POINT = {name: i for i, name in enumerate(POINTS)}
 
 TRUNK, THIGH, SHIN, FOOT = 0.30, 0.245, 0.245, 0.11
 UPPER_ARM, FOREARM, HAND = 0.165, 0.15, 0.08
-ANKLE_HEIGHT = 0.04
 
 _MASSES = {
     "pelvis": 0.22, "neck": 0.28, "head": 0.08,

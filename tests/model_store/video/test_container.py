@@ -18,7 +18,9 @@ import pytest
 from model_store.clip import decode
 from model_store.errors import ClipError, NotAVideo, UnusableClip
 from model_store.spec import ClipSpec
-from model_store.video.container import ClipLimits, demux, open_bytes, open_video, sha256_of
+from model_store.video.container import open_bytes, open_video, sha256_of
+from model_store.video.demuxer import demux
+from model_store.video.limits import ClipLimits
 from tests.clips import clip_of, lossless, moving_square, numbered, still_png
 
 SDP = b"""v=0
@@ -193,7 +195,7 @@ def test_times_of_packets_are_not_trusted_where_the_container_has_none() -> None
     ):
         data = clip_of(moving_square(30, 64, 64), container=container, options=options)
         with open_bytes(data) as file, open_video(file, ClipLimits()) as video:
-            assert demux(video, ClipLimits()).stamps_hold(video) == hold
+            assert demux(video, ClipLimits()).pts_are_reliable(video) == hold
 
 
 def test_a_small_file_takes_no_memory_for_a_large_picture(tmp_path: Path) -> None:

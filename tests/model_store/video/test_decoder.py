@@ -9,8 +9,9 @@ from av.packet import PacketSideData
 
 from model_store.clip import ClipLimits, decode, read_clip
 from model_store.spec import ClipSpec
-from model_store.video.container import demux, open_bytes, open_video
+from model_store.video.container import open_bytes, open_video
 from model_store.video.decoder import Decoder
+from model_store.video.demuxer import demux
 from tests.clips import Frames, clip_of
 
 LIMITS = ClipLimits()
@@ -63,7 +64,7 @@ def stream(request: pytest.FixtureRequest) -> bytes:
 def pictures(data: bytes, wanted: frozenset[int] | None) -> tuple[dict[int, Frames], Decoder]:
     with open_bytes(data) as file, open_video(file, LIMITS) as video:
         packets = demux(video, LIMITS)
-        decoder = Decoder(video, LIMITS)
+        decoder = Decoder(video.context, LIMITS)
         frames = {
             int(frame.pts or 0): frame.to_ndarray(format="rgb24")
             for frame in decoder.frames(packets.packets, wanted)
@@ -76,12 +77,12 @@ def test_frames_are_the_same_however_few_are_wanted(stream: bytes) -> None:
     assert len(everything) == 64
     assert decoder.finished
     choose = random.Random(0)
-    stamps = sorted(everything)
+    pts = sorted(everything)
     selections = [
-        stamps[::2],
-        stamps[30:40],
-        stamps[-1:],
-        *(choose.sample(stamps, 20) for _ in "12"),
+        pts[::2],
+        pts[30:40],
+        pts[-1:],
+        *(choose.sample(pts, 20) for _ in "12"),
     ]
     for wanted in map(frozenset, selections):
         some, decoder = pictures(stream, wanted)
@@ -115,8 +116,8 @@ def test_a_container_may_call_everything_a_key_frame(name: str) -> None:
 )  # fmt: skip
 def test_frames_are_left_out_where_that_is_safe(name: str, most: int) -> None:
     data = clip_of(noisy(64), fps=60, **STREAMS[name])
-    stamps = sorted(pictures(data, None)[0])
-    every_second, _ = pictures(data, frozenset(stamps[::2]))
+    pts = sorted(pictures(data, None)[0])
+    every_second, _ = pictures(data, frozenset(pts[::2]))
     assert len(every_second) <= most
     assert len(every_second) == 64 or most < 64
 
@@ -124,8 +125,8 @@ def test_frames_are_left_out_where_that_is_safe(name: str, most: int) -> None:
 @pytest.mark.parametrize("name", ["h264", "h264 ts", "hevc open ts", "mpeg4", "vp9", "mjpeg"])
 def test_only_the_last_part_is_decoded_for_the_last_frames(name: str) -> None:
     data = clip_of(noisy(64), fps=60, **STREAMS[name])
-    stamps = sorted(pictures(data, None)[0])
-    last, decoder = pictures(data, frozenset(stamps[-2:]))
+    pts = sorted(pictures(data, None)[0])
+    last, decoder = pictures(data, frozenset(pts[-2:]))
     assert len(last) <= 16
     assert not decoder.finished
 
@@ -152,12 +153,12 @@ def test_new_parameters_midway_are_not_left_out() -> None:
 
     def last(wanted: frozenset[int] | None) -> Frames:
         with open_bytes(clips[0]) as file, open_video(file, LIMITS) as video:
-            frames = list(Decoder(video, LIMITS).frames(packets, wanted))
+            frames = list(Decoder(video.context, LIMITS).frames(packets, wanted))
         assert len(frames) == 48 if wanted is None else len(frames) <= 24
         return frames[-1].to_ndarray(format="rgb24")  # type: ignore[return-value]
 
-    stamps = max(packet.pts or 0 for packet in packets)
-    np.testing.assert_array_equal(last(frozenset([stamps])), last(None))
+    pts = max(packet.pts or 0 for packet in packets)
+    np.testing.assert_array_equal(last(frozenset([pts])), last(None))
 
 
 def test_threads_of_the_decoder_change_nothing(small: ClipSpec) -> None:

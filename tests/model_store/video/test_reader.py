@@ -29,8 +29,8 @@ REORDERED = {"qp": "1", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
 def test_delayed_frames_are_flushed(small: ClipSpec) -> None:
     data = lossless(numbered(100), options=REORDERED)
     with av.open(io.BytesIO(data)) as container:
-        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
-    assert stamps != sorted(stamps, key=lambda stamp: stamp or 0)
+        pts = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert pts != sorted(pts, key=lambda stamp: stamp or 0)
     assert numbers(decode(data, small)) == list(range(100))
 
 

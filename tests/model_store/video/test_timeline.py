@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from model_store.video.timeline import Timeline, in_order, rising
 
 
-def at(times: list[int], unit: Fraction = Fraction(1, 90000), *, stated_hold: int = 0) -> Timeline:
-    timeline = Timeline.of_stamps(times, unit, stated_hold=stated_hold)
+def at(times: list[int], unit: Fraction = Fraction(1, 90000), *, stated: int = 0) -> Timeline:
+    timeline = Timeline.of_pts(times, unit, stated_last_duration=stated)
     assert timeline is not None
     return timeline
 
@@ -22,7 +22,7 @@ def steady(count: int, fps: Fraction | int, unit: Fraction = Fraction(1, 90000))
 def nearest(timeline: Timeline, fps: Fraction, output: int) -> int:
     """The rule, looked up among all frames."""
     instant = output / fps
-    times = [timeline.seconds(i) for i in range(len(timeline.stamps))]
+    times = [timeline.seconds(i) for i in range(len(timeline.pts))]
     due = [i for i, time in enumerate(times) if time <= instant + 1 / (2 * fps)]
     return min(due, key=lambda i: (abs(times[i] - instant), i))
 
@@ -65,10 +65,10 @@ def test_jitter_below_half_a_frame_changes_nothing(jitter: list[int]) -> None:
     first=st.integers(-(2**40), 2**40),
 )
 def test_any_times_against_the_rule(gaps: list[int], fps: Fraction, first: int) -> None:
-    stamps = [first]
+    pts = [first]
     for gap in gaps:
-        stamps.append(stamps[-1] + gap)
-    timeline = at(stamps)
+        pts.append(pts[-1] + gap)
+    timeline = at(pts)
     shown = timeline.resample(fps)
     assert shown == [nearest(timeline, fps, k) for k in range(len(shown))]
     assert abs(len(shown) - timeline.duration * fps) <= Fraction(1, 2) or len(shown) == 1
@@ -82,7 +82,7 @@ def test_a_frame_is_never_shown_long_before_its_time() -> None:
 
 def test_the_last_frame_is_held_for_the_median_gap() -> None:
     timeline = at([0, 3000, 6000, 96000])
-    assert timeline.hold == 3000
+    assert timeline.last_duration == 3000
     assert timeline.duration == Fraction(11, 10)
 
 
@@ -95,15 +95,15 @@ def test_rate_and_duration() -> None:
 
 
 def test_the_last_frame_is_held_as_long_as_the_container_says() -> None:
-    still = at([0, 3000, 6000], stated_hold=93000)
+    still = at([0, 3000, 6000], stated=93000)
     assert still.resample(Fraction(30)) == [0, 1, *[2] * 31]
     for rounded in (0, 1, 2999, 3001, 4500):
-        assert at([0, 3000, 6000], stated_hold=rounded).hold == 3000
-    assert at([7], stated_hold=450000).resample(Fraction(30)) == [0]
+        assert at([0, 3000, 6000], stated=rounded).last_duration == 3000
+    assert at([7], stated=450000).resample(Fraction(30)) == [0]
 
 
 @pytest.mark.parametrize(
-    ("stamps", "pictures"),
+    ("pts", "pictures"),
     [
         ([0, 30, 30, 90, 120], [0, 1, 3, 4]),  # the second one belongs into the gap
         ([0, 60, 60, 90, 120], [0, 2, 3, 4]),  # the first one does
@@ -117,13 +117,13 @@ def test_the_last_frame_is_held_as_long_as_the_container_says() -> None:
         ([5, 5], [1]),
     ],
 )
-def test_a_wrong_time_costs_its_picture(stamps: list[int | None], pictures: list[int]) -> None:
-    timeline = Timeline.of_stamps(stamps, Fraction(1, 900))
+def test_a_wrong_time_costs_its_picture(pts: list[int | None], pictures: list[int]) -> None:
+    timeline = Timeline.of_pts(pts, Fraction(1, 900))
     assert timeline is not None
-    assert list(timeline.pictures) == pictures
-    assert list(timeline.stamps) == [stamps[picture] for picture in pictures]
+    assert list(timeline.indices) == pictures
+    assert list(timeline.pts) == [pts[picture] for picture in pictures]
     assert timeline.repaired
-    assert not timeline.counted
+    assert not timeline.assumed
 
 
 @given(
@@ -133,21 +133,21 @@ def test_a_wrong_time_costs_its_picture(stamps: list[int | None], pictures: list
 def test_as_few_pictures_as_possible_are_left_out(
     gaps: list[int], wrong: list[tuple[int, int]]
 ) -> None:
-    stamps: list[int | None] = np.cumsum(gaps).tolist()
+    pts: list[int | None] = np.cumsum(gaps).tolist()
     for place, time in wrong:
-        stamps[place % len(stamps)] = time or None
-    kept = rising(stamps)
-    times = [stamps[place] for place in kept]
+        pts[place % len(pts)] = time or None
+    kept = rising(pts)
+    times = [pts[place] for place in kept]
     assert in_order(times)
-    assert len(kept) == longest_rise(stamps)
+    assert len(kept) == longest_rise(pts)
 
 
-def longest_rise(stamps: list[int | None]) -> int:
+def longest_rise(pts: list[int | None]) -> int:
     """By trying every end."""
     best: list[int] = []
-    for at, stamp in enumerate(stamps):
+    for at, stamp in enumerate(pts):
         before = [
-            best[i] for i in range(at) if (other := stamps[i]) is not None and other < (stamp or 0)
+            best[i] for i in range(at) if (other := pts[i]) is not None and other < (stamp or 0)
         ]
         best.append(0 if stamp is None else 1 + max(before, default=0))
     return max(best)
@@ -155,22 +155,22 @@ def longest_rise(stamps: list[int | None]) -> int:
 
 @pytest.mark.parametrize("count", [40, 400])
 def test_of_more_wrong_times_none_is_believed(count: int) -> None:
-    stamps: list[int | None] = list(range(count))
+    pts: list[int | None] = list(range(count))
     for place in range(count // 20):
-        stamps[20 * place + 10] = stamps[20 * place + 9]
-    assert Timeline.of_stamps(stamps, Fraction(1, 30)) is not None
-    stamps[5] = None
-    assert Timeline.of_stamps(stamps, Fraction(1, 30)) is None
+        pts[20 * place + 10] = pts[20 * place + 9]
+    assert Timeline.of_pts(pts, Fraction(1, 30)) is not None
+    pts[5] = None
+    assert Timeline.of_pts(pts, Fraction(1, 30)) is None
 
 
-@pytest.mark.parametrize("stamps", [[], [None], [None, None, 3], [3, 2, 1]])
-def test_times_that_are_of_no_use(stamps: list[int | None]) -> None:
-    assert Timeline.of_stamps(stamps, Fraction(1, 30)) is None
-    assert Timeline.of_stamps([0, 1, 2], None) is None
+@pytest.mark.parametrize("pts", [[], [None], [None, None, 3], [3, 2, 1]])
+def test_times_that_are_of_no_use(pts: list[int | None]) -> None:
+    assert Timeline.of_pts(pts, Fraction(1, 30)) is None
+    assert Timeline.of_pts([0, 1, 2], None) is None
 
 
 def test_counted_frames() -> None:
-    timeline = Timeline.of_count(50, Fraction(25))
-    assert timeline.counted
+    timeline = Timeline.at_rate(50, Fraction(25))
+    assert timeline.assumed
     assert timeline.duration == 2
     assert len(timeline.resample(Fraction(30))) == 60

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from model_store.spec import DIVING
 from tests.training.bright import at_spec_rate
@@ -12,7 +13,7 @@ from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.stage_starts import StageStarts
 from training.data.file_times import FileTimes
-from training.data.targets import FragmentTargets
+from training.data.targets import FragmentTargets, TargetScale
 from training.errors import DataError
 
 STARTS = StageStarts((0, 10, 20, 60, 70))
@@ -147,3 +148,9 @@ def test_tracks_that_are_broken_or_differ_are_named(tmp_path):
     path.write_bytes(b"not an archive")
     with pytest.raises(DataError, match="need arrays"):
         FragmentTargets.read(DIVING, [first, second], [at_spec_rate(100)] * 2)
+
+
+def test_targets_are_brought_to_one_scale() -> None:
+    scale = TargetScale(torch.tensor([10.0]), torch.tensor([2.0]))
+    assert scale(torch.tensor([[14.0], [torch.nan]])).flatten()[0] == 2
+    assert scale(torch.tensor([[torch.nan]])).isnan().all()

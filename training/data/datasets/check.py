@@ -12,7 +12,8 @@ import numpy as np
 
 from model_store.clip import ClipLimits, FrameFiles
 from model_store.errors import ClipError
-from model_store.video.container import demux, open_bytes, open_video
+from model_store.video.container import open_bytes, open_video
+from model_store.video.demuxer import demux
 from model_store.video.timeline import Timeline
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.kinds import DATA_SETS, Kind, read_clips
@@ -133,6 +134,6 @@ def seen(source: Path | FrameFiles) -> tuple[int, float]:
     """Frames of a clip and their rate, from its packets.   Raises ClipError."""
     limits = ClipLimits()
     with open_bytes(source) as file, open_video(file, limits) as video:
-        stamps = demux(video, limits).stamps
-        timeline = Timeline.of_stamps(stamps, video.unit)
-        return len(stamps), float(video.rate or 0) if timeline is None else timeline.fps
+        pts = demux(video, limits).pts
+        timeline = Timeline.of_pts(pts, video.time_base)
+        return len(pts), float(video.rate or 0) if timeline is None else timeline.fps

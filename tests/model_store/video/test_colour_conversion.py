@@ -11,7 +11,14 @@ import pytest
 from model_store.clip import ClipWarning, read_clip
 from model_store.confidence import ReviewReason, review_reasons
 from model_store.spec import SPECS, ClipSpec
-from model_store.video.colours import LOW_WHITE, WHITE, Colours, LightMeter, Tags, shown
+from model_store.video.colour_conversion import (
+    LOW_WHITE,
+    WHITE,
+    ColourConversion,
+    ColourTags,
+    WhiteLevelDetector,
+    encoded,
+)
 from tests.clips import Frames
 
 BT709, UNTAGGED, BT2020, P3, PQ, HLG = 1, 2, 9, 12, 16, 18
@@ -110,8 +117,8 @@ def test_bt2020_without_a_transfer_is_guessed_and_asks_for_review() -> None:
     assert ReviewReason.COLOURS_GUESSED in reasons
 
 
-def tags(transfer: int, primaries: int, matrix: int, depth: int = 10) -> Tags:
-    return Tags(transfer=transfer, primaries=primaries, matrix=matrix, depth=depth)
+def tags(transfer: int, primaries: int, matrix: int, depth: int = 10) -> ColourTags:
+    return ColourTags(transfer=transfer, primaries=primaries, matrix=matrix, depth=depth)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,7 @@ def tags(transfer: int, primaries: int, matrix: int, depth: int = 10) -> Tags:
         (tags(UNTAGGED, UNTAGGED, UNTAGGED), True, False),
         (tags(BT709, BT709, 1), True, False),
         (tags(6, 6, 6, 8), True, False),  # BT.601
-        (tags(13, BT709, 1, 8), True, False),  # sRGB is shown like BT.709
+        (tags(13, BT709, 1, 8), True, False),  # sRGB is encoded like BT.709
         (tags(BT709, P3, 1), False, False),
         (tags(UNTAGGED, BT2020, 9, 8), False, False),  # eight bits are no high range
         (tags(UNTAGGED, BT2020, 9), False, True),
@@ -133,38 +140,38 @@ def tags(transfer: int, primaries: int, matrix: int, depth: int = 10) -> Tags:
         (tags(0, 0, 3, 8), True, False),  # reserved says nothing
     ],
 )
-def test_what_tags_mean(said: Tags, as_stored: bool, guessed: bool) -> None:
-    colours = Colours(said)
+def test_what_tags_mean(said: ColourTags, as_stored: bool, guessed: bool) -> None:
+    colours = ColourConversion(said)
     assert (colours.as_stored, colours.guessed) == (as_stored, guessed)
 
 
 def test_dolby_vision_without_tags_is_guessed() -> None:
-    assert Colours(tags(UNTAGGED, UNTAGGED, UNTAGGED), dolby=True).guessed
-    assert not Colours(tags(HLG, BT2020, 9), dolby=True).guessed  # a base that others read
+    assert ColourConversion(tags(UNTAGGED, UNTAGGED, UNTAGGED), dolby=True).guessed
+    assert not ColourConversion(tags(HLG, BT2020, 9), dolby=True).guessed  # a base that others read
 
 
 def test_who_describes_a_mastering_display_means_pq() -> None:
     code = np.full((1, 1, 3), 40_000, np.uint16)
-    pq = Colours(tags(PQ, BT2020, 9)).light(code)
-    mastered = Colours(tags(UNTAGGED, BT2020, 9), mastered=True).light(code)
+    pq = ColourConversion(tags(PQ, BT2020, 9)).light(code)
+    mastered = ColourConversion(tags(UNTAGGED, BT2020, 9), mastered=True).light(code)
     np.testing.assert_array_equal(pq, mastered)
 
 
 def test_a_few_bright_pixels_are_noise() -> None:
-    meter = LightMeter()
+    meter = WhiteLevelDetector()
     light = np.full((50, 50, 3), 0.3, np.float32)
     light[0, :2] = 1
-    meter.look(light)
+    meter.add(light)
     assert meter.white == LOW_WHITE
     light[0] = 1
-    meter.look(light)
+    meter.add(light)
     assert meter.white == WHITE
 
 
 def test_light_and_shown_are_inverses_for_sdr() -> None:
     every = np.arange(256, dtype=np.uint16)[:, None, None].repeat(3, axis=2) * 257
-    light = Colours(tags(BT709, BT2020, 9)).light(every)
-    np.testing.assert_array_equal(shown(light, WHITE)[:, 0, 0], np.arange(256))  # grey stays
+    light = ColourConversion(tags(BT709, BT2020, 9)).light(every)
+    np.testing.assert_array_equal(encoded(light, WHITE)[:, 0, 0], np.arange(256))  # grey stays
 
 
 @pytest.mark.parametrize("matrix", [8, 10, 14])

@@ -1,9 +1,9 @@
 """
-Whether a file is all there: uploads break off, and recorders stop before they write an index.
+Whether a file is complete: uploads break off, and recorders stop before they write an index.
 
-The rule: a file is cut off where a part of it that holds pictures, or their index, ends beyond the
-last byte, as that part itself says. Only the sizes of the outermost parts are read; what follows
-something that is no part of such a file proves nothing.
+The rule: a file is cut off where a part of it that holds frames, or their index, ends beyond the
+last byte, as the header of that part states. Only the sizes of the outermost parts are read, and
+only up to the first bytes that are no such part.
 
 [ISO 14496-12] 4.2: boxes.   [RFC 8794] 4, 5: EBML elements.   [RFC 9559] Matroska.
 """
@@ -12,27 +12,27 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_MOST_PARTS = 20_000  # a file of more is not looked through
+_MOST_PARTS = 20_000  # of a file with more the rest is not read
 _BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"pnot", b"sidx"}
 _SEGMENT, _CLUSTER, _EBML = 0x18538067, 0x1F43B675, 0x1A45DFA3
 
 
 @dataclass(frozen=True, slots=True)
-class FileEnd:
+class FileLength:
     """What a file says about its own length."""
 
     kind: str
-    """The container, in words."""
+    """The container's name in an error text."""
     size: int
     """Bytes that are there."""
     announced: int
-    """Bytes that the file should have at least; `size` if it does not say."""
+    """Bytes that the file should have at least; `size` if it does not state any."""
     begun: bool
-    """Whether the parts are there without which no picture can be read."""
+    """Whether the parts are there without which no frame can be read."""
 
     @classmethod
-    def of(cls, file: BinaryIO) -> "FileEnd | None":
-        """None for a file of another kind. The file is left anywhere."""
+    def of(cls, file: BinaryIO) -> "FileLength | None":
+        """None for a file of another kind. The position in the file is undefined afterwards."""
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(12)
@@ -50,7 +50,7 @@ class FileEnd:
 
     @property
     def missing(self) -> str | None:
-        """What is not there, as a part of a sentence; None if nothing is known to be missing."""
+        """What is missing, as a part of a sentence; None if nothing is known to be missing."""
         if self.cut_off:
             return f"its end is missing: {self.size} bytes of at least {self.announced} are there"
         if not self.begun:
@@ -59,7 +59,7 @@ class FileEnd:
         return None
 
 
-def _mp4(file: BinaryIO, size: int) -> FileEnd:
+def _mp4(file: BinaryIO, size: int) -> FileLength:
     announced, begun, at = size, False, 0
     for _ in range(_MOST_PARTS):
         file.seek(at)
@@ -75,10 +75,10 @@ def _mp4(file: BinaryIO, size: int) -> FileEnd:
             announced = max(announced, at + length)
         begun |= header[4:8] == b"moov" and at + length <= size
         at += length
-    return FileEnd("MP4 or QuickTime", size, announced, begun)
+    return FileLength("MP4 or QuickTime", size, announced, begun)
 
 
-def _avi(file: BinaryIO, size: int) -> FileEnd:
+def _avi(file: BinaryIO, size: int) -> FileLength:
     announced, begun, at = size, False, 0
     for _ in range(_MOST_PARTS):
         file.seek(at)
@@ -93,10 +93,10 @@ def _avi(file: BinaryIO, size: int) -> FileEnd:
             continue
         begun |= header[:4] == b"LIST" and header[8:] == b"movi"
         at += 8 + length + length % 2
-    return FileEnd("AVI", size, announced, begun)
+    return FileLength("AVI", size, announced, begun)
 
 
-def _matroska(file: BinaryIO, size: int) -> FileEnd:
+def _matroska(file: BinaryIO, size: int) -> FileLength:
     announced, begun, at = size, False, 0
     live = True
     for _ in range(_MOST_PARTS):
@@ -116,7 +116,7 @@ def _matroska(file: BinaryIO, size: int) -> FileEnd:
         at += header + length
         if live:
             announced = max(announced, at)
-    return FileEnd("Matroska or WebM", size, announced, begun)
+    return FileLength("Matroska or WebM", size, announced, begun)
 
 
 def _element(head: bytes) -> tuple[int, int, int | None] | None:

@@ -1,12 +1,12 @@
 """
-How many different pictures a clip shows: a slide show is no routine, whatever its frame rate.
+How many different frames a clip shows: a slide show is no routine, whatever its frame rate.
 
-The rule: two pictures are the same if no part of them differs by more than compression alters a
-still. Parts are squares of 8 × 8 pixels, whose means hardly know noise; what counts as different
-follows the contrast of the clip, so that a dark one has as many pictures as a bright one.
+The rule: two frames are the same if no part of them differs by more than compression alters a
+still. Parts are squares of 8 × 8 pixels, whose means contain little noise; the difference that
+counts grows with the contrast of the clip, so that a dark clip has as many as a bright one.
 
-Measured at 112 × 112: of 300 real dives the least varied shows 71 different pictures in 100 frames,
-and 65 if it is dimmed to a tenth; two stills, encoded as badly as codecs do, make 2 to 19 in 150.
+Measured at 112 × 112: of 300 real dives the least varied shows 71 different ones in 100 frames,
+and 65 if it is dimmed to a tenth; two stills, encoded at the worst quality, make 2 to 19 in 150.
 
 Shapes: T' frames, H W pixels, P parts and 3 channels.
 """
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PART = 8  # pixels
-_OF_CONTRAST = 0.3  # of the standard deviation between the parts of a picture
+_OF_CONTRAST = 0.3  # of the standard deviation between the parts of a frame
 _LEVELS = 0.5, 8.0  # least and most difference that counts, of 255
-_PASSES = (0, 2, 1, 3)  # every fourth frame is looked at, and the others only if that is not enough
+_PASSES = (0, 2, 1, 3)  # every fourth frame first, the others only if these are not enough
 
 
 def count_distinct(frames: NDArray[np.uint8], enough: int) -> int:
-    """(T', H, W, 3) -> different pictures among them, counted up to `enough`."""
+    """(T', H, W, 3) -> how many of them are different, counted up to `enough`."""
     seen: NDArray[np.float32] = np.empty((enough, 0), np.float32)
     count = 0
     tolerance = 0.0
@@ -31,10 +31,10 @@ def count_distinct(frames: NDArray[np.uint8], enough: int) -> int:
             contrast = float(parts.std(axis=1).mean())
             tolerance = float(np.clip(_OF_CONTRAST * contrast, *_LEVELS))
             seen = np.empty((enough, parts[0].size), np.float32)
-        for picture in parts.reshape(len(parts), -1):
-            if count and np.abs(seen[:count] - picture).max(axis=1).min() <= tolerance:
+        for frame in parts.reshape(len(parts), -1):
+            if count and np.abs(seen[:count] - frame).max(axis=1).min() <= tolerance:
                 continue
-            seen[count] = picture
+            seen[count] = frame
             count += 1
             if count == enough:
                 return count

@@ -1,17 +1,17 @@
 """
-Brings pictures of high dynamic range or wide gamut to BT.709, as if they had been stored in it.
+Converts frames of high dynamic range or wide gamut to BT.709, as if they had been stored in it.
 
-The rule: what the file says decides. Where it does not say, the likeliest is taken and the clip is
-marked as guessed. Colours that are BT.709, BT.601 or untagged are none of this module's business.
+The rule: the file's tags decide. Where they are missing, the most likely ones are assumed and the
+clip is marked as guessed. Colours that are BT.709, BT.601 or untagged are left as they are.
 
-A picture is converted after it was scaled: that is nearest to what scaling the BT.709 picture
-gives. Light is counted in shares of SDR white. SDR white lies at 203 cd/m² [BT.2408]; but a clip
-in which next to nothing is brighter than 100 cd/m² was mastered with white there, as many
-converters do, and that is a guess, too. What is brighter than white is white.
+A frame is converted after it was scaled: that is nearest to what scaling the BT.709 frame gives.
+Light is measured in shares of SDR white. SDR white is at 203 cd/m² [BT.2408]; but a clip in which
+almost nothing is brighter than 100 cd/m² was mastered with its white there, as many converters do,
+and that is a guess, too. Everything brighter than white becomes white.
 
 HLG's system gamma, 1.2 for a display of 1000 cd/m², is applied to each channel. [BT.2100] applies
-it to the luminance; per channel is what a camera for BT.709 and its display do together, so
-the colours are those that a BT.709 recording of the scene has.
+it to the luminance; a camera for BT.709 and its display together apply it to each channel, so the
+colours are those that a BT.709 recording of the scene has.
 
 [BT.2100] HLG and PQ.   [BT.2408] reference white.   [BT.1886] gamma 2.4.   [H.273] the tags.
 """
@@ -31,7 +31,7 @@ Doubles = NDArray[np.float64]
 
 WHITE = 203.0  # cd/m² of SDR white
 LOW_WHITE = 100.0  # cd/m² of SDR white where nothing of the clip is brighter
-_BRIGHTER = 1.05  # times LOW_WHITE: noise and overshoot are below
+_BRIGHTER = 1.05  # times LOW_WHITE: noise and overshoot stay below
 _BRIGHT_SHARE = 1e-3  # of all pixels; less than that is noise
 
 _GAMMA = 2.4
@@ -49,7 +49,7 @@ _SDR_DEPTH = 8  # bits; high dynamic range needs more
 
 
 def _of_sdr(code: Doubles) -> Doubles:
-    """Shares of white. That of every SDR tag: players treat them alike.   [BT.1886]"""
+    """Shares of white, for every SDR tag: players treat them all alike.   [BT.1886]"""
     return code**_GAMMA
 
 
@@ -72,12 +72,12 @@ _TRANSFERS: dict[int, Callable[[Doubles], Doubles]] = {
     ColorTrc.ARIB_STD_B67.value: _of_hlg,
     ColorTrc.SMPTE2084.value: _of_pq,
 }
-_UNREADABLE = (8, 9, 10, 17)  # transfers that are no picture for a screen: linear, log, cinema
+_UNREADABLE = (8, 9, 10, 17)  # transfers that are not made for a screen: linear, log, cinema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tags:
-    """What a frame says of its colours, as numbers of [H.273]."""
+class ColourTags:
+    """What a frame says about its colours, in numbers of [H.273]."""
 
     transfer: int
     primaries: int
@@ -86,7 +86,7 @@ class Tags:
     """Bits a channel."""
 
     @classmethod
-    def of_frame(cls, frame: VideoFrame) -> "Tags":
+    def of_frame(cls, frame: VideoFrame) -> "ColourTags":
         return cls(
             transfer=int(frame.color_trc),
             primaries=int(frame.color_primaries),
@@ -95,24 +95,24 @@ class Tags:
         )
 
     @property
-    def silent(self) -> bool:
-        """Deep pictures that say nothing: SDR, or Dolby Vision without a base that others read."""
-        said = (self.transfer, self.primaries, self.matrix)
-        return self.depth > _SDR_DEPTH and all(tag in _UNTAGGED for tag in said)
+    def deep_and_untagged(self) -> bool:
+        """SDR, or Dolby Vision without a base layer that other players can show."""
+        tags = (self.transfer, self.primaries, self.matrix)
+        return self.depth > _SDR_DEPTH and all(tag in _UNTAGGED for tag in tags)
 
 
-class Colours:
-    """How pictures with the same tags become BT.709."""
+class ColourConversion:
+    """How frames with the same tags become BT.709."""
 
-    def __init__(self, tags: Tags, *, mastered: bool = False, dolby: bool = False) -> None:
+    def __init__(self, tags: ColourTags, *, mastered: bool = False, dolby: bool = False) -> None:
         """`mastered`: the frame describes the display on which it was mastered, as PQ does.
 
-        `dolby`: it has Dolby Vision's own data.
+        `dolby`: it has the data of Dolby Vision.
         """
         transfer, primaries = tags.transfer, tags.primaries
         self.matrix: Colorspace | None = None
-        """What swscale is to take the matrix for; None is as tagged."""
-        self.guessed = transfer in _UNREADABLE or (dolby and tags.silent)
+        """The matrix that swscale is to assume; None is the tagged one."""
+        self.guessed = transfer in _UNREADABLE or (dolby and tags.deep_and_untagged)
         if tags.matrix not in _READABLE:
             wide = tags.matrix in _OF_BT2020 or primaries == ColorPrimaries.BT2020.value
             self.matrix = Colorspace.BT2020 if wide else Colorspace.ITU601
@@ -152,28 +152,28 @@ class Colours:
         matrix = np.linalg.inv(_to_xyz(_BT709)) @ _to_xyz(self._gamut)
         return matrix.astype(np.float32)
 
-    def light(self, picture: NDArray[np.uint16]) -> Floats:
-        """(H, W, 3) RGB -> the same: linear BT.709, in shares of WHITE; may leave 0…1."""
-        linear: Floats = self._light[picture] @ self._to_bt709.T
+    def light(self, pixels: NDArray[np.uint16]) -> Floats:
+        """(H, W, 3) RGB -> linear BT.709, in shares of WHITE; may be outside 0…1."""
+        linear: Floats = self._light[pixels] @ self._to_bt709.T
         return linear
 
 
-def shown(light: Floats, white: float) -> NDArray[np.uint8]:
-    """Linear BT.709 in shares of WHITE -> what an SDR picture stores, full range."""
+def encoded(light: Floats, white: float) -> NDArray[np.uint8]:
+    """Linear BT.709 in shares of WHITE -> what an SDR frame stores, full range."""
     share = np.clip(light * np.float32(WHITE / white), 0, 1)
-    picture: NDArray[np.uint8] = np.rint(255 * share ** np.float32(1 / _GAMMA)).astype(np.uint8)
-    return picture
+    pixels: NDArray[np.uint8] = np.rint(255 * share ** np.float32(1 / _GAMMA)).astype(np.uint8)
+    return pixels
 
 
-class LightMeter:
-    """Whether anything of a clip is brighter than SDR white would be in a dim master."""
+class WhiteLevelDetector:
+    """Finds from the frames of a clip whether its white is that of a dim master."""
 
     def __init__(self) -> None:
         self._bright = 0
         self._pixels = 0
 
-    def look(self, light: Floats) -> None:
-        """At a picture, (H, W, 3), in shares of WHITE."""
+    def add(self, light: Floats) -> None:
+        """A frame, (H, W, 3), in shares of WHITE."""
         luminance = light @ _LUMINANCE
         self._bright += int(np.count_nonzero(luminance > _BRIGHTER * LOW_WHITE / WHITE))
         self._pixels += luminance.size

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_store.clip import ClipLimits, ClipWarning, decode, read_clip
+from model_store.clip import ClipWarning, decode, read_clip
 from model_store.spec import SPECS, ClipSpec
-from model_store.video.reader import FootageReader, Window
+from model_store.video.reader import ClipReader
 from tests.clips import Frames, clip_of, lossless, moving_square
 
 H, W = 96, 128
@@ -159,10 +159,8 @@ DARK = [ragged_ceiling, soft_ceiling, dark_ceiling, black_curtain, spotlight, fa
 
 @pytest.mark.parametrize("clip", DARK, ids=[each.__name__ for each in DARK])
 def test_what_is_merely_dark_is_no_bar(clip: Any) -> None:
-    reader = FootageReader(
-        spec=SPEC, limits=ClipLimits(), window=Window(), threads=1, on_packet=None
-    )
-    assert not reader.read(io.BytesIO(lossless(clip()))).facts.bars
+    read = ClipReader(spec=SPEC).read(io.BytesIO(lossless(clip())))
+    assert ClipWarning.BARS not in read.warnings
 
 
 def test_what_is_cut_off_is_whole_samples_of_chroma() -> None:

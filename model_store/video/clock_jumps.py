@@ -1,14 +1,14 @@
 """
-Where the clock of a recording jumps, and how far everything behind a jump has to be moved.
+Where the clock of a recording jumps, and how far the packets after a jump have to be moved.
 
-The rule: a jump is a cut. The picture behind it follows the one before it after an ordinary gap.
+The rule: a jump is a cut. The frame after it follows the one before it after an ordinary gap.
 
-The times of a transport stream are those of a broadcast: a receiver has to follow when the sender
-changes, starts again, or reaches the end of its 33 bits, and no gap may be longer than 0.7 s
-[ISO 13818-1, 2.7.4]. There, a step back or a long step ahead is a jump. In all other containers
-times were written to be kept: a long step ahead is a picture that lasts (the camera was paused,
-nothing moved on a screen), as players show it. Only steps back are jumps there, if the clock stays
-behind; a few times that are wrong alone are no jumps, see `timeline`.
+The timestamps of a transport stream are those of a broadcast: a receiver has to follow when the
+sender changes, starts again, or reaches the end of its 33 bits, and no gap may be longer than 0.7 s
+[ISO 13818-1, 2.7.4]. There, a step back or a long step ahead is a jump. In all other containers a
+long step ahead is a frame that lasts (the camera was paused, nothing moved on a screen), as players
+show it. Only a step back is a jump there, if the clock does not return; a few single timestamps
+that are wrong are no jumps, see `timeline`.
 """
 
 from collections.abc import Sequence
@@ -25,18 +25,21 @@ _STRAYS = 8  # packets with wrong times between two that follow each other
 def shifts(
     decoded: Sequence[int | None],
     shown: Sequence[int | None],
-    unit: Fraction | None,
+    time_base: Fraction | None,
     *,
     broadcast: bool,
 ) -> list[int]:
-    """Steps to be added to both times of each packet, as stored; all 0 where nothing jumps."""
+    """Steps to be added to the dts and pts of each packet, as stored; all 0 where nothing jumps.
+
+    `decoded` are the timestamps in which jumps are looked for, `shown` the pts.
+    """
     none = [0] * len(decoded)
     known = [(place, time) for place, time in enumerate(decoded) if time is not None]
     steps = sorted(b - a for (_, a), (_, b) in pairwise(known) if b > a)
-    if not steps or not unit:
+    if not steps or not time_base:
         return none
     usual = steps[(len(steps) - 1) // 2]
-    longest = max(int(_LONGEST_STEP / unit), _USUAL_STEPS * usual) if broadcast else None
+    longest = max(int(_LONGEST_STEP / time_base), _USUAL_STEPS * usual) if broadcast else None
     starts, strays = _starts(known, longest)
     if not starts or not few(len(starts), len(decoded)):
         return none
@@ -56,7 +59,7 @@ def shifts(
 
 
 def _starts(known: Sequence[tuple[int, int]], longest: int | None) -> tuple[list[int], set[int]]:
-    """The packets at which a clock starts anew, and those whose times belong to no clock."""
+    """The packets at which the clock starts anew, and those whose timestamps fit no clock."""
 
     def follows(time: int, last: int) -> bool:
         return last <= time and (longest is None or time - last <= longest)

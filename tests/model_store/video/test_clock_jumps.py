@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from model_store.video.clock import shifts
+from model_store.video.clock_jumps import shifts
 
 MS = Fraction(1, 1000)
 

@@ -10,7 +10,7 @@ import pytest
 
 from model_store.clip import ClipWarning, read_clip
 from model_store.spec import SPECS
-from model_store.video.interlaced import FieldOrder, FieldWatch, together
+from model_store.video.deinterlacing import FieldOrder, FieldOrderDetector, blend_fields
 from model_store.video.timeline import Timeline
 from tests.clips import Frames
 
@@ -93,26 +93,26 @@ def test_progressive_frames_that_are_flagged_as_interlaced_stay_whole(fps: int) 
 
 
 def test_a_still_scene_needs_no_order() -> None:
-    watch = FieldWatch()
+    watch = FieldOrderDetector()
     still = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
     for _ in range(10):
-        watch.look(still)
+        watch.add(still)
     assert watch.order is None
 
 
 def test_fields_in_their_order() -> None:
     both = np.arange(6, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
-    early, late = FieldOrder.BOTTOM.in_order(both)
+    early, late = FieldOrder.BOTTOM.separate(both)
     assert (early[:, 0, 0].tolist(), late[:, 0, 0].tolist()) == ([1, 3, 5], [0, 2, 4])
-    assert together(both)[:, 0, 0].tolist() == [1, 3, 5]
+    assert blend_fields(both)[:, 0, 0].tolist() == [1, 3, 5]
 
 
 def test_moments_of_a_timeline() -> None:
-    timeline = Timeline.of_stamps([0, 2, 4, 8], Fraction(1, 50))
+    timeline = Timeline.of_pts([0, 2, 4, 8], Fraction(1, 50))
     assert timeline is not None
     fields = timeline.fields()
-    assert list(fields.stamps) == [0, 2, 4, 6, 8, 12, 16, 18]
-    assert fields.unit == Fraction(1, 100)
+    assert list(fields.pts) == [0, 2, 4, 6, 8, 12, 16, 18]
+    assert fields.time_base == Fraction(1, 100)
 
 
 def test_interlaced_video_with_bars() -> None:

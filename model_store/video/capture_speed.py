@@ -1,8 +1,8 @@
 """
-What a camera says about the speed at which it recorded.
+Whether a file says that it was recorded in slow motion or as a time lapse.
 
-The rule: only a statement of the file counts. That its pictures follow each other quickly is none:
-240 a second, played as fast, are real time.
+The rule: only a tag of the file counts. A high frame rate proves nothing: 240 frames a second,
+played at the same rate, are real time.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 _CAPTURE_FPS = "com.android.capture.fps"  # Android's recorders, also at ordinary speed
 _INTENT = "com.apple.quicktime.full-frame-rate-playback-intent"  # 0 also in ordinary recordings
 _MODE = "com.apple.photos.capturemode"
-_APART = 1.5  # times; rates are rounded, and cameras drop pictures in poor light
-_APPLE_SLOW_FPS = 100  # iPhones record slow motion at 120 or 240 pictures a second
+_APART = 1.5  # times; rates are rounded, and cameras drop frames in poor light
+_APPLE_SLOW_FPS = 100  # iPhones record slow motion at 120 or 240 frames a second
 
 
 def is_slow_motion(tags: Mapping[str, str], fps: float) -> bool:
-    """Whether a file of `fps` pictures a second shows, or asks to show, more time than passed."""
+    """Whether a file of `fps` frames a second shows, or asks to show, more time than passed."""
     captured = _captured(tags)
     if captured is not None and fps:
         return captured > _APART * fps
@@ -24,7 +24,7 @@ def is_slow_motion(tags: Mapping[str, str], fps: float) -> bool:
 
 
 def is_time_lapse(tags: Mapping[str, str], fps: float) -> bool:
-    """Whether a file of `fps` pictures a second shows less time than passed."""
+    """Whether a file of `fps` frames a second shows less time than passed."""
     captured = _captured(tags)
     if captured is not None and fps:
         return _APART * captured < fps
@@ -32,7 +32,7 @@ def is_time_lapse(tags: Mapping[str, str], fps: float) -> bool:
 
 
 def _captured(tags: Mapping[str, str]) -> float | None:
-    """Pictures a second that were taken."""
+    """Frames a second that were recorded."""
     try:
         rate = float(tags.get(_CAPTURE_FPS, ""))
     except ValueError:

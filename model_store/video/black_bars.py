@@ -1,14 +1,13 @@
 """
-Finds the black bars around the pictures of a clip, so that they can be cut off.
+Detects the black bars around the picture of a clip, so that they can be cut off.
 
 The rule: a bar is black, flat and steady over all frames, its edge is straight and sharp, and the
-picture begins behind it over the whole length of the edge. A dark hall is not: its border is ragged
-or soft, or it is not as black. Bars come in pairs; a single one must be beyond doubt. Where in
-doubt there is none: nothing is cut off.
+picture begins along the whole length of the edge. A dark hall is no bar: its border is ragged or
+soft, or it is not as black. Bars come in pairs; a single one must be beyond doubt. In case of doubt
+nothing is cut off.
 
-Ordinary clips pay next to nothing. The outermost lines of the small pictures, which are there
-anyway, rule bars out as soon as one frame is not black there; only until then is a frame
-looked at in full.
+This costs ordinary clips almost nothing. The outermost lines of the scaled frames rule bars out as
+soon as one frame is not black there; until then each frame is examined in full size.
 
 Shapes: h w pixels of a frame as stored, before it is turned; levels are 0…255, full range.
 """
@@ -27,9 +26,9 @@ Levels = NDArray[np.uint8]
 _LEAST = 0.025  # of the side; thinner ones move no score, and many old recordings have them
 _LEAST_LEFT = 0.2  # of the side that the picture keeps
 _LEAST_PIXELS = 16
-_SEEN_BLACK = 32  # level of a small picture's edge; scaling may mix in what is beside the bar
+_SEEN_BLACK = 32  # level of a scaled frame's edge; scaling may mix in what is beside the bar
 _BLACK = 6.0  # mean level of a bar
-_NOISE = 20  # its highest level over all frames, but for strays
+_NOISE = 20  # its highest level over all frames, except for strays
 _FLAT = 2.5  # standard deviation of its mean over the frames
 _STRAYS = 0.01  # share of a line's pixels that may be brighter
 _STEP = 4  # levels above the bar's highest: the picture
@@ -53,34 +52,34 @@ class Bars:
     def __bool__(self) -> bool:
         return any((self.top, self.bottom, self.left, self.right))
 
-    def aligned(self, size: tuple[int, int], picture: VideoFormat, *, fields: bool) -> "Bars":
-        """For frames (h, w) of a format: no chroma sample is split, no field shifted.
+    def aligned(self, size: tuple[int, int], pixels: VideoFormat, *, fields: bool) -> "Bars":
+        """For frames (h, w) of a pixel format: no chroma sample is split, no field is shifted.
 
-        The picture loses a row or column rather than keep one of the bar.
+        Rather a row or column of the picture is cut off than one of a bar kept.
         """
         height, width = size
-        step_y = (8 // (picture.chroma_height(8) or 8)) * (2 if fields else 1)
-        step_x = 8 // (picture.chroma_width(8) or 8)
+        step_y = (8 // (pixels.chroma_height(8) or 8)) * (2 if fields else 1)
+        step_x = 8 // (pixels.chroma_width(8) or 8)
         top, left = _up(self.top, step_y), _up(self.left, step_x)
         kept_y = (height - top - self.bottom) // step_y * step_y if self.bottom else height - top
         kept_x = (width - left - self.right) // step_x * step_x if self.right else width - left
         return Bars(top=top, bottom=height - top - kept_y, left=left, right=width - left - kept_x)
 
 
-class BarFinder:
-    """Looks at the frames of a clip, one after another."""
+class BarDetector:
+    """Examines the frames of a clip, one after another."""
 
     def __init__(self) -> None:
-        self._looking = True
+        self._detecting = True
         self._edges: list[Levels] | None = None
         self._reformatter = VideoReformatter()
         self._highest: Levels | None = None
         self._sum: NDArray[np.uint32] | None = None
         self._frames = 0
 
-    def look(self, frame: VideoFrame, small: Levels) -> None:
-        """At a frame and at what it was scaled to, not turned and not cropped, (H, W, 3)."""
-        if not self._looking:
+    def add(self, frame: VideoFrame, small: Levels) -> None:
+        """A frame, and the same one scaled, neither turned nor cropped, (H, W, 3)."""
+        if not self._detecting:
             return
         edges = [line.max(axis=1) for line in (small[0], small[-1], small[:, 0], small[:, -1])]
         if self._edges is not None:
@@ -93,7 +92,7 @@ class BarFinder:
             )
             levels = grey.to_ndarray()  # type: ignore[assignment]  # 8 bits: uint8
         if levels is None or (self._highest is not None and self._highest.shape != levels.shape):
-            self._looking = False
+            self._detecting = False
             self._highest = self._sum = None
             return
         if self._highest is None or self._sum is None:
@@ -105,7 +104,7 @@ class BarFinder:
 
     @property
     def bars(self) -> Bars:
-        """Of all frames that were looked at."""
+        """Those of all frames that were added."""
         if self._highest is None or self._sum is None:
             return Bars()
         return bars_of(self._highest, self._sum / self._frames)
@@ -136,7 +135,7 @@ def _pair(highest: Levels, mean: NDArray[np.float64]) -> tuple[int, int]:
 @dataclass(frozen=True, slots=True)
 class _Bar:
     lines: int = 0
-    """Dark ones."""
+    """How many are dark."""
     rows: int = 0
     """The same if they are a bar, else 0."""
     begins: float = 0.0
@@ -149,7 +148,7 @@ class _Bar:
 
 
 def _bar(highest: Levels, mean: NDArray[np.float64], least: int) -> _Bar:
-    """That above a picture."""
+    """The bar above a picture."""
     bound = float(np.quantile(highest[:least], 1 - _STRAYS))
     if bound > _NOISE:
         return _Bar()
