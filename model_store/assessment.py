@@ -10,7 +10,7 @@ Shapes: K fragments.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,10 +20,8 @@ from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason, review_reasons
 from model_store.judging.difficulty import ScoredBy
 from model_store.judging.interval import Interval
+from model_store.score import Score
 from model_store.spec import ClipSpec
-
-if TYPE_CHECKING:
-    from model_store.scorer import Score
 
 
 class ScoreWarning(StrEnum):
@@ -131,7 +129,7 @@ class Assessment:
 
 
 def assess(
-    score: "Score", clip: PreparedClip, *, card: Card, sha256: str, difficulty: float | None
+    score: Score, clip: PreparedClip, *, card: Card, sha256: str, difficulty: float | None
 ) -> Assessment:
     """All that follows from the score of a clip and its declared difficulty.
 
@@ -173,7 +171,7 @@ def score_warnings(score: float, spec: ClipSpec) -> Sequence[ScoreWarning]:
     return [ScoreWarning.ABOVE_RANGE] if score > high else []
 
 
-def _fragment(score: "Score", clip: PreparedClip, card: Card, index: int) -> AssessedFragment:
+def _fragment(score: Score, clip: PreparedClip, card: Card, index: int) -> AssessedFragment:
     blank = score.blank[index]
     span = fragment_span(clip, card.spec, index, views=card.network.views)
     start_s, end_s = (None, None) if blank else span

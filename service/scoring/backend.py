@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.scorer import Score
+from model_store.score import Score
 from service.metrics import Metrics
 from service.scoring.checkpoints import LoadedCheckpoint
 

@@ -18,8 +18,9 @@ from model_store.clip import PreparedClip, prepare_clip, read_clip
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.errors import InvalidDifficulty
+from model_store.score import Score
 from model_store.score_command import json_of
-from model_store.scorer import Score, Scorer
+from model_store.scorer import Scorer
 from model_store.spec import DIVING, VAULT, ClipSpec
 from model_store.store import Store
 from tests.checkpoints import publish_tiny

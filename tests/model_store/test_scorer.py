@@ -10,7 +10,8 @@ from model_store.checkpoint import GOLDEN_TOLERANCE
 from model_store.clip import cut, load_clip
 from model_store.contributions import shapley
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
 from tests.clips import clip_bytes

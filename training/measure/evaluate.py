@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 from model_store.clip import prepare, read_clip
 from model_store.errors import ClipError
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes

@@ -16,7 +16,8 @@ import pytest
 
 from model_store.clip import load_clip
 from model_store.errors import EngineError
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.store import Store
 from service.scoring.scoring_service import Phase
 from tests.clips import clip_bytes
