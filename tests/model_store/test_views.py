@@ -1,14 +1,16 @@
 """Several looks at a clip: their mean is served, and its parts still add up to the whole."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from model_store.clip import cut
 from model_store.contributions import shapley
-from model_store.engines import make_engine
+from model_store.engines import EngineName, make_engine
 from model_store.errors import SpecError
 from model_store.network import FragmentNetwork
 from model_store.spec import DIVING, SKATING, VAULT, View
@@ -24,7 +26,7 @@ def network() -> FragmentNetwork:
 
 
 @pytest.fixture(scope="module")
-def clips(network) -> np.ndarray:
+def clips(network: FragmentNetwork) -> NDArray[np.uint8]:
     spec = network.clip_spec
     shape = (2, spec.frames, *spec.crop, 3)
     clips = np.random.default_rng(1).integers(1, 256, shape, dtype=np.uint8)
@@ -47,7 +49,7 @@ def brute_force(network: FragmentNetwork, clip: np.ndarray, shown: list[int]) ->
     return np.mean(answers, axis=0)
 
 
-def test_starts_are_spread_over_the_room_and_every_second_view_is_mirrored():
+def test_starts_are_spread_over_the_room_and_every_second_view_is_mirrored() -> None:
     assert DIVING.views(1) == (View(0, False),)
     assert DIVING.views(4) == ((0, False), (2, True), (5, False), (7, True))
     assert dataclasses.replace(VAULT, start=4).views(2) == ((4, False), (0, True))
@@ -57,7 +59,9 @@ def test_starts_are_spread_over_the_room_and_every_second_view_is_mirrored():
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
-def test_an_answer_is_the_mean_of_the_views(name, network, clips, tmp_path):
+def test_an_answer_is_the_mean_of_the_views(
+    name: EngineName, network: FragmentNetwork, clips: NDArray[np.uint8], tmp_path: Path
+) -> None:
     engine = make_engine(network, name=name, cache=tmp_path)
     everything = list(range(network.clip_spec.fragments))
     expected = np.stack([brute_force(network, clip, everything) for clip in clips])
@@ -66,7 +70,9 @@ def test_an_answer_is_the_mean_of_the_views(name, network, clips, tmp_path):
     np.testing.assert_allclose(scores, expected, atol=engine.runtime.tolerance)
 
 
-def test_contributions_are_shapley_values_of_the_mean(network, clips):
+def test_contributions_are_shapley_values_of_the_mean(
+    network: FragmentNetwork, clips: NDArray[np.uint8]
+) -> None:
     spec, answer = network.clip_spec, make_engine(network, name="torch").score(clips)
     table = np.stack(
         [
@@ -81,7 +87,9 @@ def test_contributions_are_shapley_values_of_the_mean(network, clips):
         np.testing.assert_allclose(total, contributions.score, atol=1e-6)
 
 
-def test_a_fragment_is_blank_that_no_view_shows(network, clips):
+def test_a_fragment_is_blank_that_no_view_shows(
+    network: FragmentNetwork, clips: NDArray[np.uint8]
+) -> None:
     spec, answer = network.clip_spec, make_engine(network, name="torch").score(clips)
     seen = [cut(clips, spec, start).any((2, 3, 4, 5)) for start, _ in spec.views(VIEWS)]
     np.testing.assert_array_equal(answer.blank, ~np.any(seen, axis=0))
