@@ -144,7 +144,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @torch.inference_mode()
 def all_coalitions(network: FragmentNetwork, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(T, H, W, 3) -> (2^K, O): what the head says of each, bit i of the index for fragment i."""
+    """(T, H, W, 3) -> (2^K, O): the value of the head for each, bit i of the index for fragment i."""
     fragments = cut(torch.from_numpy(clip[None]), network.clip_spec)
     seen = torch.cat([network.extract(i, fragments[:, k]) for i, k in enumerate(network.used)])
     blank = network.blank_features()  # (K, D, T', H', W')
@@ -211,21 +211,21 @@ def test_interval_and_review_are_those_of_the_output_that_answers(both: Scorer) 
     rule = both.spec.difficulty_rule
     clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
     [answer] = both.score([clip])
-    video, told = (answer.with_difficulty(each, rule) for each in (None, 3.0))
-    assert (video.scored_by, told.scored_by) == ("video", "video and difficulty")
+    video, declared = (answer.with_difficulty(each, rule) for each in (None, 3.0))
+    assert (video.scored_by, declared.scored_by) == ("video", "video and difficulty")
     assert (video.execution, video.difficulty) == (None, None)
-    assert told.execution == answer.of_execution.score
-    assert told.score == pytest.approx(final_of(told.execution, 3.0, rule))
+    assert declared.execution == answer.of_execution.score
+    assert declared.score == pytest.approx(final_of(declared.execution, 3.0, rule))
     # The tiny calibration: ± 2 points of the final score, which is wide, ± 0.5 of an execution.
     half = 1.5 if rule == "multiply" else 0.5
     assert (video.trust.interval.low, video.trust.interval.high) == pytest.approx(
         (video.score - 2, video.score + 2)
     )
-    assert (told.trust.interval.low, told.trust.interval.high) == pytest.approx(
-        (told.score - half, told.score + half)
+    assert (declared.trust.interval.low, declared.trust.interval.high) == pytest.approx(
+        (declared.score - half, declared.score + half)
     )
-    assert (video.trust.wide, told.trust.wide) == (True, False)
-    assert video.trust.distance == told.trust.distance
+    assert (video.trust.wide, declared.trust.wide) == (True, False)
+    assert video.trust.distance == declared.trust.distance
 
 
 def test_a_warning_widens_the_interval_in_points_as_announced(both: Scorer) -> None:

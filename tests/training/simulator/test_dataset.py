@@ -33,7 +33,7 @@ def vaults(tmp_path_factory):
     return folder
 
 
-def test_the_folder_is_what_it_says(vaults):
+def test_the_folder_holds_what_annotations_list(vaults):
     table = rows(vaults / "annotations.csv")
     assert [row["clip"] for row in table] == [f"clips/0000{i}.mp4" for i in range(3)]
     assert [row["split"] for row in table] == ["train", "train", "test"]
