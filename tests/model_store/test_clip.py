@@ -33,7 +33,8 @@ def resampled(count: int, fps: Fraction, spec: ClipSpec) -> list[int]:
     outputs = int(count / fps * spec.fps + Fraction(1, 2))
     shown = []
     for instant in (k / spec.fps for k in range(outputs)):
-        due = (i for i in range(count) if i / fps <= instant + 1 / (2 * spec.fps))
+        near = range(max(0, int(instant * fps) - 5), min(count, int(instant * fps) + 5))
+        due = (i for i in near if i / fps <= instant + 1 / (2 * spec.fps))
         shown.append(min(due, key=lambda i: (abs(i / fps - instant), i)))
     return shown[-spec.frames :]
 
