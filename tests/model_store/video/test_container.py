@@ -240,7 +240,7 @@ def heic() -> bytes:
     data = clip_of(numbered(1, 64, 64), codec="libx265", options=options)
     at = data.index(b"hvcC") - 4
     configuration = data[at : at + int.from_bytes(data[at : at + 4], "big")]
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         picture = bytes(next(container.demux(video=0)))
 
     def box(kind: bytes, *content: bytes, full: int | None = None) -> bytes:
