@@ -65,7 +65,7 @@ def pictures(data: bytes, wanted: frozenset[int] | None) -> tuple[dict[int, Fram
     with open_bytes(data) as file, open_video(file, LIMITS) as video:
         packets = demux(video, LIMITS)
         decoder = Decoder(video.context, LIMITS)
-        frames = {
+        frames: dict[int, Any] = {
             int(frame.pts or 0): frame.to_ndarray(format="rgb24")
             for frame in decoder.frames(packets.packets, wanted)
         }
