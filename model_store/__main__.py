@@ -21,15 +21,15 @@ Reference = Annotated[str, typer.Argument(help="diving, or diving@1 for one vers
 
 
 @app.command("list")
-def list_checkpoints(store: StoreOption = None) -> None:
+def list_checkpoints(folder: StoreOption = None) -> None:
     """All checkpoints, a line each."""
-    shelf = Store(store)
+    store = Store(folder)
     table = Table("checkpoint", "action", "trained on", "created", "current", "sha256")
     bad = False
-    for reference in references_of(shelf):
+    for reference in references_of(store):
         try:
-            checkpoint = shelf.load(reference)
-            current = "yes" if shelf.current(checkpoint.name) == checkpoint.version else ""
+            checkpoint = store.load(reference)
+            current = "yes" if store.current(checkpoint.name) == checkpoint.version else ""
         except CheckpointError as error:
             bad = True
             table.add_row(reference, Text(str(error), style="red"), "", "", "", "")
@@ -48,10 +48,10 @@ def list_checkpoints(store: StoreOption = None) -> None:
 
 
 @app.command()
-def show(reference: Reference, store: StoreOption = None) -> None:
+def show(reference: Reference, folder: StoreOption = None) -> None:
     """The card of a checkpoint, as JSON; the hashes of its clips are left to card.json."""
     try:
-        checkpoint = Store(store).load(reference)
+        checkpoint = Store(folder).load(reference)
     except CheckpointError as error:
         fail(error)
     out.print_json(checkpoint.card.model_dump_json(exclude={"clips"}))
@@ -60,18 +60,18 @@ def show(reference: Reference, store: StoreOption = None) -> None:
 @app.command()
 def verify(
     reference: Annotated[str | None, typer.Argument(help="One; else all, every version.")] = None,
-    store: StoreOption = None,
+    folder: StoreOption = None,
     engine: Annotated[EngineChoice, typer.Option(help="For the golden clip.")] = EngineChoice.auto,
 ) -> None:
     """Check hashes, keys, shapes and values, and score the golden clip."""
     from model_store.scorer import Scorer
 
-    shelf = Store(store)
-    references = [reference] if reference else references_of(shelf)
+    store = Store(folder)
+    references = [reference] if reference else references_of(store)
     bad = False
     for each in references:
         try:
-            scorer = Scorer(shelf.load(each), engine.value)
+            scorer = Scorer(store.load(each), engine.value)
             error = scorer.check_golden()
         except ModelStoreError as problem:
             bad = True
@@ -79,40 +79,40 @@ def verify(
         else:
             out.print(f"{each}: ok, golden clip within {error:.4f} points on {scorer.engine.name}")
     if not references:
-        fail(FileNotFoundError(f"no checkpoints in {shelf.root}"))
+        fail(FileNotFoundError(f"no checkpoints in {store.root}"))
     raise typer.Exit(1 if bad else 0)
 
 
 @app.command()
 def use(
     reference: Annotated[str, typer.Argument(help="The version to use, such as diving@1.")],
-    store: StoreOption = None,
+    folder: StoreOption = None,
 ) -> None:
     """Let the bare name mean this version from now on: an upgrade, or a roll-back."""
-    shelf = Store(store)
+    store = Store(folder)
     try:
-        checkpoint = shelf.load(reference)
-        shelf.make_current(checkpoint.name, checkpoint.version)
+        checkpoint = store.load(reference)
+        store.make_current(checkpoint.name, checkpoint.version)
     except (CheckpointError, OSError) as error:
         fail(error)
     out.print(f"{checkpoint.name} now means version {checkpoint.version}")
 
 
 @app.command()
-def install(store: StoreOption = None) -> None:
+def install(folder: StoreOption = None) -> None:
     """Copy the shipped versions that the store lacks; what its names mean stays."""
-    shelf = Store(store)
+    store = Store(folder)
     try:
-        added = shelf.add_from(Store(SHIPPED))
+        added = store.add_from(Store(SHIPPED))
     except (CheckpointError, OSError) as error:
         fail(error)
-    out.print(Text(f"{shelf.root}: {', '.join(added) or 'nothing'} added"), soft_wrap=True)
+    out.print(Text(f"{store.root}: {', '.join(added) or 'nothing'} added"), soft_wrap=True)
 
 
-def references_of(shelf: Store) -> list[str]:
+def references_of(store: Store) -> list[str]:
     """All versions of a store.   Exits where it cannot be read."""
     try:
-        return shelf.references()
+        return store.references()
     except CheckpointError as error:
         fail(error)
 

@@ -11,8 +11,8 @@ One checkpoint: a folder that holds a network and what makes it usable.
 
 The rule: a folder is either whole and verified or an error with a name. It is written beside its
 place and renamed into it; loading checks every hash, every key, every shape and every value. A
-file that is not listed is an error, too, unless it is of those that systems and editors leave: of
-them nothing is read.
+file that is not listed is an error, too, unless it is one that systems and editors leave: those are
+never read.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
 GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
 PICTURES = ("scores.png", "fragments.png")
 FILES = (WEIGHTS, CARD, README, GOLDEN_CLIP, GOLDEN_ANSWER)
-LEFT_BY_SYSTEMS = (  # macOS, Windows, NFS, Synology, editors; a dot hides what most of them leave
+LEFT_BY_SYSTEMS = (  # macOS, Windows, NFS, Synology, editors; most of it begins with a dot
     ".*", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
     "@eaDir", "#recycle", "lost+found", "__MACOSX", "*~", "#*#",
 )  # fmt: skip
@@ -69,7 +69,7 @@ class GoldenOutput:
 class Golden:
     """The answer that the golden clip must give, from the float32 reference engine.
 
-    What the execution output must say stands apart, where it is not the only one.
+    In golden.json the execution output of a network with both has a block of its own.
     """
 
     outputs: tuple[GoldenOutput, ...]
@@ -170,11 +170,9 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint; `half` stores the network's matrices and convolutions as float16.
 
-    `pictures` are by file name, some of `PICTURES`; `confidence` overrides what the card says of
-    the calibration.
-
-    The golden answer is computed here, from the weights as stored. Raises CheckpointExists if
-    the folder is there; a folder half written is never seen under its name.
+    `pictures` are by file name, some of `PICTURES`; `confidence` replaces the calibration on the
+    card. The golden answer is computed here, from the weights as stored. Raises CheckpointExists
+    if the folder is there.
     """
     if folder.exists():
         raise CheckpointExists(f"{card.name}@{card.version} is already published")
@@ -218,7 +216,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What the system says about a file, as a CheckpointUnreadable that names it."""
+    """Raise an error of the system about a file as a CheckpointUnreadable, which names the file."""
     try:
         yield
     except OSError as error:

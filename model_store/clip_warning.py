@@ -13,8 +13,8 @@ class ClipWarning(StrEnum):
     TIMES_REPAIRED = "times_repaired"  # a few timestamps were wrong, those frames were left out
     TIMES_ASSUMED = "times_assumed"  # no usable timestamps: frames in order at the claimed rate
     CLOCK_JUMP = "clock_jump"  # the recording has a cut at which its clock jumps
-    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file says
-    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file says
+    SLOW_MOTION = "slow_motion"  # recorded at a higher rate than it plays, as the file states
+    TIME_LAPSE = "time_lapse"  # recorded at a lower rate than it plays, as the file states
     FEW_PICTURES = "few_pictures"  # most of its frames repeat others
     LOW_FRAME_RATE = "low_frame_rate"  # fewer frames than the clip needs: some are shown twice
     SIZE_CHANGES = "size_changes"  # the frames change their size within the clip

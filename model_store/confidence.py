@@ -41,7 +41,7 @@ _NUMBERS = ("coverage", "quantile", "width_limit", "spread_range")  # of an outp
 class ReviewReason(StrEnum):
     """Why a person should look before using the score."""
 
-    NOT_CALIBRATED = "not_calibrated"  # the checkpoint cannot say how sure it is
+    NOT_CALIBRATED = "not_calibrated"  # the checkpoint has no measure of how sure it is
     UNFAMILIAR = "unfamiliar_clip"  # not of the kind the network was trained on
     WIDE_INTERVAL = "wide_interval"  # wider than the card's limit
     MOSTLY_BLANK = "mostly_blank"  # half of the fragments or more: the clip is short, or dark
@@ -53,7 +53,7 @@ class ReviewReason(StrEnum):
     TIME_LAPSE = "time_lapse"  # it shows less time than passed
     FEW_PICTURES = "few_pictures"  # stills, or far fewer pictures a second than usual
     SIZE_CHANGES = "size_changes"  # it may be another view from there on
-    COLOURS_GUESSED = "colours_guessed"  # the file does not say what its colours are
+    COLOURS_GUESSED = "colours_guessed"  # the file does not state what its colours are
 
 
 REVIEWED: Mapping[ClipWarning, ReviewReason] = {
@@ -127,7 +127,7 @@ class Confidence:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def interval(self, pooled: Floats, output: Output, value: float) -> Interval:
-        """(P,) -> the interval around what `output` says, in its points."""
+        """(P,) -> the interval around the value of `output`, in its points."""
         of = self.outputs[output]
         values, whitened = np.array([value], np.float32), len(of.spread_weights) - 3
         spread = of.spread(self.spread_inputs(pooled[None], values, whitened))[0]
@@ -135,7 +135,7 @@ class Confidence:
         return Interval(low=value - half, high=value + half, coverage=of.coverage)
 
     def trust(self, pooled: Floats, output: Output, value: float) -> "Trust":
-        """(P,) and what `output` says, to what may be said of it."""
+        """(P,) and the value of `output` -> how far to trust it."""
         interval = self.interval(pooled, output, value)
         distance = float(self.distance(pooled[None])[0])
         return Trust(

@@ -19,8 +19,8 @@ Everything that can go wrong below the service, by name.
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
     └── EngineError               an engine cannot run here, or failed
 
-Texts say what was found and what was needed; they may be shown to a caller, but for that of
-CheckpointUnreadable, which has a path of this machine in it.
+Texts name what was found and what was needed. They may be shown to a caller, except that of
+CheckpointUnreadable: it holds a path of this machine.
 """
 
 
@@ -86,7 +86,7 @@ class CheckpointUnreadable(CheckpointError):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
         self.reason = reason
-        """What the system says, without the path."""
+        """The system's own text, without the path."""
 
     def __str__(self) -> str:
         return "{} cannot be read: {}".format(*self.args)

@@ -1,5 +1,5 @@
 """
-What fixes a network's shape besides the clip. PyTorch is not needed to say it.
+What fixes a network's shape besides the clip. It imports no PyTorch.
 
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
@@ -35,7 +35,7 @@ class NetworkSpec:
     head_hidden: tuple[int, int]
     """Units of the head's two fully connected layers."""
     dropout: float
-    """Share dropped in the head. [Li18] says 0.8; the other reading, keep 0.8, is 0.2 here."""
+    """Share dropped in the head. [Li18] has 0.8; the other reading, keep 0.8, is 0.2 here."""
     fragments_used: tuple[int, ...] | None
     """Fragments with an extractor, ascending; None for all. The others are never looked at."""
     target: Target

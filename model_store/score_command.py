@@ -5,7 +5,6 @@ The rule: what a user wrote, a path or a name, is printed as it is. Rich would t
 style and `:dash:` for a picture, so such text is a `Text` and never a plain `str`.
 """
 
-import dataclasses
 import json
 import os
 import stat
@@ -37,6 +36,7 @@ from model_store.number import number
 from model_store.store import Store
 
 if TYPE_CHECKING:
+    from model_store.assessment import Assessment
     from model_store.scorer import Scorer
 
 MOST_PIPED = 1 << 30  # bytes that are taken from a pipe
@@ -44,7 +44,6 @@ BAR = 12  # columns on each side of zero
 BAD_CLIP, BAD_COMMAND, NEEDS_REVIEW = 1, 2, 3
 
 out, err = Console(), Console(stderr=True)
-Answer = dict[str, Any]
 
 StoreOption = Annotated[
     Path | None,
@@ -66,7 +65,7 @@ def fail(error: Exception, code: int = 1) -> NoReturn:
 
 
 def declared(text: str) -> float:
-    """A difficulty, checked before anything is loaded; what it may be is the action's to say."""
+    """A difficulty, checked before anything is loaded; the action may allow less."""
     try:
         value = number(text)
         check_positive(value)
@@ -107,32 +106,34 @@ def score(
         scorer = Scorer(chosen, engine.value)
     except ModelStoreError as error:
         fail(error, BAD_COMMAND)
-    answers = []
-    for answer in answered(scorer, clips, difficulty):
-        answers.append(answer)
+    results = []
+    for path, result in scored(scorer, clips, difficulty):
+        results.append(result)
         if as_json:
-            print(json.dumps(answer), flush=True)
-        elif "error" in answer:
-            err.print(Text.assemble(answer["clip"], ": ", (answer["error"], "red")), soft_wrap=True)
+            print(json.dumps({"clip": str(path)} | json_of(result)), flush=True)
+        elif isinstance(result, str):
+            err.print(Text.assemble(str(path), ": ", (result, "red")), soft_wrap=True)
         elif len(clips) == 1:
-            print_answer(answer)
+            print_assessment(path, result)
     if len(clips) > 1 and not as_json:
-        print_answers(answers)
-    if any("error" in answer for answer in answers):
+        print_line_each(clips, results)
+    if any(isinstance(result, str) for result in results):
         raise typer.Exit(BAD_CLIP)
-    if strict and any(answer["needs_review"] for answer in answers):
+    if strict and any(not isinstance(each, str) and each.needs_review for each in results):
         raise typer.Exit(NEEDS_REVIEW)
 
 
-def answered(scorer: "Scorer", clips: Sequence[Path], difficulty: float | None) -> Iterator[Answer]:
-    """An answer or an error for each clip, with a progress bar if they are many."""
-    for clip in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
+def scored(
+    scorer: "Scorer", clips: Sequence[Path], difficulty: float | None
+) -> Iterator[tuple[Path, "Assessment | str"]]:
+    """Each clip with its assessment or what is wrong with it; a progress bar if they are many."""
+    for path in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
         try:
-            yield score_file(scorer, clip, difficulty)
+            yield path, score_file(scorer, path, difficulty)
         except OSError as error:
-            yield {"clip": str(clip), "error": f"cannot be read: {error.strerror}"}
+            yield path, f"cannot be read: {error.strerror}"
         except (ClipError, EngineError) as error:
-            yield {"clip": str(clip), "error": str(error)}
+            yield path, str(error)
 
 
 @contextmanager
@@ -153,98 +154,84 @@ def seekable(path: Path) -> Iterator[BinaryIO]:
             yield copy
 
 
-def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> Answer:
-    from model_store.clip import fragment_span, prepare_clip, read_clip
-    from model_store.confidence import review_reasons
+def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> "Assessment":
+    from model_store.assessment import assess
+    from model_store.clip import prepare_clip, read_clip
 
-    spec, card = scorer.spec, scorer.checkpoint.card
+    checkpoint = scorer.checkpoint
     with seekable(path) as source:
-        clip = prepare_clip(read_clip(source, spec), spec)
+        clip = prepare_clip(read_clip(source, scorer.spec), scorer.spec)
     [answer] = scorer.score([clip.frames])
-    answer = answer.with_difficulty(difficulty, spec.difficulty_rule)
-    answer = answer.widened(card.doubt(clip.warnings))
-    reasons = review_reasons(answer.trust, blank=answer.blank, warnings=clip.warnings)
-    fragments = []
-    for i in range(spec.fragments):
-        span = fragment_span(clip, spec, i, views=card.network.views)
-        start_s, end_s = (None, None) if answer.blank[i] else span
-        fragments.append(
-            {
-                "index": i,
-                "stage": card.stage_of_fragment[i],
-                "start_s": start_s,
-                "end_s": end_s,
-                "blank": answer.blank[i],
-                "contribution": answer.contribution[i],
-                "alone": answer.alone[i],
-                "without": answer.without[i],
-            }
-        )
+    return assess(
+        answer, clip, card=checkpoint.card, sha256=checkpoint.sha256, difficulty=difficulty
+    )
+
+
+def json_of(result: "Assessment | str") -> dict[str, Any]:
+    """What `--json` prints of one clip, behind its name."""
+    if isinstance(result, str):
+        return {"error": result}
+    fields = result.to_json()
     return {
-        "clip": str(path),
-        "score": answer.score,
-        "difficulty": answer.difficulty,
-        "execution": answer.execution,
-        "scored_by": answer.scored_by,
-        "interval": answer.trust and dataclasses.asdict(answer.trust.interval),
-        "baseline": answer.baseline,
-        "fragments": fragments,
-        "needs_review": bool(reasons),
-        "review_reasons": [str(reason) for reason in reasons],
-        "warnings": [str(warning) for warning in clip.warnings],
-        "checkpoint": f"{card.name}@{card.version}",
-        "trained_on": card.data.trained_on,
-        "sha256": clip.info.sha256,
+        "score": result.score,
+        "difficulty": result.difficulty,
+        "execution": result.execution,
+        "scored_by": result.scored_by,
+        "interval": fields["interval"],
+        "baseline": result.baseline,
+        "fragments": fields["fragments"],
+        "needs_review": result.needs_review,
+        "review_reasons": result.review_reasons,
+        "warnings": result.warnings,
+        "checkpoint": result.checkpoint.reference,
+        "trained_on": result.checkpoint.trained_on,
+        "sha256": result.clip.sha256,
     }
 
 
-def print_answer(answer: Answer) -> None:
-    """One clip: its fragments, then what it comes to."""
-    table = Table(
-        "fragment", "stage", "seconds", "points", "cost | added", title=Text(answer["clip"])
-    )
-    largest = max(abs(fragment["contribution"]) for fragment in answer["fragments"]) or 1.0
-    for fragment in answer["fragments"]:
-        shown = not fragment["blank"]
+def print_assessment(path: Path, result: "Assessment") -> None:
+    """One clip: its fragments, then what they add up to."""
+    table = Table("fragment", "stage", "seconds", "points", "cost | added", title=Text(str(path)))
+    largest = max(abs(fragment.contribution) for fragment in result.fragments) or 1.0
+    for fragment in result.fragments:
+        shown = not fragment.blank
         table.add_row(
-            str(fragment["index"]),
-            Text(fragment["stage"] or ""),
-            f"{fragment['start_s']:.1f}–{fragment['end_s']:.1f}" if shown else "blank",
-            f"{fragment['contribution']:+.2f}" if shown else "",
-            bar(fragment["contribution"] / largest),
+            str(fragment.index),
+            Text(fragment.stage or ""),
+            f"{fragment.start_s:.1f}–{fragment.end_s:.1f}" if shown else "blank",
+            f"{fragment.contribution:+.2f}" if shown else "",
+            bar(fragment.contribution / largest),
         )
     out.print(table)
     out.print(
-        f"score [bold]{answer['score']:.2f}[/] = baseline {answer['baseline']:.2f} + the points"
-        f" above   (by {answer['scored_by']}; {answer['checkpoint']}, trained on"
-        f" {CLIPS_OF[answer['trained_on']]} clips)"
+        f"score [bold]{result.score:.2f}[/] = baseline {result.baseline:.2f} + the points"
+        f" above   (by {result.scored_by}; {result.checkpoint.reference}, trained on"
+        f" {CLIPS_OF[result.checkpoint.trained_on]} clips)"
     )
-    if answer["execution"] is not None:
-        out.print(f"execution {answer['execution']:.2f}, difficulty {answer['difficulty']:g}")
-    if (interval := answer["interval"]) is not None:
-        share = f"{interval['coverage']:.0%}"
-        out.print(
-            f"{share} of such clips are judged {interval['low']:.2f} to {interval['high']:.2f}"
-        )
-    if answer["review_reasons"]:
-        out.print(f"[yellow]needs review:[/] {', '.join(answer['review_reasons'])}")
-    for warning in answer["warnings"]:
+    if result.execution is not None:
+        out.print(f"execution {result.execution:.2f}, difficulty {result.difficulty:g}")
+    if (interval := result.interval) is not None:
+        share = f"{interval.coverage:.0%}"
+        out.print(f"{share} of such clips are judged {interval.low:.2f} to {interval.high:.2f}")
+    if result.needs_review:
+        out.print(f"[yellow]needs review:[/] {', '.join(result.review_reasons)}")
+    for warning in result.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
 
 
-def print_answers(answers: Sequence[Answer]) -> None:
+def print_line_each(paths: Sequence[Path], results: Sequence["Assessment | str"]) -> None:
     """Several clips: a line each, in the order given."""
     table = Table("clip", "score", "interval", "needs review")
-    for answer in answers:
-        if "error" in answer:
-            table.add_row(Text(answer["clip"]), "–", "", "[red]cannot be scored[/]")
+    for path, result in zip(paths, results, strict=True):
+        if isinstance(result, str):
+            table.add_row(Text(str(path)), "–", "", "[red]cannot be scored[/]")
             continue
-        interval = answer["interval"]
+        interval = result.interval
         table.add_row(
-            Text(answer["clip"]),
-            f"{answer['score']:.2f}",
-            f"{interval['low']:.1f}–{interval['high']:.1f}" if interval else "",
-            ", ".join(answer["review_reasons"]),
+            Text(str(path)),
+            f"{result.score:.2f}",
+            f"{interval.low:.1f}–{interval.high:.1f}" if interval else "",
+            ", ".join(result.review_reasons),
         )
     out.print(table)
 

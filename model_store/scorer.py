@@ -7,7 +7,6 @@ the wrong clips. One thread at a time may use a scorer; it does no locking.
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,93 +14,13 @@ from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
 from model_store.clip import load_clip
-from model_store.confidence import Trust, pool
+from model_store.confidence import pool
 from model_store.contributions import Contributions
 from model_store.engines import EngineName, make_engine
-from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
-from model_store.judging.difficulty import (
-    ScoredBy,
-    check_positive,
-    execution_of,
-    factor_and_term,
-)
+from model_store.errors import EngineError, UnusableClip
 from model_store.network_spec import Output
-from model_store.spec import ClipSpec, DifficultyRule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """The answer for one clip, in points: baseline + Σ contribution = score.
-
-    It is what one output of the network says. Of a network with both, `final` answers until a
-    difficulty is known.
-    """
-
-    output: Output = "final"
-    """That which answers."""
-    score: float
-    """As announced; the execution alone where that is predicted and no difficulty is known yet."""
-    baseline: float
-    """The score of a clip of which nothing is seen."""
-    contribution: tuple[float, ...]
-    """K Shapley values. Exactly 0 for a blank fragment."""
-    alone: tuple[float, ...]
-    """The score when fragment i alone is shown.   [Li18 Fig. 2]"""
-    without: tuple[float, ...]
-    """The score when all but fragment i are shown."""
-    standard_error: tuple[float, ...] | None = None
-    """Of the contributions where they are estimated from a sample; None where they are exact."""
-    blank: tuple[bool, ...]
-    trust: Trust | None = None
-    """None when the checkpoint was not calibrated."""
-    difficulty: float | None = None
-    execution: float | None = None
-    of_execution: "Score | None" = None
-    """What the execution output says, where there is one beside that which answers."""
-
-    @property
-    def scored_by(self) -> ScoredBy:
-        by_both = self.output == "execution" and self.difficulty is not None
-        return "video and difficulty" if by_both else "video"
-
-    def with_difficulty(self, difficulty: float | None, rule: DifficultyRule) -> "Score":
-        """The answer once the declared difficulty is known (None if it is not).
-
-        With a difficulty the execution output answers where there is one: what it says and its
-        parts are multiplied by the difficulty, or that joins the baseline. Without one `final`
-        does. Where `final` is all there is it stays, and the execution is derived from it.
-        Raises InvalidDifficulty.
-        """
-        if difficulty is None:
-            if self.output == "execution":
-                raise InvalidDifficulty(
-                    "this checkpoint predicts the execution, it needs a difficulty"
-                )
-            return self
-        check_positive(difficulty)
-        predicted = self if self.output == "execution" else self.of_execution
-        if predicted is None:
-            return dataclasses.replace(
-                self, difficulty=difficulty, execution=execution_of(self.score, difficulty, rule)
-            )
-        factor, term = factor_and_term(difficulty, rule)
-        return dataclasses.replace(
-            predicted,
-            score=predicted.score * factor + term,
-            baseline=predicted.baseline * factor + term,
-            contribution=tuple(value * factor for value in predicted.contribution),
-            alone=tuple(value * factor + term for value in predicted.alone),
-            without=tuple(value * factor + term for value in predicted.without),
-            standard_error=predicted.standard_error
-            and tuple(value * factor for value in predicted.standard_error),
-            trust=predicted.trust and predicted.trust.scaled(factor, term),
-            difficulty=difficulty,
-            execution=predicted.score,
-        )
-
-    def widened(self, points: float) -> "Score":
-        """With the interval of a score that may have moved by so many points."""
-        return dataclasses.replace(self, trust=self.trust and self.trust.widened(points))
+from model_store.score import Score
+from model_store.spec import ClipSpec
 
 
 class Scorer:
@@ -132,9 +51,9 @@ class Scorer:
 
         The same clip gives the same score alone and in any batch, within the engine's tolerance.
         """
-        return self.examine(clips)[0] if clips else []
+        return self.score_with_features(clips)[0] if clips else []
 
-    def examine(
+    def score_with_features(
         self, clips: Sequence[NDArray[np.uint8]]
     ) -> tuple[list[Score], NDArray[np.float32]]:
         """`score`, and the pooled features (B, P) that confidence rests on; at least one clip."""
@@ -147,14 +66,14 @@ class Scorer:
         pooled, blank = pool(output.features), output.blank
         scores = []
         for i in range(len(clips)):
-            answers, *others = (
-                self._said(name, contributions, i, pooled[i], blank[i])
+            first, *others = (
+                self._of_output(name, contributions, i, pooled[i], blank[i])
                 for name, contributions in zip(self.outputs, output.contributions, strict=True)
             )
-            scores.append(dataclasses.replace(answers, of_execution=others[0] if others else None))
+            scores.append(dataclasses.replace(first, of_execution=others[0] if others else None))
         return scores, pooled
 
-    def _said(
+    def _of_output(
         self,
         output: Output,
         contributions: Contributions,
@@ -162,7 +81,7 @@ class Scorer:
         pooled: NDArray[np.float32],
         blank: NDArray[np.bool_],
     ) -> Score:
-        """What one output says of one clip of a batch."""
+        """The answer of one output for one clip of a batch."""
         score, confidence = float(contributions.score[clip]), self.checkpoint.confidence
         error = contributions.standard_error
         return Score(
@@ -178,16 +97,17 @@ class Scorer:
         )
 
     def check_golden(self) -> float:
-        """Score the golden clip; how far off, in points.   Raises EngineError beyond tolerance.
+        """Score the golden clip and return the error in points.
 
-        Of a network with both outputs each is looked at, in its own points.
+        Each output of the network is checked, in its own points. Raises EngineError for an error
+        beyond the tolerance.
         """
         golden = self.checkpoint.golden
-        [answer] = self.score([load_clip(self.checkpoint.golden_clip, self.spec)])
-        said = [answer] if answer.of_execution is None else [answer, answer.of_execution]
+        [score] = self.score([load_clip(self.checkpoint.golden_clip, self.spec)])
+        found = [score] if score.of_execution is None else [score, score.of_execution]
         error = max(
             abs(a - b)
-            for each, expected in zip(said, golden.outputs, strict=True)
+            for each, expected in zip(found, golden.outputs, strict=True)
             for a, b in zip(
                 (each.score, *each.contribution),
                 (expected.score, *expected.contributions),

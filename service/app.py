@@ -19,8 +19,9 @@ from service.http import page, routes
 from service.http.limits import LimitsMiddleware, key_needed
 from service.http.openapi import completed
 from service.http.paths import MethodsMiddleware, PathMiddleware, not_found
-from service.http.problems import answer_problem
-from service.http.request_context import ExchangeMiddleware, ProblemsMiddleware
+from service.http.problems import ProblemsMiddleware, answer_problem
+from service.http.request_context import RequestContextMiddleware
+from service.scoring.local_backend import LocalBackend
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
 
@@ -45,15 +46,19 @@ of the environment or another package in the process switches OpenTelemetry on."
 def create_app(
     settings: Settings, store: Store, on_failure: Callable[[], None] = lambda: None
 ) -> FastAPI:
-    """The ASGI application; its lifespan loads the checkpoints and stops everything again.
+    """The ASGI application that scores in this process.
 
-    `on_failure` hears, on the event loop, that the process can no longer do its work.
+    `on_failure` is called, on the event loop, when the process can no longer do its work.
     """
-    return create_app_for(ScoringService(settings, store, on_failure))
+    backend = partial(LocalBackend, settings, store)
+    return create_app_for(ScoringService(settings, store, backend, on_failure))
 
 
 def create_app_for(service: ScoringService) -> FastAPI:
-    """The same around a service that somebody else made."""
+    """The ASGI application around a service, wherever it scores.
+
+    Its lifespan loads the checkpoints and stops everything again.
+    """
     settings = service.settings
 
     @asynccontextmanager
@@ -100,7 +105,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
             expose_headers=("X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"),
         )
     app.add_middleware(
-        ExchangeMiddleware,
+        RequestContextMiddleware,
         metrics=service.metrics,
         counted_paths=routes.SCORING_PATHS,
         closing=lambda: service.draining,

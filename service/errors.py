@@ -1,5 +1,5 @@
 """
-What can go wrong in the service itself, by name; `http/problems.py` gives each its HTTP status.
+What can go wrong in the service itself, by name; `problem_kinds.py` gives each its HTTP status.
 
     ServiceError
     ├── MalformedRequest      not HTTP, or a header that may be sent once is there twice

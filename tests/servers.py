@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,9 +65,15 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def running_app(store: Store, *, ready: bool = True, **settings: Any) -> AsyncIterator[App]:
+async def running_app(
+    store: Store,
+    *,
+    ready: bool = True,
+    on_failure: Callable[[], None] = lambda: None,
+    **settings: Any,
+) -> AsyncIterator[App]:
     """The application with its lifespan, without a network."""
-    app = create_app(Settings(**QUICK | settings), store)
+    app = create_app(Settings(**QUICK | settings), store, on_failure)
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -18,6 +18,8 @@ NEVER = [
     ("model_store", {"service", "training"}),
     ("service", {"training"}),
     ("training", {"service"}),
+    ("service.scoring", {"service.http", "fastapi", "starlette"}),
+    ("training.data", {"training.learn", "training.measure", "training.release"}),
     ("training.measure", {"training.learn", "training.release"}),
     ("training.learn", {"training.pretraining", "training.release", "training.paper"}),
     ("training.commands", {"torch"}),
@@ -26,12 +28,14 @@ NEVER = [
 NEVER_LOADED = [
     ("model_store.clip", {"torch", "openvino", "pydantic", "fastapi"}),
     ("model_store.video", {"torch", "openvino", "pydantic", "fastapi"}),
+    ("model_store.judging", {"torch", "openvino", "av"}),
     ("service.decode", {"torch", "openvino", "fastapi"}),
     ("service.decode.worker", {"pydantic"}),
+    ("service.http.wire", {"torch", "openvino"}),
 ]
 # Of our own packages, all that a room may import besides itself.
 ONLY = [
-    ("training.simulator", {"model_store", "training.worker_pool"}),
+    ("training.simulator", {"model_store"}),
 ]
 ONLY_THERE = [("ray", "service.cluster")]  # a library, and the one room that imports it
 

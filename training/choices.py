@@ -1,4 +1,4 @@
-"""What some options may be. PyTorch is not needed to say it, so `--help` is quick."""
+"""The values that some options may have; without PyTorch, so that `--help` is quick."""
 
 from typing import Literal
 

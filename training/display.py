@@ -1,8 +1,8 @@
 """
-The terminal: one bar, what it counts and the latest figures beside it; warnings and errors.
+The terminal: a progress bar with the latest figures; warnings and errors.
 
-The rule: what a user wrote, a path or a value, is shown as it is. Rich would take `[old]` for a
-style and `:dash:` for a picture, so such text is never printed as a plain `str`.
+The rule: what a user wrote, a path or a value, is shown as it is. Rich reads `[old]` as a
+style and `:dash:` as an emoji, so such text is never printed as a plain `str`.
 """
 
 import os

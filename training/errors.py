@@ -1,8 +1,8 @@
-"""What a user of the commands did that cannot work: one message, exit code 2, no traceback."""
+"""Errors that a user of the commands can correct: one message, exit code 2, no traceback."""
 
 
 class TrainingError(Exception):
-    """Text says what was found and what was needed."""
+    """Its text states what was found and what was needed."""
 
 
 class DataError(TrainingError):

@@ -9,11 +9,15 @@ Shapes: B clips in a batch, O outputs of the network; predicted and judged are (
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.choices import MARGIN, Alpha
+
+Indices = NDArray[np.int64]
 
 TINY = 1e-12  # that can be divided by
 
@@ -57,6 +61,30 @@ def balanced_alpha(predicted: Tensor, judged: Tensor, margin: float = MARGIN) ->
 def weight_penalty(weights: Iterable[Tensor]) -> Tensor:
     """‖w‖², the sum of the squares of all weights."""
     return torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def difference_loss(predicted: Tensor, judged: Tensor, clips: Indices, leader: Indices) -> Tensor:
+    """1/(2p) Σ (Δs − Δg)² over the p pairs of a batch, 0 without one; (B,), (B,), (B,), (N,) -> ().
+
+    Δs is the predicted and Δg the judged score of the faulty clip minus that of the clean one.
+    """
+    row_of = {int(clip): row for row, clip in enumerate(clips)}
+    faulty = [row for clip, row in row_of.items() if leader[clip] != clip]
+    clean = [row_of[int(leader[clips[row]])] for row in faulty]
+    if not faulty:
+        return predicted.new_zeros(())
+    return 0.5 * F.mse_loss(predicted[faulty] - predicted[clean], judged[faulty] - judged[clean])
+
+
+def masked_loss(predicted: Tensor, targets: Tensor, groups: dict[str, slice]) -> Tensor:
+    """Mean over groups of targets of the smooth L1 over those known: (B, J), (B, J) -> ().
+
+    A target that is NaN is not known; the groups weigh alike, however many targets they have.
+    """
+    known = ~torch.isnan(targets)
+    each = F.smooth_l1_loss(predicted, targets.nan_to_num(), reduction="none") * known
+    parts = [each[:, group].sum() / known[:, group].sum().clamp_min(1) for group in groups.values()]
+    return torch.stack(parts).mean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +137,7 @@ class Objective:
         return fit, first, second, alpha
 
     def always_mean(self, judged: Tensor) -> Tensor:
-        """The fit of one answer for all clips, their mean."""
+        """The fit of predicting the mean for all clips."""
         return self._terms(judged.mean().expand_as(judged), judged)[0]
 
 

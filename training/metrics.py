@@ -6,6 +6,7 @@ Shapes: N clips; anything that NumPy can make a vector of floats from.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 
 
 def spearman(predicted: ArrayLike, judged: ArrayLike) -> float:
@@ -15,7 +16,7 @@ def spearman(predicted: ArrayLike, judged: ArrayLike) -> float:
     Raises ValueError for fewer than 2 clips, different lengths, or values that are not finite.
     """
     a, b = _vectors(predicted, judged, least=2)
-    a, b = ranks(a), ranks(b)
+    a, b = rankdata(a), rankdata(b)
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale > 0 else 0.0
@@ -34,14 +35,6 @@ def relative_l2(predicted: ArrayLike, judged: ArrayLike) -> float:
     if span == 0:
         raise ValueError("all judged scores are equal, need at least two different ones")
     return float(np.square((a - b) / span).mean())
-
-
-def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) -> ranks 1…N, ties share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)  # rank of the last of each group of equals
-    mean_rank: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return mean_rank
 
 
 def _vectors(

@@ -25,14 +25,14 @@ from service.cluster.score_replica import ScoreReplica
 from service.scoring.admission import RETRY_AFTER_S
 from service.settings import ClusterSettings
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray tells its makers about its use
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports its use to its makers
 QUIET = LoggingConfig(enable_access_log=False)  # the application has its own, without paths
 
 
 def app(settings: ClusterSettings) -> Application:
     """What Serve runs; `name=value` behind its name on the command line overrides a setting.
 
-    Raises ValueError if anybody could use it and nobody said that this is meant.
+    Raises ValueError if anybody could use it and no setting allows that.
     """
     if not (settings.api_keys or settings.allow_anonymous):
         raise ValueError(
@@ -81,6 +81,6 @@ def delays(settings: ClusterSettings) -> dict[str, Any]:
 
 def by_decoding(context: AutoscalingContext) -> tuple[float, dict[str, Any]]:
     """Decode replicas for the clips that are to be decoded: slow scoring needs no more of them."""
-    told = (context.aggregated_metrics or {}).get(DECODING, {})
+    clips = (context.aggregated_metrics or {}).get(DECODING, {})  # by replica
     target: float = context.config.target_ongoing_requests  # type: ignore[union-attr]
-    return sum(told.values()) / target, {}
+    return sum(clips.values()) / target, {}

@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import ray
@@ -25,33 +25,35 @@ from model_store.store import Store
 from service.app import create_app_for
 from service.cluster.replica_metrics import exposition, of_this_replica
 from service.errors import EngineDead
-from service.http.wire.score import ReloadAnswer
 from service.logs import configure_logging
 from service.metrics import Metrics
-from service.scoring.batcher import Clip, ClipBatcher, TimedScore
-from service.scoring.checkpoints import LoadedCheckpoint
+from service.scoring.backend import Clip, TimedScore
+from service.scoring.checkpoints import LoadedCheckpoint, ReloadOutcome
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
 
 DECODE = "decode"  # name of the deployment
-DECODING = "decoding"  # what it tells the autoscaler
-_SCRAPE_S = 5.0  # for all replicas to tell their metrics
+DECODING = "decoding"  # the figure that it reports to the autoscaler
+_SCRAPE_S = 5.0  # for all replicas to return their metrics
 
 Replicas = DeploymentHandle[Any]
 
 
-class RemoteBatcher:
-    """The score replicas, as the service sees them: a `ClipBatcher`."""
+class RemoteBackend:
+    """The score replicas, as the service sees them: a `ScoringBackend`."""
 
     def __init__(
-        self, replicas: Replicas, *, metrics: Metrics, on_done: Callable[[int], None]
+        self,
+        replicas: Replicas,
+        *,
+        metrics: Metrics,
+        on_done: Callable[[int], None],
+        on_failure: Callable[[], None],
     ) -> None:
-        """`on_done` hears of the fragments of each clip that is scored."""
+        """`on_failure` is never called: Ray replaces replicas that are lost."""
         self._replicas = replicas
         self._metrics = metrics
         self._on_done = on_done
-        self.clips = 0
-        """Sent and not yet scored."""
 
     def start(self) -> None:
         """They run already."""
@@ -61,21 +63,17 @@ class RemoteBatcher:
 
     @property
     def alive(self) -> bool:
-        return True  # Ray replaces those that are not
+        return True
 
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
+    async def load(self, reference: str) -> LoadedCheckpoint:
         loaded: LoadedCheckpoint = await self._ask("load", reference)
         return loaded
 
     async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
         began = time.monotonic()
-        self.clips += 1
-        try:
-            frames = ray.put(clip)  # once, also for a second try
-            scored: TimedScore = await self._ask("score", loaded.reference, frames)
-        finally:
-            self.clips -= 1
-        self._on_done(loaded.checkpoint.spec.fragments)
+        frames = ray.put(clip)  # once, also for a second try
+        scored: TimedScore = await self._ask("score", loaded.reference, frames)
+        self._on_done(loaded.spec.fragments)
         queue_s = time.monotonic() - began - scored.inference_s
         return dataclasses.replace(scored, queue_s=queue_s)
 
@@ -106,12 +104,8 @@ class ClusterService(ScoringService):
     """One of several: its metrics and its reload are those of all."""
 
     def __init__(self, settings: Settings, score: Replicas) -> None:
+        super().__init__(settings, Store(settings.store), partial(RemoteBackend, score))
         self._score = score
-        super().__init__(settings, Store(settings.store))
-
-    def make_batcher(self) -> ClipBatcher:
-        self._remote = RemoteBatcher(self._score, metrics=self.metrics, on_done=self.admission.done)
-        return self._remote
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -121,35 +115,30 @@ class ClusterService(ScoringService):
             self.require_ready()
             yield
 
-    @property
-    def decoding(self) -> int:
-        """Clips that are decoded or wait for it."""
-        return self.admission.clips - self._remote.clips
-
     async def exposition(self) -> bytes:
         """Of all replicas; those that do not answer are left out."""
-        told = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
                 each.broadcast("metrics").results_async(timeout_s=_SCRAPE_S, return_exceptions=True)
                 for each in (self._decoders, self._score)
             ),
             return_exceptions=True,
         )
-        answers = [each for every in told if isinstance(every, list) for each in every]
-        return exposition(each for each in answers if isinstance(each, list))
+        replicas = [each for every in answers if isinstance(every, list) for each in every]
+        return exposition(each for each in replicas if isinstance(each, list))
 
-    async def reload(self) -> ReloadAnswer:
+    async def reload(self) -> ReloadOutcome:
         """First every score replica loads, then every decode replica uses the new versions."""
         self.require_ready()
         try:
             await self._score.broadcast("prepare").results_async()
-            answers = await self._decoders.broadcast("adopt").results_async()
+            outcomes = await self._decoders.broadcast("adopt").results_async()
         except RayTaskError as error:
             raise error.cause from error
-        first: ReloadAnswer = answers[0]
+        first: ReloadOutcome = outcomes[0]
         return first
 
-    async def adopt(self) -> ReloadAnswer:
+    async def adopt(self) -> ReloadOutcome:
         return await super().reload()
 
     @cached_property
@@ -166,7 +155,7 @@ class DecodeReplica:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return OneRequestId(create_app_for(self._service))
 
-    async def adopt(self) -> ReloadAnswer:
+    async def adopt(self) -> ReloadOutcome:
         return await self._service.adopt()
 
     def metrics(self) -> list[Metric]:

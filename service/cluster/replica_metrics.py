@@ -22,7 +22,7 @@ def of_this_replica(registry: CollectorRegistry) -> list[Metric]:
 
 
 def exposition(replicas: Iterable[list[Metric]]) -> bytes:
-    """What several replicas told, as Prometheus reads it."""
+    """The metrics of several replicas, as Prometheus reads them."""
     registry = CollectorRegistry()
     registry.register(_Merged(replicas))
     return generate_latest(registry)

@@ -1,51 +1,29 @@
 """
-A replica that scores: it owns a device, and a batcher for the clips that decode replicas send.
+A replica that scores: it owns a device, and a backend for the clips that decode replicas send.
 
 The rule: it counts as started once it holds what the store has, verified and warmed up, and scores
 with exactly the version that it is asked for, whatever was published since.
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Metric
 from ray import serve
 
-from model_store.card import Card
-from model_store.spec import ClipSpec
 from model_store.store import Store
 from service.cluster.replica_metrics import of_this_replica
 from service.errors import EngineDead
 from service.logs import configure_logging
 from service.metrics import Metrics
-from service.scoring.batcher import Batcher, Clip, TimedScore
+from service.scoring.backend import Clip, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint, LoadedCheckpoints
 from service.scoring.lifecycle import CheckpointLoader
+from service.scoring.local_backend import LocalBackend
 from service.settings import Settings
 
-_JOIN_S = 0.005  # how long a clip waits for others before it is handed to the batcher
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What a decode replica must know of a checkpoint: all but the network."""
-
-    sha256: str
-    card: Card
-
-    @property
-    def name(self) -> str:
-        return self.card.name
-
-    @property
-    def version(self) -> int:
-        return self.card.version
-
-    @property
-    def spec(self) -> ClipSpec:
-        return self.card.spec
+_JOIN_S = 0.005  # how long a clip waits for others before the batcher gets it
 
 
 @dataclass(slots=True, eq=False)
@@ -56,19 +34,19 @@ class _Waiting:
 
 
 def count_fragments(waiting: Sequence[_Waiting]) -> int:
-    return sum(each.loaded.checkpoint.spec.fragments for each in waiting)
+    return sum(each.loaded.spec.fragments for each in waiting)
 
 
 class ScoreReplica:
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
         configure_logging(settings.log_level)
         self._settings = settings
-        self._store = Store(settings.store)
+        store = Store(settings.store)
         self._metrics = Metrics()
-        self._batcher = Batcher(max_clips=settings.batch_clips, metrics=self._metrics)
-        self._batcher.start()
-        self._metrics.ready.set_function(lambda: self._batcher.alive)
-        self._loader = CheckpointLoader(self._store, settings, self._batcher, self._metrics)
+        self._backend = LocalBackend(settings, store, metrics=self._metrics)
+        self._backend.start()
+        self._metrics.ready.set_function(lambda: self._backend.alive)
+        self._loader = CheckpointLoader(store, settings, self._backend, self._metrics)
         self._loading = asyncio.Lock()
         self._previous = LoadedCheckpoints()
         self._loaded = await self._loader.load(self._previous)
@@ -88,10 +66,14 @@ class ScoreReplica:
         return outcome
 
     async def load(self, reference: str) -> LoadedCheckpoint:
-        """Have a version ready, and tell about it."""
+        """Have a version ready; return what a decode replica must know: all but the network."""
         loaded = await self._find(reference)
-        published = Published(loaded.checkpoint.sha256, loaded.checkpoint.card)
-        return dataclasses.replace(loaded, checkpoint=published, scorer=None)
+        return LoadedCheckpoint(
+            card=loaded.card,
+            sha256=loaded.sha256,
+            engine=loaded.engine,
+            golden_error=loaded.golden_error,
+        )
 
     async def prepare(self) -> None:
         """Load what the store holds now; what it held before stays.   Raises ReloadRefused."""
@@ -104,7 +86,7 @@ class ScoreReplica:
         return of_this_replica(self._metrics.registry)
 
     def check_health(self) -> None:
-        if not self._batcher.alive:
+        if not self._backend.alive:
             raise EngineDead("the engine has failed")
 
     # Serve's batches count fragments, but are formed by time alone: under load they are small and
@@ -115,12 +97,12 @@ class ScoreReplica:
     async def _join(self, waiting: list[_Waiting]) -> list[TimedScore | BaseException]:
         tasks = []
         for each in waiting:
-            each.scoring = asyncio.create_task(self._batcher.score(each.loaded, each.clip))
+            each.scoring = asyncio.create_task(self._backend.score(each.loaded, each.clip))
             tasks.append(each.scoring)
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     def _limit_batches(self) -> None:
-        largest = max(each.checkpoint.spec.fragments for each in self._loaded.all())
+        largest = max(each.spec.fragments for each in self._loaded.all())
         most = self._settings.batch_clips * largest
         self._join.set_max_batch_size(most)  # type: ignore[attr-defined]  # the decorator adds it
 
@@ -130,7 +112,7 @@ class ScoreReplica:
             return known
         async with self._loading:
             if (known := self._known(reference)) is None:
-                known = await self._batcher.load(reference, self._store, self._settings)
+                known = await self._backend.load(reference)
                 self._loaded.add(known)
                 self._limit_batches()
         return known

@@ -1,4 +1,4 @@
-"""Memory that a decode worker writes a clip's pixels to, and that is read here without a copy."""
+"""Memory to which a decode worker writes a clip's pixels; the service reads it without a copy."""
 
 import fcntl
 import mmap
@@ -13,18 +13,19 @@ from model_store.spec import ClipSpec
 
 
 class ClipMemory:
-    """Memory without a name that a worker may write to; its size is sealed where that works."""
+    """Anonymous memory with room for one clip of a spec; its size is sealed where that works."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, spec: ClipSpec) -> None:
+        self._shape = spec.frames, spec.height, spec.width, 3
+        self._size = spec.frames * spec.height * spec.width * 3
         if hasattr(os, "memfd_create"):
             self.descriptor = os.memfd_create("clip", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.descriptor, size)
+            os.ftruncate(self.descriptor, self._size)
             seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
         else:
             with tempfile.TemporaryFile() as file:
-                file.truncate(size)
+                file.truncate(self._size)
                 self.descriptor = os.dup(file.fileno())
 
     def __enter__(self) -> Self:
@@ -34,10 +35,16 @@ class ClipMemory:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor; what `frames` gave stays."""
+        """Close the descriptor; the array that `frames` returned stays valid."""
         os.close(self.descriptor)
 
-    def frames(self, spec: ClipSpec) -> NDArray[np.uint8]:
+    def frames(self) -> NDArray[np.uint8]:
         """(T, H, W, 3), read-only and without a copy."""
-        shared = mmap.mmap(self.descriptor, self.size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(spec.frames, spec.height, spec.width, 3)
+        shared = mmap.mmap(self.descriptor, self._size, prot=mmap.PROT_READ)
+        return np.frombuffer(shared, np.uint8).reshape(self._shape)
+
+
+def write_frames(frames: NDArray[np.uint8], descriptor: int) -> None:
+    """In the worker: (T, H, W, 3) into the memory, which has room for exactly these."""
+    with mmap.mmap(descriptor, frames.nbytes) as shared:
+        np.frombuffer(shared, np.uint8)[:] = frames.reshape(-1)

@@ -2,10 +2,11 @@
 Which system calls a decode worker may no longer make: a seccomp filter, which needs no root.
 
 The rule: once its libraries are loaded, a decoder needs memory, the clock and the descriptors that
-it was given. Whatever would let one that was taken over reach out (sockets, files by name, other
-processes, new programs, odd corners of the kernel) fails with EPERM. Threads may be started.
+it was given. Whatever an attacker could use to get out of it (sockets, files by name, other
+processes, new programs, rarely used parts of the kernel) fails with EPERM. Threads may be started.
 
-The filter is a list of what is refused, so that a C library that calls something new still works.
+The filter is a list of what is refused, so that a C library that uses a new call still works. It is
+not worth a library: libseccomp's binding for Python is no wheel, and this is one `prctl`.
 [seccomp] https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -15,10 +16,10 @@ import os
 import struct
 import sys
 
-_MACHINES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}  # as a filter sees them
+MACHINES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}  # as a filter sees them
 
 # Their numbers on x86-64 and on 64-bit ARM, which has no old ones.
-_REFUSED: dict[str, tuple[int, int | None]] = {
+REFUSED: dict[str, tuple[int, int | None]] = {
     # the network
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
     "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
@@ -49,16 +50,16 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "clock_settime": (227, 112), "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190),
     "mq_open": (240, 180),
 }  # fmt: skip
-_CLONE, _CLONE_THREAD = (56, 220), 0x10000  # threads may be started, processes not
-_PRLIMIT = (302, 261)  # its own limits may be changed, by the number 0
-_FCNTL, _IOCTL = (72, 25), (16, 29)  # but not whom the kernel sends a signal about a file:
-_SET_OWNER = {_FCNTL: (8, 10, 15), _IOCTL: (0x8901, 0x8902)}  # F_SETOWN, F_SETSIG, F_SETOWN_EX, …
-_CLONE3 = 435  # what it asks for is out of a filter's sight; the C library falls back to clone
+CLONE, CLONE_THREAD = (56, 220), 0x10000  # threads may be started, processes not
+PRLIMIT = (302, 261)  # its own limits may be changed, by the number 0
+FCNTL, IOCTL = (72, 25), (16, 29)  # but not whom the kernel sends a signal about a file:
+_SET_OWNER = {FCNTL: (8, 10, 15), IOCTL: (0x8901, 0x8902)}  # F_SETOWN, F_SETSIG, F_SETOWN_EX, …
+CLONE3 = 435  # a filter cannot read its arguments; the C library falls back to clone
 _X32 = 0x4000_0000  # numbers from here on are another set of system calls on x86-64
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
-_KILL, _FAIL, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000  # what a filter may say
-_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # where what it is shown is
+_KILL, _FAIL, _ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000  # what a filter may return
+_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in its input
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # its instructions
 
 
@@ -67,12 +68,12 @@ class _Program(ctypes.Structure):
 
 
 def refuse_system_calls() -> bool:
-    """From now on, for this thread and those that it starts; `no_new_privs` must be set.
+    """For good, for this thread and those that it starts; `no_new_privs` must be set.
 
-    Cannot be undone. False where the kernel or the processor is one where it cannot be done.
+    False where the kernel or the processor does not support it.
     """
     machine = os.uname().machine
-    if sys.platform != "linux" or machine not in _MACHINES:
+    if sys.platform != "linux" or machine not in MACHINES:
         return False
     steps = b"".join(struct.pack("=HBBI", *step) for step in _program(machine))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -81,25 +82,25 @@ def refuse_system_calls() -> bool:
 
 
 def _program(machine: str) -> list[tuple[int, int, int, int]]:
-    """(instruction, steps to leave out if true, and if false, value), as BPF has it."""
+    """(instruction, steps to skip if true, and if false, value), as in BPF."""
     fail = (_RETURN, 0, 0, _FAIL | errno.EPERM)
-    column = list(_MACHINES).index(machine)
+    column = list(MACHINES).index(machine)
     program = [
         (_LOAD, 0, 0, _MACHINE),
-        (_EQUAL, 1, 0, _MACHINES[machine]),
+        (_EQUAL, 1, 0, MACHINES[machine]),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
-        (_EQUAL, 0, 1, _CLONE3),
+        (_EQUAL, 0, 1, CLONE3),
         (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
     ]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32), fail]
-    for numbers in _REFUSED.values():
+    for numbers in REFUSED.values():
         if (number := numbers[column]) is not None:
             program += [(_EQUAL, 0, 1, number), fail]
     checked = [
-        (_CLONE, _FIRST_ARGUMENT, [(_ANY_BIT, 1, 0, _CLONE_THREAD), fail]),
-        (_PRLIMIT, _FIRST_ARGUMENT, [(_EQUAL, 1, 0, 0), fail]),
+        (CLONE, _FIRST_ARGUMENT, [(_ANY_BIT, 1, 0, CLONE_THREAD), fail]),
+        (PRLIMIT, _FIRST_ARGUMENT, [(_EQUAL, 1, 0, 0), fail]),
     ]
     for call, commands in _SET_OWNER.items():
         refused = [step for command in commands for step in ((_EQUAL, 0, 1, command), fail)]

@@ -1,5 +1,5 @@
 """
-What happens to a request, told while it happens: server-sent events.
+The progress of a request, sent while it is worked on: server-sent events.
 
     queued → decoding (n of N, many times) → scoring → result | problem
 
@@ -11,17 +11,21 @@ stops the work.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, ClassVar
+from dataclasses import asdict
+from typing import Any
 from urllib.request import parse_http_list
 
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
+from pydantic_core import to_json
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from service.errors import NotAcceptable
 from service.http.problems import report_problem
+from service.http.request_context import RequestContext
+from service.scoring.progress import Decoding, OnProgress, Progress, Queued, Scoring
 
 EXAMPLE = """event: queued
 data: {"ahead": 0}
@@ -38,38 +42,8 @@ data: {"request_id": "5f0c7d9a", "score": 84.15, "and": "all else of the JSON an
 """
 SILENCE_S = 15.0  # then a comment is sent, for proxies that close idle connections
 MEDIA_TYPE = "text/event-stream"
+_NAMES = {Queued: "queued", Decoding: "decoding", Scoring: "scoring"}
 _Q = re.compile(rb"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
-
-
-class Event(BaseModel):
-    name: ClassVar[str]
-
-
-class Queued(Event):
-    """The request has its place."""
-
-    name = "queued"
-    ahead: int = Field(ge=0, description="Fragments of other clips that are inside.")
-
-
-class Decoding(Event):
-    name = "decoding"
-    done: int = Field(ge=0, description="Frames decoded so far.")
-    of: int = Field(ge=0, description="Frames to decode.")
-
-
-class Scoring(Event):
-    """Decoded; waits for the engine, or is in it."""
-
-    name = "scoring"
-
-
-Tell = Callable[[Event], None]
-"""Called on the event loop; must not block."""
-
-
-def untold(event: Event) -> None:
-    """Nobody listens."""
 
 
 def wants_events(request: Request) -> bool:
@@ -104,20 +78,20 @@ def _quality(ranges: dict[str, float], media_type: str) -> float | None:
 
 
 async def stream(
-    request: Request, work: Callable[[Tell], Coroutine[Any, Any, BaseModel]]
+    request: Request, work: Callable[[OnProgress], Coroutine[Any, Any, BaseModel]]
 ) -> EventSourceResponse:
-    """The events of `work`, then its result or problem.   Raises what it raises before any."""
-    events: asyncio.Queue[Event | None] = asyncio.Queue()
-    task = asyncio.create_task(work(events.put_nowait))
-    task.add_done_callback(lambda _: events.put_nowait(None))
+    """The progress of `work`, then its result or problem.   Raises what it raises before any."""
+    progress: asyncio.Queue[Progress | None] = asyncio.Queue()
+    task = asyncio.create_task(work(progress.put_nowait))
+    task.add_done_callback(lambda _: progress.put_nowait(None))
     try:
-        first = await events.get()
+        first = await progress.get()
         if first is None:
             task.result()
     except BaseException:
         task.cancel()
         raise
-    return _Stream(request, task, first, events)
+    return _Stream(request, task, first, progress)
 
 
 class _Stream(EventSourceResponse):
@@ -125,27 +99,28 @@ class _Stream(EventSourceResponse):
         self,
         request: Request,
         task: asyncio.Task[BaseModel],
-        first: Event | None,
-        events: asyncio.Queue[Event | None],
+        first: Progress | None,
+        progress: asyncio.Queue[Progress | None],
     ) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(self._events(first), headers=headers)
-        self._request, self._task, self._queue = request, task, events
+        self._request, self._task, self._progress = request, task, progress
+        self._context = RequestContext.of(request.scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._request.state.final_status = 499  # until the last event
+        self._context.ended = 499  # until the last event
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._task.cancel()
 
-    async def _events(self, event: Event | None) -> AsyncIterator[bytes]:
-        while event is not None:
-            yield format_sse_event(event=event.name, data_str=event.model_dump_json())
+    async def _events(self, step: Progress | None) -> AsyncIterator[bytes]:
+        while step is not None:
+            yield format_sse_event(event=_NAMES[type(step)], data_str=_json(step))
             while True:
                 try:
                     async with asyncio.timeout(SILENCE_S):
-                        event = await self._queue.get()
+                        step = await self._progress.get()
                     break
                 except TimeoutError:
                     yield KEEPALIVE_COMMENT
@@ -156,8 +131,12 @@ class _Stream(EventSourceResponse):
             result = self._task.result()
         except Exception as error:
             problem = report_problem(self._request, error)
-            self._request.state.final_status = problem.kind.status
+            self._context.ended = problem.kind.status
             return format_sse_event(event="problem", data_str=problem.json())
-        self._request.state.final_status = 200
+        self._context.ended = 200
         text = result.model_dump_json(exclude_unset=True)
         return format_sse_event(event="result", data_str=text)
+
+
+def _json(step: Progress) -> str:
+    return to_json(asdict(step)).decode()

@@ -1,5 +1,5 @@
 """
-What a request may say: nothing that a client sends is ignored.
+The fields of requests are checked: nothing that a client sends is ignored.
 
 A query string, a field that does not exist, one that is sent twice, a text where a file is needed:
 each is an error that names it, and what was meant where that can be guessed.

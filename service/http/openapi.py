@@ -7,13 +7,14 @@ Errors get their media type and, by name, an example of each problem that comes 
 from collections.abc import Callable
 from typing import Any
 
-from service.http.problems import KINDS, MEDIA_TYPE
+from service.http.problems import MEDIA_TYPE
+from service.problem_kinds import KINDS
 
 Document = dict[str, Any]
 
 
 def completed(document: Document, *, key_needed: Callable[[str], bool]) -> Document:
-    """`key_needed` says of which paths; the others may be asked without."""
+    """`key_needed` returns whether a request to a path needs a key."""
     scheme = {"type": "http", "scheme": "bearer", "description": "A key of SCORING_API_KEYS."}
     document.setdefault("components", {})["securitySchemes"] = {"key": scheme}
     for name, path in document["paths"].items():

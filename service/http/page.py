@@ -1,8 +1,8 @@
 """
 The page for people, at `/`: files from `web/`, as they are.
 
-The rule: it asks no other host for anything and runs no script but its own; the header says so to
-the browser, which enforces it.
+The rule: it asks no other host for anything and runs no script but its own; a header makes the
+browser enforce it.
 """
 
 import os

@@ -96,7 +96,7 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     bare = scope["path"] == scope.get("root_path")
     methods = _methods_at(scope, tidy)
     if scope["method"] == "GET" and "GET" in methods:
-        # Relative, since a proxy may have taken a prefix off that nobody told us.
+        # Relative, since a proxy may have taken off a prefix that is not known here.
         name = scope["path"].rpartition("/")[2] + "/"
         target = name if bare else "../" * (own.count("/") - 1) + tidy.removeprefix("/")
         query = scope.get("query_string", b"").decode("latin-1")

@@ -1,11 +1,8 @@
 """
-One HTTP exchange: its id, its time, its line in the log, and an answer whatever happens.
+The context of one HTTP request: its id, its time, its line in the log and in the metrics.
 
-The rule: every request gets exactly one answer with its request id, and an answer that comes
-before the client has sent everything is one that the client can still read. Pure ASGI.
-
-    ExchangeMiddleware    the id, the time, the log, the metrics
-    ProblemsMiddleware    further in: an exception becomes an answer, to which others add headers
+The rule: every answer has its request id, and one that comes before the client has sent everything
+is one that the client can still read. Pure ASGI.
 """
 
 import asyncio
@@ -14,14 +11,12 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import Draining
 from service.http.paths import own_path
-from service.http.problems import answer_problem
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
 
@@ -32,9 +27,30 @@ QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few s
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-class ExchangeMiddleware:
-    """Leaves `began`, on the monotonic clock, in the request's state."""
+@dataclass(slots=True)
+class RequestContext:
+    """What is known of one request; it travels in the ASGI scope."""
 
+    id: str
+    began: float = field(default_factory=time.monotonic)
+    answered: int = 499
+    """Status of the answer; that of a client that hung up until there is one."""
+    ended: int | None = None
+    """Status with which a stream of events ended: it was answered with 200 before."""
+    problem: str | None = None
+    """Slug of the problem that was the answer."""
+
+    @property
+    def status(self) -> int:
+        return self.answered if self.ended is None else self.ended
+
+    @classmethod
+    def of(cls, scope: Scope) -> "RequestContext":
+        context: RequestContext = scope["state"]["context"]
+        return context
+
+
+class RequestContextMiddleware:
     def __init__(
         self,
         app: ASGIApp,
@@ -56,99 +72,62 @@ class ExchangeMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._closing)
-        token = request_id.set(exchange.id)
-        counted = scope["method"] == "POST" and own_path(scope) in self._counted_paths
+        given = Headers(scope=scope).get("x-request-id", "")
+        context = RequestContext(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+        scope.setdefault("state", {})["context"] = context
+        messages = _Messages(context, scope, receive, send, self._closing)
+        token = request_id.set(context.id)
+        method = scope["method"]  # a HEAD is served as a GET
+        counted = method == "POST" and own_path(scope) in self._counted_paths
         if counted:
             self._metrics.inflight_requests.inc()
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(scope, messages.receive, messages.send)
         finally:
-            seconds = time.monotonic() - exchange.began
+            seconds = time.monotonic() - context.began
             if counted:
-                self._metrics.inflight_requests.dec()
-                self._metrics.requests.labels(outcome_of(exchange.status)).inc()
-                self._metrics.request_seconds.observe(seconds)
-                if exchange.problem is not None:
-                    self._metrics.rejected.labels(exchange.problem).inc()
-            summary = exchange.summary() | {"ms": round(1e3 * seconds, 1)}
-            quiet = summary["route"] in QUIET_ROUTES
-            log.log(logging.DEBUG if quiet else logging.INFO, "request", extra=summary)
+                self._count(context, seconds)
+            log_request(context, method, scope.get("route"), seconds)
             request_id.reset(token)
 
-
-class ProblemsMiddleware:
-    """The answer of last resort: below it, whatever is raised becomes a problem."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        answering = False
-
-        async def note(message: Message) -> None:
-            nonlocal answering
-            answering = True
-            await send(message)
-
-        async def answer(error: Exception) -> None:
-            response = await answer_problem(Request(scope), error)
-            await response(scope, receive, send)
-
-        try:
-            await self.app(scope, receive, note)
-        except asyncio.CancelledError:  # by uvicorn, when SCORING_DRAIN_S is over
-            if answering:
-                raise
-            await answer(Draining("the service went down before it was done"))
-        except Exception as error:  # the last place where it can still become an answer
-            if answering:
-                raise
-            await answer(error)
+    def _count(self, context: RequestContext, seconds: float) -> None:
+        self._metrics.inflight_requests.dec()
+        self._metrics.requests.labels(outcome_of(context.status)).inc()
+        self._metrics.request_seconds.observe(seconds)
+        if context.problem is not None:
+            self._metrics.rejected.labels(context.problem).inc()
 
 
-class _Exchange:
+def log_request(context: RequestContext, method: str, route: object, seconds: float) -> None:
+    """The route's template is logged, since a path may hold anything."""
+    line = {
+        "method": method if route is not None else "-",
+        "route": getattr(route, "path", "-"),
+        "status": context.status,
+        "problem": context.problem,
+        "ms": round(1e3 * seconds, 1),
+    }
+    quiet = line["route"] in QUIET_ROUTES
+    log.log(logging.DEBUG if quiet else logging.INFO, "request", extra=line)
+
+
+class _Messages:
+    """Between the server and the application: the id goes out, a body that is refused comes in."""
+
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, closing: Callable[[], bool]
+        self,
+        context: RequestContext,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        closing: Callable[[], bool],
     ) -> None:
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        self.id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        self.began = time.monotonic()
-        self._method = scope["method"]  # a HEAD is served as a GET
-        self._status = 499  # until there is an answer
         self._all_received = (
             headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         )
+        self._context, self._receive, self._send = context, receive, send
         self._closing = closing
-        self._scope, self._receive, self._send = scope, receive, send
-        self._state = scope.setdefault("state", {})
-        self._state["began"] = self.began
-
-    @property
-    def status(self) -> int:
-        """Of the answer; a stream of events said 200 and knows better in the end."""
-        status: int = self._state.get("final_status", self._status)
-        return status
-
-    @property
-    def problem(self) -> str | None:
-        """Slug of the problem that was the answer."""
-        slug: str | None = self._state.get("problem")
-        return slug
-
-    def summary(self) -> dict[str, object]:
-        """For the log. The route's template, since a path may hold anything."""
-        route = self._scope.get("route")
-        return {
-            "method": self._method if route is not None else "-",
-            "route": getattr(route, "path", "-"),
-            "status": self.status,
-            "problem": self.problem,
-        }
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -158,9 +137,9 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self._context.answered = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.id
+            headers["X-Request-ID"] = self._context.id
             if not self._all_received or self._closing():
                 headers["Connection"] = "close"
         elif not self._all_received and not message.get("more_body", False):

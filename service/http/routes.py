@@ -1,4 +1,8 @@
-"""The HTTP interface. Thin: what a route does is one call, what can go wrong is an exception."""
+"""
+The routes: each turns a request into one call of the service, and what that returns into an answer.
+
+Whatever goes wrong is an exception, which becomes a problem further out.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,22 +13,25 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from model_store.judging.difficulty import check_difficulty
 from model_store.judging.panel import judge
-from service.errors import ClientGone, EmptyFile, EngineDead, InvalidParameter, MalformedUpload
+from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload
 from service.http import events
 from service.http.form_fields import StrictRoute, check_body, check_fields
-from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_of
-from service.http.wire.score import (
-    REFERENCE,
+from service.http.request_context import RequestContext
+from service.http.wire.checkpoints import (
     CheckpointDetail,
     CheckpointList,
-    Health,
-    ProblemAnswer,
     ReloadAnswer,
-    ScoreAnswer,
-    ScoreForm,
+    checkpoint_detail,
+    checkpoint_list,
+    reload_answer,
 )
-from service.scoring.ranking import MOST, RankAnswer, RankForm, one_action
-from service.scoring.ranking import rank as rank_clips
+from service.http.wire.fields import REFERENCE
+from service.http.wire.health import Health
+from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_of
+from service.http.wire.problem import ProblemAnswer
+from service.http.wire.ranking import MOST, RankAnswer, RankForm, rank_answer
+from service.http.wire.score import ScoreAnswer, ScoreForm, score_answer
+from service.scoring.progress import OnProgress
 from service.scoring.scoring_service import ScoringService
 
 T = TypeVar("T")
@@ -62,6 +69,10 @@ def service_of(request: Request) -> ScoringService:
     return service
 
 
+def context_of(request: Request) -> RequestContext:
+    return RequestContext.of(request.scope)
+
+
 def require_multipart(request: Request) -> None:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise MalformedUpload("the body must be multipart/form-data, each clip a file in it")
@@ -87,6 +98,7 @@ async def panel_fields(request: Request) -> None:
 
 
 Service = Annotated[ScoringService, Depends(service_of)]
+Context = Annotated[RequestContext, Depends(context_of)]
 Reference = Annotated[
     str, Path(pattern=REFERENCE, description="`diving`, or `diving@1` for one version.")
 ]
@@ -109,6 +121,7 @@ async def score(
     request: Request,
     response: Response,
     service: Service,
+    context: Context,
     form: Annotated[ScoreForm, Form(media_type="multipart/form-data")],
 ) -> ScoreAnswer | Response:
     """The predicted score of a routine, and what each part of it contributed, in points.
@@ -121,37 +134,23 @@ async def score(
     from the model. With `Accept: text/event-stream` the answer is a stream of events: `queued`,
     `decoding`, `scoring`, then `result` or `problem`.
     """
-    service.note_upload(request.state.began)
-    if not form.clip.size:
-        raise EmptyFile("0 bytes, need a video file")
+    service.note_upload(context.began)
     chosen = service.choose(form.action, form.checkpoint)
-    action = chosen.checkpoint.card.action
+    action = chosen.card.action
     if form.difficulty is not None:
         check_difficulty(action, form.difficulty)
     panel = panel_of(action, form.marks, form.difficulty, form.deductions)
+    clip = form.clip_to_score(chosen, context.began)
 
-    async def work(tell: events.Tell = events.untold) -> ScoreAnswer:
-        answer = await service.score(
-            form.clip.file,
-            chosen,
-            began=request.state.began,
-            difficulty=form.difficulty,
-            start_s=form.start_s,
-            end_s=form.end_s,
-            pictures=form.include == "frames",
-            tell=tell,
-        )
-        if panel is None:
-            return answer
-        interval = answer.interval.interval() if answer.interval else None
-        checked = panel_answer(panel, answer.score, interval)
-        return answer.model_copy(update={"panel": checked})
+    async def work(on_progress: OnProgress | None = None) -> ScoreAnswer:
+        scored = await service.score(clip, on_progress)
+        if service.results.enabled:
+            response.headers["X-Cache"] = "hit" if scored.is_repeated else "miss"
+        return score_answer(scored, context.id, panel)
 
     if events.wants_events(request):
         return await events.stream(request, work)
     answer = await unless_gone(request, work())
-    if service.results.enabled:
-        response.headers["X-Cache"] = "hit" if answer.is_repeated else "miss"
     response.headers["Server-Timing"] = ", ".join(
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in answer.timings_ms
     )
@@ -170,13 +169,15 @@ async def score(
 async def rank(
     request: Request,
     service: Service,
+    context: Context,
     form: Annotated[RankForm, Form(media_type="multipart/form-data")],
 ) -> RankAnswer:
     """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
-    began = request.state.began
-    service.note_upload(began)
-    chosen = service.choose(one_action(form.action), form.checkpoint)
-    return await unless_gone(request, rank_clips(service, form, chosen, began=began))
+    service.note_upload(context.began)
+    chosen = service.choose(form.one_action(), form.checkpoint)
+    clips = form.clips_to_score(chosen, context.began)
+    ranking = await unless_gone(request, service.rank(clips))
+    return rank_answer(ranking, chosen, context.id)
 
 
 @router.post(
@@ -203,11 +204,7 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
     responses=problems(401, 422, 500),
 )
 async def list_checkpoints(service: Service) -> CheckpointList:
-    return CheckpointList(
-        default=service.checkpoints.default,
-        checkpoints=[loaded.summary() for loaded in service.checkpoints.all()],
-        unusable=service.checkpoints.broken(),
-    )
+    return checkpoint_list(service.checkpoints)
 
 
 @router.get(
@@ -218,7 +215,7 @@ async def list_checkpoints(service: Service) -> CheckpointList:
     responses=problems(401, 404, 422, 500, 503),
 )
 async def show_checkpoint(name: Reference, service: Service) -> CheckpointDetail:
-    return service.checkpoints.get(name).detail()
+    return checkpoint_detail(service.checkpoints.get(name))
 
 
 @router.get(
@@ -257,7 +254,7 @@ async def readyz(service: Service) -> Health:
 )
 async def reload(service: Service) -> ReloadAnswer:
     """Loads new versions beside the old ones and swaps them in. Needs a key in any case."""
-    return await service.reload()
+    return reload_answer(await service.reload(), service.checkpoints)
 
 
 @router.get(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from service.errors import QueueFull
 from service.metrics import Metrics
 
-RETRY_AFTER_S = (1, 60)  # shortest and longest that a client is told to wait
+RETRY_AFTER_S = (1, 60)  # the shortest and the longest wait that is asked of a client
 
 
 class DrainRate:
@@ -56,10 +56,6 @@ class Admission:
     @property
     def fragments(self) -> int:
         return self._fragments
-
-    @property
-    def clips(self) -> int:
-        return self._clips
 
     def require_room(self) -> None:
         """Raises QueueFull if not a single fragment more would be admitted."""

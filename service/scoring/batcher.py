@@ -11,7 +11,6 @@ One thread is enough: a batch that is put together while another one runs is clo
 what follows waits for a batch more. There is nothing to prepare: the scorer stacks the clips.
 """
 
-import asyncio
 import logging
 import math
 import re
@@ -23,20 +22,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from model_store.errors import EngineError
-from model_store.scorer import Score
-from model_store.store import Store
+from model_store.score import Score
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
-from service.scoring.checkpoints import LoadedCheckpoint, load
-from service.settings import Settings
+from service.scoring.backend import Clip, TimedScore
 
 T = TypeVar("T")
-Clip = NDArray[np.uint8]
 log = logging.getLogger(__name__)
 
 _DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
@@ -46,33 +40,6 @@ class ClipScorer(Protocol):
     """What a batch is for: `model_store.scorer.Scorer`."""
 
     def score(self, clips: Sequence[Clip]) -> list[Score]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TimedScore:
-    score: Score
-    queue_s: float
-    """From submission until its batch ran."""
-    inference_s: float
-    """Of the whole batch."""
-
-
-class ClipBatcher(Protocol):
-    """Who scores clips for the service: `Batcher` in this process, or the replicas of a cluster."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None:
-        """Fail what still waits. Blocks."""
-
-    @property
-    def alive(self) -> bool: ...
-
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        """Make a published version ready to score with.   Raises `model_store`'s errors."""
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
-        """One prepared clip, with others if others wait. Cancel it to leave."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,14 +89,6 @@ class Batcher:
     @property
     def alive(self) -> bool:
         return not self._failed and self._thread.is_alive()
-
-    async def load(self, reference: str, store: Store, settings: Settings) -> LoadedCheckpoint:
-        return await load(reference, store, settings, self.run_on_device)
-
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
-        assert loaded.scorer is not None  # `load` above has made it
-        fragments = loaded.checkpoint.spec.fragments
-        return await asyncio.wrap_future(self.submit(loaded.scorer, clip, fragments))
 
     def submit(self, scorer: ClipScorer, clip: Clip, fragments: int) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""

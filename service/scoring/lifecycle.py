@@ -22,7 +22,7 @@ from model_store.errors import (
 from model_store.store import Store
 from service.errors import CheckpointUnusable, ReloadRefused
 from service.metrics import Metrics
-from service.scoring.batcher import ClipBatcher
+from service.scoring.backend import ScoringBackend
 from service.scoring.checkpoints import USUAL, LoadedCheckpoint, LoadedCheckpoints
 from service.settings import Settings
 
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 class CheckpointLoader:
     def __init__(
-        self, store: Store, settings: Settings, batcher: ClipBatcher, metrics: Metrics
+        self, store: Store, settings: Settings, backend: ScoringBackend, metrics: Metrics
     ) -> None:
         self._store = store
         self._settings = settings
-        self._batcher = batcher
+        self._backend = backend
         self._metrics = metrics
 
     async def load(self, loaded: LoadedCheckpoints, *, strict: bool = False) -> LoadedCheckpoints:
@@ -71,7 +71,7 @@ class CheckpointLoader:
             fresh.get(fresh.default)
         except CheckpointUnusable as error:
             raise failed[list(fresh.unusable).index(error.reference)] from error
-        self._tell(fresh)
+        self._report(fresh)
         return fresh
 
     def _default(self, references: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ class CheckpointLoader:
         for known in loaded.all():
             if known.reference == reference:
                 return known
-        return await self._batcher.load(reference, self._store, self._settings)
+        return await self._backend.load(reference)
 
     async def reload(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
         """`load` where a failure changes nothing.   Raises ReloadRefused."""
@@ -99,13 +99,12 @@ class CheckpointLoader:
         log.info("reloaded", extra={"checkpoints": fresh.references()})
         return fresh
 
-    def _tell(self, fresh: LoadedCheckpoints) -> None:
+    def _report(self, fresh: LoadedCheckpoints) -> None:
         self._metrics.model_info.clear()
-        for loaded in fresh.all():
-            used = loaded.used()
-            self._metrics.expect_scores(loaded.reference)
+        for each in fresh.all():
+            self._metrics.expect_scores(each.reference)
             self._metrics.model_info.labels(
-                used.name, str(used.version), used.sha256, used.engine
+                each.name, str(each.card.version), each.sha256, each.engine
             ).set(1)
 
 

@@ -1,5 +1,5 @@
 """
-The service's heart: from an upload to an answer, through decoding, queue and engine.
+The service's heart: from an upload to an assessment, through decoding, queue and engine.
 
 The rule: what is taken on the way (a place in the queue, a worker, a position in a batch) is
 given back on every way out, above all when the client leaves or the deadline passes.
@@ -7,22 +7,18 @@ given back on every way out, above all when the client leaves or the deadline pa
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
-import numpy as np
-import torch
 from prometheus_client.exposition import generate_latest
 
-from model_store.clip import ClipWarning, fragment_span
-from model_store.confidence import review_reasons
+from model_store.assessment import Assessment, assess
 from model_store.errors import InvalidDifficulty, ModelStoreError
-from model_store.scorer import Score
-from model_store.spec import ClipSpec
 from model_store.store import Store
 from model_store.video.container import sha256_of
 from model_store.video.selection import Window
@@ -31,29 +27,22 @@ from service.errors import (
     DeadlinePassed,
     DecoderInterrupted,
     Draining,
+    EmptyFile,
     EngineDead,
     InvalidParameter,
     NotReady,
     ServiceError,
 )
-from service.http.events import Decoding, Queued, Scoring, Tell, untold
-from service.http.problems import problem_of
-from service.http.wire.score import (
-    ClipAnswer,
-    FragmentAnswer,
-    IntervalAnswer,
-    ReloadAnswer,
-    ScoreAnswer,
-    ScoreWarning,
-    Timings,
-)
-from service.logs import request_id
 from service.metrics import Metrics
+from service.problem_kinds import kind_of
 from service.scoring.admission import Admission
-from service.scoring.batcher import Batcher, ClipBatcher
-from service.scoring.checkpoints import LoadedCheckpoint, LoadedCheckpoints
+from service.scoring.backend import MakeBackend, TimedScore
+from service.scoring.checkpoints import LoadedCheckpoint, LoadedCheckpoints, ReloadOutcome
 from service.scoring.lifecycle import CheckpointLoader
+from service.scoring.progress import Decoding, OnProgress, Queued, Scoring
+from service.scoring.ranking import Ranking, rank
 from service.scoring.result_cache import ResultCache, ResultKey
+from service.scoring.scored_clip import ClipToScore, ScoredClip, Timings
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,21 +55,39 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Of decoder and engine for one clip."""
+
+    decoded: DecodedUpload
+    scored: TimedScore
+    wait_s: float
+    """For a decoder, and for the engine."""
+
+
 class ScoringService:
     """Everything that lives as long as the application does."""
 
     def __init__(
-        self, settings: Settings, store: Store, on_failure: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        store: Store,
+        make_backend: MakeBackend,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_failure` hears, on the event loop, that the process should be ended."""
+        """`on_failure` is called, on the event loop, when the process should be ended."""
         self.settings = settings
-        self.store = store
         self.metrics = Metrics()
         self.admission = Admission(settings.queue_fragments, self.metrics)
         self.checkpoints = LoadedCheckpoints()
+        self.results = ResultCache(settings.result_cache_bytes, self.metrics)
         self.phase = Phase.STARTING
+        self.decoding = 0
+        """Clips that are decoded or wait for it."""
         self._on_failure = on_failure
-        self._batcher = self.make_batcher()
+        self._backend = make_backend(
+            metrics=self.metrics, on_done=self.admission.done, on_failure=self._engine_died
+        )
         self._pool = DecodePool(
             workers=settings.decode_workers,
             timeout_s=settings.decode_timeout_s,
@@ -88,27 +95,17 @@ class ScoringService:
             memory_bytes=settings.decode_memory_bytes,
             clips_per_worker=settings.decode_clips_per_worker,
         )
-        self.results = ResultCache(settings.result_cache_bytes, self.metrics)
-        self._loader = CheckpointLoader(store, settings, self._batcher, self.metrics)
+        self._loader = CheckpointLoader(store, settings, self._backend, self.metrics)
         self._reloading = asyncio.Lock()  # one after the other
         self.metrics.decode_workers.set_function(lambda: len(self._pool.pids))
         self.metrics.ready.set_function(lambda: self.phase is Phase.READY)
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def make_batcher(self) -> ClipBatcher:
-        """Here: threads of this process."""
-        return Batcher(
-            max_clips=self.settings.batch_clips,
-            metrics=self.metrics,
-            on_done=self.admission.done,
-            on_failure=self._engine_died,
-        )
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Loads in the background; on the way out everything is stopped and waited for."""
         self._loop = asyncio.get_running_loop()
-        self._batcher.start()
+        self._backend.start()
         self.loading = asyncio.create_task(self._load())
         try:
             yield
@@ -116,7 +113,7 @@ class ScoringService:
             self.drain()
             self.loading.cancel()
             await asyncio.gather(self.loading, return_exceptions=True)
-            await asyncio.to_thread(self._batcher.stop)
+            await asyncio.to_thread(self._backend.stop)
             await self._pool.stop()
 
     def drain(self) -> None:
@@ -126,7 +123,7 @@ class ScoringService:
 
     @property
     def alive(self) -> bool:
-        return self.phase is not Phase.FAILED and self._batcher.alive and self._pool.healthy
+        return self.phase is not Phase.FAILED and self._backend.alive and self._pool.healthy
 
     @property
     def draining(self) -> bool:
@@ -155,164 +152,148 @@ class ScoringService:
         if checkpoint is None:
             return self.checkpoints.get(action or self.checkpoints.default)
         chosen = self.checkpoints.get(checkpoint)
-        if action not in (None, chosen.name, chosen.checkpoint.card.action):
-            raise InvalidParameter(
-                f"it is one for {chosen.checkpoint.card.action}", field="checkpoint"
-            )
+        if action not in (None, chosen.name, chosen.card.action):
+            raise InvalidParameter(f"it is one for {chosen.card.action}", field="checkpoint")
         return chosen
 
-    async def score(
-        self,
-        upload: BinaryIO,
-        chosen: LoadedCheckpoint,
-        *,
-        began: float,
-        difficulty: float | None = None,
-        start_s: float | None = None,
-        end_s: float | None = None,
-        pictures: bool = False,
-        tell: Tell = untold,
-    ) -> ScoreAnswer:
-        """Score one uploaded file. `began` is the request's, on the monotonic clock.
+    async def score(self, clip: ClipToScore, on_progress: OnProgress | None = None) -> ScoredClip:
+        """Decode and score one clip, or find its assessment in the cache.
 
         Raises the errors of `model_store` and `service.errors`. Cancel it when the client leaves.
         """
-        card, spec = chosen.checkpoint.card, chosen.checkpoint.spec
-        Window(start_s, end_s)  # what is wrong with it need not wait for a decoder
-        if difficulty is None and card.network.target == "execution":
+        Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
+        if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
-        key = None
-        if self.results.enabled and not pictures:
-            key = ResultKey(
-                clip_sha256=await asyncio.to_thread(sha256_of, upload),
-                checkpoint_sha256=chosen.checkpoint.sha256,
-                engine=chosen.engine,
-                difficulty=difficulty,
-                start_s=start_s,
-                end_s=end_s,
+        sha256 = await asyncio.to_thread(hash_upload, clip.upload)
+        key = self._result_key(clip, sha256)
+        if key is not None and (known := self.results.get(key)) is not None:
+            return ScoredClip(
+                assessment=known,
+                engine=clip.checkpoint.engine,
+                timings=Timings(total=time.monotonic() - clip.received),
+                is_repeated=True,
             )
-            if (known := self.results.get(key)) is not None:
-                return known.repeated(
-                    request_id.get() or "",
-                    Timings(
-                        decode=0,
-                        queue=0,
-                        inference=0,
-                        total=milliseconds(time.monotonic() - began),
-                    ),
-                )
-        job = DecodeJob(
-            spec=spec,
-            limits=self.settings.clip_limits,
-            start_s=start_s,
-            end_s=end_s,
-            pictures=pictures,
-            progress=tell is not untold,
-        )
-        stage, entered = "decode", time.monotonic()
-        try:
-            ahead = self.admission.fragments
-            with self.admission.place(spec.fragments):
-                tell(Queued(ahead=ahead))
-                async with asyncio.timeout(self.settings.deadline_s):
-                    decoded = await self._decode(upload, job, tell)
-                    tell(Scoring())
-                    stage, wait = "queue", time.monotonic() - entered - decoded.seconds
-                    scored = await self._batcher.score(chosen, decoded.clip.frames)
-        except TimeoutError as error:
-            raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
-        except asyncio.CancelledError:
-            self.metrics.dropped.labels(stage).inc()
-            raise
-        wait += scored.queue_s
-        for name, seconds in (
-            ("decode", decoded.seconds),
-            ("queue", wait),
-            ("inference", scored.inference_s),
-        ):
-            self.metrics.stage_seconds.labels(name).observe(seconds)
-        finished = time.monotonic()
-        info, warnings = decoded.clip.info, decoded.clip.warnings
-        score = scored.score.with_difficulty(difficulty, spec.difficulty_rule)
-        score = score.widened(card.doubt(warnings))
-        self.metrics.output.labels(chosen.reference).observe(score.score)
-        if score.trust is not None:
-            self.metrics.familiarity.labels(chosen.reference).observe(score.trust.distance)
-        reasons = review_reasons(score.trust, blank=score.blank, warnings=warnings)
-        answer = ScoreAnswer(
-            request_id=request_id.get() or "",
-            action=card.action,
-            score=score.score,
-            difficulty=score.difficulty,
-            execution=score.execution,
-            scored_by=score.scored_by,
-            interval=IntervalAnswer(**asdict(score.trust.interval)) if score.trust else None,
-            baseline=score.baseline,
-            fragments=fragment_answers(score, decoded, chosen),
-            needs_review=bool(reasons),
-            review_reasons=list(reasons),
-            warnings=[*warnings, *score_warnings(score.score, spec)],
-            checkpoint=chosen.used(),
-            clip=ClipAnswer(
-                sha256=info.sha256,
-                frames=int(np.count_nonzero(~np.isnan(decoded.clip.times))),
-                decoded_frames=info.decoded_frames,
-                fps=info.fps,
-                width=info.width,
-                height=info.height,
-                codec=info.codec,
-            ),
-            timings_ms=Timings(
-                decode=milliseconds(decoded.seconds),
-                queue=milliseconds(wait),
-                inference=milliseconds(scored.inference_s),
-                total=milliseconds(time.monotonic() - began),
-            ),
+        outcome = await self._decode_and_score(clip, sha256, on_progress)
+        scored_at = time.monotonic()
+        assessment = assess(
+            outcome.scored.score,
+            outcome.decoded.clip,
+            card=clip.checkpoint.card,
+            sha256=clip.checkpoint.sha256,
+            difficulty=clip.difficulty,
         )
         if key is not None:
-            self.results.put(key, answer)
-        self.metrics.stage_seconds.labels("post").observe(time.monotonic() - finished)
-        return answer
+            self.results.put(key, assessment)
+        self._observe(assessment, outcome, post_s=time.monotonic() - scored_at)
+        return ScoredClip(
+            assessment=assessment,
+            engine=clip.checkpoint.engine,
+            timings=Timings(
+                decode=outcome.decoded.seconds,
+                queue=outcome.wait_s,
+                inference=outcome.scored.inference_s,
+                total=time.monotonic() - clip.received,
+            ),
+            pictures=outcome.decoded.pictures,
+        )
 
-    async def reload(self) -> ReloadAnswer:
+    async def rank(self, clips: Sequence[ClipToScore]) -> Ranking:
+        """Put clips of one action in order.   Raises what concerns all of them."""
+        at_once = self.settings.decode_workers + 1  # others want a place too
+        return await rank(clips, self.score, at_once=at_once)
+
+    async def reload(self) -> ReloadOutcome:
         """Serve what the store holds now.   Raises ReloadRefused, and what `require_ready` does."""
         self.require_ready()
         async with self._reloading:
             before = set(self.checkpoints.references())
             self.checkpoints = await self._loader.reload(self.checkpoints)
             after = set(self.checkpoints.references())
-        return ReloadAnswer(
-            default=self.checkpoints.default,
-            checkpoints=[loaded.summary() for loaded in self.checkpoints.all()],
-            unusable=self.checkpoints.broken(),
-            loaded=sorted(after - before),
-            released=sorted(before - after),
-        )
+        return ReloadOutcome(loaded=sorted(after - before), released=sorted(before - after))
 
     async def exposition(self) -> bytes:
         """The metrics, as Prometheus reads them."""
         return generate_latest(self.metrics.registry)
 
-    async def _decode(self, upload: BinaryIO, job: DecodeJob, tell: Tell) -> DecodedUpload:
-        descriptor = await asyncio.to_thread(upload.fileno)  # a small upload is written to disk now
+    def _result_key(self, clip: ClipToScore, sha256: str) -> ResultKey | None:
+        """None if the assessment of this clip is not kept."""
+        if not self.results.enabled or clip.pictures:
+            return None
+        return ResultKey(
+            clip_sha256=sha256,
+            checkpoint_sha256=clip.checkpoint.sha256,
+            engine=clip.checkpoint.engine,
+            difficulty=clip.difficulty,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+        )
+
+    async def _decode_and_score(
+        self, clip: ClipToScore, sha256: str, on_progress: OnProgress | None
+    ) -> _Outcome:
+        """Hold a place in the queue, and let decoder and engine work within the deadline."""
+        report: OnProgress = on_progress or (lambda progress: None)
+        job = DecodeJob(
+            spec=clip.checkpoint.spec,
+            limits=self.settings.clip_limits,
+            sha256=sha256,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            pictures=clip.pictures,
+            progress=on_progress is not None,
+        )
+        stage, entered = "decode", time.monotonic()
+        ahead = self.admission.fragments
         try:
+            with self.admission.place(job.spec.fragments):
+                report(Queued(ahead))
+                async with asyncio.timeout(self.settings.deadline_s):
+                    decoded = await self._decode(clip.upload, job, report)
+                    report(Scoring())
+                    stage, wait_s = "queue", time.monotonic() - entered - decoded.seconds
+                    scored = await self._backend.score(clip.checkpoint, decoded.clip.frames)
+        except TimeoutError as error:
+            raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
+        except asyncio.CancelledError:
+            self.metrics.dropped.labels(stage).inc()
+            raise
+        return _Outcome(decoded, scored, wait_s + scored.queue_s)
+
+    async def _decode(self, upload: BinaryIO, job: DecodeJob, report: OnProgress) -> DecodedUpload:
+        self.decoding += 1
+        try:
+            # A small upload is written to disk now.
+            descriptor = await asyncio.to_thread(upload.fileno)
             return await self._pool.decode(
-                descriptor, job, lambda done, of: tell(Decoding(done=done, of=of))
+                descriptor, job, lambda done, of: report(Decoding(done, of))
             )
         except Exception as error:
             if isinstance(error, DecoderInterrupted):
                 error.retry_after_s = self.admission.retry_after_s()
-            self.metrics.decode_failures.labels(problem_of(error).kind.slug).inc()
+            self.metrics.decode_failures.labels(kind_of(error).slug).inc()
             raise
+        finally:
+            self.decoding -= 1
+
+    def _observe(self, assessment: Assessment, outcome: _Outcome, *, post_s: float) -> None:
+        for stage, seconds in (
+            ("decode", outcome.decoded.seconds),
+            ("queue", outcome.wait_s),
+            ("inference", outcome.scored.inference_s),
+            ("post", post_s),
+        ):
+            self.metrics.stage_seconds.labels(stage).observe(seconds)
+        reference = assessment.checkpoint.reference
+        self.metrics.output.labels(reference).observe(assessment.score)
+        if assessment.familiarity is not None:
+            self.metrics.familiarity.labels(reference).observe(assessment.familiarity)
 
     async def _load(self) -> None:
         try:
             _, self.checkpoints = await asyncio.gather(
                 self._pool.start(), self._loader.load(self.checkpoints)
             )
-            if any(loaded.used().engine == "cuda" for loaded in self.checkpoints.all()):
-                self.metrics.watch_device_memory(torch.cuda.mem_get_info)
-        except (ModelStoreError, ServiceError) as error:  # their texts say it all
+        except (ModelStoreError, ServiceError) as error:  # their texts are enough
             log.critical("the service cannot start: %s", error)
             self._fail()
             return
@@ -333,37 +314,8 @@ class ScoringService:
         self._on_failure()
 
 
-def fragment_answers(
-    score: Score, decoded: DecodedUpload, chosen: LoadedCheckpoint
-) -> list[FragmentAnswer]:
-    card, spec = chosen.checkpoint.card, chosen.checkpoint.spec
-    answers = []
-    for index in range(spec.fragments):
-        blank = score.blank[index]
-        span = fragment_span(decoded.clip, spec, index, views=card.network.views)
-        start_s, end_s = (None, None) if blank else span
-        answers.append(
-            FragmentAnswer(
-                index=index,
-                stage=card.stage_of_fragment[index],
-                start_s=start_s,
-                end_s=end_s,
-                blank=blank,
-                contribution=score.contribution[index],
-                alone=score.alone[index],
-                without=score.without[index],
-                **({} if decoded.pictures is None else {"jpeg": decoded.pictures[index]}),
-            )
-        )
-    return answers
-
-
-def score_warnings(score: float, spec: ClipSpec) -> list[ClipWarning | ScoreWarning]:
-    low, high = spec.score_range
-    if score < low:
-        return [ScoreWarning.BELOW_RANGE]
-    return [ScoreWarning.ABOVE_RANGE] if score > high else []
-
-
-def milliseconds(seconds: float) -> float:
-    return round(1e3 * seconds, 2)
+def hash_upload(upload: BinaryIO) -> str:
+    """SHA-256 of an upload.   Raises EmptyFile."""
+    if not upload.seek(0, os.SEEK_END):
+        raise EmptyFile("0 bytes, need a video file")
+    return sha256_of(upload)

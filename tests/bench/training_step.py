@@ -17,14 +17,14 @@ from service.cpus import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
-from training.data.batches import Batch, Draw
+from training.data.batches import Batch, Draw, grouped
 from training.data.clip_dataset import ClipDataset, open_dataset
 from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import new_network
 from training.learn.learner import Learner
 from training.learn.malloc import keep_freed_memory
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step, grouped
+from training.learn.training_step import TrainingStep
 from training.learn.whole_phase import WholePhase
 
 BATCH = 4
@@ -34,13 +34,13 @@ STEPS = 3  # a measurement: the first one waits for its data, the others need no
 class PlainPhase(WholePhase):
     """Clips decoded for each step, when they are needed."""
 
-    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
+    def micro_batches(self, epoch: int, first: int) -> Iterator[Batch]:
         dataset = self.learner.dataset
         for some in grouped(itertools.cycle(dataset.training.tolist()), BATCH):
             yield decoded(dataset, np.array(some))
 
 
-class PlainTrainee(Learner):
+class PlainLearner(Learner):
     """Extractors as they are written, on contiguous pixels."""
 
     def features(self, batch: Batch, *, frozen: bool) -> Tensor:
@@ -76,7 +76,7 @@ def run(bench: Bench) -> None:
         "training step",
         {
             "ours": _steps(options, dataset, WholePhase, Learner),
-            "plain": _steps(options, dataset, PlainPhase, PlainTrainee),
+            "plain": _steps(options, dataset, PlainPhase, PlainLearner),
         },
         budget_s=40,
         fewest=3,
@@ -127,10 +127,10 @@ def _steps(
     device = trusted_device(options.precision, network.extractors[0], options.clip, BATCH)
     network.to(device.kind)
     phase = phase_kind(kind(options, dataset, network, None, device))
-    step = Step(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
+    step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
-        for number, inputs in enumerate(itertools.islice(phase.inputs(0, 0), STEPS)):
+        for number, inputs in enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS)):
             step([inputs], number, 1.0)
 
     return go

@@ -2,73 +2,15 @@
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from model_store.store import Store
-from service.http.page import WEB
 from tests.browser.conftest import Visit
-from tests.servers import LiveServer, live_server, serving
-
-CLIENT = (WEB / "client.js").read_bytes()
-DIVE = (WEB / "demo/dive.mp4").read_bytes()
-
-
-class Elsewhere(BaseHTTPRequestHandler):
-    """Another site: a page, its copy of the client, a clip, and a proxy that is busy once."""
-
-    protocol_version = "HTTP/1.1"
-    busy = True
-
-    def do_GET(self) -> None:
-        kinds = {
-            "/": ("text/html", b"<!doctype html><title>judges</title>"),
-            "/client.js": ("text/javascript", CLIENT),
-            "/dive.mp4": ("video/mp4", DIVE),
-        }
-        kind, body = kinds.get(self.path, ("text/plain", b""))
-        self.answer(200, kind, body)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        if type(self).busy:
-            type(self).busy = False
-            self.answer(503, "text/html", b"<h1>Busy</h1>", **{"Retry-After": "1"})
-        else:
-            self.answer(200, "application/json", b'{"score": 12.5}')
-
-    def answer(self, status: int, kind: str, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-            **headers,
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[str]:
-    with serving(Elsewhere) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def service(
-    store: Store, elsewhere: str, chromium: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LiveServer]:
-    settings = {"allowed_origins": elsewhere, "api_keys": "a-key", "queue_fragments": 9}
-    with live_server(store.root, tmp_path_factory.mktemp("service"), **settings) as server:
-        yield server
+from tests.browser.elsewhere import Elsewhere
+from tests.servers import LiveServer, serving
 
 
 @pytest.fixture
@@ -91,7 +33,7 @@ def run(page: Page, script: str, url: str) -> Any:
     )
 
 
-def test_from_another_origin_it_does_all_that_python_does(page: Page, service: LiveServer) -> None:
+def test_from_another_origin_it_does_all_that_python_does(page: Page, guarded: LiveServer) -> None:
     answer = run(
         page,
         """
@@ -105,28 +47,27 @@ def test_from_another_origin_it_does_all_that_python_does(page: Page, service: L
         return [Number.isFinite(score), scored_by, [...new Set(events)], panel.total, chosen,
                 version, status];
         """,
-        service.url + "/",
+        guarded.url + "/",
     )
     events = ["queued", "decoding", "scoring"]
     assert answer == [True, "video", events, 72, "diving", 1, "ready"]
 
 
-def test_clips_are_ranked(page: Page, store: Store, elsewhere: str, tmp_path: Path) -> None:
-    with live_server(store.root, tmp_path, allowed_origins=elsewhere) as server:
-        answer = run(
-            page,
-            """
-            const { order, clips } = await client.rank(
-                [clip, clip], { action: "diving", difficulty: [3.2, null] });
-            return [order, clips.map((each) => each.scored_by)];
-            """,
-            server.url,
-        )
-    assert sorted(answer[0]) == [0, 1]
-    assert answer[1] == ["video", "video"]
+def test_clips_are_ranked(page: Page, guarded: LiveServer) -> None:
+    order, scored_by = run(
+        page,
+        """
+        const { order, clips } = await client.rank(
+            [clip, clip], { action: "diving", difficulty: [3.2, null] });
+        return [order, clips.map((each) => each.scored_by)];
+        """,
+        guarded.url,
+    )
+    assert sorted(order) == [0, 1]
+    assert scored_by == ["video", "video"]
 
 
-def test_errors_are_read_with_their_type(page: Page, service: LiveServer) -> None:
+def test_errors_are_read_with_their_type(page: Page, guarded: LiveServer) -> None:
     """401, 413, 415, 422 and 429 carry what a browser needs to let the page read them."""
     found = run(
         page,
@@ -140,11 +81,11 @@ def test_errors_are_read_with_their_type(page: Page, service: LiveServer) -> Non
             await problem(client.score(clip, { dificulty: 3 })),
             await problem(client.panel({ marks: Array(40000).fill(8), difficulty: 3 })),
             await problem(client.checkpoint("rowing")),
-            await problem(hasty.rank([clip, clip], {}, { onWait: (s) => waits.push(s) })),
+            await problem(hasty.rank([clip, clip, clip], {}, { onWait: (s) => waits.push(s) })),
             waits.length === 1 && waits[0] >= 1,
         ];
         """,
-        service.url,
+        guarded.url,
     )
     assert found == [
         ["/problems/unauthorised", 401],
@@ -174,64 +115,63 @@ def test_it_comes_again_when_it_is_asked_to(page: Page, elsewhere: str) -> None:
     assert stopped == "AbortError"
 
 
-def test_where_the_origin_is_not_allowed_it_is_unreachable(
-    page: Page, store: Store, tmp_path: Path
-) -> None:
-    with live_server(store.root, tmp_path, allowed_origins="https://judges.example") as server:
+def test_where_the_origin_is_not_allowed_it_is_unreachable(page: Page, guarded: LiveServer) -> None:
+    with serving(Elsewhere) as stranger:  # on another port, so of another origin
+        page.goto(stranger)
         script = "return client.checkpoints().catch((error) => error.type);"
-        assert run(page, script, server.url) == "about:unreachable"
+        assert run(page, script, guarded.url) == "about:unreachable"
 
 
-def test_a_page_may_import_it_from_the_service(page: Page, service: LiveServer) -> None:
+def test_a_page_may_import_it_from_the_service(page: Page, guarded: LiveServer) -> None:
     default = page.evaluate(
         """async (url) => {
             const { ScoringClient } = await import(`${url}/web/client.js`);
             const client = new ScoringClient();
             return (await client.ready()).status;
         }""",
-        service.url,
+        guarded.url,
     )
     assert default == "ready"
 
 
-@pytest.mark.parametrize("takes_off", [True, False], ids=["taken off", "left"])
+@pytest.mark.parametrize("prefix_is_cut", [True, False])
 def test_the_page_works_below_a_prefix(
-    browser: BrowserContext, store: Store, tmp_path: Path, takes_off: bool
+    browser: BrowserContext, guarded: LiveServer, prefixed: LiveServer, prefix_is_cut: bool
 ) -> None:
-    root = {} if takes_off else {"root_path": "/scorer"}
-    with live_server(store.root, tmp_path, checkpoints="diving", **root) as server:
+    """A proxy that cuts the prefix off needs no setting."""
+    server = guarded if prefix_is_cut else prefixed
 
-        class Proxy(BaseHTTPRequestHandler):
-            def forward(self) -> None:
-                if not self.path.startswith("/scorer/"):
-                    self.send_error(404)
-                    return
-                path = self.path.removeprefix("/scorer") if takes_off else self.path
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {n: v for n, v in self.headers.items() if n.lower() != "connection"}
-                answer = httpx.request(
-                    self.command, server.url + path, content=body, headers=headers, timeout=60
-                )
-                self.send_response(answer.status_code)
-                self.send_header("Content-Type", answer.headers["Content-Type"])
-                self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
-
-            do_GET = do_POST = forward
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        with serving(Proxy) as url:
-            visit = Visit(browser.new_page(), server)
-            page = visit.page
-            page.goto(f"{url}/scorer/")
-            page.wait_for_selector("option", state="attached")
-            page.click("[data-demo=dive]")
-            expect(page.locator(".number strong")).to_be_visible()
-            assert all(
-                each.startswith((f"{url}/scorer/", "blob:", "data:")) for each in visit.requests
+    class Proxy(BaseHTTPRequestHandler):
+        def forward(self) -> None:
+            if not self.path.startswith("/scorer/"):
+                self.send_error(404)
+                return
+            path = self.path.removeprefix("/scorer") if prefix_is_cut else self.path
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {n: v for n, v in self.headers.items() if n.lower() != "connection"}
+            headers["Authorization"] = "Bearer a-key"
+            answer = httpx.request(
+                self.command, server.url + path, content=body, headers=headers, timeout=60
             )
-            assert not visit.complaints
-            page.close()
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = forward
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Proxy) as url:
+        visit = Visit(browser.new_page(), server)
+        page = visit.page
+        page.goto(f"{url}/scorer/")
+        page.wait_for_selector("option", state="attached")
+        page.click("[data-demo=dive]")
+        expect(page.locator(".number strong")).to_be_visible()
+        own = (f"{url}/scorer/", "blob:", "data:")
+        assert all(each.startswith(own) for each in visit.requests)
+        assert not visit.complaints
+        page.close()

@@ -13,12 +13,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 
-from model_store.store import Store
 from service.http.page import WEB
 from tests.browser.conftest import Visit
-from tests.checkpoints import publish_tiny
 from tests.clips import clip_of, moving_square
-from tests.servers import live_server
+from tests.servers import LiveServer
 
 DIVE = WEB / "demo" / "dive.mp4"
 FRAGMENTS = ".fragment"
@@ -374,7 +372,7 @@ def test_keyboard_only(visit: Visit) -> None:
     until(lambda: time_of(page) > 0)
 
 
-def test_a_bad_file_and_a_bad_field_are_told(visit: Visit, tmp_path: Path) -> None:
+def test_a_bad_file_and_a_bad_field_are_reported(visit: Visit, tmp_path: Path) -> None:
     page = visit.open()
     page.click("#score")
     assert "Choose a video first" in page.inner_text("[role=alert]")
@@ -432,48 +430,38 @@ def test_the_clients_events(scored: Visit) -> None:
     assert events == [["queued", "decoding", "scoring"], True, "/problems/not-a-video", 415]
 
 
-def test_it_says_what_the_score_rests_on(
-    browser: BrowserContext, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    both = Store(tmp_path_factory.mktemp("both"))
-    publish_tiny(both, "diving", target="both", calibrated=True)
-    with live_server(both.root, tmp_path, decode_workers=1) as server:
-        visit = Visit(browser.new_page(), server)
-        page = visit.open()
-        for difficulty, rests_on in (
-            ("", "the video alone"),
-            ("3.2", "the video and the declared difficulty"),
-        ):
-            page.fill("#difficulty", difficulty)
-            visit.upload(DIVE)
-            expect(page.locator(".score")).to_contain_text(
-                f"Scored from {rests_on} by diving 1, trained on simulated clips."
-            )
-            given = {"difficulty": difficulty} if difficulty else {}
-            answer = server.score(DIVE.read_bytes(), **given).json()
-            assert page.inner_text(".number strong") == f"{answer['score']:.2f}"
-            assert page.get_by_text("Execution", exact=True).count() == bool(difficulty)
-        page.close()
+def test_it_says_what_the_score_rests_on(browser: BrowserContext, prefixed: LiveServer) -> None:
+    visit = Visit(browser.new_page(), prefixed)
+    page = visit.open()
+    for difficulty, rests_on in (
+        ("", "the video alone"),
+        ("3.2", "the video and the declared difficulty"),
+    ):
+        page.fill("#difficulty", difficulty)
+        visit.upload(DIVE)
+        expect(page.locator(".score")).to_contain_text(
+            f"Scored from {rests_on} by diving 1, trained on simulated clips."
+        )
+        given = {"difficulty": difficulty} if difficulty else {}
+        answer = prefixed.score(DIVE.read_bytes(), **given).json()
+        assert page.inner_text(".number strong") == f"{answer['score']:.2f}"
+        assert page.get_by_text("Execution", exact=True).count() == bool(difficulty)
+    page.close()
 
 
-def test_a_key_is_asked_for_and_kept_nowhere(
-    browser: BrowserContext, tmp_path: Path, store: Any
-) -> None:
-    with live_server(
-        store.root, tmp_path, api_keys="right", checkpoints="diving", decode_workers=1
-    ) as server:
-        assert httpx.post(f"{server.url}/panel", json={}).status_code == 401
-        visit = Visit(browser.new_page(), server)
-        page = visit.page
-        page.goto(server.url)
-        for key in ("wrong", "right"):
-            page.wait_for_selector("dialog[open]")
-            page.fill("#key", key)
-            page.keyboard.press("Enter")
-        page.wait_for_selector("option", state="attached")
-        page.click("[data-demo=dive]")
-        visit.wait_for_score()
-        kept = "[localStorage.length, sessionStorage.length, document.cookie]"
-        assert page.evaluate(kept) == [0, 0, ""]
-        assert "right" not in page.content()
-        page.close()
+def test_a_key_is_asked_for_and_kept_nowhere(browser: BrowserContext, guarded: LiveServer) -> None:
+    assert httpx.post(f"{guarded.url}/panel", json={}).status_code == 401
+    visit = Visit(browser.new_page(), guarded)
+    page = visit.page
+    page.goto(guarded.url)
+    for key in ("wrong", "a-key"):
+        page.wait_for_selector("dialog[open]")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+    page.wait_for_selector("option", state="attached")
+    page.click("[data-demo=dive]")
+    visit.wait_for_score()
+    kept = "[localStorage.length, sessionStorage.length, document.cookie]"
+    assert page.evaluate(kept) == [0, 0, ""]
+    assert "a-key" not in page.content()
+    page.close()

@@ -20,6 +20,7 @@ import yaml
 
 from model_store.store import Store
 from service.metrics import Metrics
+from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
 from tests.servers import LiveServer, live_server
 
@@ -28,12 +29,6 @@ CONFIGURATION = DOCKER / "prometheus"
 DASHBOARD = json.loads((DOCKER / "grafana" / "dashboards" / "fragment-scorer.json").read_text())
 THRESHOLD = re.compile(r" (==|!=|<=|>=|<|>) [\d.]+")
 GPU_ONLY = "score_gpu_memory_bytes"
-VAULT = {  # a shipped checkpoint, since those of the tests say nothing of familiarity
-    "checkpoints": "vault",
-    "default_checkpoint": "vault",
-    "batch_clips": 1,
-    "result_cache_bytes": 1 << 20,
-}
 
 
 def rules() -> list[dict[str, str]]:
@@ -80,8 +75,10 @@ def test_every_query_has_data(prometheus: str, tmp_path: Path) -> None:
     waiting |= {rule["record"] for rule in rules() if "record" in rule}
     if not torch.cuda.is_available():
         waiting = {query for query in waiting if GPU_ONLY not in query}
+    store = Store(tmp_path / "store")
+    publish_tiny(store, calibrated=True)  # so that familiarity is measured
     with (
-        live_server(Store().root, tmp_path, **VAULT) as server,
+        live_server(store.root, tmp_path, result_cache_bytes=1 << 20) as server,
         scraping(prometheus, server, tmp_path) as api,
     ):
         server.process.send_signal(signal.SIGHUP)

@@ -55,6 +55,14 @@ def test_score_as_json_adds_up(run, dive):
     assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
 
 
+def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(run, dive):
+    answer = json.loads(
+        run("score", dive, "--engine", "torch", "--action", "vault", "--json").stdout
+    )
+    assert answer["score"] > 20  # the network was made for dives
+    assert answer["warnings"] == ["trimmed", "score_above_range"]
+
+
 def test_a_score_says_what_it_rests_on(run, dive, tmp_path, monkeypatch):
     both = Store(tmp_path / "both")
     publish_tiny(both, "diving", target="both", calibrated=True)

@@ -20,8 +20,8 @@ from training.errors import RunError
 from training.learn.forward import Device
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step
 from training.learn.trainer import Trainer
+from training.learn.training_step import TrainingStep
 from training.learn.whole_phase import WholePhase
 
 TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
@@ -89,7 +89,7 @@ def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
     variation = Variation(shift=True, blanking=run.blanking, augmentation=run.augmentation)
     trainer = Trainer(run, dataset, RunFolder(Path()), processes=processes)
     phase = WholePhase(trainer.learner)
-    step = Step(trainer.learner, phase, torch.optim.Adam(phase.groups))
+    step = TrainingStep(trainer.learner, phase, torch.optim.Adam(phase.groups))
     figures = []
     for number in range(3):
         part = processes.share(clips)

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.losses import Objective, balanced_alpha, mse_loss, ranking_loss, weight_penalty
+from training.losses import (
+    Objective,
+    balanced_alpha,
+    masked_loss,
+    mse_loss,
+    ranking_loss,
+    weight_penalty,
+)
+
+NAN = math.nan
 
 
 def scores(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -123,3 +132,22 @@ def test_of_two_outputs_the_mean_counts(regression: bool) -> None:
         assert getattr(together, name).item() == pytest.approx(mean)
     ranked = together.fit - (together.regression if regression else 0)
     assert (together.alpha * together.ranking).item() == pytest.approx(ranked.item())
+
+
+def test_unknown_targets_teach_nothing_and_groups_weigh_alike() -> None:
+    predicted = torch.tensor([[0.0, 0.0, 5.0], [0.0, 0.0, 1.0]], requires_grad=True)
+    targets = torch.tensor([[0.5, NAN, 2.0], [NAN, NAN, 1.0]])
+    loss = masked_loss(predicted, targets, {"a": slice(0, 2), "b": slice(2, 3)})
+    # Group a: one known, 0.5²/2. Group b: |5 − 2| − 1/2 and 0, their mean.
+    assert loss.item() == pytest.approx((0.125 + 1.25) / 2)
+    loss.backward()
+    assert torch.isfinite(predicted.grad).all()
+    assert (predicted.grad != 0).tolist() == [[True, False, True], [False, False, False]]
+
+
+def test_a_batch_that_knows_nothing_costs_nothing() -> None:
+    predicted = torch.zeros(2, 3, requires_grad=True)
+    loss = masked_loss(predicted, torch.full((2, 3), NAN), {"a": slice(0, 3)})
+    loss.backward()
+    assert loss.item() == 0
+    assert predicted.grad.abs().sum() == 0

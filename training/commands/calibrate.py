@@ -37,7 +37,7 @@ def calibrate(
 ) -> None:
     """Give a checkpoint intervals and a sense of the unfamiliar, and publish that as a version.
 
-    Nothing is trained again: judge some clips of your own, and their scores tell how far off
+    Nothing is trained again: judge some clips of your own, and their scores show how far off
     the network is on clips like yours.
 
     Example: python -m training calibrate --checkpoint diving --data data/our-meet

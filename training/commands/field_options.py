@@ -1,5 +1,5 @@
 """
-Options of a command from the fields of a dataclass: a field says once how it is asked for.
+Options of a command from the fields of a dataclass: a field defines its option, once.
 
 The rule: a field is an option if its type says so, `Annotated[int, typer.Option(help="…")]`; its
 name, type, default, limits and help are the field's, and stand nowhere else.

@@ -35,7 +35,7 @@ ActionOption = Annotated[
     typer.Option(
         "--action",
         metavar="NAME|FILE.toml",
-        help=f"Whose clips these are: {', '.join(SPECS)}; or a file that says it.",
+        help=f"Whose clips these are: {', '.join(SPECS)}; or a file that describes another.",
     ),
 ]
 PresetOption = Annotated[

@@ -1,6 +1,5 @@
 """`python -m training pretrain`"""
 
-from functools import partial
 from typing import Any
 
 import typer
@@ -22,7 +21,6 @@ from training.commands.options import (
     clip_spec,
 )
 from training.data.datasets.kinds import Kind
-from training.errors import RunError
 from training.learn.run_spec import PRESETS, preset_clip
 from training.pretraining.pretrain_spec import PretrainSpec
 
@@ -54,20 +52,9 @@ def pretrain(
     --out runs/ucf-101
     """
     with exit_on_errors():
-        from training.data.clip_dataset import open_dataset
-        from training.data.clip_list import check_clip_list
-        from training.display import bar
-        from training.learn.forward import Device
-        from training.learn.malloc import keep_freed_memory
-        from training.learn.run_folder import RunFolder
-        from training.learn.summary import record_command
-        from training.pretraining.action_classification import ActionClassification, class_clip
-        from training.pretraining.pretext_tasks import PretextTask, TrackRegression
-        from training.pretraining.pretrain import Pretrainer
+        from training.pretraining.action_classification import class_clip
+        from training.pretraining.pretraining_run import pretrain_extractor
 
-        if kind == Kind.ucf101 and len(data) > 1:
-            raise RunError(f"{len(data)} folders of ucf-101, need one")
-        keep_freed_memory()
         clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         spec = PretrainSpec(
             data=tuple(map(str, data)),
@@ -76,36 +63,5 @@ def pretrain(
             network=PRESETS[preset]["network"],
             **options,
         )
-        folder = RunFolder(out)
-        if restart:
-            folder.restart()
-        folder.open(spec.to_json())
-        with bar("clips") as shown:
-
-            def progress(done: int, total: int) -> None:
-                shown.update(done, total, phase="decoding")
-
-            if kind == Kind.ucf101:
-                task: PretextTask = ActionClassification.open(
-                    data[0],
-                    spec.clip,
-                    validation=spec.validation,
-                    on_clips=partial(check_clip_list, out, begun=folder.begun),
-                    cache=cache,
-                    progress=progress,
-                )
-            else:
-                dataset = open_dataset(
-                    spec.data,
-                    spec.clip,
-                    kind=spec.kind,
-                    validation=spec.validation,
-                    on_clips=partial(check_clip_list, out, begun=folder.begun),
-                    cache=cache,
-                    progress=progress,
-                )
-                task = TrackRegression(dataset, spec.seed, Device.best().kind)
-        record_command(folder)
-        with bar("steps") as shown:
-            path = Pretrainer(spec, task, folder, save_every=save_every).train(shown)
+        path = pretrain_extractor(spec, out, cache=cache, restart=restart, save_every=save_every)
         typer.echo(f"extractor: {path}")

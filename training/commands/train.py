@@ -70,8 +70,8 @@ def train(
     target: Annotated[
         Target | None,
         NETWORK(
-            help="What it predicts: the final score; the execution, to which whoever asks gives the"
-            " difficulty; or both, which is the default where every clip has a difficulty."
+            help="What it predicts: the final score; the execution, which needs the difficulty when"
+            " a clip is scored; or both, which is the default where every clip has a difficulty."
         ),
     ] = None,
     dropout: Annotated[float | None, NETWORK(help="Share dropped in the head.")] = None,
@@ -173,6 +173,6 @@ def chosen_target(
     if preset != "compact":
         return "final", f"it is what the paper predicts, whose network --preset {preset} is"
     if teach == "known":
-        return "final", "--teach known tells of it alone"
+        return "final", "--teach known knows only that"
     judged = [one for folder in folders for one in read_clips(kind, folder, "train")]
     return default_target(judged, clip.difficulty_rule)

@@ -1,6 +1,6 @@
 """
 From rows and videos to batches: data sets, decoded clips, splits, targets.
 
-It knows clips and what is judged of them. It knows no weights, and imports nothing of
-`training.learn`.
+It knows clips and how they were judged. It knows no weights: it imports nothing of
+`training.learn`, `training.measure` or `training.release`.
 """

@@ -2,7 +2,7 @@
 What the outputs of a network are worth in points of the score that is announced.
 
 A final score is announced as it is. An execution is announced multiplied by the clip's difficulty,
-or added to it, as the action's rule says. Errors of both then count in the same points.
+or added to it, by the action's rule. Errors of both then count in the same points.
 
 The rule: the execution of a clip is what the rule leaves of its score, so that a network that
 predicts it without an error predicts the score without one.

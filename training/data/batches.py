@@ -1,13 +1,16 @@
 """
-From cached clips to what a training step eats, with every random choice a function of
-(seed, epoch, clip): a run that is resumed draws exactly what the uninterrupted one would have.
+From cached clips to the batches of a training step.
+
+The rule: every random choice is a function of (seed, epoch, clip), so a run that is resumed draws
+exactly what the uninterrupted one would have drawn.
 
 Shapes: B clips, K fragments, L frames a fragment, H W pixels.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,8 +23,11 @@ from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.pairs import shuffled
 from training.distributed import ALONE, Processes
+from training.prefetch import prefetched
 
 LEAST_STEPS, LEAST_BATCH = 8, 8  # an epoch; clips
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class Variation:
         return cls(shift=False, blanking=0.0, augmentation=look, start=view.start)
 
     def draw(self, spec: ClipSpec, seed: int, stream: tuple[int, ...], clip: int) -> Draw:
-        """For one clip; `stream` tells epochs and the like apart."""
+        """For one clip; `stream` separates the draws of one epoch from those of another."""
         random = np.random.default_rng([seed, *stream, clip])
         start = spec.start if self.start is None else self.start
         if self.shift:
@@ -96,7 +102,7 @@ def make_batch(
     *,
     whole: int | None = None,
 ) -> Batch:
-    """The clips as drawn. What is hidden keeps its pixels; `shown` says that it is not seen.
+    """The clips as drawn. What is hidden keeps its pixels; `shown` is False there.
 
     The batch has `whole` clips over all processes, if it is shared.
     """
@@ -147,6 +153,12 @@ def evenly(
     return np.split(order, ends)
 
 
+def grouped(micro_batches: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Those of one step after another; an epoch has whole steps."""
+    while len(group := list(itertools.islice(micro_batches, size))) == size:
+        yield group
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batches:
     """The batches of one epoch in order, the next one made while this one is used.
@@ -194,15 +206,7 @@ class Batches:
 
     def begin_at(self, number: int) -> Iterator[Batch]:
         """From batch `number` on."""
-        if number >= len(self):
-            return
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.batch, number)
-            for following in range(number + 1, len(self) + 1):
-                batch = ahead.result()
-                if following < len(self):
-                    ahead = pool.submit(self.batch, following)
-                yield batch
+        return prefetched(self.batch, range(number, len(self)))
 
     def __iter__(self) -> Iterator[Batch]:
         return self.begin_at(0)

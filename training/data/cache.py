@@ -85,8 +85,8 @@ def open_cache(
 ) -> ClipCache:
     """Decode what is missing below `folder`, then map it.
 
-    `progress` hears (clips decoded, clips). Raises DataError, naming the clip, where one cannot
-    be used.
+    `progress` is called with (clips decoded, clips). Raises DataError, naming the clip,
+    where one cannot be used.
     """
     place = folder / cache_key(sources, spec)
     if not (place / FRAMES).exists():

@@ -19,7 +19,7 @@ from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.data.announced import Announced
 from training.data.cache import ClipCache, open_cache
-from training.data.clip_list import ClipRecord, Content, hash_of_labels
+from training.data.clip_list import ClipRecord, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
 from training.data.datasets.kinds import Kind
@@ -101,7 +101,7 @@ class ClipDataset:
         return FragmentTargets.read(self.spec, self.clips, self._times)
 
     @functools.cached_property
-    def known(self) -> PartialScores:
+    def partial_scores(self) -> PartialScores:
         return PartialScores.read(self.spec, self.clips, self._times, self.training)
 
     @property
@@ -235,21 +235,19 @@ def clip_records(
     """What a run's folder keeps of its clips."""
     held = set(validation.tolist())
     return [
-        ClipRecord(
-            str(clip.path),
-            Content(
-                sha256=digest,
-                judged=repr(clip.score),
-                difficulty="" if clip.difficulty is None else repr(clip.difficulty),
-                group=clip.group or "",
-                labels=hash_of_labels(
-                    clip.execution,
-                    clip.stage_starts,
-                    sorted(clip.deductions.items()),
-                    [clip.columns.get(name) for name in LABELS],
-                    None if clip.tracks is None else source_hash(clip.tracks),
-                ),
-                side="validation" if n in held else "training",
+        ClipRecord.of(
+            clip.path,
+            digest,
+            repr(clip.score),
+            validates=n in held,
+            difficulty="" if clip.difficulty is None else repr(clip.difficulty),
+            group=clip.group or "",
+            labels=hash_of_labels(
+                clip.execution,
+                clip.stage_starts,
+                sorted(clip.deductions.items()),
+                [clip.columns.get(name) for name in LABELS],
+                None if clip.tracks is None else source_hash(clip.tracks),
             ),
         )
         for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))

@@ -1,8 +1,9 @@
 """
 clips.csv in a run's folder: the clips that the run is of, with hash, scores and side of the split.
 
-The rule: a run is its data and its options. The file is written before the first step; a run goes
-on only with the same clips. Another name, row or folder of the same bytes is the same clip.
+The rule: a run is its data and its options. The file is written before the first step; a run is
+resumed only with the same clips. The same bytes under another name, in another row or folder are
+the same clip.
 """
 
 import csv
@@ -13,12 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-
-from model_store.files import replace_file
-from training.errors import RunError
-
-CLIPS = "clips.csv"
-SHOWN = 5  # changes that a message names
 
 
 class Content(NamedTuple):
@@ -47,39 +42,24 @@ class ClipRecord:
     name: str
     content: Content
 
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        sha256: str,
+        judged: str,
+        *,
+        validates: bool,
+        difficulty: str = "",
+        group: str = "",
+        labels: str = "",
+    ) -> "ClipRecord":
+        side = "validation" if validates else "training"
+        return cls(str(path), Content(sha256, judged, difficulty, group, labels, side))
+
 
 def hash_of_labels(*labels: object) -> str:
     return hashlib.sha256(repr(labels).encode()).hexdigest()[:16]
-
-
-def check_clip_list(
-    folder: Path, clips: Sequence[ClipRecord], *, begun: bool, first: bool = True
-) -> None:
-    """Write the clips of a run that has not `begun`; else see that they are those it began with.
-
-    Of several processes the `first` one writes and the others compare. Raises RunError.
-    """
-    if first and not begun:
-        replace_file(folder / CLIPS, _table(clips).encode())
-    elif changed := changes(read_clip_list(folder), clips):
-        rest = len(changed) - SHOWN
-        more = f"; and {rest} more" if rest > 0 else ""
-        raise RunError(
-            f"{folder} holds a run of other data, {len(changed)} clips changed:"
-            f" {'; '.join(changed[:SHOWN])}{more}. --restart starts anew there"
-        )
-
-
-def read_clip_list(folder: Path) -> list[ClipRecord]:
-    """Raises RunError where the folder has none."""
-    try:
-        with (folder / CLIPS).open(encoding="utf-8", newline="") as file:
-            return [ClipRecord(row.pop("name"), Content(**row)) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder} does not say which clips its run began with (no readable {CLIPS}):"
-            " --restart starts anew there"
-        ) from error
 
 
 def changes(before: Sequence[ClipRecord], now: Sequence[ClipRecord]) -> list[str]:
@@ -118,9 +98,15 @@ def _difference(old: Content, new: Content) -> str:
     return ", ".join(changed)
 
 
-def _table(clips: Sequence[ClipRecord]) -> str:
+def to_csv(clips: Sequence[ClipRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *Content._fields])
     writer.writerows([clip.name, *clip.content] for clip in clips)
     return text.getvalue()
+
+
+def from_csv(text: str) -> list[ClipRecord]:
+    """Raises ValueError, KeyError or TypeError for another table."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return [ClipRecord(row.pop("name"), Content(**row)) for row in rows]

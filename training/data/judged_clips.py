@@ -1,9 +1,9 @@
 """
 The judged clips that a command works with, from all its data set folders.
 
-The rule: whoever trains, measures or calibrates gets them here, so that nothing that contradicts
-itself across rows or folders is used. For that the clips of both splits are hashed; whoever asks
-for one split is given no clip of the other.
+The rule: every command that trains, measures or calibrates gets its clips here, so that clips that
+contradict each other across rows or folders are refused. To check that, the clips of both splits
+are hashed; the clips of the other split are not returned.
 """
 
 from collections.abc import Sequence

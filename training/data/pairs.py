@@ -1,8 +1,8 @@
 """
-Counterfactual pairs among the training clips: alike but for one fault, taught by their difference.
+Counterfactual pairs among the training clips: alike but for one fault.
 
-Between two independent clips a fault drowns in all else that differs; within a pair the
-difference of the scores is what the fault costs, and nothing else.
+Two independent clips differ in many things besides a fault; within a pair the difference of the
+scores is what the fault costs, and nothing else.
 
 The rule: the two clips of a pair are on the same side of the validation split, lie in the same
 batch and are varied alike, so that the fault is all that differs.
@@ -14,8 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
@@ -53,16 +51,3 @@ def shuffled(random: np.random.Generator, clips: Indices, leader: Indices) -> In
     even = len(singles) // 2 * 2
     twos = np.concatenate([pairs, singles[:even].reshape(-1, 2)])
     return np.concatenate([random.permutation(twos).ravel(), singles[even:]])
-
-
-def difference_loss(predicted: Tensor, wanted: Tensor, clips: Indices, leader: Indices) -> Tensor:
-    """1/(2p) Σ (Δs − Δg)² over the p pairs of a batch, 0 without one; (B,), (B,), (B,), (N,) -> ().
-
-    Δs is the predicted and Δg the wanted score of the faulty clip minus that of the clean one.
-    """
-    row_of = {int(clip): row for row, clip in enumerate(clips)}
-    faulty = [row for clip, row in row_of.items() if leader[clip] != clip]
-    clean = [row_of[int(leader[clips[row]])] for row in faulty]
-    if not faulty:
-        return predicted.new_zeros(())
-    return 0.5 * F.mse_loss(predicted[faulty] - predicted[clean], wanted[faulty] - wanted[clean])

@@ -1,5 +1,5 @@
 """
-What the fragments that are shown can tell of a simulated clip's score, without the judges' noise.
+The part of a simulated clip's score that the shown fragments determine, without judges' noise.
 
 A simulator knows what each stage was deducted. A clip of which fragments are blanked is taught
 what is then known: stages that are seen cost what they truly cost, the others what they cost on
@@ -26,7 +26,7 @@ from training.errors import DataError
 
 Floats = NDArray[np.float32]
 
-ENOUGH = 0.5  # of a stage's frames tell all of it: a fault shows in most frames of its stage
+ENOUGH = 0.5  # of a stage's frames show all of it: a fault is visible in most frames of its stage
 DIFFICULTY_SHOWN_IN = {"diving": "flight", "vault": "after-flight"}
 
 
@@ -48,7 +48,7 @@ class PartialScores:
         times: Sequence[FileTimes],
         training: NDArray[np.int64],
     ) -> "PartialScores":
-        """Raises DataError where a clip does not say what its stages were deducted."""
+        """Raises DataError for a clip whose deductions by stage are not known."""
         if spec.action not in DIFFICULTY_SHOWN_IN:
             raise DataError(f"what a stage of {spec.action} is worth is not known")
         for clip in clips:
@@ -70,7 +70,7 @@ class PartialScores:
         return cls(spec, np.stack(stages), parts.astype(np.float32), mean)
 
     def at(self, clip: int, start: int, shown: NDArray[np.bool_]) -> float:
-        """Points, when the fragments cut from frame `start` on are shown where (K,) says so."""
+        """Points, if of the fragments cut from frame `start` on those in `shown` (K,) are shown."""
         spec = self.spec
         cut = self.stages[clip, start : start + spec.fragments * spec.fragment_length]
         cut = cut.reshape(spec.fragments, spec.fragment_length)

@@ -2,8 +2,8 @@
 Which of the clips that are to measure or to calibrate a checkpoint it has seen before.
 
 The rule: bytes decide, as everywhere; the same file under another name or in another folder is the
-same clip. Other clips of an athlete or an event that trained it are said too, as far as groups are
-known. Nothing measures or calibrates without looking here and saying what was found.
+same clip. Other clips of an athlete or an event that trained it are reported too, where groups are
+known. Every command that measures or calibrates checks its clips here and reports what it finds.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ GROUPS = "groups"  # beside the roles: clips that are new, of a group that is no
 
 @dataclass(frozen=True, slots=True)
 class SeenClips:
-    """Of some clips those that have had a role in making something, by role."""
+    """Those of some clips that trained, validated or calibrated something, by role."""
 
     name: str
     """Of what was made: a checkpoint, a run, a method."""
     of: int
-    """Clips that were looked at."""
+    """Number of clips that were checked."""
     roles: dict[str, list[str]]
     """Names of clips; every role of `SO` is there, and `GROUPS`."""
     unlisted: tuple[str, ...]
@@ -44,7 +44,7 @@ class SeenClips:
 
     @property
     def unknown(self) -> list[str]:
-        """What must be said where not all is known: a line, or none."""
+        """What to report where hashes are missing: a line, or none."""
         if not self.unlisted:
             return []
         return [
@@ -54,7 +54,7 @@ class SeenClips:
 
     @property
     def notes(self) -> list[str]:
-        """All that must be said, a line each."""
+        """All that must be reported, a line each."""
         return [
             f"{len(names)} of {self.of} clips are known to {self.name} and {SO[role]}"
             f" ({some(names)})"
@@ -64,7 +64,7 @@ class SeenClips:
 
     @property
     def not_quite_new(self) -> list[str]:
-        """What must be said even of clips that have no role, a line each."""
+        """What must be reported even of clips without a role, a line each."""
         if not (names := self.roles[GROUPS]):
             return self.unknown
         return [

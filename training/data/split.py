@@ -7,7 +7,7 @@ whatever else is there, so a share is as asked for on average only: a tenth of 1
 or take 3. Folds are dealt instead, so that they are of equal size, and dealt anew for other clips.
 
 Clips that must be on one side make a unit: those of one group, of the same bytes, of one
-counterfactual pair, and whoever is tied to them in turn.
+counterfactual pair, and clips tied to one of these in turn.
 
 Shapes: N clips, U units.
 """
@@ -37,7 +37,7 @@ class Origin:
     name: str
     clips: ClipsCard
     trained_on: TrainedOn | None = None
-    """None where it is not known: an extractor's file does not say."""
+    """None where it is not known, as for an extractor's file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """
-Which stage of the routine each frame of a clip belongs to, for all that learn or measure by stage.
+Which stage of the routine each frame of a clip belongs to.
 
-The rule: annotations speak of the file, `FileTimes` of the clip that is made of it; nobody else
-converts one into the other.
+The rule: annotations count the frames of the file, the network those of the clip that is made of
+it; only `FileTimes` converts one into the other.
 
 Shapes: K fragments, S stages, T' frames at the spec's rate, T after trimming or padding.
 """

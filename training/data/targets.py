@@ -1,8 +1,8 @@
 """
-What a fragment shows, as numbers: targets for pre-training and for auxiliary heads.
+Targets for pre-training and for auxiliary heads: what a fragment shows, as numbers.
 
 A simulator knows them for every frame (`tracks/`), and stages and deductions come from the
-annotations. What is not known is NaN and teaches nothing.
+annotations. What is not known is NaN and is left out of the loss.
 
 Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
 
@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from model_store.spec import ClipSpec
 from training.data.augment import Look
@@ -24,6 +26,7 @@ from training.errors import DataError
 
 Floats = NDArray[np.float32]
 
+SAMPLED = 2000  # fragments from which means and deviations are measured
 HIPS = (11, 12)  # of COCO-17
 JOINT_FRAMES = 4  # of a fragment whose joints are targets, evenly spread
 STAGE_SHARE = 0.5  # of a stage, or of a fragment, that must be in the other for its deduction
@@ -135,6 +138,39 @@ class FragmentTargets:
             points = [deductions.get(name, np.nan) for name in self.spec.stages]
             result[groups["deductions"]] = np.where(overlap >= STAGE_SHARE, points, np.nan)
         return result
+
+
+class TargetScale(nn.Module):
+    """Brings targets to mean 0 and deviation 1; means and deviations are (J,) each."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    @classmethod
+    def measure(cls, targets: FragmentTargets, clips: Indices, seed: int) -> "TargetScale":
+        """From random fragments of these clips."""
+        random = np.random.default_rng([seed, SAMPLED])
+        rows = []
+        for clip in random.choice(clips, SAMPLED):
+            room = max(1, targets.length(int(clip)) - targets.spec.fragment_length + 1)
+            rows.append(targets.at(int(clip), int(random.integers(room))))
+        values = np.stack(rows).astype(np.float64)  # (n, J)
+        known = ~np.isnan(values)
+        count = np.maximum(known.sum(axis=0), 1)
+        filled = np.where(known, values, 0)
+        mean = filled.sum(axis=0) / count
+        deviation = np.sqrt((np.where(known, values - mean, 0) ** 2).sum(axis=0) / count)
+        deviation[deviation < 1e-6] = 1.0
+        return cls(torch.from_numpy(mean).float(), torch.from_numpy(deviation).float())
+
+    def forward(self, targets: Tensor) -> Tensor:
+        scaled: Tensor = (targets - self.mean) / self.deviation
+        return scaled
 
 
 def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str, ...]] | None:

@@ -5,7 +5,8 @@ Half precision can be silently wrong: with torch 2.13 on CPUs that have AVX512-B
 weight gradients of small 3×3×3 convolutions are off by 100 % or infinite. So every layer is
 computed both ways, forward and backward, on the shapes and batch sizes of the run.
 
-The rule: a precision that does not agree with float32 is not used, and a warning says what was off.
+The rule: a precision that does not agree with float32 is not used, and a warning names the layer
+that was wrong.
 
 Shapes: B fragments a batch.
 """
@@ -24,7 +25,7 @@ from training.display import warn
 from training.learn.forward import Device, centred, evaluating
 
 TOLERANCE = 0.03  # share of the norm; one layer in bfloat16 rounds by 0.003
-TRIALS = 2  # memory that nobody wrote may hold the right value once
+TRIALS = 2  # memory that was never written may hold the right value by chance
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """
-From the runs of a cross-validation to what their data set is worth: figures and intervals.
+From the runs of a cross-validation to figures and intervals.
 
-Shapes: N clips, all those that were held out once: whatever the base was trained on never is;
+Shapes: N clips, all those that were held out once, which clips that trained the base never are;
 O outputs.
 """
 
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_store.network_spec import Output
 from training.data.clip_dataset import ClipDataset
-from training.learn.fold_predictions import Floats, FoldPredictions
+from training.learn.run_folder import Arrays
 from training.learn.validation import by_output
 from training.measure.calibration import OutOfFold, distances
 from training.metrics import mean_distance, spearman
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,18 @@ class HeldOut:
     """(N, O) points of the announced score for one of an output's unit."""
 
 
-def held_out(parts: Sequence[tuple[ClipDataset, FoldPredictions]]) -> HeldOut:
-    """One dataset, with its own split, and what its run made of all clips, for each fold."""
+def held_out(parts: Sequence[tuple[ClipDataset, Arrays]]) -> HeldOut:
+    """For each fold the dataset with its split, and its run's predictions for all clips."""
     values, scores, judged, factor = [], [], [], []
     for number, (dataset, predictions) in enumerate(parts):
         held, announced = dataset.validation, dataset.announced
-        predicted = predictions.predicted[held]
+        pooled = predictions["pooled"]
+        predicted = predictions["predicted"][held]
         values.append(
             (
                 predicted,
                 dataset.values[held],
-                distances(predictions.pooled[dataset.training], predictions.pooled[held]),
+                distances(pooled[dataset.training], pooled[held]),
                 np.full(len(held), number),
             )
         )
@@ -57,8 +61,8 @@ def held_out(parts: Sequence[tuple[ClipDataset, FoldPredictions]]) -> HeldOut:
 def figures(held: HeldOut, trust: Mapping[Output, Mapping[str, float]]) -> dict[str, Any]:
     """As `validation.agreement` has them, over all clips, with their number and the intervals.
 
-    Each clip is predicted by a run that had not seen it; `trust` is what `fit_out_of_fold` says of
-    each output.
+    Each clip is predicted by a run that had not seen it; `trust` are the figures of
+    `fit_out_of_fold` for each output.
     """
     folds = [held.values.fold == each for each in np.unique(held.values.fold)]
     intervals = [

@@ -10,8 +10,9 @@ from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Output
 from training.data.clip_dataset import ClipDataset
+from training.data.targets import TargetScale
 from training.errors import RunError
-from training.learn.auxiliary import AuxiliaryHeads, TargetScale
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.extractor_file import read_extractor
 from training.learn.learner import Learner, Phase
 from training.learn.run_spec import RunSpec
@@ -112,7 +113,7 @@ def bring_to_scale(learner: Learner, phase: Phase) -> None:
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     torch.manual_seed(learner.run.seed)
     with torch.no_grad():
-        predicted = phase.forward(next(phase.inputs(0, 0))).predicted
+        predicted = learner.score(phase.features(next(phase.micro_batches(0, 0))))
         predicted = phase.processes.gather(predicted)
         for name, buffer in network.named_buffers():  # running statistics have followed
             buffer.copy_(before[name])

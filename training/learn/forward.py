@@ -1,15 +1,14 @@
 """
 The network's forward pass in training, on the device at hand.
 
-The rule: what a fragment that is not shown contributes is the extractor's answer to black
-frames, normalised with the running statistics, exactly as the service sees it; and black frames
-never enter a batch's statistics.
+The rule: a fragment that is not shown has the features of black frames, normalised with the running
+statistics, exactly as in the service; and black frames never enter a batch's statistics.
 
 Shapes: B clips, K fragments, D feature channels, T' H' W' extent of a fragment's features.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,7 +51,7 @@ class Device:
 
 
 def fragment_features(
-    extractor: C3DExtractor, fragments: Tensor, mean: Tensor, device: Device, *, frozen: bool
+    extractor: C3DExtractor, fragments: Tensor, mean: Tensor, device: Device, frozen: bool
 ) -> Tensor:
     """(B, L, H, W, 3) uint8 -> (B, D, T', H', W') float32.
 
@@ -109,21 +108,29 @@ def features_by_fragment(
     An extractor that all fragments share gets them as one batch, which is faster, and normalises
     them together; but fragment by fragment where that is the same and takes less memory.
     """
-    compute = partial(fragment_features, device=device, frozen=frozen)
+    compute = partial(fragment_features, mean=network.mean, device=device, frozen=frozen)
     if checkpointing:
         compute = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=False)
     if is_tied(network) and not checkpointing and (torch.is_grad_enabled() or not frozen):
         used = list(network.used)
-        together, seen = fragments[:, used].flatten(0, 1), shown[:, used]  # (B·K, …), (B, K)
-        features = _shown_features(network, 0, together, seen.flatten(), device, compute)
-        return features.reshape(*seen.shape, *features.shape[1:])
-    return torch.stack(
-        [
-            _shown_features(network, i, fragments[:, k], shown[:, k], device, compute)
-            for i, k in enumerate(network.used)
-        ],
-        dim=1,
-    )
+        parts = [(fragments[:, used].flatten(0, 1), shown[:, used].flatten())]  # (B·K, …), (B·K,)
+    else:
+        parts = [(fragments[:, k], shown[:, k]) for k in network.used]  # (B, …), (B,)
+    results: list[Tensor] = []
+    for i, (pixels, visible) in enumerate(parts):
+        extractor, rows = _extractor(network, i), visible.nonzero().squeeze(1)
+        if len(rows) == len(visible):
+            results.append(compute(extractor, pixels))
+            continue
+        blank = _blank(network, i, device)
+        features = blank.expand(len(visible), *blank.shape[1:])
+        if len(rows):
+            seen = compute(extractor, pixels[rows])
+            features = features.index_copy(0, rows, seen.to(features.dtype))
+        results.append(features)
+    if len(parts) < len(network.used):
+        return results[0].reshape(len(shown), len(network.used), *results[0].shape[1:])
+    return torch.stack(results, dim=1)
 
 
 def join(features: Tensor) -> Tensor:
@@ -143,26 +150,6 @@ def _blank(network: FragmentNetwork, index: int, device: Device) -> Tensor:
     black = black.to(network.mean.device)
     extractor = _extractor(network, index)
     return fragment_features(extractor, black, network.mean, device, frozen=True)[:1]
-
-
-def _shown_features(
-    network: FragmentNetwork,
-    index: int,
-    fragments: Tensor,
-    shown: Tensor,
-    device: Device,
-    compute: Callable[[C3DExtractor, Tensor, Tensor], Tensor],
-) -> Tensor:
-    rows = shown.nonzero().squeeze(1)
-    extractor = _extractor(network, index)
-    if len(rows) == len(shown):
-        return compute(extractor, fragments, network.mean)
-    blank = _blank(network, index, device)
-    features = blank.expand(len(shown), *blank.shape[1:])
-    if len(rows) == 0:
-        return features
-    seen = compute(extractor, fragments[rows], network.mean)
-    return features.index_copy(0, rows, seen.to(features.dtype))
 
 
 def _extractor(network: FragmentNetwork, index: int) -> C3DExtractor:

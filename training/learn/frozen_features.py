@@ -1,9 +1,9 @@
 """
-What extractors that stay as they are make of every clip, computed once.
+Features of every clip by extractors that are not trained, computed once.
 
 Clips are kept in V variants: first the views of the service, then, where it has only one, mirrored
 if looks are to vary, then with the run's start shifts and looks. Blanking costs nothing afterwards:
-the extractor's answer to black frames takes a fragment's place. Of several processes each computes
+the features of black frames take a fragment's place. Of several processes each computes
 the features of all clips.
 
 Shapes: V variants, N clips, K fragments used, (D, T', H', W') a fragment's features.

@@ -1,8 +1,8 @@
 """
 Training of the head alone, on features that frozen extractors gave once.
 
-An epoch takes seconds. Fragments are blanked by putting the extractor's answer to black frames in
-their place. Several processes do not share it: each makes every step whole, so that statistics
+An epoch takes seconds. Fragments are blanked by putting the features of black frames in their
+place. Several processes do not share a batch here: each makes every step whole, so that statistics
 over a batch are those of the batch.
 
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features.
@@ -20,21 +20,22 @@ from training.data.augment import Augmentation
 from training.data.batches import Variation, evenly, fitting, full
 from training.data.pairs import shuffled
 from training.distributed import ALONE
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.frozen_features import FrozenFeatures
-from training.learn.learner import Learner, Outcome, Predictions
+from training.learn.learner import Learner, Predictions
 
 SCORE_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class HeadInputs:
+class FeatureBatch:
+    """A `MicroBatch` of features."""
+
     features: Tensor
     """(B, K, D, T', H', W')"""
     clips: NDArray[np.int64]
     starts: NDArray[np.int64]
-    """(B,) frames at which the fragments begin."""
-    shown: NDArray[np.bool_]
-    """(B, K), K of the clip and not only those used."""
+    shown: Tensor
 
     @property
     def whole(self) -> int:
@@ -43,6 +44,7 @@ class HeadInputs:
 
 class HeadPhase:
     name = "head"
+    auxiliary: AuxiliaryHeads | None = None
 
     def __init__(self, learner: Learner, frozen: FrozenFeatures) -> None:
         self.learner, self.frozen = learner, frozen
@@ -50,10 +52,10 @@ class HeadPhase:
         self.epochs, self.accumulate = run.head_epochs, 1
         self.processes = ALONE
         there = len(dataset.training)
-        self.batches = full(there, fitting(run.head_batch, there))
+        self.steps = full(there, fitting(run.head_batch, there))
         self.groups = [{"params": list(learner.network.head.parameters()), "base": run.head_rate}]
 
-    def inputs(self, epoch: int, first: int) -> Iterator[HeadInputs]:
+    def micro_batches(self, epoch: int, first: int) -> Iterator[FeatureBatch]:
         run, dataset = self.learner.run, self.learner.dataset
         order = shuffled(
             np.random.default_rng([run.seed, 1, epoch]), dataset.training, dataset.leader
@@ -62,7 +64,7 @@ class HeadPhase:
             self.frozen.variants, size=len(dataset.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        for clips in evenly(order, self.batches, dataset.leader)[first:]:
+        for clips in evenly(order, self.steps, dataset.leader)[first:]:
             leader = dataset.leader[clips]  # the clips of a pair are varied alike
             variants = variant_of[leader]
             features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')
@@ -74,16 +76,17 @@ class HeadPhase:
                     if k in hidden:
                         features[row, i] = self.frozen.blank[i]
             starts = self.frozen.starts[variants, clips]
-            yield HeadInputs(features.to(self.learner.device.kind), clips, starts, shown)
+            yield FeatureBatch(
+                features.to(self.learner.device.kind), clips, starts, torch.from_numpy(shown)
+            )
 
-    def forward(self, inputs: HeadInputs) -> Outcome:
-        learner = self.learner
-        learner.network.head.train()
-        predicted = learner.score(inputs.features)
-        wanted = learner.wanted(inputs.clips, inputs.starts, inputs.shown)
-        nothing = predicted.new_zeros(0)
-        return Outcome(predicted, wanted, auxiliary=nothing, targets=nothing)
+    def features(self, batch: FeatureBatch) -> Tensor:
+        self.learner.network.head.train()
+        return batch.features
+
+    def auxiliary_targets(self, batch: FeatureBatch) -> Tensor:
+        return batch.features.new_zeros(0)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
-        served = self.frozen.served[:, clips]
-        return self.learner.predict(torch.split(view, SCORE_BATCH) for view in served)
+        parts = [clips[first : first + SCORE_BATCH] for first in range(0, len(clips), SCORE_BATCH)]
+        return self.learner.predict((view[part] for part in parts) for view in self.frozen.served)

@@ -1,10 +1,11 @@
 """
-Whether a run can still learn: its loss has not jumped, and its predictions differ between clips.
+Checks that a run can still learn: its loss has not jumped, its predictions differ between clips.
 
-The rule: an alarm ends the run, so it is raised on proof only. A loss counts as gone when it is
-ten thousand times both what it began with and what always answering the mean costs; a network as
-dead when all clips get one answer in several validations in succession, over many steps, or in a
-phase's last one. (Running statistics of batch normalisation need dozens of steps to be of any use.)
+The rule: an alarm ends the run, so it is raised on proof only. A loss has diverged when it is
+ten thousand times both the first one and that of always predicting the mean; a network is dead when
+all clips get the same prediction in several validations in succession, over many steps, or in the
+last one of a phase. (Running statistics of batch normalisation need dozens of
+steps to be of any use.)
 """
 
 import math
@@ -20,13 +21,13 @@ from training.learn.run_spec import RunSpec
 JUMP = 10_000.0  # in a loss; an error that is 100 times the usual one
 CONSTANT = 1e-4  # of what the deviation is to be; rounding makes answers differ by less
 PATIENCE, LONG = 3, 200  # validations in succession, and steps
-FEW = 8  # clips that can get one answer by chance: then the training batches must agree
+FEW = 8  # clips that can get one prediction by chance: then the training batches must agree
 AGAIN = "Start again with --restart, or in a new folder."
 
 
 @dataclass(slots=True)
 class HealthState:
-    """What a run has shown so far; saved with its state."""
+    """What was seen of a run so far; saved with its state."""
 
     reference: float = 0.0
     """The loss at the first step, or of always the mean in any step: the largest."""
@@ -34,13 +35,13 @@ class HealthState:
     """Largest deviation of an output in a batch since the last validation, as a share of what it
     is to be."""
     constant: int = 0
-    """Validations in succession with one answer for all clips, and the step before them."""
+    """Validations in succession with one prediction for all clips, and the step before them."""
     moved: int = 0
 
 
 class Health:
     def __init__(self, deviation: float | NDArray[np.float32], advice: str) -> None:
-        """`deviation` of what is to be predicted, (J,) for several answers; `advice` says what to
+        """`deviation` of what is to be predicted, (J,) for several outputs; `advice` names what to
         change."""
         self._limit, self._advice = CONSTANT * deviation, advice
         self.state = HealthState()
@@ -60,9 +61,9 @@ class Health:
         state.spread = max(state.spread, figures.get("spread", 0.0))
 
     def after_validation(self, step: int, predicted: NDArray[np.float32], *, last: bool) -> None:
-        """(N,) or (N, J) answers; `last` of a phase.   Raises RunError for a dead network.
+        """(N,) or (N, J) predictions; `last` of a phase.   Raises RunError for a dead network.
 
-        They are the head's alone: a linear path beside it would hide that it is dead.
+        They are of the head's layers alone: the linear path beside them would hide a dead head.
         """
         state = self.state
         if not np.isfinite(predicted).all():

@@ -1,5 +1,5 @@
 """
-What a run trains, with what and on what; and what a phase of training must offer.
+The network of a run with its options, clips and device; and what a phase of training must offer.
 
 Shapes: B clips, K fragments used, (D, T', H', W') a fragment's features, O outputs.
 """
@@ -13,30 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_store.confidence import pool
 from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
 from training.data.clip_dataset import ClipDataset
-from training.data.pairs import difference_loss
 from training.data.split import Indices
 from training.distributed import ALONE, Processes
-from training.learn.auxiliary import AuxiliaryHeads, masked_loss
+from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.forward import Device, evaluating, features_by_fragment, join
 from training.learn.run_spec import RunSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the losses of one step are made of, with one row for each clip or each fragment."""
-
-    predicted: Tensor
-    """(B, O), each output in its unit."""
-    wanted: Tensor
-    """(B,) points of the announced score."""
-    auxiliary: Tensor
-    """(B·K, J) of the throw-away heads; (0,) without them."""
-    targets: Tensor
-    """(B·K, J) for them, NaN where it is not known or not shown."""
+from training.losses import difference_loss, masked_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +34,27 @@ class Predictions:
     """(n, O)"""
     head: NDArray[np.float32]
     """(n, O) of the head's layers alone, without the linear path beside them."""
+    pooled: NDArray[np.float32]
+    """(n, P) features, see `model_store.confidence.pool`."""
 
 
-class Inputs(Protocol):
-    """Of one step; `clips` (B,) are indices into the dataset."""
+class MicroBatch(Protocol):
+    """Clips whose gradient is computed at once: `Batch` of pixels, or `FeatureBatch`."""
 
     @property
-    def clips(self) -> Indices: ...
+    def clips(self) -> Indices:
+        """(B,) indices into the dataset."""
+        ...
+
+    @property
+    def starts(self) -> Indices:
+        """(B,) frames at which the fragments begin."""
+        ...
+
+    @property
+    def shown(self) -> Tensor:
+        """(B, K of the clip) bool."""
+        ...
 
     @property
     def whole(self) -> int:
@@ -66,20 +67,28 @@ class Phase(Protocol):
 
     name: str
     epochs: int
-    groups: list[dict[str, Any]]
-    """Parameter groups with a `base` learning rate each."""
+    steps: int
+    """In an epoch."""
     accumulate: int
     """Micro-batches a step."""
-    batches: int
-    """Steps an epoch."""
+    groups: list[dict[str, Any]]
+    """Parameter groups with a `base` learning rate each: the extractors', if any, then others."""
+    auxiliary: AuxiliaryHeads | None
+    """Those that are trained with it."""
     processes: Processes
     """That share each batch."""
 
-    def inputs(self, epoch: int, first: int) -> Iterator[Any]:
-        """`Inputs` of the micro-batches of an epoch from number `first` on."""
+    def micro_batches(self, epoch: int, first: int) -> Iterator[Any]:
+        """Each a `MicroBatch`, of an epoch from number `first` on."""
         ...
 
-    def forward(self, inputs: Any) -> Outcome: ...
+    def features(self, batch: Any) -> Tensor:
+        """(B, K, D, T', H', W'), with the network in training mode."""
+        ...
+
+    def auxiliary_targets(self, batch: Any) -> Tensor:
+        """(B·K, J), NaN where it is not known or not shown; (0,) without auxiliary heads."""
+        ...
 
     def predict(self, clips: Indices) -> Predictions: ...
 
@@ -93,8 +102,8 @@ class Learner:
     device: Device
     processes: Processes = ALONE
 
-    def wanted(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
-        """Scores to announce for these clips, (B,) points.
+    def target_scores(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
+        """What these clips are taught, (B,) points of the announced score.
 
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
         """
@@ -102,7 +111,7 @@ class Learner:
             points = self.dataset.judged[clips]
         else:
             each = zip(clips, starts, shown, strict=True)
-            at = self.dataset.known.at
+            at = self.dataset.partial_scores.at
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
         return torch.from_numpy(points).to(self.device.kind)
 
@@ -115,16 +124,16 @@ class Learner:
         )
         return predicted * factor + addend
 
-    def pairs(self, predicted: Tensor, wanted: Tensor, clips: Indices) -> Tensor:
+    def pairs_loss(self, scores: Tensor, judged: Tensor, clips: Indices) -> Tensor:
         """The loss on differences within pairs, weighted; (B, O), (B,), (B,) -> ()."""
         if not self.run.pairs:
-            return predicted.new_zeros(())
+            return scores.new_zeros(())
         leader = self.dataset.leader
-        each = [difference_loss(one, wanted, clips, leader) for one in predicted.unbind(1)]
+        each = [difference_loss(one, judged, clips, leader) for one in scores.unbind(1)]
         return self.run.pairs * torch.stack(each).mean()
 
     def auxiliary_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Of the throw-away heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
+        """Of the auxiliary heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""
         if not len(predicted):
             return predicted.new_zeros(())
         loss = masked_loss(predicted, targets, self.dataset.targets.groups)
@@ -153,17 +162,19 @@ class Learner:
 
     def predict(self, views: Iterable[Iterable[Tensor]]) -> Predictions:
         """From (B, K, D, T', H', W') of one batch after another, view by view."""
-        whole, head = [], []
+        by_view = []
         with evaluating(self.network):
-            for features in views:
-                answers, lines = [], []
-                for some in features:
-                    there = some.to(self.device.kind)
-                    answers.append(self.score(there).cpu())
-                    lines.append(self.network.head.linear_path(join(there)).cpu())
-                whole.append(torch.cat(answers))
-                head.append(whole[-1] - torch.cat(lines))
-        return Predictions(*(torch.stack(each).mean(dim=0).numpy() for each in (whole, head)))
+            for batches in views:
+                rows = []
+                for features in batches:
+                    there = features.to(self.device.kind)
+                    whole = self.score(there).cpu()
+                    line = self.network.head.linear_path(join(there)).cpu()
+                    pooled = torch.from_numpy(pool(features.cpu().numpy()))
+                    rows.append((whole, whole - line, pooled))
+                by_view.append([torch.cat(column) for column in zip(*rows, strict=True)])
+        columns = zip(*by_view, strict=True)
+        return Predictions(*(torch.stack(column).mean(dim=0).numpy() for column in columns))
 
     def batches(self, clips: Indices, count: int, **options: Any) -> Batches:
         return Batches(

@@ -8,18 +8,18 @@ A run's folder: what was asked for, how far it got, and what came out.
     tensorboard/        the same as scalars
     weights.safetensors the weights that are kept so far
     figures.json        and what they are worth on the validation clips
-    examined-*.safetensors    of a cross-validation: predictions and features of all clips
+    examined-*.safetensors    of a cross-validation: predictions and pooled features of all clips
     cross_validation.json     what its folds are worth together
     calibration.safetensors   the intervals that follow from them
 
-The rule: `state.pt` is exact. What the log says beyond it was lost, is cut off on resuming, and
-is then written again with the same values.
+The rule: `state.pt` is exact. Lines of the log after it are cut off on resuming, and then written
+again with the same values.
 """
 
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ from torch import Tensor
 
 from model_store.confidence import Confidence
 from model_store.files import PARTIAL, remove_partial_files, replace_file
-from training.data.clip_list import CLIPS
+from training.data.clip_list import ClipRecord, changes, from_csv, to_csv
 from training.errors import RunError
 
-RECORD, STATE, EXTRACTOR = "run.json", "state.pt", "extractor.safetensors"
+RECORD, CLIPS, STATE, EXTRACTOR = "run.json", "clips.csv", "state.pt", "extractor.safetensors"
 # Whatever a command writes beside it into a run's folder; the rest is not ours to remove.
 WRITTEN = (
     PARTIAL, CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
@@ -48,6 +48,7 @@ State = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 WEIGHTS, FIGURES = "weights.safetensors", "figures.json"
+CHANGES_SHOWN = 5  # of the clips, in a message
 CROSS_VALIDATION, CALIBRATION = "cross_validation.json", "calibration.safetensors"
 
 
@@ -82,6 +83,32 @@ class RunFolder:
             replace_file(record, described.encode())
         if first:
             remove_partial_files(self.path)
+
+    def check_clips(self, clips: Sequence[ClipRecord], *, first: bool = True) -> None:
+        """Write the clips of a run that has no steps yet; else compare them with its own.
+
+        Of several processes the `first` one writes and the others compare. Raises RunError for
+        other clips, scores or sides of the split.
+        """
+        if first and not self.begun:
+            replace_file(self.path / CLIPS, to_csv(clips).encode())
+        elif changed := changes(self.clips(), clips):
+            rest = len(changed) - CHANGES_SHOWN
+            more = f"; and {rest} more" if rest > 0 else ""
+            raise RunError(
+                f"{self.path} holds a run of other data, {len(changed)} clips changed:"
+                f" {'; '.join(changed[:CHANGES_SHOWN])}{more}. --restart starts anew there"
+            )
+
+    def clips(self) -> list[ClipRecord]:
+        """Raises RunError where the folder has none."""
+        try:
+            return from_csv((self.path / CLIPS).read_bytes().decode())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.path} does not say which clips its run began with (no readable {CLIPS}):"
+                " --restart starts anew there"
+            ) from error
 
     def restart(self) -> None:
         """Remove what a run and its folds have written, and nothing else."""

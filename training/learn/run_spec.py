@@ -1,14 +1,13 @@
 """
 All options of a training run, as they are kept in its folder and in the checkpoint's card.
 
-A field whose type says how it is asked for is an option of `train`; nothing else is needed for
-one. `PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the
+A field whose type is annotated with an option is an option of `train`; nothing else is needed.
+`PRESETS["paper-literal"]` is [Li18] §4.2 to the letter, which does not learn; `paper` is the
 reading of it that does (EXPERIMENTS.md, 2026-11-26). `compact` made the shipped checkpoints.
 
 [Izmailov18] P. Izmailov et al. Averaging Weights Leads to Wider Optima. UAI 2018.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,21 +16,19 @@ from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
 from training.errors import RunError
-from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE, check_limits
+from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
+from training.run_options import RunOptions
 
-if TYPE_CHECKING:  # they need PyTorch, for which `--help` would wait
-    from training.data.augment import Augmentation
+if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
     from training.losses import Objective
 
 SMALLEST = 16  # C3D halves frames, height and width four times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSpec:
+class RunSpec(RunOptions):
     """What fixes a run besides the bytes of its data."""
 
-    data: tuple[str, ...]
-    """Data set folders; their training splits are joined."""
     rehearse: tuple[str, ...] = ()
     """Folders of clips, as the base was taught on, that are not to be forgotten."""
     rehearsal: Annotated[
@@ -43,10 +40,6 @@ class RunSpec:
             " the linear path is fitted.",
         ),
     ] = 0.1
-    kind: str = "annotations"
-    """Of their layout, as `--kind` has it."""
-    clip: ClipSpec
-    network: NetworkSpec
     extractor: str | None = None
     """File of a pre-trained extractor that every fragment starts from."""
     base: str | None = None
@@ -172,8 +165,8 @@ class RunSpec:
     teach: Annotated[
         Teach,
         LOSS(
-            help="judged: the scores. known: what the fragments shown tell of the score without"
-            " the judges' noise; simulated clips know it."
+            help="judged: the scores. known: what the fragments shown determine of the score,"
+            " without the judges' noise; only for simulated clips."
         ),
     ] = "judged"
     regression: bool = True
@@ -182,7 +175,7 @@ class RunSpec:
         float,
         LOSS(
             min=0,
-            help="Weight of throw-away heads that learn from tracks, in units of the scores'"
+            help="Weight of auxiliary heads that learn from tracks, in units of the scores'"
             " variance / 2.",
         ),
     ] = 0.0
@@ -199,16 +192,13 @@ class RunSpec:
         True
     )
     blanking: Annotated[float, LOOKS(help="Probability that fragments of a clip are blanked.")]
-    flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
-    colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
-    zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
 
     def __post_init__(self) -> None:
         def require(holds: bool, need: str) -> None:
             if not holds:
                 raise RunError(need)
 
-        check_limits(self)
+        RunOptions.__post_init__(self)  # no super(): slots make another class of this one
         least = min(self.clip.fragment_length, *self.clip.crop)
         require(
             least >= SMALLEST,
@@ -262,16 +252,6 @@ class RunSpec:
             not self.pairs or self.batch % 2 == self.head_batch % 2 == 0,
             f"batch is {self.batch}, need an even number that keeps pairs together",
         )
-        try:
-            self.augmentation  # noqa: B018 it checks its own fields
-        except ValueError as error:
-            raise RunError(str(error)) from error
-
-    @property
-    def augmentation(self) -> "Augmentation":
-        from training.data.augment import Augmentation
-
-        return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
 
     @property
     def objective(self) -> "Objective":
@@ -307,15 +287,6 @@ class RunSpec:
     def fragments(self) -> tuple[int, ...]:
         """Those that the network looks at."""
         return self.network.fragments_used or tuple(range(self.clip.fragments))
-
-    def to_json(self) -> dict[str, Any]:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return values | {
-            "data": list(self.data),
-            "rehearse": list(self.rehearse),
-            "clip": self.clip.to_json(),
-            "network": self.network.to_json(),
-        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunSpec":

@@ -1,11 +1,9 @@
 """
-Where training begins: the base brought to the clips' scores, and what can be had without training.
+Where training begins: the base brought to the scale of the clips' scores, and a linear readout.
 
-Each output of the network gets a line of its own, from what the head says of it and from features.
-
-A base that was taught other scores keeps its order and gets the scale of these. Beside it stands a
-ridge regression on what the extractors see already: a training that does not beat it is not worth
-its time.
+Each output of the network gets a line of its own, from the head's prediction and from features. A
+base that was trained on other scores keeps its order and gets the scale of these. It is compared
+with a ridge regression on the features of the extractors: training must beat both to be worth it.
 """
 
 import numpy as np
@@ -24,7 +22,7 @@ ROWS = 4000  # clips times variants that a line is fitted to: twice as many take
 
 
 def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Tensor]:
-    """Put the run's starting point into its head; by name, what was to be had there.
+    """Put the run's starting point into its head; the predictions there by name.
 
     `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
     predictions for the validation clips, (n, O) in the outputs' units. Raises DataError for too
@@ -53,7 +51,7 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
 
 
 def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
-    """What can be had without training for one output, by name."""
+    """The lines of one output that need no training, by name."""
     found: dict[str, Readout] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)
@@ -81,7 +79,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             for variant in frozen.features[:variants]
         ]
     wanted = [
-        learner.wanted(every, starts, shown).cpu()
+        learner.target_scores(every, starts, shown).cpu()
         for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)

@@ -1,5 +1,5 @@
 """
-What a run's folder remembers about its data, machine and commands, for the checkpoint's card.
+What a run's folder records about its data, machine and commands, for the checkpoint's card.
 
     summary.json    see `RunSummary`
     commands.txt    the command lines of the run, one each
@@ -88,7 +88,7 @@ def summarise(
 
 
 def trained_on(origin: Origin | None, simulated: Sequence[bool]) -> TrainedOn:
-    """`simulated` says of each data set of the run whether a simulator made it."""
+    """`simulated` is, for each data set of the run, whether a simulator made it."""
     kinds: set[TrainedOn] = {"simulated" if made else "real" for made in simulated}
     if origin is not None and origin.trained_on is not None:
         kinds.add(origin.trained_on)

@@ -1,8 +1,8 @@
 """
 Extractors that share their weights: one module for all fragments, trained on all of them at once.
 
-The gradient of a weight is the sum over the fragments. In a state dict, and so in every file, there
-are K equal copies: a checkpoint is the same whether it was trained tied or not.
+The gradient of a weight is the sum over the fragments. A state dict, and so every file, holds K
+equal copies: the format of a checkpoint does not depend on whether it was trained tied.
 """
 
 from collections.abc import Iterable

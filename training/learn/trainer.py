@@ -4,16 +4,15 @@ extractors, then everything; each of them if the options ask for it.
 
 The rule: a step depends on the options, the data and its own number only (random choices are
 seeded by it), so a run killed at any moment and started again gives the losses of an
-uninterrupted one. The weights kept are the mean of those of the last steps, whatever the
-validation clips say of single epochs; the test split is not opened. Of several processes the
-first one validates, and writes all files.
+uninterrupted one. The weights kept are the mean of those of the last steps, not those of the
+epoch with the best validation; the test split is not opened. Of several processes the first one
+validates, and writes all files.
 """
 
 import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,32 +20,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from model_store.checkpoint import Checkpoint
 from model_store.network import FragmentNetwork
 from training.choices import Precision
-from training.data.batches import batch_sizes, full
+from training.data.batches import grouped
 from training.data.clip_dataset import ClipDataset
-from training.display import Bar, warn
+from training.display import Bar
 from training.distributed import ALONE, Processes
-from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import bring_to_scale, new_auxiliary, new_network
-from training.learn.fold_predictions import predict_all_clips
 from training.learn.forward import Device
-from training.learn.frozen_features import BATCH as FEATURES_BATCH
 from training.learn.frozen_features import FrozenFeatures, compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.health import Health, HealthState, advice
 from training.learn.learner import Learner, Phase
+from training.learn.run_device import device_of_run
 from training.learn.run_folder import RunFolder, State
 from training.learn.run_spec import RunSpec
 from training.learn.schedule import rate_factor
 from training.learn.starting_point import fit_starting_point
-from training.learn.step import Step, grouped
-from training.learn.training_log import NoRecord, Record
+from training.learn.training_log import TrainingLog
+from training.learn.training_step import TrainingStep
 from training.learn.validation import Figures, agreement, announced, flat, in_words, surely_better
-from training.learn.whole_phase import VALIDATION_BATCH, WholePhase, steps_an_epoch
+from training.learn.weight_average import WeightAverage
+from training.learn.whole_phase import WholePhase
 
 COLUMNS = (
     "loss", "regression", "ranking", "alpha", "penalty", "auxiliary", "pairs",
@@ -83,10 +80,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Precomputed:
-    """What holds for every run of the same clips that begins with the same extractors."""
+    """Results that all runs of the same clips and extractors share, as the folds do."""
 
     precision: Precision
-    """That is right on this machine."""
+    """One that agrees with float32 on this machine."""
     frozen: FrozenFeatures | None
     """What the extractors make of the clips; None where that was not needed yet."""
 
@@ -111,10 +108,11 @@ class Trainer:
         and after every epoch.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
-        self.processes, self._only_begin = processes, only_begin
+        self.dataset, self.processes, self._only_begin = dataset, processes, only_begin
         self._state = folder.load_state("precision", "starting_predictions", "kept")
         network = new_network(run, dataset, base)
-        device = self._device(network, dataset, precomputed)
+        precision = run.precision if precomputed is None else precomputed.precision
+        device = self._device(network, precision)
         network.to(device.kind)
         auxiliary = new_auxiliary(run, dataset, network)
         if auxiliary is not None:
@@ -122,41 +120,24 @@ class Trainer:
         self.learner = Learner(run, dataset, network, auxiliary, device, processes)
         self.position, self.health = Position(), Health(dataset.deviations, advice(run))
         self.starting_predictions: dict[str, Tensor] = {}
-        """What was to be had without training, for the validation clips: see `starting_point`."""
+        """Predictions for the validation clips without training: see `starting_point`."""
         self.kept: Tensor | None = None
-        """What the weights in the folder say of the validation clips, where others may follow."""
+        """Predictions for the validation clips by the weights in the folder."""
         self.frozen = None if precomputed is None else precomputed.frozen
-        self._mean: AveragedModel | None = None
-        """Of the weights of the last steps of a phase, while there is one."""
+        self._mean: WeightAverage | None = None
+        """Of a phase, while there is one."""
         self._saved = time.monotonic()
 
-    def _device(
-        self, network: FragmentNetwork, dataset: ClipDataset, precomputed: "Precomputed | None"
-    ) -> Device:
-        """In the precision that the run began with; the same in all processes."""
-        run, state = self.run, self._state
-        precision = run.precision if precomputed is None else precomputed.precision
-        if state is not None:
-            precision = state["precision"]
-            if Position(**state["position"]).phase == 4:
+    def _device(self, network: FragmentNetwork, precision: Precision) -> Device:
+        """In the precision that the run began with."""
+        if self._state is not None:
+            precision = self._state["precision"]
+            if Position(**self._state["position"]).phase == 4:
                 return Device.best(precision)
-        learnt, looked_at = set[int](), set[int]()
-        if 2 in self._phases:
-            there, held = len(dataset.training), len(dataset.validation)
-            steps = steps_an_epoch(run, there, self.processes)
-            clips = batch_sizes(there, steps * run.accumulate * self.processes.count)
-            learnt |= {size * (len(network.used) if run.tied else 1) for size in clips}
-            looked_at |= {*batch_sizes(held, full(held, VALIDATION_BATCH))} if held else set()
-        if run.base or run.extractor or run.head_epochs or run.folds:
-            every = len(dataset.clips)
-            looked_at |= {*batch_sizes(every, full(every, FEATURES_BATCH))}
-        device = trusted_device(precision, network.extractors[0], run.clip, learnt, looked_at)
-        exact = dataclasses.replace(device, dtype=torch.float32)
-        if not self.processes.any(device == exact):
-            return device
-        if device != exact:
-            warn("another process computes in float32, so all do")
-        return exact
+        whole = 2 in self._phases
+        return device_of_run(
+            precision, self.run, self.dataset, network, self.processes, has_whole_phase=whole
+        )
 
     def train(self, bar: Bar) -> dict[str, Any]:
         """Run, or go on, to the end; the figures of the weights that are kept."""
@@ -166,10 +147,10 @@ class Trainer:
         self.processes.wait()  # before the first one saves another state
         if self.position.phase == 0:
             self._begin(bar)
-        with self._record(bar) as record:
+        with self._log(bar) as log:
             for number in range(self.position.phase, 3):
                 if number in self._phases:
-                    self._phase(self._new_phase(number, bar), state, record, bar)
+                    self._phase(self._new_phase(number, bar), state, log, bar)
                 state = None
                 self._go_on_to(number + 1)
         if self.position.phase == 3:
@@ -206,7 +187,7 @@ class Trainer:
     @property
     def starting_points(self) -> dict[str, Figures]:
         """Figures of `starting_predictions`; none where no clips validate."""
-        dataset = self.learner.dataset
+        dataset = self.dataset
         there = self.starting_predictions if len(dataset.validation) else {}
         return {name: agreement(predicted.numpy(), dataset) for name, predicted in there.items()}
 
@@ -230,98 +211,90 @@ class Trainer:
                 self._predict_all("readout", bar)
         self._go_on_to(1)
 
-    def _record(self, bar: Bar) -> Record | NoRecord:
+    def _log(self, bar: Bar) -> contextlib.AbstractContextManager[TrainingLog | None]:
         if not self.processes.leads:
-            return NoRecord()
-        return Record(self.folder.path, COLUMNS, self.position.step, bar)
+            return contextlib.nullcontext()
+        return TrainingLog(self.folder.path, COLUMNS, self.position.step, bar)
 
-    def _phase(
-        self, phase: Phase, state: State | None, record: Record | NoRecord, bar: Bar
-    ) -> None:
+    def _phase(self, phase: Phase, state: State | None, log: TrainingLog | None, bar: Bar) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)
-        self._mean = mean = AveragedModel(self.learner.network, use_buffers=True)
+        self._mean = mean = WeightAverage(self.learner.network)
         if state is not None and state["optimiser"] is not None:
             optimiser.load_state_dict(state["optimiser"])
             mean.load_state_dict(state["mean"])
-        step = Step(self.learner, phase, optimiser)
+        step = TrainingStep(self.learner, phase, optimiser)
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
-            self._epoch(phase, epoch, step, record)
+            self._epoch(phase, epoch, step, mean, log)
             with self.processes.end_together():
-                if self.processes.leads:
-                    figures = self._measure(phase, epoch, bar)
+                if log is not None:
+                    with mean.in_network():
+                        figures = self._measure(phase, epoch, bar)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-                    record.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
+                    log.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
             self._save(optimiser)
-        self.learner.network.load_state_dict(mean.module.state_dict())
+        mean.put_into_network()
         self._mean = None
 
-    def _epoch(self, phase: Phase, epoch: int, step: Step, record: Record | NoRecord) -> None:
-        position, total = self.position, phase.epochs * phase.batches
+    def _epoch(
+        self,
+        phase: Phase,
+        epoch: int,
+        step: TrainingStep,
+        mean: WeightAverage,
+        log: TrainingLog | None,
+    ) -> None:
+        position, total = self.position, phase.epochs * phase.steps
         averaged_from = total - math.ceil(self.run.average * total)
         title = f"{phase.name} {epoch + 1}/{phase.epochs}"
-        inputs = phase.inputs(epoch, position.batch * phase.accumulate)
+        micro_batches = phase.micro_batches(epoch, position.batch * phase.accumulate)
         asked = time.monotonic()
-        for parts in grouped(inputs, phase.accumulate):
+        for batches in grouped(micro_batches, phase.accumulate):
             got = time.monotonic()
-            done = epoch * phase.batches + position.batch
-            figures = step(parts, position.step, rate_factor(self.run, done, total))
-            if self._mean is not None and done >= averaged_from:
-                self._mean.update_parameters(self.learner.network)
+            done = epoch * phase.steps + position.batch
+            figures = step(batches, position.step, rate_factor(self.run, done, total))
+            if done >= averaged_from:
+                mean.update()
             position.step += 1
             position.batch += 1
             now = time.monotonic()
             spent = now - asked
             position.seconds += spent
             position.waited += got - asked
-            clips = sum(len(part.clips) for part in parts) * phase.processes.count
+            clips = sum(len(batch.clips) for batch in batches) * phase.processes.count
             speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
-            record.step(position.step, figures, speed)
+            if log is not None:
+                latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
+                log.step(position.step, figures, speed)
+                log.show(done + 1, total, title, latest | speed)
             self.health.after_step(position.step, figures)
-            latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
-            record.show(done + 1, total, title, latest | speed)
             if now - self._saved >= self.save_every:
                 self._save(step.optimiser)
             asked = time.monotonic()
 
-    @contextlib.contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """With the mean weights in the network, once there are some."""
-        if self._mean is None or not self._mean.n_averaged:
-            yield
-            return
-        network = self.learner.network
-        latest = {name: value.clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(self._mean.module.state_dict())
-        try:
-            yield
-        finally:
-            network.load_state_dict(latest)
-
     def _measure(self, phase: Phase, epoch: int, bar: Bar) -> Figures:
         """Figures of the weights that are to be kept, which are then kept."""
-        last, dataset = epoch + 1 == phase.epochs, self.learner.dataset
-        with self._averaged():
-            figures: Figures = {}
-            if len(dataset.validation):
-                predictions = phase.predict(dataset.validation)
-                figures = agreement(predictions.whole, dataset)
-            elif last:  # a run on all clips can die as well
-                predictions = phase.predict(dataset.training)
-            if last or figures:
-                # A readout would hide a dead head; one that it has left out is 0 on purpose.
-                head_is_unused = not self.learner.network.head.out.weight.any()
-                answers = predictions.whole if head_is_unused else predictions.head
-                self.health.after_validation(self.position.step, answers, last=last)
-            if last and self._is_no_better(predictions.whole):
-                bar.log(
-                    f"{phase.name}: on {len(dataset.validation)} validation clips not surely"
-                    " better than what was there before, which is kept (--folds would know more)"
-                )
-            elif last or not self.run.readout:
-                self.kept = torch.from_numpy(predictions.whole) if figures else None
-                self._keep(phase.name, epoch + 1, figures)
+        last, dataset = epoch + 1 == phase.epochs, self.dataset
+        figures: Figures = {}
+        if len(dataset.validation):
+            predictions = phase.predict(dataset.validation)
+            figures = agreement(predictions.whole, dataset)
+        elif last:  # a run on all clips can die as well
+            predictions = phase.predict(dataset.training)
+        if last or figures:
+            # A readout would hide a dead head; one that it has left out is 0 on purpose.
+            head_is_unused = not self.learner.network.head.out.weight.any()
+            answers = predictions.whole if head_is_unused else predictions.head
+            self.health.after_validation(self.position.step, answers, last=last)
+        if last and self._is_no_better(predictions.whole):
+            bar.log(
+                f"{phase.name}: on {len(dataset.validation)} validation clips not surely"
+                " better than what was there before, which is kept (--folds would know more)"
+            )
+        elif last or not self.run.readout:
+            self.kept = torch.from_numpy(predictions.whole) if figures else None
+            self._keep(phase.name, epoch + 1, figures)
         return figures
 
     def _is_no_better(self, predicted: NDArray[np.float32]) -> bool:
@@ -330,7 +303,7 @@ class Trainer:
         A cross-validation compares its folds together, and a run without a readout has nothing to
         fall back on.
         """
-        dataset, run = self.learner.dataset, self.run
+        dataset, run = self.dataset, self.run
         if not run.readout or run.folds is not None or self.kept is None:
             return False
         judged = dataset.judged[dataset.validation]
@@ -352,13 +325,15 @@ class Trainer:
         )
 
     def _predict_all(self, name: str, bar: Bar) -> None:
-        """Leave what the network makes of all clips in the folder, for a cross-validation."""
+        """Save predictions for all clips in the folder, for a cross-validation."""
         if self.run.folds is None or not self.processes.leads:
             return
         unchanged = self.position.phase < 2 or 2 not in self._phases
-        features = self.features(bar).served if unchanged else None
-        predictions = predict_all_clips(self.learner, bar, features)
-        self.folder.save_predictions(name, dataclasses.asdict(predictions))
+        predictions = self._new_phase(1 if unchanged else 2, bar).predict(
+            np.arange(len(self.dataset.clips))
+        )
+        arrays = {"predicted": predictions.whole, "pooled": predictions.pooled}
+        self.folder.save_predictions(name, arrays)
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         self._saved = time.monotonic()

@@ -9,8 +9,8 @@ from training.display import Bar
 from training.learn.run_folder import StepLog
 
 
-class Record:
-    """Use as a context; what was recorded after step `last` is recorded again."""
+class TrainingLog:
+    """Use it as a context; what was logged after step `last` is logged again."""
 
     def __init__(self, folder: Path, columns: tuple[str, ...], last: int, bar: Bar) -> None:
         self._log = StepLog(folder / "log.csv", columns, last)
@@ -24,7 +24,7 @@ class Record:
             self._board.add_scalar(f"step/{name}", value, step)
 
     def show(self, done: int, total: int, title: str, figures: Mapping[str, float]) -> None:
-        """On the bar, with the latest validation."""
+        """Figures on the bar, with those of the latest validation."""
         self._bar.update(done, total, phase=title, figures={**figures, **self._validated})
 
     def epoch(self, step: int, title: str, validated: Mapping[str, float], seconds: float) -> None:
@@ -34,28 +34,9 @@ class Record:
         text = "  ".join(f"{name} {value:.4g}" for name, value in validated.items())
         self._bar.log(f"{title}: {text}  in {seconds:.0f} s")
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> "TrainingLog":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._log.__exit__()
         self._board.close()
-
-
-class NoRecord:
-    """For a process that leaves the record to the first one."""
-
-    def step(self, *_: object) -> None:
-        pass
-
-    def show(self, *_: object) -> None:
-        pass
-
-    def epoch(self, *_: object) -> None:
-        pass
-
-    def __enter__(self) -> "NoRecord":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass

@@ -1,4 +1,4 @@
-"""A run from its options to its line in the results: clips, training, what is remembered."""
+"""A run of `train` from its options to its line in the results table: clips, training, records."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_store.checkpoint import Checkpoint
 from training.data.clip_dataset import ClipDataset, open_dataset
-from training.data.clip_list import ClipRecord, check_clip_list
+from training.data.clip_list import ClipRecord
 from training.data.split import Origin
 from training.display import bar, warn
 from training.distributed import Processes
@@ -20,7 +20,6 @@ from training.errors import DataError
 from training.learn import cross_validation
 from training.learn.cross_validation import HeldOut, held_out
 from training.learn.extractor_file import extractor_clips
-from training.learn.fold_predictions import FoldPredictions
 from training.learn.results_table import write_result
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
@@ -64,19 +63,16 @@ class TrainingRun:
         for fold in range(run.folds or 0):
             part = dataclasses.replace(run, fold=fold)
             precomputed = parts[-1].precomputed if parts else None
-            held = dataset.in_fold(part.part)
-            parts.append(self._train(part, self.out / f"fold-{fold}", held, precomputed))
+            split = dataset.in_fold(part.part)
+            parts.append(self._train(part, self.out / f"fold-{fold}", split, precomputed))
         trained = not run.readout or trained_is_better(run, [part.figures for part in parts])
         kept = "trained" if trained else "readout"
         whole = self._train(run, self.out, dataset, parts[-1].precomputed, only_begin=not trained)
         figures = whole.figures
         if self.processes.leads:
-            predictions = [
-                (each.dataset, FoldPredictions(**each.folder.load_predictions(kept)))
-                for each in parts
-            ]
+            held = held_out([(each.dataset, each.folder.load_predictions(kept)) for each in parts])
             pooled = whole.folder.load_predictions("trained")["pooled"]
-            figures |= calibrate(run, whole.folder, held_out(predictions), pooled, kept)
+            figures |= calibrate(run, whole.folder, held, pooled, kept)
         return figures
 
     def _open(self) -> ClipDataset:
@@ -117,7 +113,7 @@ class TrainingRun:
     def _enter(self, folder: RunFolder, run: RunSpec, clips: Sequence[ClipRecord]) -> None:
         """Begin there, or see that it is this run of these clips."""
         folder.open(run.to_json(), first=self.processes.leads)
-        check_clip_list(folder.path, clips, begun=folder.begun, first=self.processes.leads)
+        folder.check_clips(clips, first=self.processes.leads)
 
     def _train(
         self,

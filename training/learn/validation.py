@@ -2,8 +2,8 @@
 How well predictions of the validation clips agree with the judges.
 
 The rule: figures are in points of the announced score, whatever is predicted. Those of the
-network's first output stand first, by the video alone where that is the final score; under
-`with_difficulty` stand those of a second one, the execution, once the declared difficulty is known.
+network's first output come first: by the video alone where that is the final score. Those of a
+second output, the execution, are under `with_difficulty`: they use the declared difficulty.
 
 Shapes: n validation clips, O outputs.
 """

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork
-from training.data.batches import Batch, Batches, Variation, fitting, full
+from training.data.batches import Batch, Variation, fitting, full
 from training.distributed import Processes
 from training.errors import RunError
-from training.learn.learner import Learner, Outcome, Predictions
+from training.learn.learner import Learner, Predictions
 from training.learn.run_spec import RunSpec
 
 VALIDATION_BATCH = 32
@@ -24,21 +24,21 @@ class WholePhase:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         run, network = learner.run, learner.network
-        self.processes = learner.processes
+        self.processes, self.auxiliary = learner.processes, learner.auxiliary
         self.epochs, self.accumulate = run.epochs, run.accumulate
-        self.batches = steps_an_epoch(run, len(learner.dataset.training), learner.processes)
+        self.steps = steps_an_epoch(run, len(learner.dataset.training), learner.processes)
         self.groups = [
             {"params": learning(network, run.frozen_layers), "base": run.extractor_rate},
             {"params": list(network.head.parameters()), "base": run.rate},
         ]
-        if learner.auxiliary is not None:
-            self.groups.append({"params": list(learner.auxiliary.parameters()), "base": run.rate})
+        if self.auxiliary is not None:
+            self.groups.append({"params": list(self.auxiliary.parameters()), "base": run.rate})
 
-    def _epoch(self, epoch: int) -> Batches:
+    def micro_batches(self, epoch: int, first: int) -> Iterator[Batch]:
         run = self.learner.run
-        return self.learner.batches(
+        batches = self.learner.batches(
             self.learner.dataset.training,
-            self.batches * self.accumulate,
+            self.steps * self.accumulate,
             variation=Variation(
                 shift=run.shift, blanking=run.blanking, augmentation=run.augmentation
             ),
@@ -46,37 +46,30 @@ class WholePhase:
             epoch=epoch,
             processes=self.processes,
         )
+        return batches.begin_at(first)
 
-    def inputs(self, epoch: int, first: int) -> Iterator[Batch]:
-        return self._epoch(epoch).begin_at(first)
-
-    def forward(self, inputs: Batch) -> Outcome:
-        learner, frozen = self.learner, self.learner.run.frozen_norm
-        learner.network.train()
+    def features(self, batch: Batch) -> Tensor:
+        network, frozen = self.learner.network.train(), self.learner.run.frozen_norm
         if frozen:
-            for module in learner.network.modules():
+            for module in network.modules():
                 if isinstance(module, nn.BatchNorm3d):
                     module.eval()
-        features = learner.features(inputs, frozen=frozen)
-        predicted = learner.score(features)
-        wanted = learner.wanted(inputs.clips, inputs.starts, inputs.shown.numpy())
-        return Outcome(predicted, wanted, *self._auxiliary(inputs, features.float()))
+        return self.learner.features(batch, frozen=frozen)
 
-    def _auxiliary(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
-        """What the throw-away heads predict of the fragments, and what is known of those shown."""
-        heads, dataset = self.learner.auxiliary, self.learner.dataset
-        if heads is None:
-            return features.new_zeros(0), features.new_zeros(0)
+    def auxiliary_targets(self, batch: Batch) -> Tensor:
+        dataset, device = self.learner.dataset, self.learner.device.kind
+        if self.auxiliary is None:
+            return torch.zeros(0, device=device)
         targets, length = dataset.targets, dataset.spec.fragment_length
         used = self.learner.network.used
-        wanted = np.full((len(batch.clips), len(used), targets.size), np.nan, np.float32)
+        known = np.full((len(batch.clips), len(used), targets.size), np.nan, np.float32)
         for row, (clip, draw) in enumerate(zip(batch.clips, batch.draws, strict=True)):
             first = targets.first_frame(int(clip), draw.start)
             for i, k in enumerate(used):
                 if batch.shown[row, k]:
-                    wanted[row, i] = targets.at(int(clip), first + k * length, draw.look)
-        known = heads.scale(torch.from_numpy(wanted).to(features.device))
-        return heads(features).flatten(0, 1), known.flatten(0, 1)  # (B·K, J)
+                    known[row, i] = targets.at(int(clip), first + k * length, draw.look)
+        scaled: Tensor = self.auxiliary.scale(torch.from_numpy(known).to(device))
+        return scaled.flatten(0, 1)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:
         learner, count = self.learner, full(len(clips), VALIDATION_BATCH)

@@ -1,5 +1,5 @@
 """
-From a checkpoint and judged clips to figures.
+From a checkpoint and judged clips to figures and intervals.
 
-It trains nothing: it imports nothing of `training.learn`.
+It trains and publishes nothing: it imports nothing of `training.learn` or `training.release`.
 """

@@ -197,7 +197,7 @@ def at_quantile(fitted: Uncertainty, quantile: float, spread: Floats) -> Uncerta
 
 
 def learned_range(log_spread: Floats) -> tuple[float, float]:
-    """Of the spread: beyond what it was learned from it is anybody's guess."""
+    """Of the spread: it is not extrapolated beyond what it was learned from."""
     low, high = np.exp(np.quantile(log_spread, [0.01, 0.99]))
     return float(low), float(high)
 

@@ -1,5 +1,5 @@
 """
-Do the contributions say the truth? Measured against what only a simulator knows.
+Whether contributions agree with the true deductions, which only a simulator knows.
 
 In a single clip, a stage's contribution is the sum of its fragments' contributions, each counted
 with the share of its frames that lie in the stage. Between the two clips of a pair nothing but one

@@ -5,15 +5,15 @@ Clips are read as `load_clip` reads them and scored by a `Scorer`; nothing here 
 training.
 `Evaluation` holds what was predicted, `measures` turns it into figures.
 
-A network with both outputs is measured by what it says of the video alone; `with_difficulty` is
-what it says once the declared difficulty is known.
+A network with both outputs is measured by its score from the video alone; `with_difficulty` has its
+score once the declared difficulty is known.
 
 Shapes: N clips, O outputs of the network.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,14 @@ from torch.nn import functional as F
 
 from model_store.clip import prepare, read_clip
 from model_store.errors import ClipError
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
 from training.errors import DataError
 from training.metrics import mean_distance, relative_l2, spearman
+from training.prefetch import prefetched
 
 BATCH = 8
 READERS = 2  # threads that decode ahead of the scorer
@@ -53,7 +55,7 @@ class Evaluation:
     times: Sequence[FileTimes]
     scores: Sequence[Score]
     outputs: NDArray[np.float32]
-    """(N, O): what each output says, in its own points."""
+    """(N, O): the value of each output, in its unit."""
     pooled: NDArray[np.float32]
     """(N, P), see `model_store.confidence.pool`."""
     thumbnails: NDArray[np.float32]
@@ -65,14 +67,14 @@ class Evaluation:
 
     @property
     def with_difficulty(self) -> "Evaluation | None":
-        """With the answers that the declared difficulties have a part in.
+        """With the scores that use the declared difficulties.
 
         None where a clip has none, or the network does not predict the execution.
         """
         knows = "execution" in self.scorer.outputs
         if not knows or any(clip.difficulty is None for clip in self.clips):
             return None
-        if "final" not in self.scorer.outputs:  # it has no other answers
+        if "final" not in self.scorer.outputs:  # it has no other scores
             return self
         rule = self.scorer.spec.difficulty_rule
         scores = [
@@ -104,7 +106,7 @@ def score_clips(
     times: list[FileTimes] = []
     pooled, thumbnails, outputs = [], [], []
     for batch in in_batches(prepared or prepared_clips(clips, scorer.spec), BATCH):
-        answers, features = scorer.examine([timed.frames for timed in batch])
+        answers, features = scorer.score_with_features([timed.frames for timed in batch])
         pooled.append(features)
         thumbnails += [thumbnail(timed.frames) for timed in batch]
         times += [timed.times for timed in batch]
@@ -176,21 +178,9 @@ def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[Time
             raise DataError(f"{clip.source}: {error}") from error
         return TimedClip(prepare(decoded.frames, spec), FileTimes.of(decoded, spec))
 
-    with ThreadPoolExecutor(READERS) as pool:
-        ahead = [pool.submit(read, clip) for clip in clips[: 2 * BATCH]]
-        for following in range(len(ahead), len(clips) + len(ahead)):
-            timed = ahead.pop(0).result()
-            if following < len(clips):
-                ahead.append(pool.submit(read, clips[following]))
-            yield timed
+    return prefetched(read, clips, threads=READERS, ahead=2 * BATCH)
 
 
 def in_batches(clips: Iterator[TimedClip], size: int) -> Iterator[list[TimedClip]]:
-    batch: list[TimedClip] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    while batch := list(itertools.islice(clips, size)):
         yield batch

@@ -1,5 +1,5 @@
 """
-Whether a checkpoint can be trusted: its intervals, its sense of the unfamiliar, its contributions.
+Whether a checkpoint can be trusted: its intervals, its familiarity measure, its contributions.
 
 Intervals and familiarity can be measured on any judged clips. What a stage truly cost, and pairs
 that differ in one fault, only a simulator knows.
@@ -160,7 +160,7 @@ def stage_figures(evaluation: Evaluation) -> Figures:
 
 
 def fragment_figures(evaluation: Evaluation) -> Figures:
-    """What each fragment says of these clips, and every clip's score, for the card's pictures.
+    """Scores and contributions by fragment, and every clip's score, for the card's pictures.
 
     By fragment: Spearman of the score with it alone shown [Li18 Fig. 2], and quantiles (5, 25, 50,
     75, 95 %) of its contribution, points.
@@ -185,7 +185,7 @@ def difficulty_figures(evaluation: Evaluation) -> Figures:
     """What the same clips' scores are worth once the declared difficulties are known.
 
     {} where a difficulty is missing, or the network does not predict the execution. Stands beside
-    the figures from video only, and beside what the difficulty alone says.
+    the figures from video only, and beside those of the difficulty alone.
     """
     declared = evaluation.with_difficulty
     if declared is None:

@@ -1,1 +1,5 @@
-"""What the paper prints: its tables, its figures, and the methods that it compares with."""
+"""
+The tables and figures of the paper, and the methods that it compares with.
+
+Nothing else in the project depends on it.
+"""

@@ -1,1 +1,5 @@
-"""Teaches one extractor before any score is known, or takes published weights."""
+"""
+From clips to one extractor, before any score: pretext tasks, and published weights.
+
+Its result is the file `extractor.safetensors`, from which `training.learn` starts.
+"""

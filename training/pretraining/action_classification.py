@@ -25,7 +25,7 @@ from model_store.spec import ClipSpec
 from training.data.augment import Augmentation
 from training.data.cache import ClipCache, open_cache
 from training.data.clip_dataset import CACHE
-from training.data.clip_list import ClipRecord, Content
+from training.data.clip_list import ClipRecord
 from training.data.datasets.hashes import source_hash
 from training.data.datasets.ucf101 import ClassifiedClip, read_ucf101
 from training.data.split import Indices, place_of, units
@@ -78,7 +78,15 @@ class ActionClassification:
         hashes = [source_hash(clip.path) for clip in data.clips]
         held = held_clips(data.clips, hashes, validation)
         if on_clips is not None:
-            on_clips(clip_records(data.clips, hashes, held))
+            validates = set(held.tolist())
+            on_clips(
+                [
+                    ClipRecord.of(
+                        clip.path, sha, str(clip.label), validates=n in validates, group=clip.group
+                    )
+                    for n, (clip, sha) in enumerate(zip(data.clips, hashes, strict=True))
+                ]
+            )
         return cls(
             classes=len(data.classes),
             labels=np.array([clip.label for clip in data.clips]),
@@ -134,24 +142,3 @@ def held_clips(clips: Sequence[ClassifiedClip], hashes: Sequence[str], share: fl
         first, *others = sorted(of_class, key=place_of)
         held |= {first} | {unit for unit in others[:-1] if place_of(unit) < share}
     return np.flatnonzero([unit in held for unit in unit_of])
-
-
-def clip_records(
-    clips: Sequence[ClassifiedClip], hashes: Sequence[str], held: Indices
-) -> list[ClipRecord]:
-    """What a run's folder keeps of its clips."""
-    validation = set(held.tolist())
-    return [
-        ClipRecord(
-            str(clip.path),
-            Content(
-                sha256=digest,
-                judged=str(clip.label),
-                difficulty="",
-                group=clip.group,
-                labels="",
-                side="validation" if n in validation else "training",
-            ),
-        )
-        for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))
-    ]

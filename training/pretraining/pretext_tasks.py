@@ -21,7 +21,8 @@ from model_store.spec import ClipSpec
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.clip_dataset import ClipDataset
-from training.learn.auxiliary import TargetScale, masked_loss
+from training.data.targets import TargetScale
+from training.losses import masked_loss
 
 LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean something
 
@@ -101,14 +102,13 @@ class TrackRegression:
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> FragmentBatch:
         spec, targets = self._dataset.spec, self._targets
-        fragments = np.empty((len(clips), spec.fragment_length, *spec.crop, 3), np.uint8)
-        wanted = np.empty((len(clips), targets.size), np.float32)
-        shown = random_fragments(self._dataset.cache, spec, clips, random, augmentation)
-        for row, (fragment, begin, look) in enumerate(shown):
-            clip = int(clips[row])
-            fragments[row] = fragment
-            wanted[row] = targets.at(clip, begin, look)
-        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(wanted))
+        shown = list(random_fragments(self._dataset.cache, spec, clips, random, augmentation))
+        fragments = np.stack([fragment for fragment, _, _ in shown])
+        known = [
+            targets.at(int(clip), begin, look)
+            for clip, (_, begin, look) in zip(clips, shown, strict=True)
+        ]
+        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(np.stack(known)))
 
     def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         return masked_loss(predicted, self._scale(targets), self._targets.groups)

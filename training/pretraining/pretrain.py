@@ -1,8 +1,8 @@
 """
-Teaches one extractor what a fragment shows, before any score: it then goes into every fragment.
+Trains one extractor on a pretext task, before any score; `train` copies it to every fragment.
 
-Single fragments are cut at random from the cached clips; a throw-away head answers what a task
-asks (`pretext_tasks.py`): of simulated clips what is known of them, of UCF-101 which action it is.
+Single fragments are cut at random from the cached clips; a head that is not kept predicts what the
+task asks for (`pretext_tasks.py`): the tracks of simulated clips, or the action in UCF-101.
 
 Shapes: B fragments, J outputs.
 """
@@ -11,7 +11,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +27,11 @@ from training.learn.forward import Device, evaluating, fragment_features
 from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
+from training.prefetch import prefetched
 from training.pretraining.pretext_tasks import FragmentBatch, PretextTask
 from training.pretraining.pretrain_spec import PretrainSpec
 
-HIDDEN = 256  # units of the throw-away head
+HIDDEN = 256  # units of the head that is not kept
 VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
@@ -39,7 +39,7 @@ COLUMNS = ("loss", "rate")
 
 
 class PretextModel(nn.Module):
-    """The extractor and the head that is thrown away."""
+    """The extractor, and the head of the pretext task, which is not kept."""
 
     mean: Tensor
 
@@ -166,13 +166,7 @@ def random_batches(spec: PretrainSpec, task: PretextTask, first: int) -> Iterato
         clips = random.choice(task.training, spec.batch)
         return task.batch(clips, random, spec.augmentation)
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, min(first, spec.steps - 1))
-        for step in range(first, spec.steps):
-            batch = ahead.result()
-            if step + 1 < spec.steps:
-                ahead = pool.submit(make, step + 1)
-            yield batch
+    return prefetched(make, range(first, spec.steps))
 
 
 def validation_batches(spec: PretrainSpec, task: PretextTask) -> list[FragmentBatch]:

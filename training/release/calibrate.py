@@ -43,7 +43,7 @@ def fit_calibration(
     allow_seen: bool = False,
     progress: Progress | None = None,
 ) -> Confidence:
-    """Fit on judged `clips`; `familiar` ones say what the network knows, else a part of `clips`.
+    """Fit on judged `clips`; what the network knows from `familiar` ones, else a part of `clips`.
 
     Raises DataError for too few clips; RunError for some that the checkpoint has seen, or that are
     familiar as well, unless that is allowed.

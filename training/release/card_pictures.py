@@ -1,5 +1,5 @@
 """
-The pictures of a model card: predicted against judged scores, and what each fragment says.
+The pictures of a model card: predicted against judged scores, and what each fragment contributes.
 
     scores.png      every test clip: judged across, predicted up
     fragments.png   contributions by fragment, and how well each fragment alone ranks the clips,

@@ -1,5 +1,5 @@
 """
-From a run's folder to a checkpoint in the store: the weights it kept, and a card that tells all.
+From a run's folder to a checkpoint in the store: the weights it kept, and the card.
 """
 
 import dataclasses

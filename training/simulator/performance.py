@@ -19,8 +19,6 @@ class Performance(ABC):
     index: int
     severities: dict[str, float]
     """By kind of fault, 0…1; every kind of the action."""
-    fault_costs: dict[str, float]
-    """By kind, points of the final score, noise-free."""
     deductions: dict[str, float]
     """By part, points of the final score, noise-free."""
     marks: tuple[float, ...]
@@ -60,4 +58,4 @@ class Performance(ABC):
 
     @abstractmethod
     def columns(self) -> dict[str, Any]:
-        """What annotations.csv says of performances of this action alone."""
+        """The columns of annotations.csv that performances of this action alone have."""

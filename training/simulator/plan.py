@@ -125,7 +125,6 @@ def draw_plan(
         index=index,
         routine=routine,
         severities=severities,
-        fault_costs=points,
         deductions={
             stage: sum(points[f.kind] for f in FAULTS[action] if f.stage == stage)
             for stage in SPECS[action].stages

@@ -125,7 +125,6 @@ def draw_programme(
         index=index,
         items=items,
         severities=severities,
-        fault_costs={kind: FACTOR * cost for kind, cost in costs.items()},
         deductions={
             item.name: FACTOR * sum(costs[f.kind] for f in possible if f.stage == item.name)
             for item in items

@@ -14,21 +14,9 @@ from pydantic_core import PydanticCustomError
 from model_store.errors import InvalidPanel
 from model_store.judging.interval import Interval
 from model_store.judging.panel import Panel, judge, model_mark
-from model_store.number import number, numbers
+from model_store.number import numbers
 from service.http.form_fields import form_pairs
-
-
-def number_of(value: object) -> object:
-    """Text to the number that it is; anything else but true and false as it is."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "need a number, such as 3.3")
-    try:
-        return number(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise PydanticCustomError("number", "need a number, such as 3.3") from error
-
-
-Number = Annotated[float, BeforeValidator(number_of)]
+from service.http.wire.fields import Number
 
 
 def split_marks(value: object) -> object:

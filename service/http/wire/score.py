@@ -1,29 +1,21 @@
-"""What goes over the wire: the form of `POST /score` and the answers. Names here are a contract."""
+"""The form of `POST /score`, and its answer. Names here are a contract with clients."""
 
-from datetime import datetime
-from enum import StrEnum
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
-from model_store.card import TrainedOn
+from model_store.assessment import ScoreWarning
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.judging.difficulty import ScoredBy
-from model_store.judging.interval import Interval
-from model_store.network_spec import Target
-from model_store.spec import DifficultyRule
-from service.http.wire.panel import Number, PanelAnswer
-
-REFERENCE = r"^[A-Za-z0-9_.-]{1,64}(@[0-9]{1,9})?$"
-
-
-class ScoreWarning(StrEnum):
-    """What a judge should know about the score itself."""
-
-    ABOVE_RANGE = "score_above_range"  # above what the action nominally allows
-    BELOW_RANGE = "score_below_range"
+from model_store.judging.panel import Panel
+from service.http.wire.checkpoints import CheckpointUsed
+from service.http.wire.fields import REFERENCE, Number
+from service.http.wire.panel import PanelAnswer, panel_answer
+from service.scoring.checkpoints import LoadedCheckpoint
+from service.scoring.scored_clip import ClipToScore, ScoredClip
 
 
 class ScoreForm(BaseModel):
@@ -60,6 +52,17 @@ class ScoreForm(BaseModel):
         None, description="`frames`: also one JPEG a fragment, as scored."
     )
 
+    def clip_to_score(self, checkpoint: LoadedCheckpoint, received: float) -> ClipToScore:
+        return ClipToScore(
+            upload=self.clip.file,
+            checkpoint=checkpoint,
+            received=received,
+            difficulty=self.difficulty,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            pictures=self.include == "frames",
+        )
+
 
 class FragmentAnswer(BaseModel):
     index: int = Field(description="From 0, in order of time.")
@@ -70,6 +73,9 @@ class FragmentAnswer(BaseModel):
     contribution: float = Field(description="Points that seeing it added. Exactly 0 if blank.")
     alone: float = Field(description="The score when only this fragment is shown.")
     without: float = Field(description="The score when all but this one are shown.")
+    standard_error: float | None = Field(
+        None, description="Of a contribution that is estimated, not exact; left out otherwise."
+    )
     jpeg: str | None = Field(
         None, description="Its middle frame as scored, base64; with `include=frames` only."
     )
@@ -81,17 +87,6 @@ class IntervalAnswer(BaseModel):
     low: float
     high: float
     coverage: float
-
-    def interval(self) -> Interval:
-        return Interval(low=self.low, high=self.high, coverage=self.coverage)
-
-
-class CheckpointUsed(BaseModel):
-    name: str
-    version: int
-    sha256: str = Field(description="Of the checkpoint's manifest, hence of all of it.")
-    trained_on: TrainedOn
-    engine: str
 
 
 class ClipAnswer(BaseModel):
@@ -137,19 +132,6 @@ class ScoreAnswer(BaseModel):
     checkpoint: CheckpointUsed
     clip: ClipAnswer
     timings_ms: Timings
-
-    _repeated: bool = PrivateAttr(False)
-
-    @property
-    def is_repeated(self) -> bool:
-        """Whether it was found in the result cache."""
-        return self._repeated
-
-    def repeated(self, request_id: str, timings: Timings) -> "ScoreAnswer":
-        """The same answer to another request."""
-        answer = self.model_copy(update={"request_id": request_id, "timings_ms": timings})
-        answer._repeated = True
-        return answer
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -201,82 +183,14 @@ class ScoreAnswer(BaseModel):
     )
 
 
-class CheckpointSummary(BaseModel):
-    name: str
-    version: int
-    current: bool = Field(description="Whether the bare name means this version.")
-    action: str
-    trained_on: TrainedOn
-    sha256: str
-    engine: str
-    created: datetime
-    target: Target = Field(
-        description="What it predicts. `both`: the execution where a difficulty is declared, else"
-        " the final score. `execution` needs a difficulty with each request."
-    )
-    difficulty_rule: DifficultyRule
-    score_range: tuple[float, float] = Field(description="Nominal, points. Scores may leave it.")
-    seconds: float = Field(description="Length of the clip that is scored.")
-    stages: list[str]
-    stage_of_fragment: list[str | None]
-
-
-class CheckpointDetail(CheckpointSummary):
-    """The card: where the checkpoint comes from and how far to trust it."""
-
-    description: str
-    licence: str
-    metrics: dict[str, Any]
-    splits: dict[str, int]
-    judged_mean: float
-    judged_deviation: float
-    training: dict[str, Any]
-    calibrated: bool
-    spec: dict[str, Any]
-    network: dict[str, Any]
-    versions: dict[str, str]
-    golden_error: float = Field(
-        description="Points that the golden clip was off when this service started."
-    )
-
-
-class UnusableCheckpoint(BaseModel):
-    """In the store, and damaged, unreadable or unable to run here."""
-
-    reference: str = Field(description="`name@version`; the name where no version is known.")
-    reason: str
-
-
-class CheckpointList(BaseModel):
-    default: str = Field(description="What a request that names none gets.")
-    checkpoints: list[CheckpointSummary]
-    unusable: list[UnusableCheckpoint] = Field(description="What the others are served without.")
-
-
-class ReloadAnswer(CheckpointList):
-    loaded: list[str] = Field(description="What is new, `name@version`.")
-    released: list[str] = Field(description="What is served no longer.")
-
-
-class Health(BaseModel):
-    status: Literal["ok", "ready"]
-    unusable: list[str] = Field(
-        [], description="Checkpoints of the store that cannot be used; left out if there are none."
-    )
-
-
-class WrongParameter(BaseModel):
-    name: str
-    reason: str
-
-
-class ProblemAnswer(BaseModel):
-    """RFC 9457, `application/problem+json`."""
-
-    type: str = Field(description="Never changes its meaning: /problems/…")
-    title: str
-    status: int
-    detail: str | None
-    request_id: str | None
-    errors: list[WrongParameter] | None = Field(None, description="For /problems/invalid-parameter")
-    retry_after_s: int | None = Field(None, description="For /problems/queue-full")
+def score_answer(scored: ScoredClip, request_id: str, panel: Panel | None = None) -> ScoreAnswer:
+    """`panel` is the one to check against the score, if marks came with the clip."""
+    known = scored.assessment
+    fields = known.to_json()
+    fields["checkpoint"]["engine"] = scored.engine
+    for fragment, picture in zip(fields["fragments"], scored.pictures or [], strict=False):
+        fragment["jpeg"] = picture
+    if panel is not None:
+        fields["panel"] = panel_answer(panel, known.score, known.interval)
+    timings = {name: round(1e3 * seconds, 2) for name, seconds in asdict(scored.timings).items()}
+    return ScoreAnswer(**fields, request_id=request_id, timings_ms=Timings(**timings))

@@ -12,7 +12,7 @@ from typing import Any
 import litserve
 from fastapi import Request
 
-from model_store.scorer import Score
+from model_store.score import Score
 from tests.bench.peers.scoring import Clip, Scoring, answer
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from model_store.clip import load_clip
 from model_store.engines import EngineName
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.store import Store
 
 Clip = NDArray[np.uint8]

@@ -17,7 +17,7 @@ def test_the_interval_holds_its_share_of_the_normal() -> None:
 
 @pytest.mark.parametrize("residual", ["normal", "uniform"])
 def test_against_counted_pairs(residual: str) -> None:
-    """Also where residuals are not normal: what holds 0.9 of them still says the order's odds."""
+    """Also where residuals are not normal: an interval that holds 0.9 of them gives the odds."""
     rng = np.random.default_rng(1)
     for difference, first, second in ((0.0, 10, 10), (4.0, 10, 6), (12.0, 12, 12), (25.0, 12, 12)):
         halves = np.array([first, second])[:, None]
@@ -26,8 +26,8 @@ def test_against_counted_pairs(residual: str) -> None:
         else:
             errors = rng.uniform(-halves / 0.9, halves / 0.9, (2, 200_000))
         counted = (difference + errors[0] - errors[1] > 0).mean()
-        said = order_probability(difference, around(80, first), around(70, second))
-        assert said == pytest.approx(counted, abs=0.004 if residual == "normal" else 0.04)
+        probability = order_probability(difference, around(80, first), around(70, second))
+        assert probability == pytest.approx(counted, abs=0.004 if residual == "normal" else 0.04)
 
 
 def test_equal_scores_are_even_and_the_order_is_symmetric() -> None:

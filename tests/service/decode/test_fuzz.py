@@ -22,6 +22,7 @@ from tests.clips import clip_of, moving_square
 JOB = DecodeJob(
     spec=DIVING.with_size((32, 32), (32, 32)),
     limits=ClipLimits(max_frames=500, max_pixels=500_000),
+    sha256="c" * 64,
     pictures=True,
 )
 X265 = {"x265-params": "log-level=none:pools=none:frame-threads=1"}

@@ -13,7 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 from service.errors import QueueFull
 from service.http import limits, request_context
 from service.http.limits import LimitsMiddleware
-from service.http.request_context import ExchangeMiddleware, ProblemsMiddleware
+from service.http.problems import ProblemsMiddleware
+from service.http.request_context import RequestContextMiddleware
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -74,7 +75,7 @@ async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
 
 def application(
     admit: Callable[[], None] = lambda: None, inner: Any = read_all, **settings: Any
-) -> ExchangeMiddleware:
+) -> RequestContextMiddleware:
     metrics = Metrics()
     app = LimitsMiddleware(
         inner,
@@ -83,7 +84,7 @@ def application(
         admit=admit,
         admitted_paths=frozenset({"/score"}),
     )
-    return ExchangeMiddleware(
+    return RequestContextMiddleware(
         ProblemsMiddleware(app),
         metrics=metrics,
         counted_paths=frozenset({"/score"}),
@@ -91,12 +92,12 @@ def application(
     )
 
 
-def sample(app: ExchangeMiddleware, name: str, **labels: str) -> float:
+def sample(app: RequestContextMiddleware, name: str, **labels: str) -> float:
     return app._metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 async def ask(
-    app: ExchangeMiddleware, *parts: bytes | float, path: str = "/score", **headers: str
+    app: RequestContextMiddleware, *parts: bytes | float, path: str = "/score", **headers: str
 ) -> Client:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     client = Client(parts, {"transfer-encoding": "chunked"} | sent)

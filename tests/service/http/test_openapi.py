@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.http.problems import KINDS
+from service.problem_kinds import KINDS
 from tests.clips import clip_bytes
 from tests.servers import LiveServer
 

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 
 from model_store import errors as store_errors
 from service import errors
-from service.http.problems import KINDS, problem_of
+from service.http.problems import problem_of
+from service.problem_kinds import KINDS
 
 STATUS = {
     store_errors.NotAVideo: 415,

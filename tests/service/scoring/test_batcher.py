@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from model_store.errors import EngineError
-from model_store.scorer import Score
+from model_store.score import Score
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
 from service.scoring.batcher import Batcher, Clip

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from model_store.checkpoint import FILES, MANIFEST
 from model_store.scorer import Scorer
 from model_store.store import Store
+from service.scoring.local_backend import LocalCheckpoint
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
 from tests.servers import App, live_server, running_app, wait_until_ready
@@ -72,6 +73,7 @@ async def test_a_new_version_is_swapped_in_and_a_request_keeps_its_own(
         assert (answer["loaded"], answer["released"]) == (["diving@2"], ["diving@1"])
         assert await version(app) == 2
         assert app.service.choose("vault", None).reference == "vault@1"
+        assert isinstance(old, LocalCheckpoint)
         assert old.scorer.score([]) == []  # whoever holds the old one can still use it
         metrics = (await app.client.get("/metrics")).text
         assert 'name="diving",sha256="' in metrics

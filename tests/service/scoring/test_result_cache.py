@@ -3,9 +3,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from model_store.assessment import (
+    AssessedFragment,
+    Assessment,
+    CheckpointIdentity,
+    ClipFacts,
+    ScoreWarning,
+)
+from model_store.clip_warning import ClipWarning
+from model_store.confidence import ReviewReason
+from model_store.judging.interval import Interval
 from model_store.store import Store
-from service.http.wire.score import ScoreAnswer
 from service.metrics import Metrics
 from service.scoring.result_cache import ResultCache, ResultKey
 from tests.clips import clip_bytes
@@ -21,8 +31,34 @@ KEY = ResultKey(
     start_s=None,
     end_s=None,
 )
-[EXAMPLE] = ScoreAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index,call-overload,misc]
-ANSWER = ScoreAnswer.model_validate(EXAMPLE)
+ASSESSMENT = Assessment(
+    action="diving",
+    score=84.15,
+    difficulty=3.3,
+    execution=25.5,
+    scored_by="video and difficulty",
+    interval=Interval(low=78.9, high=89.2, coverage=0.9),
+    familiarity=0.7,
+    baseline=61.0,
+    fragments=(
+        AssessedFragment(
+            index=0,
+            stage="start",
+            start_s=0.0,
+            end_s=1 / 3,
+            blank=False,
+            contribution=23.15,
+            alone=84.15,
+            without=61.0,
+        ),
+    ),
+    review_reasons=(ReviewReason.TRIMMED,),
+    warnings=(ClipWarning.TRIMMED, ScoreWarning.ABOVE_RANGE),
+    checkpoint=CheckpointIdentity(name="diving", version=1, sha256="k", trained_on="both"),
+    clip=ClipFacts(
+        sha256="c", frames=151, decoded_frames=160, fps=29.97, width=320, height=240, codec="h264"
+    ),
+)
 
 
 def key(number: int) -> ResultKey:
@@ -37,8 +73,8 @@ def lookups(metrics: Metrics, outcome: str) -> float:
 def test_what_was_put_is_found_and_nothing_else() -> None:
     cache = ResultCache(100_000, Metrics())
     assert cache.get(KEY) is None
-    cache.put(KEY, ANSWER)
-    assert cache.get(KEY) == ANSWER
+    cache.put(KEY, ASSESSMENT)
+    assert cache.get(KEY) == ASSESSMENT
     others: dict[str, Any] = {
         "clip_sha256": "d", "checkpoint_sha256": "l", "engine": "cuda", "difficulty": 3.0,
         "start_s": 0.0, "end_s": 1.0,
@@ -50,13 +86,13 @@ def test_what_was_put_is_found_and_nothing_else() -> None:
 
 def test_what_was_not_asked_for_longest_goes_first_and_no_more_is_kept_than_allowed() -> None:
     metrics = Metrics()
-    one = len(ANSWER.model_dump_json(exclude_unset=True).encode()) + 1000
+    one = len(TypeAdapter(Assessment).dump_json(ASSESSMENT)) + 1000
     cache = ResultCache(3 * one, metrics)
     for number in (1, 2, 3):
-        cache.put(key(number), ANSWER)
+        cache.put(key(number), ASSESSMENT)
     assert cache.get(key(1)) is not None
-    cache.put(key(3), ANSWER)  # again: takes no more room
-    cache.put(key(4), ANSWER)
+    cache.put(key(3), ASSESSMENT)  # again: takes no more room
+    cache.put(key(4), ASSESSMENT)
     assert [cache.get(key(number)) is not None for number in (1, 2, 3, 4)] == [
         True,
         False,
@@ -70,7 +106,7 @@ def test_what_was_not_asked_for_longest_goes_first_and_no_more_is_kept_than_allo
 def test_an_answer_larger_than_all_is_not_kept() -> None:
     metrics = Metrics()
     cache = ResultCache(100, metrics)
-    cache.put(KEY, ANSWER)
+    cache.put(KEY, ASSESSMENT)
     assert cache.get(KEY) is None
     assert metrics.registry.get_sample_value("score_cache_bytes") == 0
 
@@ -112,7 +148,6 @@ async def test_pictures_are_not_kept(app: App) -> None:
     assert (await app.score(clip)).headers["x-cache"] == "miss"  # nor what was said with them
     for answer in (await app.score(clip), await app.score(clip, include="frames")):
         assert ("jpeg" in answer.json()["fragments"][0]) == (answer.headers["x-cache"] == "miss")
-    assert not any(b"jpeg" in text for text in app.service.results._answers.values())
 
 
 async def test_errors_are_not_kept(app: App) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from model_store.clip import load_clip
 from model_store.judging.order import order_probability
-from model_store.scorer import Score, Scorer
+from model_store.score import Score
+from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes

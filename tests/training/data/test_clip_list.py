@@ -13,8 +13,9 @@ from typer.testing import Result
 
 from tests.training.bright import write_bright_dataset
 from tests.training.command_line import call, error_message
-from training.data.clip_list import ClipRecord, Content, changes, check_clip_list, read_clip_list
+from training.data.clip_list import ClipRecord, Content, changes
 from training.errors import RunError
+from training.learn.run_folder import RunFolder
 from training.simulator.dataset import write_dataset
 
 Rows = list[dict[str, str]]
@@ -47,18 +48,17 @@ def test_another_name_is_no_other_clip() -> None:
 
 
 def test_processes_compare_with_the_first_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
     clips = [row('a "b",\n c'), row("b", difficulty="3.2")]
     with pytest.raises(RunError, match=r"no readable clips\.csv"):
-        check_clip_list(tmp_path, clips, begun=False, first=False)
-    check_clip_list(tmp_path, clips, begun=False)
-    assert read_clip_list(tmp_path) == clips
-    check_clip_list(tmp_path, clips, begun=False, first=False)
+        folder.check_clips(clips, first=False)
+    folder.check_clips(clips)
+    assert folder.clips() == clips
+    folder.check_clips(clips, first=False)
     with pytest.raises(RunError, match=r"1 clips changed: b is missing\. --restart starts anew"):
-        check_clip_list(tmp_path, clips[:1], begun=False, first=False)
-    with pytest.raises(RunError, match="1 clips changed"):
-        check_clip_list(tmp_path, clips[:1], begun=True)
-    check_clip_list(tmp_path, clips[:1], begun=False)
-    assert read_clip_list(tmp_path) == clips[:1]
+        folder.check_clips(clips[:1], first=False)
+    folder.check_clips(clips[:1])  # there are no steps yet
+    assert folder.clips() == clips[:1]
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_restart_removes_what_a_run_writes_and_nothing_else() -> None:
     assert (RUN / "notes.txt").read_text() == "mine"
     assert (RUN / "tensorboard" / "mine").read_text() == "too"
     assert len([*(RUN / "tensorboard").iterdir()]) == 2
-    judged = [float(clip.content.judged) for clip in read_clip_list(RUN)]
+    judged = [float(clip.content.judged) for clip in RunFolder(RUN).clips()]
     assert max(judged) < 8
     (RUN / "run.json").unlink()
     assert "not empty" in error_message(train("--restart"))

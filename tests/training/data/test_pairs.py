@@ -12,7 +12,7 @@ from model_store.spec import ClipSpec
 from tests.training.bright import TINY, Quiet, dataset_of, train
 from tests.training.learn.test_trainer import log_of
 from training.data.datasets.annotations import read_annotations
-from training.data.pairs import difference_loss, leaders, shuffled
+from training.data.pairs import leaders, shuffled
 from training.errors import DataError, RunError
 from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
@@ -21,6 +21,7 @@ from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
 from training.learn.whole_phase import WholePhase
+from training.losses import difference_loss
 from training.simulator.dataset import write_dataset
 
 
@@ -111,15 +112,15 @@ def test_the_clips_of_a_pair_are_varied_alike(
     trainer = Trainer(run, dataset, RunFolder(tmp_path))
     pairs, varied = 0, set()
     for epoch in range(6):
-        for inputs in phase_of(trainer.learner).inputs(epoch, 0):
-            rows = {int(clip): row for row, clip in enumerate(inputs.clips)}
+        for batch in phase_of(trainer.learner).micro_batches(epoch, 0):
+            rows = {int(clip): row for row, clip in enumerate(batch.clips)}
             for clip, row in rows.items():
                 if (clean := int(dataset.leader[clip])) != clip:
                     pairs += 1
                     mate = rows[clean]
-                    assert inputs.starts[row] == inputs.starts[mate]
-                    np.testing.assert_array_equal(inputs.shown[row], inputs.shown[mate])
-                    varied.add((int(inputs.starts[row]), tuple(map(bool, inputs.shown[row]))))
+                    assert batch.starts[row] == batch.starts[mate]
+                    np.testing.assert_array_equal(batch.shown[row], batch.shown[mate])
+                    varied.add((int(batch.starts[row]), tuple(map(bool, batch.shown[row]))))
     assert pairs >= 6
     assert len(varied) > 3
 

@@ -18,12 +18,12 @@ from model_store.checkpoint import Checkpoint
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
 from tests.training.command_line import call, error_message
-from training.data.clip_list import read_clip_list
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among, seen_files
 from training.data.split import divide, units
 from training.learn.extractor_file import extractor_clips
+from training.learn.run_folder import RunFolder
 from training.release.calibrate import teaching_clips
 from training.simulator.dataset import write_dataset
 
@@ -58,7 +58,7 @@ def loaded(name: str) -> Checkpoint:
 
 def sides(out: str) -> tuple[set[str], set[str]]:
     """Hashes that a run trained on, and chose by."""
-    clips = [clip.content for clip in read_clip_list(Path(out))]
+    clips = [clip.content for clip in RunFolder(Path(out)).clips()]
     training = {clip.sha256 for clip in clips if clip.side == "training"}
     return training, {clip.sha256 for clip in clips if clip.side == "validation"}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from model_store.spec import DIVING, ClipSpec, Pad
 from tests.training.bright import at_spec_rate
@@ -14,7 +15,7 @@ from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.stage_starts import StageStarts
 from training.data.file_times import FileTimes
-from training.data.targets import FragmentTargets
+from training.data.targets import FragmentTargets, TargetScale
 from training.errors import DataError
 
 STARTS = StageStarts((0, 10, 20, 60, 70))
@@ -149,3 +150,9 @@ def test_tracks_that_are_broken_or_differ_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"not an archive")
     with pytest.raises(DataError, match="need arrays"):
         FragmentTargets.read(DIVING, [first, second], [at_spec_rate(100)] * 2)
+
+
+def test_targets_are_brought_to_one_scale() -> None:
+    scale = TargetScale(torch.tensor([10.0]), torch.tensor([2.0]))
+    assert scale(torch.tensor([[14.0], [torch.nan]])).flatten()[0] == 2
+    assert scale(torch.tensor([[torch.nan]])).isnan().all()

@@ -116,9 +116,9 @@ def test_a_step_is_one_batch_through_one_extractor(run, monkeypatch):
     extractor, sizes = learner.network.extractors[0], []
     forward = extractor.forward
     monkeypatch.setattr(extractor, "forward", lambda x: sizes.append(len(x)) or forward(x))
-    [inputs, *_] = phase.inputs(0, 0)
-    phase.forward(inputs)
-    assert sizes == [int(inputs.shown.sum())]
+    [batch, *_] = phase.micro_batches(0, 0)
+    phase.features(batch)
+    assert sizes == [int(batch.shown.sum())]
     assert len(phase.groups[0]["params"]) == len(list(extractor.parameters()))
 
 

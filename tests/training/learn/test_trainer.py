@@ -352,13 +352,13 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
     learner = Trainer(run, dataset, RunFolder(tmp_path / "run")).learner
     frozen = compute_features(learner, run.head_variants, Quiet())
     for phase in (HeadPhase(learner, frozen), WholePhase(learner)):
-        for inputs in phase.inputs(0, 0):
-            wanted = phase.forward(inputs).wanted
-            for row, clip in enumerate(inputs.clips):
-                shown = np.array([bool(fragment) for fragment in inputs.shown[row]])
-                told = dataset.known.at(int(clip), int(inputs.starts[row]), shown)
+        for batch in phase.micro_batches(0, 0):
+            scores = learner.target_scores(batch.clips, batch.starts, batch.shown.numpy())
+            for row, clip in enumerate(batch.clips):
+                shown = np.array([bool(fragment) for fragment in batch.shown[row]])
+                told = dataset.partial_scores.at(int(clip), int(batch.starts[row]), shown)
                 assert not shown.all()
-                assert wanted[row].item() == pytest.approx(told, rel=1e-6)
+                assert scores[row].item() == pytest.approx(told, rel=1e-6)
 
 
 def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
@@ -412,8 +412,8 @@ def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_
     bring_to_scale(trainer.learner, phase)
     torch.manual_seed(0)
     with torch.no_grad():
-        outcomes = [phase.forward(inputs) for inputs in phase.inputs(0, 0)]
-    predicted = torch.cat([outcome.predicted for outcome in outcomes])
+        features = [phase.features(batch) for batch in phase.micro_batches(0, 0)]
+        predicted = torch.cat([trainer.learner.score(each) for each in features])
     stray = (predicted - dataset.mean).square().mean().sqrt().item()
     assert 0.2 * dataset.deviation < stray < 2 * dataset.deviation
 
@@ -426,7 +426,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
         asked.append(precision)
         return Device("cpu", torch.float32)
 
-    monkeypatch.setattr("training.learn.trainer.trusted_device", device)
+    monkeypatch.setattr("training.learn.run_device.trusted_device", device)
     run = dataclasses.replace(run, precision="bfloat16", epochs=1)
     folder, _ = train(run, tmp_path / "run")
     train(run, tmp_path / "run")  # has ended, and computes nothing
@@ -443,14 +443,14 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
 def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monkeypatch):
     checked = []
     monkeypatch.setattr(
-        "training.learn.trainer.trusted_device",
+        "training.learn.run_device.trusted_device",
         lambda *values: checked.append(values[-2:]) or Device("cpu", torch.float32),
     )
     run = dataclasses.replace(run, head_epochs=1)
     trainer = Trainer(run, dataset_of(run), RunFolder(tmp_path / "run"))
     monkeypatch.undo()
     [(learnt, looked_at)] = checked
-    assert {len(inputs.clips) for inputs in WholePhase(trainer.learner).inputs(0, 0)} <= learnt
+    assert {len(batch.clips) for batch in WholePhase(trainer.learner).micro_batches(0, 0)} <= learnt
     clips = len(trainer.learner.dataset.clips)
     assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= looked_at
     assert len(trainer.learner.dataset.validation) in looked_at

@@ -17,9 +17,9 @@ from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_base, new_network
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.step import Step
 from training.learn.trainer import Trainer
 from training.learn.training_run import describe
+from training.learn.training_step import TrainingStep
 from training.learn.validation import agreement
 from training.learn.whole_phase import WholePhase
 from training.metrics import mean_distance, spearman
@@ -120,20 +120,20 @@ def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run):
     run = dataclasses.replace(run, alpha="balance", blanking=0.0, precision="float32")
     learner = learner_of(run)
     phase = WholePhase(learner)
-    step = Step(learner, phase, torch.optim.SGD(phase.groups, lr=0.0))
-    [inputs] = list(phase.inputs(0, len(phase._epoch(0)) - 1))
-    outcome = phase.forward(inputs)
-    clips = [learner.dataset.clips[i] for i in inputs.clips]
+    step = TrainingStep(learner, phase, torch.optim.SGD(phase.groups, lr=0.0))
+    [batch] = list(phase.micro_batches(0, phase.steps * phase.accumulate - 1))
+    predicted = learner.score(phase.features(batch))
+    clips = [learner.dataset.clips[i] for i in batch.clips]
     factor = torch.tensor([[1.0, clip.difficulty] for clip in clips])
     judged = torch.tensor([clip.score for clip in clips])
     each = [
         run.objective(scores[:, None], judged, judged.new_zeros(()))
-        for scores in (outcome.predicted * factor).unbind(1)
+        for scores in (predicted * factor).unbind(1)
     ]
     total = torch.stack([loss.total for loss in each]).mean()
     weight = learner.network.head.out.weight
     [expected] = torch.autograd.grad(total, weight)
-    figures = step([inputs], 0, 0.0)
+    figures = step([batch], 0, 0.0)
     assert figures["loss"] == pytest.approx(total.item(), rel=1e-4)
     torch.testing.assert_close(weight.grad, expected, rtol=1e-3, atol=1e-3)
 
@@ -240,7 +240,9 @@ def test_the_first_predictions_of_each_output_are_on_its_scale(run):
     phase = WholePhase(learner)
     bring_to_scale(learner, phase)
     with torch.no_grad():
-        predicted = torch.cat([phase.forward(inputs).predicted for inputs in phase.inputs(0, 0)])
+        predicted = torch.cat(
+            [learner.score(phase.features(batch)) for batch in phase.micro_batches(0, 0)]
+        )
     stray = (predicted - head.baseline).square().mean(dim=0).sqrt().numpy() / dataset.deviations
     assert stray.min() > 0.2
     assert stray.max() < 2

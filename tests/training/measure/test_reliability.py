@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model_store.confidence import Trust
 from model_store.judging.interval import Interval
 from model_store.network_spec import OUTPUTS, Target
-from model_store.scorer import Score
+from model_store.score import Score
 from model_store.spec import VAULT
 from tests.training.bright import at_spec_rate
 from training.data.datasets.annotations import JudgedClip

@@ -1,7 +1,7 @@
 """
 Which clip a clip is: the SHA-256 of its bytes, whatever its name and its folder.
 
-The rule: nothing else says that two clips are one. A clip in single frames is the bytes of
+The rule: only equal bytes make two clips the same clip. A clip in single frames is the bytes of
 `FrameFiles.video`. Each is read once in a process, for as long as its files stay as they are.
 """
 

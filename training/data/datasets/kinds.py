@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """How a kind is read, and what its authors say is in it."""
+    """How a kind is read, and what its authors state about it."""
 
     read: Callable[[Path], list[JudgedClip]]
     train: int | None = None

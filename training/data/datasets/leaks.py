@@ -39,7 +39,7 @@ def check_leaks(clips: Sequence[JudgedClip]) -> None:
 
 
 def check_apart(clips: Sequence[JudgedClip], others: Sequence[JudgedClip], what: str) -> None:
-    """Raises DataError where some of `others` are among the clips; `what` says who they are."""
+    """Raises DataError where some of `others` are among the clips; `what` describes them."""
     hashes = set(clip_hashes(clips))
     shared = [c for c, digest in zip(others, clip_hashes(others), strict=True) if digest in hashes]
     if shared:

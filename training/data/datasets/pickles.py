@@ -19,7 +19,7 @@ _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")  # before a
 SCALARS = {("numpy", "dtype"), *((module, "scalar") for module in _ARRAY_MODULES)}
 ARRAYS = {("numpy", "ndarray"), *((module, "_reconstruct") for module in _ARRAY_MODULES)}
 
-_DAMAGE = (  # what the pickle module says loading can raise, and what NumPy does
+_DAMAGE = (  # what loading can raise by the documentation of pickle, and what NumPy raises
     pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError,
     MemoryError, OSError, TypeError, ValueError,
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """
 Numbers that judges gave, checked.
 
-Where they are text, a comma may stand for the decimal point: nobody is judged in thousands.
+Where they are text, a comma may stand for the decimal point: no score is in the thousands.
 """
 
 import math
@@ -14,7 +14,7 @@ from training.errors import DataError
 
 
 def points(value: object, what: str, where: str) -> float:
-    """A finite number of at least 0.   Raises DataError, which says where it stands."""
+    """A finite number of at least 0.   Raises DataError, which names its place."""
     try:
         number = float(decimal(value) if isinstance(value, str) else value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:

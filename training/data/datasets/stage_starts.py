@@ -25,7 +25,7 @@ class StageStarts:
 
     @classmethod
     def parse(cls, text: str) -> "StageStarts":
-        """Raises ValueError, which says what is needed."""
+        """Raises ValueError, whose text states what is needed."""
         words = text.split()
         if all(re.fullmatch(r"[0-9]+", word) for word in words):
             return cls(tuple(map(int, words)))

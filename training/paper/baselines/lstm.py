@@ -58,7 +58,7 @@ def regress(
     held = max(1, round(VALIDATION * len(judged)))
     validation, training = order[:held], order[held:]
 
-    seen = known.features[training][known.shown[training]]  # blank fragments say nothing
+    seen = known.features[training][known.shown[training]]  # blank fragments carry no information
     mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     inputs = _sequences(known, mean, deviation)
     centre, spread = judged[training].mean(), judged[training].std() + 1e-6

@@ -1,0 +1,104 @@
+"""
+What the pool and a decode worker send each other: JSON, each message preceded by its length.
+
+The rule: nothing that a worker sends is ever executed, and the pool checks all of it against these
+types (see `process`). The worker loads this module too, so it imports no pydantic.
+
+    worker    Ready                               once, after it has confined itself
+    pool      DecodeJob, with two descriptors     the upload, and memory for the pixels
+    worker    Taken                               from here on, a crash is the clip's fault
+    worker    Progress                            any number, for a job with `progress`
+    worker    Decoded or Refused
+"""
+
+import dataclasses
+import json
+import re
+import struct
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+from model_store.clip import ClipInfo, ClipLimits, ClipWarning
+from model_store.spec import ClipSpec
+
+LENGTH = struct.Struct("!I")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeJob:
+    spec: ClipSpec
+    limits: ClipLimits
+    sha256: str
+    """Of the upload. The pool takes no other from the worker's answer."""
+    start_s: float | None = None
+    end_s: float | None = None
+    pictures: bool = False
+    """Also send a JPEG of each fragment."""
+    progress: bool = False
+    """Also report how far the decoding is."""
+
+    cpu_s: int = 0
+    """Processor time that the clip may take; the pool knows it."""
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        fields: dict[str, Any] = json.loads(content)
+        fields["spec"] = ClipSpec.from_json(fields["spec"])
+        fields["limits"] = ClipLimits(**fields["limits"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    filtered: bool
+    """Whether the process can open neither sockets nor files, see `seccomp`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    done: int
+    of: int
+    """Frames."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.done <= self.of:
+            raise ValueError(f"{self.done} of {self.of} frames")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The clip, whose pixels are in the memory."""
+
+    info: ClipInfo
+    warnings: tuple[ClipWarning, ...]
+    times: list[float | None]
+    pictures: list[str | None] | None
+
+    def __post_init__(self) -> None:
+        if not all(each is None or _BASE64.fullmatch(each) for each in self.pictures or ()):
+            raise ValueError("a picture is not in base64")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The clip's fault, as far as the worker knows."""
+
+    error: str
+    detail: str
+    traceback: str | None = None
+    """Of an exception that nobody expected."""
+
+
+Answer: TypeAlias = Decoded | Refused
+Message: TypeAlias = Ready | Taken | Progress | Answer
+
+
+def packed(message: DecodeJob | Message) -> bytes:
+    content = json.dumps(dataclasses.asdict(message), default=str).encode()  # str: a frame rate
+    return LENGTH.pack(len(content)) + content

@@ -1,0 +1,213 @@
+"""
+One decode worker as the pool sees it: a process that can be killed at any time, and its successors.
+
+The rule: a process has its own socket and no lock in common with others, is killed with SIGKILL,
+is timed by the monotonic clock, and starts with an environment that holds no secrets.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from service.decode.memory import ClipMemory
+from service.decode.messages import (
+    LENGTH,
+    Answer,
+    DecodeJob,
+    Message,
+    Progress,
+    Ready,
+    Taken,
+    packed,
+)
+from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout, DecoderUnavailable
+
+log = logging.getLogger(__name__)
+
+MAX_PROGRESS = 10_000  # messages of progress before an answer
+_MAX_ANSWER = 8 << 20  # bytes of JSON
+_START_S = 60.0  # for a worker to import its libraries on a busy machine
+_TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
+_ATTEMPTS = 3  # to give a job to a process that does not die before it takes it
+_KILLED = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT")  # by the system or its operator: no clip can
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(
+    Message, config=ConfigDict(extra="forbid", allow_inf_nan=False)
+)
+
+
+class WorkerProcess:
+    """One process and its successors."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+        self._dying: set[asyncio.Future[int]] = set()
+        self.connection: socket.socket | None = None
+        self.clips = 0
+        """Jobs that the process has taken."""
+        self.failed_starts = 0
+        """In a row."""
+        self.filtered = False
+        """Whether the process can open neither sockets nor files."""
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def processor_s(self) -> float:
+        """Processor time of the process until now; 0 where the system does not report it."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # user, system
+
+    async def ready(self) -> None:
+        """Have a process that waits for a job, or start one.   Raises DecoderUnavailable."""
+        if self._process is not None and self._process.poll() is not None:
+            self.kill()  # it died while it had nothing to do
+        try:
+            self.start()
+            if not self._is_ready:
+                async with asyncio.timeout(_START_S):
+                    message = await self._receive()
+                self.filtered = isinstance(message, Ready) and message.filtered
+                self._is_ready = True
+        except (OSError, EOFError, ValueError) as error:
+            self.kill()
+            self.failed_starts += 1
+            log.error("no decode worker can be started", exc_info=True)
+            raise DecoderUnavailable("no decoder can be started") from error
+        self.failed_starts = 0
+
+    async def give(self, upload: int, job: DecodeJob) -> ClipMemory:
+        """Send a job to a process that takes it; the memory is where its pixels will be.
+
+        A process that is found dead before it has read the job is replaced, a few times.
+        """
+        for _ in range(_ATTEMPTS):
+            await self.ready()
+            assert self.connection is not None
+            memory = ClipMemory(job.spec)
+            try:
+                socket.send_fds(self.connection, [packed(job)], [upload, memory.descriptor])
+                async with asyncio.timeout(_TAKE_S):
+                    if not isinstance(await self._receive(), Taken):
+                        raise ValueError("the job was not taken")
+            except (OSError, EOFError, ValueError):
+                memory.close()
+                self.kill()
+            except BaseException:
+                memory.close()
+                raise
+            else:
+                self.clips += 1
+                return memory
+        raise DecoderUnavailable("decoders die before they begin")
+
+    async def answer(self, on_frame: Callable[[int, int], None]) -> Answer:
+        """To the job that was taken.   Raises DecoderFailed, DecoderTimeout, DecoderInterrupted."""
+        try:
+            for _ in range(MAX_PROGRESS):
+                message = await self._receive()
+                if isinstance(message, (Ready, Taken)):
+                    break
+                if not isinstance(message, Progress):
+                    return message
+                on_frame(message.done, message.of)
+        except ValidationError as error:
+            raise DecoderFailed("the decoder's answer makes no sense") from error
+        except (OSError, EOFError, ValueError) as error:
+            cause = await self._cause()
+            if cause == "SIGXCPU":
+                raise DecoderTimeout("all the processor time that a clip may take") from error
+            if cause in _KILLED:
+                raise DecoderInterrupted(f"the decoder was killed ({cause})") from error
+            raise DecoderFailed(f"the decoder stopped ({cause})") from error
+        raise DecoderFailed("the decoder's answer makes no sense")
+
+    def kill(self) -> None:
+        """At once, whatever it is doing."""
+        if self.connection is not None:
+            self.connection.close()
+        if self._process is not None:
+            self._process.kill()
+            loop = asyncio.get_running_loop()
+            dying = loop.run_in_executor(None, self._process.wait)
+            self._dying.add(dying)
+            dying.add_done_callback(self._dying.discard)
+        self._process = self.connection = None
+        self._is_ready = False
+        self.clips = 0
+
+    async def gone(self) -> None:
+        """Wait until every process that was killed is gone."""
+        await asyncio.gather(*self._dying)
+
+    def start(self) -> None:
+        """Nothing happens where a process runs already.   Raises OSError."""
+        if self._process is not None:
+            return
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = str(theirs.fileno())
+            python = [sys.executable, "-P", "-m"]  # -P: import nothing from the working directory
+            try:
+                self._process = subprocess.Popen(
+                    [*python, "service.decode.worker", descriptor, str(self._memory_bytes)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    cwd="/",
+                    env=_environment(),
+                )
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        self.connection = ours
+
+    async def _receive(self) -> Message:
+        (size,) = LENGTH.unpack(await self._read(LENGTH.size))
+        if size > _MAX_ANSWER:
+            raise ValueError(f"an answer of {size} bytes")
+        return _MESSAGE.validate_json(await self._read(size), strict=True)
+
+    async def _read(self, size: int) -> bytes:
+        assert self.connection is not None
+        loop = asyncio.get_running_loop()
+        content = bytearray()
+        while len(content) < size:
+            part = await loop.sock_recv(self.connection, size - len(content))
+            if not part:
+                raise EOFError
+            content += part
+        return bytes(content)
+
+    async def _cause(self) -> str:
+        """How the process ended, if it did."""
+        assert self._process is not None
+        try:
+            code = await asyncio.to_thread(self._process.wait, timeout=1.0)
+        except subprocess.TimeoutExpired:
+            return "no answer"
+        return signal.Signals(-code).name if code < 0 else f"exit {code}"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

@@ -1,0 +1,49 @@
+"""
+What the options of a pre-training and of a training have in common.
+
+A field whose type is annotated with an option is an option of the command, see `option_groups.py`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from model_store.network_spec import NetworkSpec
+from model_store.spec import ClipSpec
+from training.errors import RunError
+from training.option_groups import LOOKS, check_limits
+
+if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
+    from training.data.augment import Augmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    data: tuple[str, ...]
+    """Data set folders; their training splits are joined."""
+    kind: str = "annotations"
+    """Of their layout, as `--kind` has it."""
+    clip: ClipSpec
+    network: NetworkSpec
+    flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
+    colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
+    zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+        try:
+            self.augmentation  # noqa: B018 it checks its own fields
+        except ValueError as error:
+            raise RunError(str(error)) from error
+
+    @property
+    def augmentation(self) -> "Augmentation":
+        from training.data.augment import Augmentation
+
+        return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
+
+    def to_json(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        specs = {"clip": self.clip.to_json(), "network": self.network.to_json()}
+        return values | lists | specs
