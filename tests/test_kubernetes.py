@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict
+from starlette.routing import Route
 
 from service.http.routes import router
 from service.metrics import Metrics
@@ -129,7 +130,7 @@ def test_everything_means_the_same_pods() -> None:
 
 
 def test_probes_ask_what_there_is() -> None:
-    paths = {route.path for route in router.routes}
+    paths = {route.path for route in router.routes if isinstance(route, Route)}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert CONTAINER[probe]["httpGet"]["path"] in paths
     assert POD["metadata"]["annotations"]["prometheus.io/path"] in paths

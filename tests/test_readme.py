@@ -83,7 +83,7 @@ def test_every_example_works(server: str, tmp_path: Path) -> None:
             timeout=240,
         )
         assert run.returncode == 0, f"{program}\n{run.stdout}\n{run.stderr}"
-    documented = json.loads(re.search(r"```json\n(.*?)```", README, re.DOTALL)[1])
+    [documented] = map(json.loads, re.findall(r"```json\n(.*?)```", README, re.DOTALL))
     for command, answer in answers.items():
         contributions = [fragment["contribution"] for fragment in answer["fragments"]]
         total = answer["baseline"] + sum(contributions)
@@ -106,7 +106,7 @@ def test_every_example_works(server: str, tmp_path: Path) -> None:
 
 def test_the_map_is_true() -> None:
     """Every folder that the map names is there, and every package and room is in the map."""
-    block = re.search(r"## Map\n.*?```text\n(.*?)```", README, re.DOTALL)[1]
+    [block] = re.findall(r"## Map\n.*?```text\n(.*?)```", README, re.DOTALL)
     named = set(re.findall(r"^([\w./-]+)/ ", block, re.MULTILINE))
     for folder in named:
         assert (ROOT / folder).is_dir(), folder

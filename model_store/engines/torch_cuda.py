@@ -104,7 +104,7 @@ class Graph:
             return features, head(features)
 
         with fast_kernels():
-            stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream: Any = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UPS):

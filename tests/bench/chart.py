@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 
 matplotlib.use("Agg")
 
@@ -25,7 +26,7 @@ def draw(results: Results, path: Path) -> None:
     plt.close(figure)
 
 
-def _ratios(axes: plt.Axes, rows: list[Row]) -> None:
+def _ratios(axes: Axes, rows: list[Row]) -> None:
     for at, row in enumerate(rows):
         assert row.ratio is not None
         colour = COLOURS[row.verdict]
@@ -41,7 +42,7 @@ def _ratios(axes: plt.Axes, rows: list[Row]) -> None:
     axes.set_xlabel("ours / theirs, medians with quartiles; target: < at most, > at least")
 
 
-def _growth(axes: plt.Axes, growth: dict[str, list[tuple[float, float]]]) -> None:
+def _growth(axes: Axes, growth: dict[str, list[tuple[float, float]]]) -> None:
     for name, points in growth.items():
         least = points[0][0]
         axes.plot([s / least for s, _ in points], [c for _, c in points], "o-", label=name)

@@ -94,18 +94,18 @@ def repeated(file: bytes, times: int) -> bytes:
     """An MP4 so many times after itself, not encoded again: each frame costs what it cost."""
     output = io.BytesIO()
     with (
-        av.open(io.BytesIO(file)) as source,
+        av.open(io.BytesIO(file), "r") as source,
         av.open(output, "w", format="mp4") as target,
     ):
         video = source.streams.video[0]
         packets = [packet for packet in source.demux(video) if packet.size]
-        length = sum(packet.duration for packet in packets)
+        length = sum(packet.duration or 0 for packet in packets)
         stream = target.add_stream_from_template(video)
         for turn in range(times):
             for packet in packets:
                 again = av.Packet(bytes(packet))
-                again.pts = packet.pts + turn * length
-                again.dts = packet.dts + turn * length
+                again.pts = (packet.pts or 0) + turn * length
+                again.dts = (packet.dts or 0) + turn * length
                 again.duration, again.time_base = packet.duration, packet.time_base
                 again.is_keyframe, again.stream = packet.is_keyframe, stream
                 target.mux(again)
@@ -143,7 +143,8 @@ def _texture(random: np.random.Generator, height: int, width: int) -> Plane:
     total = (
         total + np.roll(total, 2, 0) + np.roll(total, 2, 1) + np.roll(total, (3, 3), (0, 1))
     ) / 4
-    return (126 + 45 * (total - total.mean()) / total.std()).clip(16, 235).astype(np.uint8)
+    levels = 126 + 45 * (total - total.mean()) / total.std()
+    return np.asarray(levels.clip(16, 235), np.uint8)
 
 
 def _pan(time: float, height: int, width: int) -> tuple[int, int]:

@@ -113,7 +113,7 @@ def gflop(network: NetworkSpec, spec: ClipSpec) -> float:
         built(
             torch.zeros(1, spec.fragments, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
         )
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_contenders_take_turns_and_nobody_is_always_first() -> None:
 def test_the_budget_ends_the_rounds() -> None:
     clock = itertools.count().__next__  # a second a look
 
-    def rounds(**options: float) -> int:
+    def rounds(**options: Any) -> int:
         return len(interleaved({"a": lambda: None}, fewest=1, clock=clock, **options)["a"].seconds)
 
     assert 5 < rounds(budget_s=30) < 30
@@ -151,7 +151,7 @@ def test_why_a_peer_is_absent_names_no_place_of_this_machine() -> None:
 
 
 def all_pixels(file: bytes) -> Any:
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
 
 

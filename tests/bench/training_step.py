@@ -124,7 +124,7 @@ def _steps(
     options: RunSpec, dataset: ClipDataset, phase_kind: type[WholePhase], kind: type[Learner]
 ) -> Any:
     network = new_network(options, dataset)
-    device = trusted_device(options.precision, network.extractors[0], options.clip, BATCH)
+    device = trusted_device(options.precision, network.extractors[0], options.clip, {BATCH})
     network.to(device.kind)
     phase = phase_kind(kind(options, dataset, network, None, device))
     step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))

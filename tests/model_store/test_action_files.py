@@ -3,6 +3,7 @@
 import tomllib
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_reported_once(
-    tmp_path: Path, changes: dict[str, None | str], message: str
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     file = write(tmp_path, **changes)
     with pytest.raises(SpecError, match=message) as error:
@@ -113,7 +114,8 @@ def test_a_shipped_name_stays_what_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("action", AQA_7)
 def test_the_actions_of_aqa_7_have_103_frames(action: str) -> None:
     spec = SPECS[f"aqa-7-{action}"]
-    assert (spec.frames, spec.fragments, spec.fragment_length, spec.fps) == (103, 6, 16, 30)
+    assert (spec.frames, spec.fragments, spec.fragment_length) == (103, 6, 16)
+    assert spec.fps == 30
 
 
 def test_what_is_shipped_is_packaged() -> None:

@@ -183,9 +183,7 @@ def test_weights_that_are_not_safetensors_are_refused(folder: Path) -> None:
         load_checkpoint(folder)
 
 
-def card_keys(
-    values: dict[str, Any], prefix: tuple[str, ...] = ()
-) -> Iterator[Iterator[tuple[str, ...]]]:
+def card_keys(values: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, value in values.items():
         yield (*prefix, key)
         if isinstance(value, dict) and key in ("data", "training", "spec", "network", "clips"):
@@ -214,7 +212,10 @@ def test_saving_never_overwrites_and_leaves_nothing_half_written(
     published: Path, tmp_path: Path
 ) -> None:
     spec = tiny_spec()
-    arguments = {"golden_clip": clip_bytes(frames=40, height=48, width=64), "readme": "x"}
+    arguments: dict[str, Any] = {
+        "golden_clip": clip_bytes(frames=40, height=48, width=64),
+        "readme": "x",
+    }
     with pytest.raises(CheckpointExists):
         save_checkpoint(published, tiny_card(spec), tiny_network(spec), **arguments)
     with pytest.raises(Exception, match="video"):
@@ -269,6 +270,8 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_output_has_its_calibration_and_its_golden_answer(calibrated: Path) -> None:
     loaded = load_checkpoint(calibrated)
     assert loaded.card.network.outputs == ("final", "execution")
+    assert loaded.confidence is not None
+    assert loaded.card.calibration is not None
     assert [*loaded.confidence.outputs] == ["final", "execution"]
     assert loaded.confidence.outputs["execution"].width_limit == 2.0
     assert loaded.card.calibration["final"]["width_limit"] == 3.0

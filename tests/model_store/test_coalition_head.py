@@ -123,6 +123,7 @@ def test_a_linear_path_beside_the_layers(length: int) -> None:
     clips = random_clips(spec, 2)
     shown = Coalitions.all(3).shown
     before = forward_on_blanked(network, clips, shown)
+    assert network.head.readout is not None
     network.head.readout.normal_(generator=torch.Generator().manual_seed(4))
     expected = forward_on_blanked(network, clips, shown)
     scores = CoalitionHead(network, shown)(features_of(network, clips))

@@ -35,7 +35,7 @@ def test_a_good_clip_needs_no_review() -> None:
     ],
 )
 def test_each_reason_alone(arguments: dict[str, Any], reason: ReviewReason) -> None:
-    usual = {"trust": trust(), "blank": SHOWN, "warnings": []}
+    usual: dict[str, Any] = {"trust": trust(), "blank": SHOWN, "warnings": []}
     values = usual | arguments
     assert review_reasons(values["trust"], blank=values["blank"], warnings=values["warnings"]) == (
         reason,

@@ -139,7 +139,8 @@ def game_of(shown: np.ndarray) -> np.ndarray:
     """Scores of coalitions (M, K) -> (1, M): each fragment, neighbours together, a ceiling."""
     worth = np.linspace(1.0, 4.0, shown.shape[1])
     pairs = shown[:, 1:] & shown[:, :-1]
-    return (60 + 20 * np.tanh((shown @ worth + pairs.sum(axis=1)) / 10))[None]
+    scores: np.ndarray = 60 + 20 * np.tanh((shown @ worth + pairs.sum(axis=1)) / 10)
+    return scores[None]
 
 
 def test_many_fragments_are_sampled_and_the_standard_error_is_reported() -> None:
@@ -165,6 +166,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_should() -> None:
     off = []
     for seed in range(40):
         coalitions = Coalitions.sampled(8, pairs=16, seed=seed)
+        assert coalitions.orders is not None
         estimate, error = sampled_shapley(game_of(coalitions.shown), coalitions.orders)
         off.append((estimate - exact) / error)
     assert 0.8 < np.std(off) < 1.3
@@ -176,6 +178,7 @@ def test_a_sample_is_exact_where_fragments_do_not_interact() -> None:
     worth = np.arange(11.0)
     result = answer((50 + coalitions.shown @ worth)[None], coalitions)
     np.testing.assert_allclose(result.contribution[0], worth)
+    assert result.standard_error is not None
     np.testing.assert_allclose(result.standard_error, 0, atol=1e-12)
 
 
@@ -188,5 +191,6 @@ def test_samples_are_the_same_every_time_and_blank_fragments_get_nothing() -> No
     blank[0, [0, 40]] = True
     result = answer(game_of(coalitions.shown & ~blank), coalitions, blank=blank)
     assert (result.contribution[blank] == 0).all()
+    assert result.standard_error is not None
     assert (result.standard_error[blank] == 0).all()
     assert (result.contribution[~blank] != 0).all()

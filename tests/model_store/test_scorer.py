@@ -105,7 +105,8 @@ EXECUTION = dataclasses.replace(ANSWER, output="execution")
 
 def test_execution_from_a_final_score() -> None:
     dive = dataclasses.replace(ANSWER, score=84.15).with_difficulty(3.3, "multiply")
-    assert (dive.score, dive.execution) == (84.15, pytest.approx(25.5))
+    assert dive.score == 84.15
+    assert dive.execution == pytest.approx(25.5)
     vault = dataclasses.replace(ANSWER, score=15.1).with_difficulty(5.8, "add")
     assert vault.execution == pytest.approx(9.3)
     assert ANSWER.with_difficulty(None, "add").execution is None
@@ -212,6 +213,10 @@ def test_interval_and_review_are_those_of_the_output_that_answers(both: Scorer) 
     clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
     [answer] = both.score([clip])
     video, declared = (answer.with_difficulty(each, rule) for each in (None, 3.0))
+    assert answer.of_execution is not None
+    assert video.trust is not None
+    assert declared.trust is not None
+    assert declared.execution is not None
     assert (video.scored_by, declared.scored_by) == ("video", "video and difficulty")
     assert (video.execution, video.difficulty) == (None, None)
     assert declared.execution == answer.of_execution.score
@@ -234,6 +239,8 @@ def test_a_warning_widens_the_interval_in_points_as_announced(both: Scorer) -> N
     for difficulty in (None, 3.0):
         before = answer.with_difficulty(difficulty, both.spec.difficulty_rule)
         after = before.widened(0.7)
+        assert before.trust is not None
+        assert after.trust is not None
         half = math.hypot(before.trust.interval.high - before.score, 0.7)
         assert after.trust.interval.high == pytest.approx(after.score + half)
         assert after.trust.interval.low == pytest.approx(after.score - half)

@@ -122,7 +122,7 @@ def test_current_as_people_write_it(store: Store, text: str, version: int | None
 
 
 @contextlib.contextmanager
-def as_nobody() -> Iterator[Iterator[None]]:
+def as_nobody() -> Iterator[None]:
     """Root may read everything: be somebody else for a while."""
     mine = os.geteuid()
     if mine == 0:
@@ -134,7 +134,7 @@ def as_nobody() -> Iterator[Iterator[None]]:
 
 
 @pytest.fixture
-def public_store() -> Iterator[Iterator[Store]]:
+def public_store() -> Iterator[Store]:
     """Where others than its owner can get to, too."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

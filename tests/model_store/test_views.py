@@ -86,7 +86,9 @@ def test_contributions_are_shapley_values_of_the_mean(
 
 def test_a_fragment_is_blank_that_no_view_shows(network: FragmentNetwork, clips: Frames) -> None:
     spec, answer = network.clip_spec, make_engine(network, name="torch").score(clips)
-    seen = [cut(clips, spec, start).any((2, 3, 4, 5)) for start, _ in spec.views(VIEWS)]
+    seen: list[NDArray[np.bool_]] = [
+        np.asarray(cut(clips, spec, start).any((2, 3, 4, 5))) for start, _ in spec.views(VIEWS)
+    ]
     np.testing.assert_array_equal(answer.blank, ~np.any(seen, axis=0))
     assert answer.blank.tolist() == [[True] + (spec.fragments - 1) * [False],
                                      spec.fragments * [False]]  # fmt: skip

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
@@ -142,7 +143,8 @@ def test_decode_replicas_are_for_clips_that_are_to_be_decoded(module: ModuleType
     from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
     def wanted(**decoding: float) -> float:
-        context = AutoscalingContext(
+        make: Any = AutoscalingContext  # the names of replicas stand for their ids
+        context = make(
             deployment_id=None,
             deployment_name="decode",
             app_name="default",
@@ -161,7 +163,7 @@ def test_decode_replicas_are_for_clips_that_are_to_be_decoded(module: ModuleType
             current_time=None,
             config=AutoscalingConfig(max_replicas=9, target_ongoing_requests=2),
         )
-        return module.by_decoding(context)[0]
+        return float(module.by_decoding(context)[0])
 
     assert wanted() == 0
     assert wanted(a=0.0) == 0

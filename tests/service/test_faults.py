@@ -74,7 +74,7 @@ async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
     store: Store, sent: signal.Signals
 ) -> None:
     async with running_app(store, checkpoints="diving", decode_timeout_s=8) as app:
-        workers = app.service._pool._workers
+        workers = app.service._pool.workers
         task = asyncio.create_task(app.score(LONG))
         while not (busy := [worker.pid for worker in workers if worker.clips]):
             await asyncio.sleep(0.001)  # until one has taken the clip

@@ -90,7 +90,7 @@ class TrainingStep:
                     "spread": (outputs.std(dim=0, correction=0) / self._deviations).max(),
                 }
                 terms["loss"] = loss.total + terms["auxiliary"] + terms["pairs"]
-                (terms["loss"] * share).backward()  # type: ignore[no-untyped-call]
+                (terms["loss"] * share).backward()
             for name, term in terms.items():
                 figures[name] += share * term.item()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]

@@ -126,7 +126,7 @@ class Pretrainer:
         predicted = self.model(batch.fragments.to(self.device.kind), self.device, frozen=False)
         loss = self.task.loss(predicted, batch.targets.to(self.device.kind))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
         self.optimiser.step()
         return {"loss": loss.item(), "rate": rate, "gradient": norm.item()}

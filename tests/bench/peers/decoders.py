@@ -23,7 +23,7 @@ Decode = Callable[[bytes, Path, tuple[int, int]], Any]
 def decode_only(file: bytes) -> int:
     """The floor: demux and decode, nothing else."""
     frames = 0
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
@@ -34,7 +34,7 @@ def decode_only(file: bytes) -> int:
 
 def pyav_torch(file: bytes, path: Path, size: tuple[int, int]) -> Any:
     frames = []
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):
@@ -71,8 +71,8 @@ def opencv(file: bytes, path: Path, size: tuple[int, int]) -> Any:
 
 
 def torchcodec(file: bytes, path: Path, size: tuple[int, int]) -> Any:
-    from torchcodec.decoders import VideoDecoder
-    from torchcodec.transforms import Resize
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]  # no __all__
+    from torchcodec.transforms import Resize  # type: ignore[attr-defined]
 
     decoder = VideoDecoder(
         file,

@@ -46,7 +46,9 @@ def main() -> None:
         runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
     )
     serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])})
-    app = Dives.options(num_replicas=options["replicas"]).bind(options["cache"], options["threads"])
+    app = Dives.options(  # type: ignore[attr-defined]  # the decorator makes a Deployment
+        num_replicas=options["replicas"]
+    ).bind(options["cache"], options["threads"])
     serve.run(app)
     try:
         asyncio.run(asyncio.Event().wait())

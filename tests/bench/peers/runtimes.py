@@ -68,7 +68,7 @@ def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Engine:
 
     spec, parts = network.clip_spec, Parts.of(network)
     example = torch.zeros(batch, spec.frames, *spec.crop, 3, dtype=torch.uint8)
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # its stubs know paths alone
     torch.onnx.export(Whole(parts).eval(), (example,), file, dynamo=False, opset_version=17)
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

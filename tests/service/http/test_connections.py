@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    settings = {"head_timeout_s": 1.0, "keep_alive_s": 3, "max_connections": 4}
+    settings: dict[str, Any] = {"head_timeout_s": 1.0, "keep_alive_s": 3, "max_connections": 4}
     folder: Path = tmp_path_factory.mktemp("connections")
     with live_server(store.root, folder, checkpoints="diving", **settings) as server:
         yield server

@@ -135,7 +135,7 @@ async def test_a_size_that_is_no_number_is_not_believed(length: str) -> None:
 
 async def test_the_whole_body_has_a_deadline() -> None:
     app = application(body_timeout_s=0.2, body_bytes_per_s=0)
-    client = await ask(app, *[b"x", 0.06] * 10)
+    client = await ask(app, *(b"x", 0.06) * 10)
     assert client.status == 408
     assert sample(app, "score_requests_total", outcome="timeout") == 1
 
@@ -143,8 +143,8 @@ async def test_the_whole_body_has_a_deadline() -> None:
 async def test_slow_uploads_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "GRACE_S", 0.1)
     app = application(body_bytes_per_s=1000)
-    assert (await ask(app, *[b"x" * 500, 0.1] * 4, b"x")).status == 200  # 5000 a second
-    assert (await ask(app, *[b"x" * 10, 0.05] * 6, b"x")).status == 408  # 200 a second
+    assert (await ask(app, *(b"x" * 500, 0.1) * 4, b"x")).status == 200  # 5000 a second
+    assert (await ask(app, *(b"x" * 10, 0.05) * 6, b"x")).status == 408  # 200 a second
 
 
 async def test_the_deadline_ends_with_the_body() -> None:

@@ -1,6 +1,7 @@
 """Pages of other origins: what a browser would let them send and read."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ SMALL = clip_bytes(frames=20, height=48, width=64)
 
 @pytest.fixture(scope="module")
 def server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    settings = {
+    settings: dict[str, Any] = {
         "allowed_origins": f"{HERE}, http://localhost:5173",
         "api_keys": "a-key",
         "checkpoints": "diving",

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -187,7 +188,7 @@ def proxied(server: LiveServer, prefix: str, *, takes_off: bool) -> Iterator[str
 
 @pytest.fixture(scope="module")
 def prefixed(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    settings = {"root_path": "/meet/scorer/", "api_keys": "a-key"}
+    settings: dict[str, Any] = {"root_path": "/meet/scorer/", "api_keys": "a-key"}
     with live_server(store.root, tmp_path_factory.mktemp("prefixed"), **settings) as server:
         yield server
 

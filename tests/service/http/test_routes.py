@@ -133,7 +133,7 @@ async def test_pictures_of_the_fragments_on_request(app: App) -> None:
     answer = (await app.score(content, include="frames")).json()
     pictures = [fragment["jpeg"] for fragment in answer["fragments"]]
     assert [picture is None for picture in pictures] == [False] * 7 + [True] * 2
-    with av.open(io.BytesIO(base64.b64decode(pictures[2]))) as file:
+    with av.open(io.BytesIO(base64.b64decode(pictures[2])), "r") as file:
         [frame] = file.decode(video=0)
     spec = app.service.choose("diving", None).spec
     seen = load_clip(content, spec)[40]

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,7 @@ def test_nothing_that_a_client_sent_leaves_the_service(
 ) -> None:
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/secret-in-path")
-    settings = {"log_level": "debug", "checkpoints": "diving", "api_keys": "a-key"}
+    settings: dict[str, Any] = {"log_level": "debug", "checkpoints": "diving", "api_keys": "a-key"}
     command = (sys.executable, "-c", WRAPPED)
     with live_server(store.root, tmp_path, command=command, **settings) as server:
         for headers in ({}, {"authorization": "Bearer a-key", "x": "secret-in-header"}):

@@ -17,10 +17,12 @@ class Rounded(nn.Conv3d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not torch.is_autocast_enabled("cpu"):
-            return super()._conv_forward(input, weight, bias)
+            output: Tensor = super()._conv_forward(input, weight, bias)
+            return output
         with torch.autocast("cpu", enabled=False):
-            halved = (each.bfloat16().float() for each in (input, weight))
-            return super()._conv_forward(*halved, bias).bfloat16()
+            input, weight = (each.bfloat16().float() for each in (input, weight))
+            exact: Tensor = super()._conv_forward(input, weight, bias)
+            return exact.bfloat16()
 
 
 class WrongGradient(Rounded):
@@ -72,7 +74,7 @@ def test_an_answer_that_is_not_finite_is_a_disagreement() -> None:
 
 @pytest.mark.parametrize("wrong", [WrongGradient, UnwrittenOutput])
 def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(
-    wrong: type[torch.autograd.Function], capsys: pytest.CaptureFixture[str]
+    wrong: type[Rounded], capsys: pytest.CaptureFixture[str]
 ) -> None:
     device = trusted_device("bfloat16", extractor(wrong), SPEC, {4})
     assert device.dtype == torch.float32

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from model_store.network import C3DExtractor, FragmentNetwork, initialise
+from model_store.network_spec import Normalisation
 from tests.training.bright import SPEC, TINY
 from training.learn.forward import (
     Device,
@@ -72,15 +73,15 @@ def test_gradients_reach_every_extractor_also_through_blank_features(
 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
-def test_frozen_normalisation_is_folded_with_its_gradients(normalisation: str) -> None:
+def test_frozen_normalisation_is_folded_with_its_gradients(normalisation: Normalisation) -> None:
     torch.manual_seed(0)
     reference = C3DExtractor(1 / 16, normalisation).apply(initialise).double().eval()
     for module in reference.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.weight.data.normal_()  # some negative
             module.bias.data.normal_()
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
+            module.get_buffer("running_mean").normal_()
+            module.get_buffer("running_var").uniform_(0.5, 2)
     ours = copy.deepcopy(reference)
     x = centred(pixels()[:, 0], torch.tensor(SPEC.mean).double().view(3, 1, 1, 1))
     expected, got = reference(x), folded(ours, x)
@@ -90,13 +91,14 @@ def test_frozen_normalisation_is_folded_with_its_gradients(normalisation: str) -
     got.backward(pull)
     for a, b in zip(reference.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(b.grad, a.grad)
-    for a, b in zip(reference.buffers(), ours.buffers(), strict=True):
-        assert torch.equal(a, b)
+    for name, buffer in reference.named_buffers():
+        assert torch.equal(ours.get_buffer(name), buffer)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_half_precision_stays_close(network: FragmentNetwork, frozen: bool) -> None:
     extractor, half = network.extractors[0], Device("cpu", torch.bfloat16)
+    assert isinstance(extractor, C3DExtractor)
     fragments = pixels(8)[:, 0]
     with torch.no_grad():
         expected, got = (

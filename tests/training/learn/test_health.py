@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_a_dead_network_is_ended_after_some_validations(dead: RunSpec, tmp_path:
 
 @pytest.mark.parametrize("change", [{"folds": 2}, {"readout": True}])
 def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
-    dead: RunSpec, tmp_path: Path, change: dict[str, bool | int]
+    dead: RunSpec, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     """A run on all clips keeps none; what the linear path says differs from clip to clip."""
     network = dataclasses.replace(dead.network, readout="readout" in change)

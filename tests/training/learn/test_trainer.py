@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,7 +22,6 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
 from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store
-from tests.bench.throughput import Scores
 from tests.checkpoints import tiny_card, tiny_network
 from tests.clips import clip_bytes
 from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of, train
@@ -71,6 +71,14 @@ def run(bright: Path, spec: ClipSpec) -> RunSpec:
         blanking=0.3,
         validation=0.2,
     )
+
+
+def network_of(folder: RunFolder) -> dict[str, Tensor]:
+    """The weights in the state of a run, which are not those that it keeps."""
+    state = folder.load_state()
+    assert state is not None
+    weights: dict[str, Tensor] = state["network"]
+    return weights
 
 
 def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options: Any) -> RunFolder:
@@ -129,7 +137,7 @@ def test_it_learns_that_brighter_is_better(run: RunSpec, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("alpha", ["balance", 0.1])
-def test_the_ranking_loss_trains_too(run: RunSpec, tmp_path: Path, alpha: float | str) -> None:
+def test_the_ranking_loss_trains_too(run: RunSpec, tmp_path: Path, alpha: Any) -> None:
     run = dataclasses.replace(run, alpha=alpha, beta=1e-4, epochs=1)
     folder, _ = train(run, tmp_path / "run")
     for row in log_of(folder.path):
@@ -219,7 +227,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) -
     train(run, folder.path)
     assert log_of(folder.path) == log_of(whole.path)
     for ours, theirs in (
-        (folder.load_state()["network"], whole.load_state()["network"]),
+        (network_of(folder), network_of(whole)),
         (folder.load_weights()[0], whole.load_weights()[0]),
     ):
         assert ours.keys() == theirs.keys()
@@ -252,23 +260,27 @@ def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(
     folder, again = train(run, stopped.path)
     assert log_of(folder.path) == log_of(whole.path)
     assert {**again, "hours": 0} == {**figures, "hours": 0}
-    for name, tensor in whole.load_state()["network"].items():
-        assert torch.equal(folder.load_state()["network"][name], tensor), name
+    found = network_of(folder)
+    for name, tensor in network_of(whole).items():
+        assert torch.equal(found[name], tensor), name
 
 
-def test_a_state_older_than_the_log_cuts_the_log(run: RunSpec, tmp_path: Path) -> None:
+def test_a_state_older_than_the_log_cuts_the_log(
+    run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = dataclasses.replace(run, epochs=2)
     whole, _ = train(run, tmp_path / "run")
     before = log_of(whole.path)
     state = whole.load_state()
+    assert state is not None
     steps = state["position"]["step"]
     assert steps == 2 * batches_of(run)
     # As if killed in the second epoch with the state of the first, and a line half written.
     folder = RunFolder(tmp_path / "again")
     folder.open(run.to_json())
-    stopped = Trainer(run, dataset_of(run), folder)
-    stopped.folder.save_state = lambda state: None  # nothing is ever saved
-    stopped.train(Quiet())
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_state", lambda *_: None)  # nothing is ever saved
+        Trainer(run, dataset_of(run), folder).train(Quiet())
     with (folder.path / "log.csv").open("a") as file:
         file.write(f"{steps + 1},0.1")
     train(run, folder.path)
@@ -383,7 +395,9 @@ def test_a_phase_has_to_be_better_than_what_was_kept_before_it(
     )
     compared, answers = [], iter([True, False])
 
-    def better(predicted: Scores, before: Scores, judged: Scores, **_: object) -> bool:
+    def better(
+        predicted: NDArray[Any], before: NDArray[Any], judged: NDArray[Any], **_: object
+    ) -> bool:
         compared.append((predicted.copy(), before.copy()))
         return next(answers)
 
@@ -419,7 +433,7 @@ def test_the_first_predictions_are_on_the_scale_of_the_scores(
     trainer = Trainer(run, dataset, RunFolder(tmp_path / "run"))
     with torch.no_grad():
         for extractor in trainer.learner.network.extractors:
-            extractor.conv1a.weight.mul_(raised * 1e3)
+            extractor.get_parameter("conv1a.weight").mul_(raised * 1e3)
     phase = WholePhase(trainer.learner)
     bring_to_scale(trainer.learner, phase)
     torch.manual_seed(0)
@@ -445,6 +459,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(
     folder, _ = train(run, tmp_path / "run")
     train(run, tmp_path / "run")  # has ended, and computes nothing
     state = folder.load_state()
+    assert state is not None
     state["position"]["phase"] = 2
     folder.save_state(state)
     train(run, tmp_path / "run")
@@ -458,10 +473,12 @@ def test_the_precision_is_checked_on_the_batches_of_the_run(
     run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked = []
-    monkeypatch.setattr(
-        "training.learn.run_device.trusted_device",
-        lambda *values: checked.append(values[-2:]) or Device("cpu", torch.float32),
-    )
+
+    def device(*values: Any) -> Device:
+        checked.append(values[-2:])
+        return Device("cpu", torch.float32)
+
+    monkeypatch.setattr("training.learn.run_device.trusted_device", device)
     run = dataclasses.replace(run, head_epochs=1)
     trainer = Trainer(run, dataset_of(run), RunFolder(tmp_path / "run"))
     monkeypatch.undo()
@@ -555,7 +572,7 @@ def test_options_of_something_else_are_refused(run: RunSpec) -> None:
      {"average": 0.0},
      {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
 )  # fmt: skip
-def test_impossible_options_are_refused(run: RunSpec, wrong: dict[str, object]) -> None:
+def test_impossible_options_are_refused(run: RunSpec, wrong: dict[str, Any]) -> None:
     with pytest.raises(RunError):
         dataclasses.replace(run, **wrong)
 
@@ -572,7 +589,8 @@ def test_a_wrong_kernel_gives_the_run_of_float32(
     def wrong(module: nn.Conv3d, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
             weight = weight + (weight - weight.detach())
-        return right(module, inputs, weight, bias)
+        output: Tensor = right(module, inputs, weight, bias)
+        return output
 
     short = dataclasses.replace(run, epochs=2)
     exact, _ = train(dataclasses.replace(short, precision="float32"), tmp_path / "float32")

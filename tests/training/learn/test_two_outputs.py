@@ -168,6 +168,7 @@ def base_of(run: RunSpec, target: Target) -> Any:
     spec = dataclasses.replace(run.network, target=target, readout=True)
     network = FragmentNetwork(spec, run.clip).eval()
     network.head.baseline.copy_(torch.tensor([55.0, 20.0][: len(spec.outputs)]))
+    assert network.head.readout is not None
     torch.nn.init.normal_(network.head.readout)
     return SimpleNamespace(
         name="base", version=1, spec=run.clip, network=network, card=SimpleNamespace(network=spec)
@@ -185,7 +186,7 @@ def base_of(run: RunSpec, target: Target) -> Any:
     ],
 )
 def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
-    run: RunSpec, theirs: str, ours: str, rows: list[int]
+    run: RunSpec, theirs: Target, ours: Target, rows: list[int]
 ) -> None:
     base = base_of(run, theirs)
     network = FragmentNetwork(
@@ -200,7 +201,7 @@ def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
 @pytest.mark.parametrize("theirs", ["final", "execution", "both"])
 @pytest.mark.parametrize("readout", [True, False])
 def test_each_output_of_a_base_is_brought_to_its_scale(
-    run: RunSpec, tmp_path: Path, theirs: str, readout: bool
+    run: RunSpec, tmp_path: Path, theirs: Target, readout: bool
 ) -> None:
     """What the base knows of brightness is worth points of either kind."""
     teacher = dataclasses.replace(run, network=dataclasses.replace(TINY, target=theirs))
@@ -243,7 +244,7 @@ def test_the_first_predictions_of_each_output_are_on_its_scale(run: RunSpec) -> 
     assert dataset.means[0] > 2.5 * dataset.means[1]
     with torch.no_grad():
         for extractor in learner.network.extractors:
-            extractor.conv1a.weight.mul_(1e3)
+            extractor.get_parameter("conv1a.weight").mul_(1e3)
     phase = WholePhase(learner)
     bring_to_scale(learner, phase)
     with torch.no_grad():

@@ -75,7 +75,7 @@ def regress(
             rows = torch.from_numpy(training[begin : begin + BATCH])
             loss = mse_loss(scorer(inputs[0][rows], inputs[1][rows]), wanted[rows])
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         scorer.eval()
         with torch.no_grad():

@@ -4,6 +4,7 @@ import hashlib
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_file_is_read_once_and_again_when_it_changed(
 ) -> None:
     read = []
 
-    def logged(file: Path) -> str:
+    def logged(file: BinaryIO) -> str:
         read.append(file)
         return sha256_of(file)
 
