@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image for CPUs and runs it as it should be run, by itself and by its compose file, and
-# checks what a user would see: the scores, the rights, the drain, a roll-back, a back-up. Run by
+# Builds the image for CPUs, runs it as documented, alone and by its compose file, and checks what a
+# user would see: the scores, the rights, the drain, a roll-back, a back-up. Run by
 # `make test-docker`, as root, on Debian (what is missing is installed). GPU files are only parsed.
 #
 # BASE_IMAGE  to build on; else python:3.11-slim-bookworm where it can be had, else a stand-in that
@@ -29,7 +29,7 @@ main() {
   base=${BASE_IMAGE:-$(base_image)}
   build
   holds_what_it_should
-  needs_a_key_or_the_operators_word
+  needs_a_key_or_permission
   runs_confined
   drains
   runs_by_compose
@@ -141,8 +141,8 @@ holds_what_it_should() {
   inside python -m pip --no-cache-dir check >/dev/null || fail "packages do not fit"
 }
 
-needs_a_key_or_the_operators_word() {
-  step "does not start for everybody unless told to"
+needs_a_key_or_permission() {
+  step "does not start without a key unless that is allowed"
   local status=0
   docker run --rm "$IMAGE" 2>"$work/refused" || status=$?
   [ $status = 2 ] && grep -q SCORING_API_KEYS "$work/refused" || fail "it started"
@@ -191,12 +191,12 @@ runs_confined() {
   step "its decoders have a seccomp filter of their own beside docker's"
   local main worker
   main=$(status_of 'python -m service$' Seccomp_filters)
-  worker=$(status_of 'service\.decode_worker' Seccomp_filters)
+  worker=$(status_of 'service\.decode\.worker' Seccomp_filters)
   [ "$worker" -gt "$main" ] && [ "$main" -ge 1 ] || fail "filters: $main, and $worker for a decoder"
   [ "$(status_of 'python -m service$' CapBnd)" = 0000000000000000 ] || fail "it has capabilities"
   ! docker exec "$container" touch /here 2>/dev/null || fail "the root file system can be written"
   ! docker logs "$container" 2>&1 | grep '"level": "\(warning\|error\|critical\)"' ||
-    fail "it has complained"
+    fail "its log has warnings"
   step "memory: $(docker stats --no-stream --format '{{.MemUsage}}' "$container")"
 }
 

@@ -28,7 +28,7 @@ ClipHash = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{HASH_DIGITS}}}$")]
 
 
 def group_hash(name: str) -> str:
-    """Of what several clips share, an athlete or a meet: the card keeps no names of people."""
+    """Hash of what several clips share, an athlete or a meet: the card has no names of people."""
     return hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]
 
 
@@ -69,17 +69,18 @@ class TrainingCard(_Strict):
 class ClipsCard(_Strict):
     """Which clips made the checkpoint, each by the first digits of the SHA-256 of its bytes.
 
-    Also those of the checkpoints and extractors that it was trained on from. A clip has one role.
+    The clips of the checkpoints and extractors that training began with are among them. A clip has
+    one role.
     """
 
     training: list[ClipHash]
     validation: list[ClipHash]
-    """They measured the weights while they were made, or chose them."""
+    """They measured the weights during training, or chose between them."""
     calibration: list[ClipHash]
     groups: list[ClipHash]
-    """Of the training clips, each the hash of its name: other clips of them are not quite new."""
+    """Hashes of the names of the training clips' groups; a new clip of one is not quite new."""
     unlisted: dict[str, TrainedOn]
-    """What else it was trained on from, of which no hashes are kept: checkpoints, files."""
+    """What else training began with, of which no hashes are kept: checkpoints, files."""
 
     @classmethod
     def of(
@@ -114,7 +115,7 @@ class ClipsCard(_Strict):
         *,
         groups: Iterable[str] = (),
     ) -> "ClipsCard":
-        """Of what goes on from these weights with further clips; it is not calibrated."""
+        """The clips of weights that were trained further, from these, and are not calibrated."""
         return ClipsCard.of(
             training=[*self.training, *training],
             validation=[*self.validation, *validation],

@@ -11,8 +11,8 @@ One checkpoint: a folder that holds a network and what makes it usable.
 
 The rule: a folder is either whole and verified or an error with a name. It is written beside its
 place and renamed into it; loading checks every hash, every key, every shape and every value. A
-file that is not listed is an error, too, unless it is of those that systems and editors leave: of
-them nothing is read.
+file that is not listed is an error, too, unless it is one that systems and editors leave: those are
+never read.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
 GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
 PICTURES = ("scores.png", "fragments.png")
 FILES = (WEIGHTS, CARD, README, GOLDEN_CLIP, GOLDEN_ANSWER)
-LEFT_BY_SYSTEMS = (  # macOS, Windows, NFS, Synology, editors; a dot hides what most of them leave
+LEFT_BY_SYSTEMS = (  # macOS, Windows, NFS, Synology, editors; most of it begins with a dot
     ".*", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
     "@eaDir", "#recycle", "lost+found", "__MACOSX", "*~", "#*#",
 )  # fmt: skip

@@ -69,29 +69,22 @@ def read_clip(
     limits: ClipLimits = ClipLimits(),  # noqa: B008 it is frozen
     start_s: float | None = None,
     end_s: float | None = None,
-    threads: int = 1,
     sha256: str | None = None,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> DecodedClip:
     """The part of a video between `start_s` and `end_s`, at the spec's frame rate and size.
 
     Of a longer part the last T frames are kept, and only they are scaled. Output k shows the frame
-    nearest to k / fps (see `timeline`). `threads` are FFmpeg's; the pixels do not depend on them.
-    `sha256` is the file's, for a caller who knows it: then the file is not hashed here.
-    `on_frame` is called with the frames decoded and the frames to decode, from the beginning again
-    where a damaged file has to be decoded twice; an exception that it raises stops the reading.
+    nearest to k / fps (see `timeline`). `sha256` is the file's, for a caller who knows it: then the
+    file is not hashed here. `on_frame` is called with the frames decoded and the frames to decode,
+    from the beginning again where a damaged file has to be decoded twice; an exception that it
+    raises stops the reading.
 
     Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames, or than L different ones),
     InvalidTrim.
     """
-    reader = ClipReader(
-        spec=spec,
-        limits=limits,
-        window=Window(start_s, end_s),
-        threads=threads,
-        sha256=sha256,
-        on_packet=on_frame,
-    )
+    window = Window(start_s, end_s)
+    reader = ClipReader(spec=spec, limits=limits, window=window, sha256=sha256, on_packet=on_frame)
     with open_bytes(source) as file:
         decoded = reader.read(file)
     count = len(decoded.frames)

@@ -3,11 +3,11 @@ The head on many coalitions of fragments, evaluating no position of it twice.
 
 A coalition is the set of fragments that are shown; the others are blank. The head's first
 convolution is linear, so its answer to a coalition is its answer to the blank clip plus one
-response a shown fragment. And a position of the head sees few fragments, so to it many coalitions
-are one and the same pattern: each layer is a list of rows, one a position and pattern, from which
-the next layer gathers. For 9 fragments of one feature frame these are 112 rows after the first
-pool, where 512 heads would have 2,560. Kernel, stride and padding say which fragments a position
-sees; nothing is assumed of the number of feature frames a fragment.
+response for each shown fragment. A position of the head sees few fragments, and many coalitions
+show it the same pattern of them. So each layer is a list of rows, one for each position and
+pattern, from which the next layer gathers. For 9 fragments of one feature frame there are 112 rows
+after the first pool, where 512 heads would have 2,560. Kernel, stride and padding determine which
+fragments a position sees; a fragment may have any number of feature frames.
 
 The rule: exact. The score of a coalition is what the whole network gives a clip whose other
 fragments are blacked out, up to the order of summation.
@@ -20,14 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model_store.contributions import Indices, Masks
 from model_store.network import FragmentNetwork
-
-Masks = NDArray[np.bool_]
-Indices = NDArray[np.intp]
 
 TAPS = 3  # of every kernel of the head, in time; centred
 POOL_STRIDE = 2
@@ -90,8 +87,8 @@ class CoalitionHead(nn.Module):
     offset: Tensor
     readout: Tensor
     """(S, D·H·W, O), absent where the head has no linear path."""
-    shown: Tensor
-    """(S, M) 1 or 0: the coalitions that show a feature frame."""
+    frame_shown: Tensor
+    """(S, M) 1 or 0: the coalitions that show a feature frame; absent without a linear path."""
 
     def __init__(self, network: FragmentNetwork, coalitions: Masks) -> None:
         super().__init__()
@@ -103,8 +100,8 @@ class CoalitionHead(nn.Module):
         first_pool = Layer.over(first.seen, coalitions, stride=POOL_STRIDE)
         second = Layer.over(first_pool.seen, coalitions)
         second_pool = Layer.over(second.seen, coalitions, stride=POOL_STRIDE)
-        shown = coalitions[:, fragment].T  # (S, M)
-        shown_row = np.where(shown, np.arange(len(fragment))[:, None], HIDDEN)
+        frame_shown = coalitions[:, fragment].T  # (S, M)
+        shown_row = np.where(frame_shown, np.arange(len(fragment))[:, None], HIDDEN)
 
         with torch.no_grad():
             blank = network.blank_features()  # (K, D, T', H, W)
@@ -129,7 +126,7 @@ class CoalitionHead(nn.Module):
                 nothing = torch.cat(blank.unbind(), dim=1)[None]  # (1, D, S, H, W)
                 constants["offset"] = constants["offset"] + head.linear_path(nothing)[0]  # (O,)
                 constants["readout"] = head.readout.permute(2, 1, 3, 4, 0).flatten(1, 3)
-                constants["shown"] = torch.from_numpy(shown).to(nothing.dtype)
+                constants["frame_shown"] = torch.from_numpy(frame_shown).to(nothing.dtype)
         for name, value in constants.items():
             self.register_buffer(name, value.detach().clone())
         self.rows_of_position: list[int] = np.bincount(second_pool.position).tolist()
@@ -147,7 +144,7 @@ class CoalitionHead(nn.Module):
         scores: Tensor = F.linear(x, self.out_weight) + self.offset  # (B, M, O)
         if self.has_readout:  # linear in the fragments: each adds its own part where it is shown
             parts = torch.matmul(change.flatten(2)[:, :, None], self.readout)  # (B, S, 1, O)
-            scores = scores + (parts[:, :, 0].transpose(1, 2) @ self.shown).transpose(1, 2)
+            scores = scores + (parts[:, :, 0].transpose(1, 2) @ self.frame_shown).transpose(1, 2)
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:

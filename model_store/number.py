@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def number(text: str) -> float:
-    """Space around it plays no part.   Raises ValueError."""
+    """One number; space around it is ignored.   Raises ValueError."""
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a number, need one such as 3.3")
     value = float(text)
@@ -22,7 +22,7 @@ def number(text: str) -> float:
 
 
 def numbers(text: str) -> list[float]:
-    """Several, with commas or with spaces between them; then a comma is not a decimal point.
+    """Several numbers between commas or spaces; a comma is then no decimal point.
 
     Raises ValueError, which counts them from 1.
     """

@@ -2,7 +2,7 @@
 What a clip must look like before the network sees it: the contract of training and serving.
 
 A `ClipSpec` travels in every checkpoint. Nothing in it has a default that a checkpoint could
-silently fall back to. What an action's clips are stands in a file, `actions/diving.toml`: `SPECS`
+silently fall back to. A file such as `actions/diving.toml` describes an action's clips: `SPECS`
 holds the shipped ones, at the paper's size of the picture, and `read_action` reads any other.
 
 Shape letters, here and everywhere: B clips, K fragments, L frames a fragment, T frames a clip,
@@ -136,8 +136,8 @@ class ClipSpec:
         return self.crop[1]
 
     def views(self, count: int) -> tuple[View, ...]:
-        """`count` looks at a clip: starts from `start` evenly to the farther end of the room for
-        it, every second one mirrored.
+        """`count` looks at a clip: they begin evenly between `start` and the farther end of the
+        room for it, and every second one is mirrored.
         """
         far = self.slack if 2 * self.start <= self.slack else 0
         step = (far - self.start) / max(count - 1, 1)
@@ -237,7 +237,7 @@ def read_action(
 ) -> ClipSpec:
     """The clips of an action from a file as those in `actions/`, named as the file is.
 
-    A size that the file gives goes before `resize` and `crop`. Raises SpecError.
+    A size in the file replaces `resize` and `crop`. Raises SpecError.
     """
     spec = _read(path, resize, crop)
     if (shipped := SPECS.get(spec.action)) is not None:

@@ -4,8 +4,8 @@ The store: a folder of checkpoints, `<name>/<version>/`, and which version a nam
     store/diving/1/…      never changed once published
     store/diving/current  the version that "diving" means; replaced by an atomic rename
 
-The rule: what lies there besides, left by a system or an editor, plays no part, and what cannot be
-read is an error of its own name and of no other.
+The rule: files that systems and editors leave there are ignored, and what cannot be read is an
+error of that checkpoint alone.
 """
 
 import os

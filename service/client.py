@@ -1,5 +1,5 @@
 """
-The service's calls for Python programs. One file that needs httpx and nothing of this project:
+A client of the service for Python programs. This file needs httpx and nothing else of the project:
 import it, or copy it.
 
     with ScoringClient("http://127.0.0.1:8000", key="…") as client:
@@ -7,12 +7,12 @@ import it, or copy it.
         print(answer["score"], answer["interval"], answer["panel"]["total"])
         print(answer["scored_by"])  # "video and difficulty", or "video"
 
-Answers are the service's JSON as dictionaries; `/docs` of a running service describes them. What
-the service refuses is a ScoringError whose `type` never changes its meaning.
+Answers are the service's JSON as dictionaries; `/docs` of a running service describes them. If the
+service refuses a request, ScoringError is raised; its `type` never changes its meaning.
 
-    httpx.HTTPError     the service cannot be reached, or hung up
+    httpx.HTTPError     the service cannot be reached, or closed the connection
     ScoringError        it answered with a problem (RFC 9457)
-    └── Overloaded      no room, also after the retries; knows when to come back
+    └── Overloaded      it is full, also after the retries; `retry_after_s` says when to try again
 """
 
 import json
@@ -28,7 +28,7 @@ import httpx
 Answer = dict[str, Any]
 Clip = str | os.PathLike[str] | BinaryIO
 
-_TIMEOUT = httpx.Timeout(10.0, read=120.0, write=120.0)  # seconds; a score may wait its turn
+_TIMEOUT = httpx.Timeout(10.0, read=120.0, write=120.0)  # seconds; a clip may wait in the queue
 
 
 class ScoringError(Exception):
@@ -45,7 +45,7 @@ class ScoringError(Exception):
 
 
 class Overloaded(ScoringError):
-    """429, or a 503 that says when to come back."""
+    """429, or a 503 that says when to try again."""
 
 
 class ScoringClient:
@@ -59,8 +59,8 @@ class ScoringClient:
         retries: int = 3,
         timeout: httpx.Timeout = _TIMEOUT,
     ) -> None:
-        """`url` may have a path. What was refused for lack of room is sent again, `retries` times,
-        when the service says."""
+        """`url` may have a path. A request that is refused because the service is full is sent
+        again, up to `retries` times, after the time that the service names."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._retries = retries
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
@@ -79,10 +79,10 @@ class ScoringClient:
         frames: bool = False,
         on_event: Callable[[str, Answer], None] | None = None,
     ) -> Answer:
-        """The score of a clip, a path or an open file; with a difficulty it rests on that too,
-        if the checkpoint predicts executions, and the answer's `scored_by` says so.
+        """The score of a clip, which is a path or an open file. With a difficulty the score is
+        based on that too, if the checkpoint predicts executions; see the answer's `scored_by`.
 
-        `on_event` hears what happens meanwhile: `queued`, `decoding` with `done` and `of`,
+        `on_event` is called with the events meanwhile: `queued`, `decoding` with `done` and `of`,
         `scoring`. `frames` asks for a JPEG of each fragment.
         """
         fields = {
@@ -105,9 +105,9 @@ class ScoringClient:
         checkpoint: str | None = None,
         difficulties: Sequence[float | None] | None = None,
     ) -> Answer:
-        """2 to 32 clips of one action in order, and how sure each neighbouring pair is.
+        """2 to 32 clips of one action in order, and how sure the order of each pair is.
 
-        `difficulties` are as many as clips, None where it is not known.
+        `difficulties` has one for each clip, None where it is not known.
         """
         declared = None
         if difficulties is not None:
@@ -177,7 +177,7 @@ class ScoringClient:
 
 
 def _opened(clip: Clip, stack: ExitStack) -> BinaryIO:
-    """From its beginning, also when it is sent again."""
+    """At its beginning, also when it is sent again."""
     if isinstance(clip, (str, os.PathLike)):
         return stack.enter_context(Path(clip).open("rb"))
     clip.seek(0)

@@ -1,8 +1,8 @@
 """
-What Prometheus reads: one registry for each application, base units, few labels.
+The metrics for Prometheus: one registry for each application, base units, few labels.
 
-The rule: no label holds anything that a client sent. Where its values are known, all of them are
-there from the start: a series that begins with its first event hides that event from `rate`.
+The rule: no label contains anything that a client sent. Where the values of a label are known, all
+series exist from the start: a series that begins with its first event hides it from `rate`.
 """
 
 import platform
@@ -21,7 +21,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series and say little
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _POINTS = (0, 2, 4, 6, 8, 10, 11, 12, 13, 14, 15, 16, 18, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110)
@@ -130,7 +130,7 @@ class Metrics:
         )
 
     def expect_scores(self, checkpoint: str) -> None:
-        """Of this checkpoint, such as "diving@2", from now on."""
+        """Create the series of a checkpoint, such as "diving@2"."""
         self.output.labels(checkpoint)
         self.familiarity.labels(checkpoint)
 

@@ -30,10 +30,10 @@ FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/ad
 
 
 class Server(uvicorn.Server):
-    """Says at once that it is not ready when asked to stop, then finishes what is in flight.
+    """On SIGTERM it reports at once that it is not ready, then finishes what is in flight.
 
-    uvicorn would end the process by the signal that it got; this one exits with 0. SIGHUP has it
-    serve what was published since.
+    uvicorn would end the process by the signal that it received; this one exits with 0. SIGHUP
+    loads the checkpoints that were published since.
     """
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -131,6 +131,6 @@ def allow_many_files() -> None:
 
 
 def unknown_settings(environment: Mapping[str, str]) -> list[str]:
-    """Names that begin like a setting and are none: typing errors, most likely."""
+    """Names that begin like a setting and are none: probably typing errors."""
     known = {f"SCORING_{name.upper()}" for name in Settings.model_fields}
     return sorted(n for n in environment if n.startswith("SCORING_") and n not in known)

@@ -1,8 +1,9 @@
 """
 Everything an operator can set: environment variables that begin with SCORING_.
 
-The rule: no other module reads the environment, but for `server.py`: PORT, as platforms set it,
-stands in for SCORING_PORT. HOST is not read: shells and conda set it to other things.
+The rule: no other module of the service takes settings from the environment, except `server.py`:
+PORT, which some platforms set, replaces SCORING_PORT. HOST is ignored: shells and conda set it to
+other things. (The commands of `model_store` read SCORING_STORE and SCORING_CACHE themselves.)
 """
 
 import re
@@ -34,31 +35,30 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True, extra="forbid")
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """Address to listen on, or a name that means some; 0.0.0.0 or :: for all."""
+    """Address to listen on, or a name for one; 0.0.0.0 or :: for all."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """0 takes any that is free; the log has it."""
+    """0 takes any free port; the log names it."""
 
     store: Path | None = None
     """Folder of checkpoints; the shipped ones if not set."""
     checkpoints: Annotated[tuple[str, ...], NoDecode] = ()
     """References to load, such as "diving,vault@1"; the current version of every name if empty."""
     default_checkpoint: str | None = None
-    """What a request without `action` and `checkpoint` gets; "diving", or else the first, if not
-    set."""
+    """For requests without `action` and `checkpoint`; "diving", or else the first, if not set."""
     engine: EngineName = "auto"
     engine_threads: Count = Field(default_factory=usable_cpus)
-    """CPU threads of the engine; all that this process may really use if not set."""
+    """CPU threads of the engine; if not set, as many as there are usable CPUs."""
     cache: Path | None = None
-    """Folder for converted networks; conversion takes seconds a checkpoint without one."""
+    """Folder for converted networks; the user's cache folder if not set."""
 
     max_connections: Count = 500
-    """Open at once; one more is closed."""
+    """Open at once; for one more, the one that is idle longest is closed, or else the new one."""
     head_timeout_s: Seconds = 15.0
-    """For the head of a request to arrive, from the connection or its first byte on; and for
-    a client to take in some of an answer that waits for it."""
+    """For the head of a request to arrive, from the connection or its first byte on; and for a
+    client to read some of an answer."""
     keep_alive_s: Count = 75
     """How long a connection stays open between requests: longer than a proxy keeps its own, which
-    would else send a request into a connection that is being closed."""
+    otherwise would send a request to a connection that is being closed."""
     max_upload_bytes: Count = 100_000_000
     """Of the whole request body; counted while it arrives."""
     max_inflight_bytes: Count = 2_000_000_000
@@ -66,17 +66,17 @@ class Settings(BaseSettings):
     body_timeout_s: Seconds = 120.0
     """For the whole request body to arrive."""
     body_bytes_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4096.0
-    """Slowest upload that is waited for, after the first ten seconds."""
+    """Slowest upload that is accepted, after the first ten seconds."""
     deadline_s: Seconds = 60.0
     """From the last byte of the request to its answer."""
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Accepted as `Authorization: Bearer …`, separated by commas; anybody may ask if empty."""
+    """Accepted as `Authorization: Bearer …`, separated by commas; without any, no key is needed."""
     allow_anonymous: bool = False
     """Serve without keys on an address that others can reach."""
     metrics_need_key: bool = False
     root_path: str = ""
-    """Prefix that a proxy publishes the service below, such as "/scorer"; it may take it off or
-    leave it."""
+    """Prefix below which a proxy publishes the service, such as "/scorer"; the proxy may remove it
+    or keep it."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Of pages elsewhere that may call the service from a browser, such as
     "https://judges.example"; "*" is any."""
@@ -84,20 +84,20 @@ class Settings(BaseSettings):
     decode_workers: Count = Field(default_factory=usable_cpus)
     """Processes; by default as many as there are usable CPUs."""
     decode_timeout_s: Seconds = 40.0
-    """Wall clock a clip; then its worker is killed. Enough for a clip that has half a processor."""
+    """Wall clock for one clip; then its worker is killed. Enough with half a processor."""
     decode_cpu_s: Count = 20
-    """Processor time a clip; beyond it the clip is refused."""
+    """Processor time for one clip; beyond it the clip is refused."""
     decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 2 << 30
     """Address space of a worker."""
     decode_clips_per_worker: Count = 500
     """After so many a worker is replaced by a fresh one."""
     max_clip_pixels: Count = _LIMITS.max_pixels
-    """A picture of the clip."""
+    """Of one frame."""
     max_clip_frames: Count = _LIMITS.max_frames
     max_clip_seconds: Seconds = _LIMITS.max_seconds
 
     result_cache_bytes: Annotated[int, Field(ge=0)] = 32 << 20
-    """Of answers that are kept for the same clip with the same parameters; 0 keeps none."""
+    """Of answers that are kept for the same clip with the same parameters; 0: none is kept."""
     queue_fragments: Count = 576
     """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
     batch_clips: Count = 8
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     drain_s: Seconds = 30.0
     """After SIGTERM, for requests in flight to be answered."""
     drain_delay_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """After SIGTERM, how long the port stays open while /readyz already says no."""
+    """After SIGTERM, how long the port stays open while /readyz already returns 503."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("checkpoints", "api_keys", "allowed_origins", mode="before")
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _unquoted(cls, value: object) -> object:
-        """A shell takes quotes away; `docker --env-file` and systemd's files may keep them."""
+        """A shell removes quotes; `docker --env-file` and systemd's files may keep them."""
         parts = value.split(",") if isinstance(value, str) else ()
         if any(
             part.strip().startswith(_QUOTES) or part.strip().endswith(_QUOTES) for part in parts
@@ -167,7 +167,7 @@ class Settings(BaseSettings):
 
 
 def origin_of(url: str) -> str | None:
-    """As a browser sends it: without path, and without the port that the scheme has anyway."""
+    """As a browser sends it: without path, and without the default port of the scheme."""
     try:
         parts = urlsplit(url)
         port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
@@ -180,7 +180,7 @@ def origin_of(url: str) -> str | None:
 
 
 def one_gpu() -> float:
-    """What a score replica takes: a GPU, if there is one here."""
+    """What a score replica needs: a GPU, if there is one here."""
     return float(torch.cuda.is_available())
 
 
@@ -197,7 +197,7 @@ class ClusterSettings(Settings):
     min_score_replicas: Count = 1
     max_score_replicas: Count = 4
     decode_cpus: Share = 1.0
-    """That Ray sets aside for a decode replica."""
+    """That Ray reserves for a decode replica."""
     score_cpus: Share = 1.0
     score_gpus: Share = Field(default_factory=one_gpu)
     """That a score replica gets; by default 1 if there is a GPU where the cluster is started."""

@@ -1,6 +1,6 @@
 """
-What every engine does around its runtime: check the clips, show them to it in every view, and make
-contributions of the scores. What is averaged over views stays additive: so are Shapley values.
+What every engine does around its runtime: it checks the clips, runs them in every view, averages
+over the views, and computes contributions from the averaged scores of the coalitions.
 
 Shapes: B clips, V views of each, T frames, K fragments that the network uses, M coalitions,
 features D T' H' W', O outputs.
@@ -41,7 +41,7 @@ class Runtime(Protocol):
     """How far a score may be from the float32 reference, points."""
 
     def batch_sizes(self, most: int) -> list[int]:
-        """Of batches of up to `most` clips those that are prepared for when they first come."""
+        """The batch sizes to warm up, where batches hold up to `most` clips."""
         ...
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
@@ -49,9 +49,9 @@ class Runtime(Protocol):
         ...
 
 
-def shown(clips: Clips, spec: ClipSpec, view: View) -> Clips:
+def in_view(clips: Clips, spec: ClipSpec, view: View) -> Clips:
     """(B, T, H, W, 3) -> the same, with the frames of the view's fragments where the spec's are."""
-    moved = np.roll(clips, spec.start - view.start, axis=1)  # what comes round is in no fragment
+    moved = np.roll(clips, spec.start - view.start, axis=1)  # what wraps round is in no fragment
     return moved[:, :, :, ::-1] if view.mirrored else moved
 
 
@@ -80,7 +80,7 @@ class Engine:
         """Scores and contributions of prepared clips (B, T, H, W, 3) uint8. Raises EngineError."""
         clips = self._checked(clips)
         try:
-            features, values = map(self._mean, self.runtime.values(self._seen(clips)))
+            features, values = map(self._mean, self.runtime.values(self._in_every_view(clips)))
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
         blank = blank_in_all(clips, self.spec, self.views)
@@ -110,12 +110,12 @@ class Engine:
                 f" allowed are {self.runtime.tolerance}"
             )
 
-    def _seen(self, clips: Clips) -> Clips:
+    def _in_every_view(self, clips: Clips) -> Clips:
         """(B, T, H, W, 3) -> (B·V, T, H, W, 3)"""
         if len(self.views) == 1:
             return clips
-        seen = [shown(clips, self.spec, view) for view in self.views]
-        return np.stack(seen, axis=1).reshape(-1, *clips.shape[1:])
+        views = [in_view(clips, self.spec, view) for view in self.views]
+        return np.stack(views, axis=1).reshape(-1, *clips.shape[1:])
 
     def _mean(self, values: Floats) -> Floats:
         """(B·V, …) -> (B, …)"""

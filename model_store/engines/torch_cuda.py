@@ -2,8 +2,8 @@
 torch on an NVIDIA GPU: extractors in half precision, channels-last, replayed as CUDA graphs.
 
 The head, a few percent of the work, keeps float32 numbers with TF32 products: contributions are
-differences of what it says. A graph is captured for a batch size when that is first needed; a
-batch that is smaller runs with whatever clips were in the others' place.
+differences of its scores. A graph is captured for a batch size when that is first needed; a
+smaller batch runs with old clips in the remaining places.
 
 Shapes: B clips, N ≥ B the batch size of a graph, T frames, M coalitions.
 """

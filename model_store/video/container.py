@@ -154,7 +154,7 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 @contextmanager
-def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Iterator[Video]:
+def open_video(file: BinaryIO, limits: ClipLimits) -> Iterator[Video]:
     """The main video stream of a file, after every check that is possible before decoding.
 
     Raises NotAVideo, UnusableClip, ClipTooLarge.
@@ -189,8 +189,7 @@ def open_video(file: BinaryIO, limits: ClipLimits, *, threads: int = 1) -> Itera
         context.options = decoder_options  # those of the container do not reach this context
         if context.name == "mjpeg":  # else the missing part of a frame is old memory
             context.options |= {"err_detect": "explode"}
-        context.thread_count = threads
-        context.thread_type = "AUTO" if threads != 1 else "NONE"
+        context.thread_count, context.thread_type = 1, "NONE"
         for other in container.streams:
             other.discard = Discard.default if other.index == stream.index else Discard.all
         yield Video(container, stream, context, file_length)

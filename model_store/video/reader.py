@@ -76,7 +76,6 @@ class ClipReader:
     spec: ClipSpec
     limits: ClipLimits = ClipLimits()  # noqa: RUF009 it is frozen
     window: Window = Window()  # noqa: RUF009 it is frozen
-    threads: int = 1
     sha256: str | None = None
     """Of the file, where it is known; None: the reader hashes it."""
     on_packet: Progress | None = None
@@ -94,7 +93,7 @@ class ClipReader:
     def _read(self, file: BinaryIO, sha256: str) -> tuple[DecodedClip, Corrections]:
         """The clip, and the corrections that its frames need."""
         pts: Sequence[int | None] | None = None
-        with open_video(file, self.limits, threads=self.threads) as video:
+        with open_video(file, self.limits) as video:
             demuxed = demux(video, self.limits)
             timeline = demuxed.timeline(video, demuxed.pts)
             if timeline is not None and not timeline.repaired:
@@ -105,7 +104,7 @@ class ClipReader:
                 pts = decoded.decoder.pts if decoded.decoder.finished else None
         if pts is None:
             pts = self._true_pts(file, demuxed)
-        with open_video(file, self.limits, threads=self.threads) as video:
+        with open_video(file, self.limits) as video:
             if not pts:
                 raise video.too_short(0, self.spec.fragment_length)
             timeline = demuxed.timeline(video, pts)
@@ -152,7 +151,7 @@ class ClipReader:
 
     def _true_pts(self, file: BinaryIO, demuxed: Demuxed) -> Sequence[int | None]:
         """The timestamps of all frames that decode, in the order in which they are shown."""
-        with open_video(file, self.limits, threads=self.threads) as video:
+        with open_video(file, self.limits) as video:
             decoder = Decoder(video.context, self.limits, self.on_packet)
             for _ in decoder.frames(demuxed.packets):
                 pass

@@ -10,6 +10,7 @@ was taken over could execute code in the service.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -115,7 +116,8 @@ class DecodePool:
         finally:
             if worker.clips >= self._clips_per_worker:
                 worker.kill()
-            worker.restart()
+            with contextlib.suppress(OSError):  # the next call of `ready` raises it
+                worker.start()
             self._idle.put_nowait(worker)
 
     def _overdue(self, spent_s: float) -> DecoderTimeout | DecoderInterrupted:

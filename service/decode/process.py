@@ -6,7 +6,6 @@ is timed by the monotonic clock, and starts with an environment that holds no se
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -90,11 +89,6 @@ class WorkerProcess:
             log.error("no decode worker can be started", exc_info=True)
             raise DecoderUnavailable("no decoder can be started") from error
         self.failed_starts = 0
-
-    def restart(self) -> None:
-        """Start the next process now if there is none; `ready` raises if that fails."""
-        with contextlib.suppress(OSError):
-            self.start()
 
     async def give(self, upload: int, job: DecodeJob) -> ClipMemory:
         """Send a job to a process that takes it; the memory is where its pixels will be.

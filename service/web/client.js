@@ -1,4 +1,4 @@
-// The service's calls for browsers. No dependencies: import this file from the service, or copy it.
+// A client of the service for browsers. No dependencies: import this file from the service, or copy it.
 //
 //   import { ScoringClient } from "https://scores.example.org/web/client.js";
 //
@@ -6,7 +6,7 @@
 //   const answer = await client.score(file, { action: "diving", difficulty: 3.3 }, {
 //     onUpload: (sent, total) => …,             // bytes
 //     onEvent: (name, data) => …,               // queued, decoding {done, of}, scoring
-//     onWait: (seconds) => …,                   // no room yet: it is sent again after that
+//     onWait: (seconds) => …,                   // the service is full: it is sent again after that
 //     signal: controller.signal,                // to stop it
 //   });
 //   const { order, pairs, clips } = await client.rank([file, other], { action: "vault" });
@@ -17,8 +17,8 @@
 // connect-src. Otherwise the browser refuses, and every call is an "about:unreachable" Problem. An
 // https page cannot call a service by http, unless that is on the same computer (localhost).
 //
-// What the service refuses is thrown as a Problem, whose `type` never changes its meaning. The key
-// is for whoever can read the page: put none into a page that is public.
+// If the service refuses a request, a Problem is thrown, whose `type` never changes its meaning.
+// Everybody who can read the page can read the key: put none into a page that is public.
 
 export class Problem extends Error {
   constructor(body) {
@@ -33,7 +33,7 @@ export class Problem extends Error {
     this.retryAfterS = body.retry_after_s ?? null;
   }
 
-  // Whether there was no room, and there may be some later.
+  // Whether the service was full, and may have room later.
   get isOverload() {
     return this.status === 429 || (this.status === 503 && this.retryAfterS !== null);
   }
@@ -45,7 +45,7 @@ const STOPPED = () => new DOMException("cancelled", "AbortError");
 
 export class ScoringClient {
   // The url may have a path. Without one the client asks the service that this file came from.
-  // A refusal for lack of room is tried again `retries` times, when the service says.
+  // A request that is refused because the service is full is sent again, up to `retries` times.
   constructor(url = new URL("..", import.meta.url), { key = null, retries = 3 } = {}) {
     this.url = String(url).replace(/\/+$/, "");
     this.key = key; // sent as Authorization: Bearer
@@ -116,7 +116,7 @@ export class ScoringClient {
     throw problemOf(body, response.status, response.headers.get("Retry-After"));
   }
 
-  // XMLHttpRequest, because fetch does not tell how far an upload is.
+  // XMLHttpRequest, because fetch does not report the progress of an upload.
   #upload(path, form, { onUpload, onEvent, signal }) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
@@ -154,7 +154,7 @@ export class ScoringClient {
   }
 }
 
-// Server-sent events out of a text that grows.
+// Server-sent events, from a text that grows while it arrives.
 class EventReader {
   #position = 0;
 

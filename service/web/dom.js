@@ -1,4 +1,4 @@
-// Elements, made without markup in strings: what comes from outside can only ever become text.
+// Elements are made without markup in strings: input from outside can only become text.
 
 // h("button", {type: "button", onclick, class: "x", vars: {"--left": "3%"}}, "text", child, …)
 export function h(tag, attributes = {}, ...children) {

@@ -29,7 +29,7 @@ let shownUrl = null;
 
 // ---- the form
 
-// What is shown belongs to the clip and the fields as they were: with either it goes, at once.
+// What is shown belongs to the clip and the fields as they were: if either changes it is removed.
 function forget() {
   running?.abort();
   running = null;
@@ -41,7 +41,7 @@ function forget() {
   clearProblem();
 }
 
-// From here on only this counts: its controller stands in `running` until something else begins.
+// From here on only this request counts: `running` has its controller until another one begins.
 function begin() {
   forget();
   running = new AbortController();
@@ -135,8 +135,8 @@ $("cancel").addEventListener("click", () => {
   $("score").focus();
 });
 
-// A page that comes back from the browser's history: whole from memory it is as it was left; if it
-// was made anew the browser may have put its fields, and its file, back in.
+// A page that comes back from the browser's history: if it was kept in memory it is unchanged; if it
+// was loaded again the browser may have restored its fields and its file.
 window.addEventListener("pageshow", (event) => {
   if (!event.persisted && !clip && !running) choose($("clip").files[0] ?? null);
 });
@@ -220,7 +220,7 @@ function askForKey() {
 
 // ---- what is shown
 
-// While a clip is on its way its fields stay as they are; another clip may be chosen in its place.
+// While a clip is being sent or scored its fields are locked; another clip may be chosen.
 function setBusy(busy) {
   $("progress").hidden = !busy;
   $("cancel").hidden = !busy;

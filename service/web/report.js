@@ -19,7 +19,7 @@ const STYLE = `
   pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .75rem; }
   small { color: #51606c; }`;
 
-// The frames that mattered: of what the network saw, those of the parts with the most points.
+// The frames that mattered: those that the network saw of the parts with the most points.
 const SHOWN = 4;
 
 export function reportOf(answer, json) {

@@ -13,7 +13,7 @@ const REASONS = {
   time_lapse: "The clip is a time lapse: what was scored is faster than it happened.",
   few_pictures: "The clip shows few different pictures: hardly anything moves.",
   size_changes: "The picture changes its size: it may be another view from there on.",
-  colours_guessed: "The file does not say enough of its colours: they were guessed.",
+  colours_guessed: "The file does not say enough about its colours: they were guessed.",
 };
 
 const WARNINGS = {
@@ -60,7 +60,7 @@ const SCORED_BY = {
 
 const CLIPS = { simulated: "simulated", real: "real", both: "real and simulated" };
 
-// What the score rests on, and who says so.
+// What the score is based on, and which checkpoint predicted it.
 export function origin({ scored_by, checkpoint: { name, version, trained_on } }) {
   const caution = trained_on === "simulated"
     ? " It shows how this works and must not be used to judge people."
@@ -68,7 +68,7 @@ export function origin({ scored_by, checkpoint: { name, version, trained_on } })
   return `Scored ${SCORED_BY[scored_by]} by ${name} ${version}, trained on ${CLIPS[trained_on]} clips.${caution}`;
 }
 
-// Digits after the point that tell the contributions of an answer apart: a vault's are small.
+// How many digits after the point distinguish the contributions of an answer: a vault's are small.
 export function digits(fragments) {
   return Math.max(...fragments.map((fragment) => Math.abs(fragment.contribution))) < 2 ? 2 : 1;
 }

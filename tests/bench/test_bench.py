@@ -24,6 +24,7 @@ from tests.bench.results import (
     UNMEASURED,
     Results,
     Row,
+    Target,
     Verdict,
     at_least,
     at_most,
@@ -32,14 +33,14 @@ from tests.bench.results import (
 )  # fmt: skip
 
 
-def row(ratio: float | None, *, target=None, **others) -> Row:
+def row(ratio: float | None, *, target: Target | None = None, **others: Any) -> Row:
     found = None if ratio is None else Ratio.single(ratio)
     return Row(
         stage="s", case="c", peer="p", unit="ms", ratio=found, target=target or at_most(1), **others
     )
 
 
-def test_contenders_take_turns_and_nobody_is_always_first():
+def test_contenders_take_turns_and_nobody_is_always_first() -> None:
     calls: list[str] = []
     clock = itertools.count().__next__
     taken = interleaved(
@@ -50,7 +51,7 @@ def test_contenders_take_turns_and_nobody_is_always_first():
     assert {name: len(timings.seconds) for name, timings in taken.items()} == {"a": 3, "b": 3}
 
 
-def test_the_budget_ends_the_rounds():
+def test_the_budget_ends_the_rounds() -> None:
     clock = itertools.count().__next__  # a second a look
 
     def rounds(**options: float) -> int:
@@ -60,19 +61,19 @@ def test_the_budget_ends_the_rounds():
     assert rounds(budget_s=1e9, most=4) == 4
 
 
-def test_ratio_is_of_medians_and_spread_of_rounds():
+def test_ratio_is_of_medians_and_spread_of_rounds() -> None:
     ratio = Ratio.of(Timings((1, 2, 30)), Timings((2, 4, 4)))
     assert ratio.value == 2 / 4
     assert (ratio.low, ratio.high) == quartiles([0.5, 0.5, 7.5])
     assert quartiles([3.0]) == (3.0, 3.0)
 
 
-def test_rounds_must_match():
+def test_rounds_must_match() -> None:
     with pytest.raises(ValueError, match="zip"):
         Ratio.of(Timings((1, 2)), Timings((1,)))
 
 
-def test_verdicts():
+def test_verdicts() -> None:
     assert row(1.0).verdict is Verdict.PASS
     assert row(1.001).verdict is Verdict.MISS
     assert row(0.9, target=at_least(0.85)).verdict is Verdict.PASS
@@ -92,17 +93,17 @@ def test_verdicts():
         ([row(0.5), row(None, optional=True)], PASSED),
     ],
 )
-def test_exit_code(rows, code):
+def test_exit_code(rows: list[Row], code: int) -> None:
     assert Results(rows=rows).exit_code == code
 
 
-def test_a_stage_that_broke_is_no_success():
+def test_a_stage_that_broke_is_no_success() -> None:
     results = Results(broken=["decode"])
     assert results.exit_code == 1
     assert "broken off: decode" in report.summary(results)
 
 
-def test_answers_count_only_in_time():
+def test_answers_count_only_in_time() -> None:
     answers = [
         Answer(200, 1.0),
         Answer(200, DEADLINE_S),
@@ -115,7 +116,7 @@ def test_answers_count_only_in_time():
     assert p95([]) == DEADLINE_S
 
 
-def test_report(tmp_path: Path):
+def test_report(tmp_path: Path) -> None:
     ours, theirs = Timings((0.1, 0.1, 0.2)), Timings((0.2, 0.2, 0.2))
     results = Results(
         rows=[
@@ -143,7 +144,7 @@ def test_report(tmp_path: Path):
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_why_a_peer_is_absent_names_no_place_of_this_machine():
+def test_why_a_peer_is_absent_names_no_place_of_this_machine() -> None:
     error = OSError("first\nCould not load this library: /a/b/lib.so, see https://a.org/b")
     assert why_absent(error) == "OSError: Could not load this library: …, see https://a.org/b"
     assert why_absent(RuntimeError()) == "RuntimeError: "
@@ -154,7 +155,7 @@ def all_pixels(file: bytes) -> Any:
         return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
 
 
-def test_footage_is_what_it_says(tmp_path: Path):
+def test_footage_is_what_it_says(tmp_path: Path) -> None:
     clip = Footage(name="small", frames=20, height=48, width=64)
     file = clip.read(tmp_path)
     assert decode_only(file) == 20
@@ -164,5 +165,5 @@ def test_footage_is_what_it_says(tmp_path: Path):
     np.testing.assert_array_equal(again, np.concatenate([first, first]))
 
 
-def test_every_stage_can_be_run():
+def test_every_stage_can_be_run() -> None:
     assert all(callable(stage(name)) for name in STAGES)

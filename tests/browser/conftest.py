@@ -4,9 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from model_store.store import Store
 from tests.browser.elsewhere import Elsewhere
@@ -30,8 +31,8 @@ def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         message = "Chromium is missing: apt-get install chromium"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return found
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    return str(found)
 
 
 @pytest.fixture(scope="module")  # ends with the module: it keeps an event loop running
@@ -43,7 +44,7 @@ def playwright(chromium: str) -> Iterator[Playwright]:
 @pytest.fixture(scope="module")
 def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("server")
-    small = {"batch_clips": 1, "decode_workers": 1}
+    small: dict[str, Any] = {"batch_clips": 1, "decode_workers": 1}
     with live_server(Store().root, folder, ready=False, **small) as server:
         wait_until_ready(server, timeout_s=240)  # two checkpoints of full size
         yield server
@@ -77,12 +78,11 @@ class Visit:
         self.complaints: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                message.type in ("error", "warning") and self.complaints.append(message.text)
-            ),
-        )
+        page.on("console", self.listen)
+
+    def listen(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
 
     def open(self) -> Page:
         self.page.goto(self.server.url)
@@ -127,7 +127,11 @@ def guarded(
 ) -> Iterator[LiveServer]:
     """A service that wants a key and lets pages of another origin in."""
     store = tiny_store(tmp_path_factory.mktemp("store"))
-    settings = {"allowed_origins": elsewhere, "api_keys": "a-key", "queue_fragments": 18}
+    settings: dict[str, Any] = {
+        "allowed_origins": elsewhere,
+        "api_keys": "a-key",
+        "queue_fragments": 18,
+    }
     with live_server(store.root, tmp_path_factory.mktemp("guarded"), **settings) as server:
         yield server
 
@@ -137,6 +141,6 @@ def prefixed(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A service that is published below /scorer, with a checkpoint of two outputs."""
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, "diving", target="both", calibrated=True)
-    settings = {"root_path": "/scorer", "decode_workers": 1}
+    settings: dict[str, Any] = {"root_path": "/scorer", "decode_workers": 1}
     with live_server(store.root, tmp_path_factory.mktemp("prefixed"), **settings) as server:
         yield server

@@ -78,7 +78,7 @@ def test_a_file_of_a_windows_editor_is_read(tmp_path):
         ({"crop": "[200, 200]"}, "does not fit into resize"),
     ],
 )
-def test_what_is_wrong_is_said_once(tmp_path, changes, message):
+def test_what_is_wrong_is_reported_once(tmp_path, changes, message):
     file = write(tmp_path, **changes)
     with pytest.raises(SpecError, match=message) as error:
         read_action(file)

@@ -7,10 +7,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model_store import checkpoint as files
 from model_store.card import ClipsCard, group_hash
-from model_store.checkpoint import load_checkpoint, save_checkpoint
-from model_store.clip import ClipWarning
+from model_store.checkpoint import (
+    CARD,
+    FILES,
+    GOLDEN_ANSWER,
+    MANIFEST,
+    WEIGHTS,
+    Golden,
+    copy_checkpoint,
+    load_checkpoint,
+    parse_card,
+    save_checkpoint,
+)
+from model_store.clip_warning import ClipWarning
 from model_store.errors import (
     CheckpointCorrupt,
     CheckpointExists,
@@ -39,9 +49,9 @@ def folder(published, tmp_path):
 def reseal(folder):
     """Make the manifest true again, as an attacker or a careless editor would."""
     lines = subprocess.run(
-        ["sha256sum", *files.FILES], cwd=folder, check=True, capture_output=True, text=True
+        ["sha256sum", *FILES], cwd=folder, check=True, capture_output=True, text=True
     ).stdout
-    (folder / files.MANIFEST).write_text(lines)
+    (folder / MANIFEST).write_text(lines)
 
 
 def test_what_is_loaded_is_what_was_saved(published):
@@ -58,10 +68,10 @@ def test_what_is_loaded_is_what_was_saved(published):
 
 
 def test_the_manifest_is_one_that_sha256sum_reads(published):
-    subprocess.run(["sha256sum", "--check", "--strict", files.MANIFEST], cwd=published, check=True)
+    subprocess.run(["sha256sum", "--check", "--strict", MANIFEST], cwd=published, check=True)
 
 
-@pytest.mark.parametrize("name", files.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_one_flipped_bit_in_any_file_is_found(folder, name):
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -70,7 +80,7 @@ def test_one_flipped_bit_in_any_file_is_found(folder, name):
         load_checkpoint(folder)
 
 
-@pytest.mark.parametrize("name", [*files.FILES, files.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
 def test_a_missing_file_is_found(folder, name):
     (folder / name).unlink()
     with pytest.raises(CheckpointCorrupt, match=name):
@@ -95,9 +105,9 @@ def test_what_systems_and_editors_leave_plays_no_part(folder, tmp_path):
         (folder / name).write_bytes(b"x")
         (folder.parent / name).write_bytes(b"x")
     assert load_checkpoint(folder).version == 1
-    files.copy_checkpoint(folder, tmp_path / "copy" / "1")
+    copy_checkpoint(folder, tmp_path / "copy" / "1")
     copied = {path.name for path in (tmp_path / "copy" / "1").iterdir()}
-    assert copied == {*files.FILES, files.MANIFEST}
+    assert copied == {*FILES, MANIFEST}
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors.bak", "weights.pt", "card (1).json", "x"])
@@ -107,7 +117,7 @@ def test_any_other_file_is_reported(folder, name):
         load_checkpoint(folder)
 
 
-@pytest.mark.parametrize("name", [*files.FILES, files.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
 def test_what_cannot_be_read_is_named(folder, name):
     (folder / name).unlink()
     (folder / name).symlink_to(name)  # to itself: not even root can read it
@@ -125,7 +135,7 @@ def test_pictures_are_kept_and_verified_like_the_rest(tmp_path):
         pictures={"scores.png": b"a picture"},
     )
     assert checkpoint.pictures == {"scores.png": b"a picture"}
-    subprocess.run(["sha256sum", "--check", "--strict", files.MANIFEST], cwd=checkpoint.path,
+    subprocess.run(["sha256sum", "--check", "--strict", MANIFEST], cwd=checkpoint.path,
                    check=True)  # fmt: skip
     (checkpoint.path / "scores.png").write_bytes(b"another")
     with pytest.raises(CheckpointCorrupt, match=r"scores\.png"):
@@ -152,16 +162,16 @@ def test_no_such_checkpoint(tmp_path):
     ],
 )
 def test_weights_that_do_not_fit_are_refused(folder, change, message):
-    weights = load_file(folder / files.WEIGHTS)
+    weights = load_file(folder / WEIGHTS)
     change(weights)
-    save_file(weights, folder / files.WEIGHTS)
+    save_file(weights, folder / WEIGHTS)
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match=message):
         load_checkpoint(folder)
 
 
 def test_weights_that_are_not_safetensors_are_refused(folder):
-    torch.save({"head.out.bias": torch.zeros(1)}, folder / files.WEIGHTS)
+    torch.save({"head.out.bias": torch.zeros(1)}, folder / WEIGHTS)
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match="safetensors"):
         load_checkpoint(folder)
@@ -175,7 +185,7 @@ def card_keys(values, prefix=()):
 
 
 def test_a_card_must_have_every_field_and_no_other(folder):
-    original = json.loads((folder / files.CARD).read_text())
+    original = json.loads((folder / CARD).read_text())
     paths = [p for p in card_keys(original) if p[:2] != ("training", "options")]
     assert len(paths) > 30
     for path in paths:
@@ -189,7 +199,7 @@ def test_a_card_must_have_every_field_and_no_other(folder):
             else:
                 place["unheard_of"] = 1
             with pytest.raises(CheckpointIncompatible):
-                pytest.fail(f"{path} {name}: {files.parse_card(json.dumps(card).encode())}")
+                pytest.fail(f"{path} {name}: {parse_card(json.dumps(card).encode())}")
 
 
 def test_saving_never_overwrites_and_leaves_nothing_half_written(published, tmp_path):
@@ -252,7 +262,7 @@ def test_each_output_has_its_calibration_and_its_golden_answer(calibrated):
     assert [*loaded.confidence.outputs] == ["final", "execution"]
     assert loaded.confidence.outputs["execution"].width_limit == 2.0
     assert loaded.card.calibration["final"]["width_limit"] == 3.0
-    names = {name for name in load_file(calibrated / files.WEIGHTS) if "confidence" in name}
+    names = {name for name in load_file(calibrated / WEIGHTS) if "confidence" in name}
     assert names == {
         "confidence.mean",
         "confidence.whitening",
@@ -261,33 +271,33 @@ def test_each_output_has_its_calibration_and_its_golden_answer(calibrated):
     }
     final, execution = loaded.golden.outputs
     assert final.score > 2 * execution.score > 0
-    assert files.Golden.from_json(loaded.golden.to_json(), 2) == loaded.golden
+    assert Golden.from_json(loaded.golden.to_json(), 2) == loaded.golden
 
 
 def test_a_calibration_or_golden_answer_that_lacks_an_output_is_refused(calibrated, tmp_path):
     folder = shutil.copytree(calibrated, tmp_path / "1")
-    golden = json.loads((folder / files.GOLDEN_ANSWER).read_text())
+    golden = json.loads((folder / GOLDEN_ANSWER).read_text())
     del golden["execution"]
-    (folder / files.GOLDEN_ANSWER).write_text(json.dumps(golden))
+    (folder / GOLDEN_ANSWER).write_text(json.dumps(golden))
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match="execution's"):
         load_checkpoint(folder)
-    card = json.loads((folder / files.CARD).read_text())
+    card = json.loads((folder / CARD).read_text())
     del card["calibration"]["execution"]
-    (folder / files.CARD).write_text(json.dumps(card))
-    weights = load_file(folder / files.WEIGHTS)
+    (folder / CARD).write_text(json.dumps(card))
+    weights = load_file(folder / WEIGHTS)
     del weights["confidence.execution.spread_weights"]
-    save_file(weights, folder / files.WEIGHTS)
+    save_file(weights, folder / WEIGHTS)
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match="the calibration is of"):
         load_checkpoint(folder)
 
 
 def test_hashes_on_the_card_are_hashes(folder):
-    card = json.loads((folder / files.CARD).read_text())
+    card = json.loads((folder / CARD).read_text())
     card["clips"]["training"] = ["clips/001.mp4"]
     with pytest.raises(CheckpointIncompatible, match=r"clips\.training"):
-        files.parse_card(json.dumps(card).encode())
+        parse_card(json.dumps(card).encode())
 
 
 def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():

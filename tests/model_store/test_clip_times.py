@@ -29,7 +29,7 @@ def restored(
 ) -> bytes:
     """The same packets with other times, in milliseconds, given their place and time."""
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format=container) as output:
+    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format=container) as output:
         [video] = source.streams.video
         copy: Any = output.add_stream_from_template(video)
         for place, packet in enumerate(source.demux(video)):
@@ -299,6 +299,7 @@ def part_of(container: str, share: float) -> bytes:
 @pytest.mark.parametrize(
     ("container", "share", "message"),
     [
+        ("mp4", 0.1, r"MP4 or QuickTime .* end is missing: 1000 bytes of at least \d+"),
         ("mp4", 0.3, r"MP4 or QuickTime .* end is missing: 3000 bytes of at least \d+"),
         ("matroska", 0.03, r"Matroska or WebM .* end is missing: 300 bytes of at least \d+"),
         ("avi", 0.03, r"AVI .* end is missing: 300 bytes of at least \d+"),

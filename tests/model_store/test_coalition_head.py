@@ -63,7 +63,7 @@ def forward_on_blanked(network: FragmentNetwork, clips: Tensor, shown: np.ndarra
     ids=lambda value: str(value),
 )
 @torch.inference_mode()
-def test_every_coalition_scores_as_the_blanked_clip_does(fragments, length):
+def test_every_coalition_scores_as_the_blanked_clip_does(fragments: int, length: int) -> None:
     spec = spec_of(fragments, length)
     network = tiny_network(spec, seed=3) if length == 16 else random_network(PLAIN, spec)
     clips = random_clips(spec, 2)
@@ -75,7 +75,7 @@ def test_every_coalition_scores_as_the_blanked_clip_does(fragments, length):
 
 
 @torch.inference_mode()
-def test_nine_fragments_of_a_dive():
+def test_nine_fragments_of_a_dive() -> None:
     spec = spec_of(9)
     network = tiny_network(spec, seed=5)
     clips = random_clips(spec, 1)
@@ -89,7 +89,7 @@ def test_nine_fragments_of_a_dive():
 
 @pytest.mark.parametrize("crop", [(112, 112), (64, 96), (32, 32)])
 @torch.inference_mode()
-def test_a_wide_head_on_all_512(crop):
+def test_a_wide_head_on_all_512(crop: tuple[int, int]) -> None:
     network = random_network(WIDE, spec_of(9, crop=crop))
     blank, features = network.blank_features(), random_features(network, 2)
     shown = Coalitions.all(9).shown
@@ -102,7 +102,7 @@ def test_a_wide_head_on_all_512(crop):
 
 
 @torch.inference_mode()
-def test_a_sample_of_coalitions_of_many_fragments():
+def test_a_sample_of_coalitions_of_many_fragments() -> None:
     spec = spec_of(12)
     network = random_network(PLAIN, spec)
     shown = Coalitions.sampled(12, pairs=3).shown
@@ -115,7 +115,7 @@ def test_a_sample_of_coalitions_of_many_fragments():
 
 @pytest.mark.parametrize("length", [16, 48])
 @torch.inference_mode()
-def test_a_linear_path_beside_the_layers(length):
+def test_a_linear_path_beside_the_layers(length: int) -> None:
     spec = spec_of(4, length)
     network = random_network(
         dataclasses.replace(PLAIN, readout=True, fragments_used=(0, 2, 3)), spec
@@ -131,7 +131,7 @@ def test_a_linear_path_beside_the_layers(length):
 
 
 @torch.inference_mode()
-def test_fragments_that_are_not_used_change_nothing():
+def test_fragments_that_are_not_used_change_nothing() -> None:
     spec = spec_of(5)
     network = random_network(dataclasses.replace(PLAIN, fragments_used=(1, 4)), spec)
     clips = random_clips(spec, 2)
@@ -143,7 +143,7 @@ def test_fragments_that_are_not_used_change_nothing():
 
 
 @torch.inference_mode()
-def test_a_batch_of_three_is_three_batches_of_one():
+def test_a_batch_of_three_is_three_batches_of_one() -> None:
     network = random_network(PLAIN, spec_of(9, crop=(64, 64)))
     features = random_features(network, 3)
     head = CoalitionHead(network, Coalitions.all(9).shown)
@@ -151,13 +151,13 @@ def test_a_batch_of_three_is_three_batches_of_one():
     torch.testing.assert_close(head(features), apart, rtol=0, atol=1e-4)
 
 
-def test_only_a_folded_network_will_do():
+def test_only_a_folded_network_will_do() -> None:
     with pytest.raises(ValueError, match="folded"):
         CoalitionHead(tiny_network(spec_of(2)), Coalitions.all(2).shown)
 
 
 @pytest.mark.parametrize(("fragments", "frames"), [(9, 1), (6, 1), (4, 3), (9, 6), (1, 1), (2, 2)])
-def test_positions_see_the_fragments_that_reach_them(fragments, frames):
+def test_positions_see_the_fragments_that_reach_them(fragments: int, frames: int) -> None:
     # Kernels of ones and no negative numbers: a position is above 0 where it sees the fragment.
     owner = np.arange(fragments).repeat(frames)
     x = torch.from_numpy(np.eye(fragments)[:, owner]).float().view(fragments, 1, -1, 1, 1)
@@ -169,7 +169,7 @@ def test_positions_see_the_fragments_that_reach_them(fragments, frames):
         np.testing.assert_array_equal(below, (x.flatten(1) > 0).numpy().T)
 
 
-def test_a_position_of_a_dive_has_at_most_32_patterns():
+def test_a_position_of_a_dive_has_at_most_32_patterns() -> None:
     coalitions = Coalitions.all(9).shown
     first = Layer.over(np.eye(9, dtype=bool), coalitions)
     pool = Layer.over(first.seen, coalitions, stride=2)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model_store.contributions import Coalitions, Contributions, sampled_shapley, shapley
 
@@ -41,17 +42,17 @@ def by_orders(values: np.ndarray, players: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("players", [1, 2, 4, 7])
-def test_shapley_is_its_definition(players):
+def test_shapley_is_its_definition(players: int) -> None:
     values = random_games(players)
     np.testing.assert_allclose(shapley(values), by_definition(values, players), atol=1e-10)
 
 
-def test_shapley_is_the_mean_over_all_orders():
+def test_shapley_is_the_mean_over_all_orders() -> None:
     values = random_games(4)
     np.testing.assert_allclose(shapley(values), by_orders(values, 4), atol=1e-10)
 
 
-def test_players_that_do_the_same_get_the_same_and_idlers_get_nothing():
+def test_players_that_do_the_same_get_the_same_and_idlers_get_nothing() -> None:
     coalitions = Coalitions.all(5).shown
     twins = coalitions[:, 0].astype(int) + coalitions[:, 1]
     values = (10.0 * twins**2 + 3.0 * coalitions[:, 2] * twins + coalitions[:, 3])[None]
@@ -61,12 +62,19 @@ def test_players_that_do_the_same_get_the_same_and_idlers_get_nothing():
     assert idle == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_table_must_hold_all_coalitions():
+def test_a_table_must_hold_all_coalitions() -> None:
     with pytest.raises(ValueError, match="power of two"):
         shapley(np.zeros((1, 12)))
 
 
-def answer(values, coalitions, *, blank=None, used=None, fragments=None):
+def answer(
+    values: NDArray[np.floating],
+    coalitions: Coalitions,
+    *,
+    blank: NDArray[np.bool_] | None = None,
+    used: tuple[int, ...] | None = None,
+    fragments: int | None = None,
+) -> Contributions:
     fragments = fragments or coalitions.shown.shape[1]
     if blank is None:
         blank = np.zeros((len(values), fragments), bool)
@@ -79,7 +87,7 @@ def answer(values, coalitions, *, blank=None, used=None, fragments=None):
     )
 
 
-def test_alone_without_and_the_sum():
+def test_alone_without_and_the_sum() -> None:
     values = random_games(4)
     values[:, 0] = 61.0
     result = answer(values, Coalitions.of(4))
@@ -93,7 +101,7 @@ def test_alone_without_and_the_sum():
     )
 
 
-def test_a_blank_fragment_gets_exactly_nothing():
+def test_a_blank_fragment_gets_exactly_nothing() -> None:
     coalitions = Coalitions.of(4)
     game = random_games(3, games=1)[0]
     # Player 1 is blank: its presence changes nothing but the last digits, as in float32.
@@ -108,7 +116,7 @@ def test_a_blank_fragment_gets_exactly_nothing():
     np.testing.assert_allclose(result.baseline + result.contribution.sum(), result.score[0])
 
 
-def test_of_a_blank_clip_the_baseline_is_left():
+def test_of_a_blank_clip_the_baseline_is_left() -> None:
     values = random_games(3, games=2)
     values[:, 0] = 61.0
     result = answer(values, Coalitions.of(3), blank=np.array([[True] * 3, [False] * 3]))
@@ -116,7 +124,7 @@ def test_of_a_blank_clip_the_baseline_is_left():
     assert (result.contribution[0] == 0.0).all()
 
 
-def test_unused_fragments_do_not_take_part():
+def test_unused_fragments_do_not_take_part() -> None:
     values = random_games(2)
     values[:, 0] = 61.0
     result = answer(values, Coalitions.of(2), used=(1, 3), fragments=5)
@@ -134,7 +142,7 @@ def game_of(shown: np.ndarray) -> np.ndarray:
     return (60 + 20 * np.tanh((shown @ worth + pairs.sum(axis=1)) / 10))[None]
 
 
-def test_many_fragments_are_sampled_and_the_standard_error_is_reported():
+def test_many_fragments_are_sampled_and_the_standard_error_is_reported() -> None:
     coalitions = Coalitions.of(12)
     assert coalitions.orders is not None
     assert len(coalitions.shown) < 2**12
@@ -152,7 +160,7 @@ def test_many_fragments_are_sampled_and_the_standard_error_is_reported():
     np.testing.assert_array_equal(result.without, game_of(~shown))
 
 
-def test_standard_errors_cover_the_truth_as_often_as_they_should():
+def test_standard_errors_cover_the_truth_as_often_as_they_should() -> None:
     exact = shapley(game_of(Coalitions.all(8).shown))
     off = []
     for seed in range(40):
@@ -163,7 +171,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_should():
     assert abs(np.mean(off)) < 0.2
 
 
-def test_a_sample_is_exact_where_fragments_do_not_interact():
+def test_a_sample_is_exact_where_fragments_do_not_interact() -> None:
     coalitions = Coalitions.of(11)
     worth = np.arange(11.0)
     result = answer((50 + coalitions.shown @ worth)[None], coalitions)
@@ -171,7 +179,7 @@ def test_a_sample_is_exact_where_fragments_do_not_interact():
     np.testing.assert_allclose(result.standard_error, 0, atol=1e-12)
 
 
-def test_samples_are_the_same_every_time_and_blank_fragments_get_nothing():
+def test_samples_are_the_same_every_time_and_blank_fragments_get_nothing() -> None:
     coalitions, again = Coalitions.of(70), Coalitions.of(70)
     np.testing.assert_array_equal(coalitions.shown, again.shown)
     assert not coalitions.shown[0].any()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model_store.engines import converted, make_engine
+from model_store.engines.parts import Parts
 from model_store.network import FragmentNetwork
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 
@@ -27,14 +28,14 @@ def noise(network: FragmentNetwork) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def converted_small(small, tmp_path_factory) -> Path:
+def converted_small(small: FragmentNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     make_engine(small, name="openvino", cache=folder)
     return folder
 
 
 @pytest.fixture
-def filled(converted_small, tmp_path) -> Path:
+def filled(converted_small: Path, tmp_path: Path) -> Path:
     """A cache that holds `small` alone."""
     return shutil.copytree(converted_small, tmp_path / "cache")
 
@@ -46,13 +47,15 @@ def files(cache: Path) -> dict[Path, int]:
 def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
     from model_store.engines import openvino_cpu
 
-    def convert(parts):
+    def convert(parts: Parts) -> None:
         raise AssertionError("converted again")
 
     monkeypatch.setattr(openvino_cpu, "convert", convert)
 
 
-def test_what_is_converted_is_kept_and_used(small, filled, monkeypatch):
+def test_what_is_converted_is_kept_and_used(
+    small: FragmentNetwork, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = noise(small)
     expected = make_engine(small, name="torch").score(clips).contributions[0].score
     kept = files(filled)
@@ -66,7 +69,7 @@ def test_what_is_converted_is_kept_and_used(small, filled, monkeypatch):
     assert files(filled) == kept
 
 
-def test_other_weights_are_another_entry(small, filled):
+def test_other_weights_are_another_entry(small: FragmentNetwork, filled: Path) -> None:
     other = deepcopy(small)
     other.head.baseline += 1.0
     engine = make_engine(other, name="openvino", cache=filled)
@@ -77,7 +80,7 @@ def test_other_weights_are_another_entry(small, filled):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest"])
-def test_a_damaged_entry_is_replaced(small, filled, damage):
+def test_a_damaged_entry_is_replaced(small: FragmentNetwork, filled: Path, damage: str) -> None:
     [entry] = filled.iterdir()
     weights = entry / "extraction.bin"
     content = weights.read_bytes()
@@ -99,7 +102,9 @@ def test_a_damaged_entry_is_replaced(small, filled, damage):
     assert converted.is_whole(entry)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(small, tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_is_done_without(
+    small: FragmentNetwork, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place = tmp_path / "file"
     place.write_text("not a folder")
     engine = make_engine(small, name="openvino", cache=place / "cache")
@@ -107,7 +112,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(small, tmp_path, caplog)
     assert "cannot be kept" in caplog.text
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SCORING_CACHE", str(tmp_path))
     assert converted.default_cache() == tmp_path
     monkeypatch.delenv("SCORING_CACHE")

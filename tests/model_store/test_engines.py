@@ -17,6 +17,7 @@ from model_store.contributions import shapley
 from model_store.engines import Engine, EngineOutput, make_engine
 from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
+from model_store.network_spec import Target
 from model_store.spec import VAULT, ClipSpec
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 
@@ -43,29 +44,31 @@ def spec() -> ClipSpec:
 
 
 @pytest.fixture(scope="module")
-def network(spec) -> FragmentNetwork:
+def network(spec: ClipSpec) -> FragmentNetwork:
     """With both outputs, and a linear path for each."""
     return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
-def reference(network) -> Engine:
+def reference(network: FragmentNetwork) -> Engine:
     return make_engine(network, name="torch")
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def engine(request, network, cache) -> Engine:
+def engine(request: pytest.FixtureRequest, network: FragmentNetwork, cache: Path) -> Engine:
     return make_engine(network, name=request.param, cache=cache)
 
 
 @pytest.mark.parametrize("readout", [False, True])
 @pytest.mark.parametrize("target", ["final", "execution", "both"])
-def test_the_reference_is_brute_force_over_all_coalitions(target, readout, spec):
+def test_the_reference_is_brute_force_over_all_coalitions(
+    target: Target, readout: bool, spec: ClipSpec
+) -> None:
     # Whole forward passes of the network as trained, not folded, on clips with blanked frames.
     shape = dataclasses.replace(TINY, target=target, readout=readout)
     network = tiny_network(spec, shape, seed=2)
@@ -94,7 +97,9 @@ def test_the_reference_is_brute_force_over_all_coalitions(target, readout, spec)
         assert np.abs(answers[0].contribution - answers[1].contribution).max() > 0.05
 
 
-def test_engines_agree_with_the_reference(engine, reference, spec):
+def test_engines_agree_with_the_reference(
+    engine: Engine, reference: Engine, spec: ClipSpec
+) -> None:
     clips = random_clips(spec, 3)
     clips[1, :40] = 0
     ours, theirs = engine.score(clips), reference.score(clips)
@@ -110,7 +115,7 @@ def test_engines_agree_with_the_reference(engine, reference, spec):
             np.testing.assert_allclose(mine, expected, atol=atol, err_msg=field)
 
 
-def test_the_parts_sum_to_the_score(engine, spec):
+def test_the_parts_sum_to_the_score(engine: Engine, spec: ClipSpec) -> None:
     for answer in engine.score(random_clips(spec, 2)).contributions:
         total = answer.baseline + answer.contribution.sum(axis=1)
         np.testing.assert_allclose(total, answer.score, atol=1e-9)
@@ -118,7 +123,7 @@ def test_the_parts_sum_to_the_score(engine, spec):
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])
-def test_a_batch_is_its_clips_one_by_one(engine, spec, count):
+def test_a_batch_is_its_clips_one_by_one(engine: Engine, spec: ClipSpec, count: int) -> None:
     clips = random_clips(spec, count, seed=count)
     together = engine.score(clips)
     for index in range(count):
@@ -133,7 +138,7 @@ def test_a_batch_is_its_clips_one_by_one(engine, spec, count):
         np.testing.assert_allclose(together.features[index], alone.features[0], atol=0.05)
 
 
-def test_what_is_blank_contributes_exactly_nothing(engine, spec):
+def test_what_is_blank_contributes_exactly_nothing(engine: Engine, spec: ClipSpec) -> None:
     clips = random_clips(spec, 2)
     clips[0, : spec.fragment_frames(1).stop] = 0
     clips[1] = 0
@@ -146,16 +151,16 @@ def test_what_is_blank_contributes_exactly_nothing(engine, spec):
         assert (answer.contribution[1] == 0).all()
 
 
-def test_frames_outside_the_fragments_are_not_seen(engine, spec):
+def test_frames_outside_the_fragments_are_not_seen(engine: Engine, spec: ClipSpec) -> None:
     clips = random_clips(spec, 1)
     changed = clips.copy()
     changed[:, : spec.start] = 0
     np.testing.assert_array_equal(scores_of(engine.score(changed)), scores_of(engine.score(clips)))
 
 
-def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
+def test_an_engine_works_in_a_thread_of_its_own(engine: Engine, spec: ClipSpec) -> None:
     clips = random_clips(spec, 3)
-    answers = []
+    answers: list[EngineOutput] = []
     thread = threading.Thread(target=lambda: answers.append(engine.score(clips)))
     thread.start()
     thread.join()
@@ -174,18 +179,20 @@ def test_an_engine_works_in_a_thread_of_its_own(engine, spec):
         np.zeros((0, 100, 32, 32, 3), np.uint8),
     ],
 )
-def test_other_clips_are_refused(reference, clips):
+def test_other_clips_are_refused(reference: Engine, clips: NDArray[np.generic]) -> None:
     with pytest.raises(EngineError, match="need"):
         reference.score(clips)
 
 
-def test_clips_need_not_be_contiguous(engine, spec):
+def test_clips_need_not_be_contiguous(engine: Engine, spec: ClipSpec) -> None:
     clips = random_clips(spec, 2)
     view = np.asfortranarray(clips)
     np.testing.assert_array_equal(scores_of(engine.score(view)), scores_of(engine.score(clips)))
 
 
-def test_threads_may_be_set(network, spec, cache, reference):
+def test_threads_may_be_set(
+    network: FragmentNetwork, spec: ClipSpec, cache: Path, reference: Engine
+) -> None:
     clips = random_clips(spec, 3)
     expected = scores_of(reference.score(clips))
     engine = make_engine(network, name="openvino", cache=cache, threads=1)
@@ -193,7 +200,7 @@ def test_threads_may_be_set(network, spec, cache, reference):
     np.testing.assert_allclose(scores_of(engine.score(clips)), expected, atol=0.01)
 
 
-def test_fragments_that_are_not_used(cache):
+def test_fragments_that_are_not_used(cache: Path) -> None:
     spec = tiny_spec("vault")
     network = tiny_network(spec, dataclasses.replace(TINY, fragments_used=(5,)), seed=4)
     clips = random_clips(spec, 2)
@@ -205,7 +212,9 @@ def test_fragments_that_are_not_used(cache):
         np.testing.assert_allclose(answer.baseline + answer.contribution[:, 5], answer.score)
 
 
-def test_an_engine_that_is_not_there_says_why(network, monkeypatch):
+def test_an_engine_that_is_not_there_says_why(
+    network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(EngineError, match="'tpu'"):
         make_engine(network, name="tpu")  # type: ignore[arg-type]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -213,7 +222,12 @@ def test_an_engine_that_is_not_there_says_why(network, monkeypatch):
         make_engine(network, name="cuda")
 
 
-def test_auto_takes_the_first_that_works(network, cache, monkeypatch, caplog):
+def test_auto_takes_the_first_that_works(
+    network: FragmentNetwork,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, logger="model_store.engines")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert make_engine(network, cache=cache).name == "openvino"
@@ -225,7 +239,9 @@ def test_auto_takes_the_first_that_works(network, cache, monkeypatch, caplog):
         make_engine(network, name="openvino", cache=cache)
 
 
-def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch):
+def test_an_engine_that_computes_something_else_is_refused(
+    network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from model_store.engines.torch_cpu import TorchRuntime
 
     monkeypatch.setattr(
@@ -237,7 +253,7 @@ def test_an_engine_that_computes_something_else_is_refused(network, monkeypatch)
         make_engine(network, name="torch")
 
 
-def test_nothing_is_reported_to_anyone(network, cache):
+def test_nothing_is_reported_to_anyone(network: FragmentNetwork, cache: Path) -> None:
     make_engine(network, name="openvino", cache=cache)
     assert sys.modules["openvino_telemetry"] is None
 
@@ -246,7 +262,7 @@ def test_nothing_is_reported_to_anyone(network, cache):
     ("most", "sizes"),
     [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8]), (40, [1, 2, 4, 8, 16, 32])],
 )
-def test_a_graph_is_prepared_for_every_size_of_batch(most, sizes):
+def test_a_graph_is_prepared_for_every_size_of_batch(most: int, sizes: list[int]) -> None:
     from model_store.engines.torch_cuda import CudaRuntime
 
     assert CudaRuntime.batch_sizes(most) == sizes
@@ -254,7 +270,9 @@ def test_a_graph_is_prepared_for_every_size_of_batch(most, sizes):
 
 @pytest.mark.cuda
 @needs_cuda
-def test_graphs_of_all_sizes_on_a_gpu(network, reference, spec):
+def test_graphs_of_all_sizes_on_a_gpu(
+    network: FragmentNetwork, reference: Engine, spec: ClipSpec
+) -> None:
     engine = make_engine(network, name="cuda")
     clips = random_clips(spec, 37)
     expected = scores_of(reference.score(clips))

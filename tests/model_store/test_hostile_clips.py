@@ -67,8 +67,8 @@ def test_encrypted_clips_are_not_scored(options: dict[str, str], small: ClipSpec
 def test_a_size_and_a_depth_that_change_midway(pix_fmt: str, small: ClipSpec) -> None:
     """As in the underflow of FFmpeg's `color_frame`: H.264 of 10 bits whose SPS changes."""
     raw = {"container": "mpegts", "options": {"x264-params": "repeat-headers=1:keyint=12"}}
-    clip = clip_of(moving_square(24, 128, 128), pix_fmt=pix_fmt, **raw)  # type: ignore[arg-type]
-    clip += clip_of(moving_square(24, 48, 64), **raw)  # type: ignore[arg-type]
+    clip = clip_of(moving_square(24, 128, 128), pix_fmt=pix_fmt, **raw)
+    clip += clip_of(moving_square(24, 48, 64), **raw)
     decoded = read_clip(clip, small)
     assert ClipWarning.SIZE_CHANGES in decoded.warnings
     assert len(decoded.frames) >= 24

@@ -1,44 +1,50 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from model_store.checkpoint import GOLDEN_TOLERANCE
 from model_store.clip import cut, load_clip
 from model_store.contributions import shapley
 from model_store.errors import EngineError, InvalidDifficulty, UnusableClip
+from model_store.network import FragmentNetwork
 from model_store.score import Score
 from model_store.scorer import Scorer
+from model_store.spec import DifficultyRule
 from model_store.store import Store
 from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
 from tests.clips import clip_bytes
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store)
     return Scorer(store.load("diving"), "torch")
 
 
 @pytest.fixture(scope="module")
-def clips(scorer):
+def clips(scorer: Scorer) -> list[NDArray[np.uint8]]:
     return [
         load_clip(clip_bytes(frames=frames, height=48, width=64, seed=seed), scorer.spec)
         for seed, frames in enumerate((151, 120, 90))
     ]
 
 
-def test_the_score_is_the_networks(scorer, clips):
+def test_the_score_is_the_networks(scorer: Scorer, clips: list[NDArray[np.uint8]]) -> None:
     with torch.inference_mode():
         plain = scorer.checkpoint.network(cut(torch.from_numpy(np.stack(clips)), scorer.spec))
     assert [a.score for a in scorer.score(clips)] == pytest.approx(plain[:, 0].tolist(), abs=1e-3)
 
 
-def test_contributions_add_up_and_blank_fragments_have_none(scorer, clips):
+def test_contributions_add_up_and_blank_fragments_have_none(
+    scorer: Scorer, clips: list[NDArray[np.uint8]]
+) -> None:
     for answer in scorer.score(clips):
         assert answer.baseline + sum(answer.contribution) == pytest.approx(answer.score, abs=1e-3)
         for i, blank in enumerate(answer.blank):
@@ -48,7 +54,9 @@ def test_contributions_add_up_and_blank_fragments_have_none(scorer, clips):
     assert sum(scorer.score(clips)[2].blank) == 3  # 90 frames fill 6 of 9 fragments
 
 
-def test_a_clip_scores_the_same_alone_and_in_a_batch(scorer, clips):
+def test_a_clip_scores_the_same_alone_and_in_a_batch(
+    scorer: Scorer, clips: list[NDArray[np.uint8]]
+) -> None:
     together = scorer.score(clips)
     for clip, answer in zip(clips, together, strict=True):
         [alone] = scorer.score([clip])
@@ -56,22 +64,22 @@ def test_a_clip_scores_the_same_alone_and_in_a_batch(scorer, clips):
         assert alone.contribution == pytest.approx(answer.contribution, abs=1e-3)
 
 
-def test_no_clips_no_scores(scorer):
+def test_no_clips_no_scores(scorer: Scorer) -> None:
     assert scorer.score([]) == []
 
 
 @pytest.mark.parametrize("shape", [(150, 32, 32, 3), (151, 32, 33, 3), (151, 32, 32)])
-def test_a_clip_of_another_shape_is_refused(scorer, shape):
+def test_a_clip_of_another_shape_is_refused(scorer: Scorer, shape: tuple[int, ...]) -> None:
     with pytest.raises(UnusableClip, match="need"):
         scorer.score([np.zeros(shape, np.uint8)])
 
 
-def test_a_clip_of_floats_is_refused(scorer):
+def test_a_clip_of_floats_is_refused(scorer: Scorer) -> None:
     with pytest.raises(UnusableClip, match="float32"):
         scorer.score([np.zeros((151, 32, 32, 3), np.float32)])
 
 
-def test_the_golden_clip_guards_the_scores(scorer):
+def test_the_golden_clip_guards_the_scores(scorer: Scorer) -> None:
     assert scorer.check_golden() < 1e-3
     golden = scorer.checkpoint.golden
     [output] = golden.outputs
@@ -95,7 +103,7 @@ ANSWER = Score(
 EXECUTION = dataclasses.replace(ANSWER, output="execution")
 
 
-def test_execution_from_a_final_score():
+def test_execution_from_a_final_score() -> None:
     dive = dataclasses.replace(ANSWER, score=84.15).with_difficulty(3.3, "multiply")
     assert (dive.score, dive.execution) == (84.15, pytest.approx(25.5))
     vault = dataclasses.replace(ANSWER, score=15.1).with_difficulty(5.8, "add")
@@ -105,7 +113,7 @@ def test_execution_from_a_final_score():
 
 
 @pytest.mark.parametrize(("rule", "score"), [("multiply", 75.0), ("add", 28.0)])
-def test_a_final_score_from_an_execution(rule, score):
+def test_a_final_score_from_an_execution(rule: DifficultyRule, score: float) -> None:
     final = EXECUTION.with_difficulty(3.0, rule)
     assert final.score == score
     assert final.execution == 25.0
@@ -116,18 +124,18 @@ def test_a_final_score_from_an_execution(rule, score):
         assert final.score - final.without[i] == pytest.approx(final.contribution[i])
 
 
-def test_an_execution_network_needs_the_difficulty():
+def test_an_execution_network_needs_the_difficulty() -> None:
     with pytest.raises(InvalidDifficulty, match="needs a difficulty"):
         EXECUTION.with_difficulty(None, "multiply")
 
 
-def test_a_difficulty_that_no_routine_has():
+def test_a_difficulty_that_no_routine_has() -> None:
     with pytest.raises(InvalidDifficulty, match="above 0"):
         ANSWER.with_difficulty(0.0, "multiply")
 
 
 @pytest.fixture(scope="module", params=["diving", "vault"])
-def both(request, tmp_path_factory):
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     """Predicts the final score and the execution; × in diving, + in vault."""
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, request.param, target="both", calibrated=True)
@@ -135,8 +143,8 @@ def both(request, tmp_path_factory):
 
 
 @torch.inference_mode()
-def all_coalitions(network, clip):
-    """(T, H, W, 3) -> (2^K, O): what the head says of each, bit i of the index for fragment i."""
+def all_coalitions(network: FragmentNetwork, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(T, H, W, 3) -> (2^K, O): the head of each, bit i of the index for fragment i."""
     fragments = cut(torch.from_numpy(clip[None]), network.clip_spec)
     seen = torch.cat([network.extract(i, fragments[:, k]) for i, k in enumerate(network.used)])
     blank = network.blank_features()  # (K, D, T', H', W')
@@ -149,7 +157,9 @@ def all_coalitions(network, clip):
 
 
 @pytest.mark.parametrize("difficulty", [None, 3.3])
-def test_the_output_that_answers_brings_all_its_parts(both, difficulty):
+def test_the_output_that_answers_brings_all_its_parts(
+    both: Scorer, difficulty: float | None
+) -> None:
     spec = both.spec
     clip = load_clip(clip_bytes(frames=spec.frames, height=48, width=64, seed=1), spec)
     everyone, rule = 2**spec.fragments - 1, spec.difficulty_rule
@@ -169,7 +179,7 @@ def test_the_output_that_answers_brings_all_its_parts(both, difficulty):
     assert np.abs(answer.contribution).max() > 0.02
 
 
-def final_of(execution, difficulty, rule):
+def final_of(execution: Any, difficulty: float, rule: DifficultyRule) -> Any:
     return execution * difficulty if rule == "multiply" else execution + difficulty
 
 
@@ -197,28 +207,28 @@ def test_contributions_of_many_fragments_come_with_their_standard_errors(
     assert answer.baseline + sum(answer.contribution) == pytest.approx(answer.score)
 
 
-def test_interval_and_review_are_those_of_the_output_that_answers(both):
+def test_interval_and_review_are_those_of_the_output_that_answers(both: Scorer) -> None:
     rule = both.spec.difficulty_rule
     clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
     [answer] = both.score([clip])
-    video, told = (answer.with_difficulty(each, rule) for each in (None, 3.0))
-    assert (video.scored_by, told.scored_by) == ("video", "video and difficulty")
+    video, declared = (answer.with_difficulty(each, rule) for each in (None, 3.0))
+    assert (video.scored_by, declared.scored_by) == ("video", "video and difficulty")
     assert (video.execution, video.difficulty) == (None, None)
-    assert told.execution == answer.of_execution.score
-    assert told.score == pytest.approx(final_of(told.execution, 3.0, rule))
+    assert declared.execution == answer.of_execution.score
+    assert declared.score == pytest.approx(final_of(declared.execution, 3.0, rule))
     # The tiny calibration: ± 2 points of the final score, which is wide, ± 0.5 of an execution.
     half = 1.5 if rule == "multiply" else 0.5
     assert (video.trust.interval.low, video.trust.interval.high) == pytest.approx(
         (video.score - 2, video.score + 2)
     )
-    assert (told.trust.interval.low, told.trust.interval.high) == pytest.approx(
-        (told.score - half, told.score + half)
+    assert (declared.trust.interval.low, declared.trust.interval.high) == pytest.approx(
+        (declared.score - half, declared.score + half)
     )
-    assert (video.trust.wide, told.trust.wide) == (True, False)
-    assert video.trust.distance == told.trust.distance
+    assert (video.trust.wide, declared.trust.wide) == (True, False)
+    assert video.trust.distance == declared.trust.distance
 
 
-def test_a_warning_widens_the_interval_in_points_as_announced(both):
+def test_a_warning_widens_the_interval_in_points_as_announced(both: Scorer) -> None:
     clip = load_clip(clip_bytes(frames=100, height=48, width=64), both.spec)
     [answer] = both.score([clip])
     for difficulty in (None, 3.0):
@@ -233,7 +243,7 @@ def test_a_warning_widens_the_interval_in_points_as_announced(both):
     assert bare.widened(0.7) == bare
 
 
-def test_the_golden_clip_guards_both_outputs(both):
+def test_the_golden_clip_guards_both_outputs(both: Scorer) -> None:
     assert both.check_golden() < 1e-3
     golden = both.checkpoint.golden
     for index in (0, 1):

@@ -19,7 +19,7 @@ def store(tmp_path):
     return store
 
 
-def test_a_name_means_the_last_published_until_told_otherwise(store):
+def test_a_name_means_the_last_published_until_another_is_made_current(store):
     assert store.versions("diving") == [1, 2]
     assert store.load("diving").version == 2
     store.make_current("diving", 1)
@@ -78,7 +78,7 @@ def test_a_damaged_version_is_not_added(store, tmp_path):
     assert not list((ours.root / "diving").glob(".*"))
 
 
-def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
+def test_the_store_is_where_the_environment_has_it(monkeypatch, tmp_path):
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
     assert Store().root == tmp_path
     assert Store().names() == []
@@ -171,3 +171,15 @@ def test_the_error_survives_the_way_between_processes():
     error = pickle.loads(pickle.dumps(CheckpointUnreadable("/store/x", "Permission denied")))
     assert str(error) == "/store/x cannot be read: Permission denied"
     assert error.reason == "Permission denied"
+
+
+def test_others_may_read_what_is_published(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        publish_tiny(Store(tmp_path))
+    finally:
+        os.umask(before)
+    folder = tmp_path / "diving" / "1"
+    assert folder.stat().st_mode & 0o777 == 0o755
+    for file in (*folder.iterdir(), folder.parent / "current"):
+        assert file.stat().st_mode & 0o777 == 0o644, file

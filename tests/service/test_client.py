@@ -1,19 +1,19 @@
 """The Python client against the running service."""
 
 import io
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_store.store import Store
 from service.client import Overloaded, ScoringClient, ScoringError
 from tests.clips import clip_bytes
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, serving
 
 MARKS = [8.5, 8, 8, 8.5, 9, 8, 8]
 
@@ -80,8 +80,8 @@ def test_rank_panel_and_checkpoints(client: ScoringClient, dive: Path) -> None:
 
 
 def test_it_comes_back_when_the_service_has_room(store: Store, tmp_path: Path, dive: Path) -> None:
-    """Room for one clip at a time, four clients at once: refused ones wait as they are told."""
-    settings = {"queue_fragments": 9, "checkpoints": "diving", "decode_workers": 1}
+    """Room for one clip at a time, four clients at once: refused ones wait as long as asked."""
+    settings: dict[str, Any] = {"queue_fragments": 9, "checkpoints": "diving", "decode_workers": 1}
     with live_server(store.root, tmp_path, **settings) as server:
         with ScoringClient(server.url, retries=8) as client, ThreadPoolExecutor(4) as threads:
             client.score(dive)  # so that the service knows how long one takes
@@ -89,7 +89,7 @@ def test_it_comes_back_when_the_service_has_room(store: Store, tmp_path: Path, d
             answers = list(threads.map(lambda _: client.score(dive), range(4)))
         assert len({answer["score"] for answer in answers}) == 1
         assert "429" in server.log.read_text()
-        assert time.monotonic() - began >= 1  # the shortest that is ever told
+        assert time.monotonic() - began >= 1  # the shortest that the service sends
 
 
 class Busy(BaseHTTPRequestHandler):
@@ -124,21 +124,14 @@ def test_a_503_counts_as_no_room_if_it_says_when_to_come_back(
     dive: Path, after: str | None, again: bool
 ) -> None:
     handler = type("Handler", (Busy,), {"after": after, "asked": 0})
-    with HTTPServer(("127.0.0.1", 0), handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever)
-        thread.start()
-        try:
-            with ScoringClient(f"http://127.0.0.1:{proxy.server_port}/scorer/") as client:
-                if again:
-                    assert client.score(dive)["score"] == 12.5
-                else:
-                    with pytest.raises(ScoringError) as caught:
-                        client.score(dive)
-                    assert caught.value.status == 503
-                    assert not isinstance(caught.value, Overloaded)
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with serving(handler) as url, ScoringClient(f"{url}/scorer/") as client:
+        if again:
+            assert client.score(dive)["score"] == 12.5
+        else:
+            with pytest.raises(ScoringError) as caught:
+                client.score(dive)
+            assert caught.value.status == 503
+            assert not isinstance(caught.value, Overloaded)
 
 
 class BadGateway(BaseHTTPRequestHandler):
@@ -150,12 +143,11 @@ class BadGateway(BaseHTTPRequestHandler):
 
 
 def test_what_is_not_from_the_service_is_an_error_too() -> None:
-    with HTTPServer(("127.0.0.1", 0), BadGateway) as proxy:
-        threading.Thread(target=proxy.handle_request).start()
-        with (
-            ScoringClient(f"http://127.0.0.1:{proxy.server_port}") as client,
-            pytest.raises(ScoringError) as caught,
-        ):
-            client.checkpoints()
+    with (
+        serving(BadGateway) as url,
+        ScoringClient(url) as client,
+        pytest.raises(ScoringError) as caught,
+    ):
+        client.checkpoints()
     assert caught.value.status == 502
     assert not isinstance(caught.value, Overloaded)

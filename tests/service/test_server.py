@@ -9,6 +9,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -260,7 +261,7 @@ def test_strangers_need_a_key_or_the_operators_word(
     ("settings", "status"), [({"api_keys": "a-key"}, 401), ({"allow_anonymous": "true"}, 200)]
 )
 def test_with_either_it_serves_everybody(
-    store: Store, tmp_path: Path, settings: dict[str, str], status: int
+    store: Store, tmp_path: Path, settings: dict[str, Any], status: int
 ) -> None:
     with live_server(store.root, tmp_path, host="0.0.0.0", **settings) as server:
         assert httpx.get(f"{server.url}/checkpoints").status_code == status

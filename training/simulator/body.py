@@ -46,7 +46,7 @@ COCO = (
     "face", "face", "face", "head", "head", "shoulder_l", "shoulder_r", "elbow_l", "elbow_r",
     "wrist_l", "wrist_r", "hip_l", "hip_r", "knee_l", "knee_r", "ankle_l", "ankle_r",
 )  # fmt: skip
-"""Point that stands for each of the 17 COCO joints; eyes and ears are too small to tell apart."""
+"""Point that stands for each of the 17 COCO joints; eyes and ears are too small to be separate."""
 
 
 def keyframes(keys: Sequence[tuple[float, Mapping[str, float]]], frames: int) -> Pose:

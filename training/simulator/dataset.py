@@ -1,8 +1,8 @@
 """
 A data set folder of simulated clips: annotations.csv, clips/NNNNN.mp4, tracks/NNNNN.npz.
 
-Whatever can be drawn without rendering is, so an interrupted folder is completed by the same
-call: clips that are whole are kept, and annotations.csv appears last.
+The same call completes an interrupted folder: clips that are whole are kept, and annotations.csv,
+which follows from the seed without rendering, appears last.
 """
 
 import csv
@@ -39,7 +39,7 @@ LEAST_PAIR_SEVERITY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class RenderJob:
     """One clip to be rendered: its number in the folder and what it overrides."""
 
     number: int
@@ -90,12 +90,10 @@ def write_dataset(
         "test_share": test_share,
     }
     _claim(out, parameters)
-    takes = list(_takes(action, clips, seed, first, pairs))
-    _render(takes, out, workers)
+    jobs = list(_jobs(action, clips, seed, first, pairs))
+    _render(jobs, out, workers)
     tests = round(clips * test_share)
-    rows = [
-        _row(take, "test" if take.index >= first + clips - tests else "train") for take in takes
-    ]
+    rows = [_row(job, "test" if job.index >= first + clips - tests else "train") for job in jobs]
     return _write_annotations(out, rows)
 
 
@@ -116,15 +114,15 @@ def _claim(out: Path, parameters: dict[str, Any]) -> None:
     record.write_text(json.dumps(parameters, indent=2) + "\n")
 
 
-def _takes(action: str, clips: int, seed: int, first: int, pairs: bool) -> Iterator[Take]:
+def _jobs(action: str, clips: int, seed: int, first: int, pairs: bool) -> Iterator[RenderJob]:
     for i, index in enumerate(range(first, first + clips)):
         if not pairs:
-            yield Take(i, action, seed, index, {}, {})
+            yield RenderJob(i, action, seed, index, {}, {})
             continue
         wrong, clean, faulty = draw_pair(action, seed, index)
         about: dict[str, str | int] = {"pair": i, "fault": wrong.kind, "stage": wrong.stage}
-        yield Take(2 * i, action, seed, index, clean, about | {"role": "clean"})
-        yield Take(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"})
+        yield RenderJob(2 * i, action, seed, index, clean, about | {"role": "clean"})
+        yield RenderJob(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"})
 
 
 def draw_pair(
@@ -138,8 +136,10 @@ def draw_pair(
     return wrong, clean, clean | {wrong.kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
 
 
-def _render(takes: list[Take], out: Path, workers: int | None) -> None:
-    missing = [t for t in takes if not ((out / t.video).exists() and (out / t.track).exists())]
+def _render(jobs: list[RenderJob], out: Path, workers: int | None) -> None:
+    missing = [
+        job for job in jobs if not ((out / job.video).exists() and (out / job.track).exists())
+    ]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -148,37 +148,37 @@ def _render(takes: list[Take], out: Path, workers: int | None) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns) as progress:
-        bar = progress.add_task("rendering", total=len(takes), completed=len(takes) - len(missing))
+        bar = progress.add_task("rendering", total=len(jobs), completed=len(jobs) - len(missing))
         count = min(workers or os.cpu_count() or 1, max(len(missing), 1))
         if count == 1:
-            for take in missing:
-                render(take, out)
+            for job in missing:
+                render(job, out)
                 progress.advance(bar)
             return
         with worker_pool(count) as pool:
-            jobs = [pool.submit(render, take, out) for take in missing]
+            futures = [pool.submit(render, job, out) for job in missing]
             try:
-                for job in as_completed(jobs):
-                    job.result()
+                for future in as_completed(futures):
+                    future.result()
                     progress.advance(bar)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
 
-def render(take: Take, out: Path) -> None:
+def render(job: RenderJob, out: Path) -> None:
     """Write one clip and its track; each file appears only when it is whole."""
-    clip = simulate_clip(take.action, take.seed, take.index, faults=take.faults)
-    write_video(out / take.video, clip.frames, fps=ACTIONS[take.action].fps, crf=clip.looks.crf)
-    with replacing(out / take.track) as partial, partial.open("wb") as file:
+    clip = simulate_clip(job.action, job.seed, job.index, faults=job.faults)
+    write_video(out / job.video, clip.frames, fps=ACTIONS[job.action].fps, crf=clip.looks.crf)
+    with replacing(out / job.track) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file, joints=clip.joints, state=clip.state, state_names=np.array(clip.state_names)
         )
 
 
-def _row(take: Take, split: str) -> dict[str, Any]:
-    plan = ACTIONS[take.action].draw(take.seed, take.index, faults=take.faults)
-    return {"clip": take.video, "split": split} | describe(plan) | take.pair
+def _row(job: RenderJob, split: str) -> dict[str, Any]:
+    plan = ACTIONS[job.action].draw(job.seed, job.index, faults=job.faults)
+    return {"clip": job.video, "split": split} | describe(plan) | job.pair
 
 
 def describe(plan: Performance) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def diving_motion(plan: Plan, platform: float, rng: np.random.Generator) -> Moti
     points = oriented(pose, tilt, twist)
     centre = _path(plan, points, platform, variety)
     followed = centre.copy()
-    shown = _err(plan, pose, tilt, variety)
+    shown = _apply_faults(plan, pose, tilt, variety)
     points = oriented(pose, tilt, twist)
     for support in _supports(plan, platform, variety):
         centre[support.frames.start : support.frames.stop] = placed(points, support)
@@ -149,7 +149,7 @@ def _path(plan: Plan, points: Floats, platform: float, variety: Floats) -> Float
     return centre
 
 
-def _err(plan: Plan, pose: Pose, tilt: Floats, variety: Floats) -> dict[str, Floats]:
+def _apply_faults(plan: Plan, pose: Pose, tilt: Floats, variety: Floats) -> dict[str, Floats]:
     """Apply the faults of a plan to pose and tilt, in place -> how much each frame shows."""
     _, sense = facing(plan.routine)
     armstand = plan.routine.group == "armstand"

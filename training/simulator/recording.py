@@ -30,7 +30,7 @@ class Recording:
         return outer
 
     def finish(self, frame: Pixels, t: int) -> Pixels:
-        """Mirror, graphics and noise; noise wraps around nowhere, pixels leave it room."""
+        """Mirror, graphics and noise; `looks.graded` leaves room, so no noise is clipped."""
         if self._looks.mirrored:
             frame = frame[:, ::-1]
         if self._graphic is not None:

@@ -38,7 +38,7 @@ def paint_rink(canvas: Canvas) -> None:
 
 
 def _lines(canvas: Canvas, disc: Colour) -> None:
-    """What ice hockey leaves on it, and a disc in the middle."""
+    """The lines of ice hockey, and a disc in the middle."""
     for x, wide, colour in (
         (0.0, 0.09, _RED), (-5.2, 0.09, _BLUE), (5.2, 0.09, _BLUE), (-13.0, 0.04, _RED),
         (13.0, 0.04, _RED),

@@ -29,7 +29,7 @@ def skating_motion(programme: Programme, rng: np.random.Generator) -> Motion:
     rise = _rise(programme)
     followed = _centre(_points(pose, pitch, roll, twist), ground, rise)
 
-    shown, travelled = _err(programme, pose, pitch, roll)
+    shown, travelled = _apply_faults(programme, pose, pitch, roll)
     twist = heading + sense * _turning(programme, programme.severities)
     points = _points(pose, pitch, roll, twist)
     centre = _centre(points, ground + travelled, rise)
@@ -110,8 +110,8 @@ def _step(pose: Pose, item: Item, frames: int) -> None:
 def _turning(programme: Programme, severities: dict[str, float]) -> Floats:
     """(T,) degrees by which the skater is turned from where the path leads, over all elements.
 
-    Every element ends on whole turns. So that what follows stays as it is, a fault never
-    changes the angle after its element but by whole turns, which cannot be seen.
+    Every element ends on whole turns. A fault changes the angle after its element by whole turns
+    only, which cannot be seen: what follows stays as it is.
     """
     t = np.arange(programme.frames, dtype=np.float64)
     total = np.zeros(programme.frames)
@@ -185,7 +185,7 @@ def _rise(programme: Programme) -> Floats:
     return rise
 
 
-def _err(
+def _apply_faults(
     programme: Programme, pose: Pose, pitch: Floats, roll: Floats
 ) -> tuple[dict[str, Floats], Floats]:
     """Apply the faults, in place -> how much each frame shows by kind, and (T, 2) by which the

@@ -1,7 +1,7 @@
 """
 Ground truth for every frame: what is to be seen of the athlete, scaled to about 0…1 or −1…1.
 
-Values are NaN in frames where nothing of the athlete is to be seen; the splash is known always.
+Values are NaN in frames where nothing of the athlete is to be seen; the splash is always known.
 """
 
 import numpy as np

@@ -35,7 +35,7 @@ def vault_motion(plan: Plan, rng: np.random.Generator) -> Motion:
     supports = _supports(plan, variety)
     centre = _path(plan, points, supports, variety)
     followed = centre.copy()
-    shown, moved = _err(plan, pose, tilt, variety)
+    shown, moved = _apply_faults(plan, pose, tilt, variety)
     points = oriented(pose, tilt, twist)
     for support in supports:
         centre[support.frames.start : support.frames.stop] = placed(points, support)
@@ -175,7 +175,9 @@ def _path(plan: Plan, points: Floats, supports: tuple[Support, ...], variety: Fl
     return centre
 
 
-def _err(plan: Plan, pose: Pose, tilt: Floats, variety: Floats) -> tuple[dict[str, Floats], Floats]:
+def _apply_faults(
+    plan: Plan, pose: Pose, tilt: Floats, variety: Floats
+) -> tuple[dict[str, Floats], Floats]:
     """Apply the faults to pose and tilt, in place -> how much each frame shows, and (T, 3)
     by which the centre of mass is off its path."""
     _, _, _, flight, landing = plan.stage_starts

@@ -65,7 +65,7 @@ def pictures(data: bytes, wanted: frozenset[int] | None) -> tuple[dict[int, Fram
     with open_bytes(data) as file, open_video(file, LIMITS) as video:
         packets = demux(video, LIMITS)
         decoder = Decoder(video.context, LIMITS)
-        frames = {
+        frames: dict[int, Any] = {
             int(frame.pts or 0): frame.to_ndarray(format="rgb24")
             for frame in decoder.frames(packets.packets, wanted)
         }
@@ -159,11 +159,3 @@ def test_new_parameters_midway_are_not_left_out() -> None:
 
     pts = max(packet.pts or 0 for packet in packets)
     np.testing.assert_array_equal(last(frozenset([pts])), last(None))
-
-
-def test_threads_of_the_decoder_change_nothing(small: ClipSpec) -> None:
-    data = clip_of(noisy(64), fps=60, **STREAMS["h264 pyramid"])
-    for threads in (2, 3):
-        np.testing.assert_array_equal(
-            read_clip(data, small, threads=threads).frames, decode(data, small)
-        )

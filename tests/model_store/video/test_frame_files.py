@@ -3,6 +3,8 @@
 import dataclasses
 import io
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,20 +12,21 @@ from PIL import Image
 
 from model_store.clip import ClipLimits, FrameFiles, load_clip, read_clip
 from model_store.errors import ClipTooLarge, NotAVideo, UnusableClip
-from tests.clips import moving_square, numbered
+from model_store.spec import ClipSpec
+from tests.clips import Frames, moving_square, numbered
 
 FPS = Fraction(30)
 
 
-def write(folder, frames, **options):
-    paths = []
+def write(folder: Path, frames: Frames, **options: Any) -> tuple[Path, ...]:
+    paths: list[Path] = []
     for number, picture in enumerate(frames):
         paths.append(folder / f"{number:05d}.jpg")
         Image.fromarray(picture).save(paths[-1], **{"quality": 95, "subsampling": 0} | options)
     return tuple(paths)
 
 
-def test_pixels_are_those_that_another_decoder_sees(tmp_path, small):
+def test_pixels_are_those_that_another_decoder_sees(tmp_path: Path, small: ClipSpec) -> None:
     """Pillow decodes the same files; colours may be off by the rounding of the conversion."""
     paths = write(tmp_path, moving_square(small.frames, 32, 32))
     decoded = read_clip(FrameFiles(paths, FPS), small)
@@ -45,20 +48,22 @@ def test_pixels_are_those_that_another_decoder_sees(tmp_path, small):
         (Fraction(30000, 1001), [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_the_stated_rate_is_what_counts(tmp_path, small, fps, shown):
+def test_the_stated_rate_is_what_counts(
+    tmp_path: Path, small: ClipSpec, fps: Fraction, shown: list[int]
+) -> None:
     greys = np.full((40, 16, 16, 3), 6 * np.arange(40)[:, None, None, None], np.uint8)
     frames = read_clip(FrameFiles(write(tmp_path, greys), fps), small).frames
     assert np.rint(frames[:6, 16, 16].mean(axis=1) / 6).tolist() == shown
 
 
-def test_the_order_is_that_of_the_paths(tmp_path, small):
+def test_the_order_is_that_of_the_paths(tmp_path: Path, small: ClipSpec) -> None:
     paths = write(tmp_path, moving_square(20, 32, 32))
     forward = read_clip(FrameFiles(paths, FPS), small).frames
     backward = read_clip(FrameFiles(paths[::-1], FPS), small).frames
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
-def test_the_same_files_give_the_same_bytes(tmp_path, small):
+def test_the_same_files_give_the_same_bytes(tmp_path: Path, small: ClipSpec) -> None:
     files = FrameFiles(write(tmp_path, moving_square(20, 32, 32)), FPS)
     assert files.video() == files.video()
     by_file = load_clip(io.BytesIO(files.video()), small)
@@ -66,14 +71,14 @@ def test_the_same_files_give_the_same_bytes(tmp_path, small):
     assert str(files) == f"{tmp_path / '00000.jpg'}…00019.jpg"
 
 
-def test_long_clips_keep_their_end(tmp_path, small):
+def test_long_clips_keep_their_end(tmp_path: Path, small: ClipSpec) -> None:
     paths = write(tmp_path, moving_square(small.frames + 9, 32, 32))
     whole = read_clip(FrameFiles(paths, FPS), small)
     end = read_clip(FrameFiles(paths[9:], FPS), small)
     np.testing.assert_array_equal(whole.frames, end.frames)
 
 
-def test_limits_hold(tmp_path, small):
+def test_limits_hold(tmp_path: Path, small: ClipSpec) -> None:
     files = FrameFiles(write(tmp_path, moving_square(20, 32, 32)), FPS)
     with pytest.raises(ClipTooLarge, match="more than 19 frames"):
         read_clip(files, small, limits=dataclasses.replace(ClipLimits(), max_frames=19))
@@ -81,7 +86,7 @@ def test_limits_hold(tmp_path, small):
         read_clip(FrameFiles(files.paths[:15], FPS), small)
 
 
-def test_what_is_no_picture_is_named(tmp_path, small):
+def test_what_is_no_picture_is_named(tmp_path: Path, small: ClipSpec) -> None:
     paths = write(tmp_path, moving_square(20, 32, 32))
     with pytest.raises(UnusableClip, match="0 frames"):
         read_clip(FrameFiles((), FPS), small)

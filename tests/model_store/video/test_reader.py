@@ -28,7 +28,7 @@ REORDERED = {"qp": "1", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
 
 def test_delayed_frames_are_flushed(small: ClipSpec) -> None:
     data = lossless(numbered(100), options=REORDERED)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         pts = [packet.pts for packet in container.demux(video=0) if packet.size]
     assert pts != sorted(pts, key=lambda stamp: stamp or 0)
     assert numbers(decode(data, small)) == list(range(100))
@@ -50,7 +50,7 @@ def test_an_edit_list_hides_frames(small: ClipSpec) -> None:
 
 def test_frames_are_counted_and_not_believed(small: ClipSpec) -> None:
     fragmented = lossless(numbered(60), container_options={"movflags": "frag_keyframe+empty_moov"})
-    with av.open(io.BytesIO(fragmented)) as container:
+    with av.open(io.BytesIO(fragmented), "r") as container:
         assert container.streams.video[0].frames == 0
     decoded = read_clip(fragmented, small)
     assert numbers(decoded.frames) == list(range(60))
@@ -160,7 +160,7 @@ def two_streams() -> bytes:
 def with_cover(data: bytes) -> bytes:
     """The same mp4 with a JPEG as its cover, in front."""
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format="mp4") as output:
+    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format="mp4") as output:
         cover: Any = output.add_stream("mjpeg", rate=1)
         cover.width = cover.height = 320
         cover.pix_fmt = "yuvj420p"
@@ -190,7 +190,7 @@ def resized_midway(first: tuple[int, int], second: tuple[int, int]) -> bytes:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         other = clip_of([grey(second, 180, index) for index in range(40)], container="mpegts")
-        with av.open(io.BytesIO(other)) as source:
+        with av.open(io.BytesIO(other), "r") as source:
             for packet in source.demux(video=0):
                 if packet.pts is None or packet.dts is None:
                     continue

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from model_store.clip import ClipLimits, ClipWarning, decode, read_clip
-from model_store.errors import ClipError, NotAVideo, UnusableClip
+from model_store.errors import ClipError, UnusableClip
 from model_store.spec import ClipSpec
 from tests.clips import (
     LOSSLESS,
-    clip_bytes,
     clip_of,
     lossless,
     moving_square,
@@ -74,13 +73,6 @@ def test_damage_that_leaves_too_little(small: ClipSpec) -> None:
         read_clip(damage(data, range(100)), small, limits=limits)
 
 
-def test_an_mp4_that_is_cut_off(small: ClipSpec) -> None:
-    data = clip_bytes(frames=100, height=48, width=64)
-    for share in (0.1, 0.5, 0.9):
-        with pytest.raises(NotAVideo):
-            decode(data[: int(share * len(data))], small)
-
-
 @pytest.mark.parametrize("container", ["mp4", "matroska", "webm", "avi"])
 def test_a_file_that_ends_early(container: str, tmp_path: Path, small: ClipSpec) -> None:
     codec: dict[str, Any] = {"codec": "libvpx"} if container == "webm" else LOSSLESS
@@ -122,7 +114,7 @@ def test_no_damage_raises_anything_but_clip_errors(container: str, small: ClipSp
 def damage(data: bytes, indexes: Sequence[int], share: float = 1.0) -> bytes:
     """Overwrite the end of some packets of an mp4, all but the length that comes first."""
     broken = bytearray(data)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         for index, packet in enumerate(container.demux(video=0)):
             if index in indexes and packet.pos is not None:
                 spoilt = int((packet.size - 4) * share)

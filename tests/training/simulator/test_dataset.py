@@ -33,7 +33,7 @@ def vaults(tmp_path_factory):
     return folder
 
 
-def test_the_folder_is_what_it_says(vaults):
+def test_the_folder_holds_what_annotations_list(vaults):
     table = rows(vaults / "annotations.csv")
     assert [row["clip"] for row in table] == [f"clips/0000{i}.mp4" for i in range(3)]
     assert [row["split"] for row in table] == ["train", "train", "test"]
@@ -70,6 +70,7 @@ def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults, tmp_path):
     assert whole == digest(vaults)
     (folder / "annotations.csv").unlink()
     (folder / "clips/00001.mp4").unlink()
+    (folder / "clips/.00001.mp4-0.partial").write_bytes(b"half")  # as a killed process leaves it
     write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=2)
     assert digest(folder) == whole
 

@@ -67,7 +67,7 @@ def test_envelope_is_exactly_zero_outside_its_stage():
 
 
 @pytest.mark.parametrize("code", sorted(routines("diving")))
-def test_a_dive_turns_as_its_code_says(code):
+def test_a_dive_turns_as_its_code_has_it(code):
     plan, motion = move("diving", code=code, faults={"over_rotation": 0, "under_rotation": 0})
     flight, splash = plan.stage_starts[2], plan.stage_starts[4]
     contact = splash - SINK
@@ -86,7 +86,7 @@ def test_a_dive_turns_as_its_code_says(code):
 
 
 @pytest.mark.parametrize("code", sorted(routines("vault")))
-def test_a_vault_turns_as_its_code_says(code):
+def test_a_vault_turns_as_its_code_has_it(code):
     quiet = {"step": 0.0, "hop": 0.0, "fall": 0.0, "deep_knees": 0.0, "bent_arms": 0.0}
     plan, motion = move("vault", code=code, faults=quiet)
     _, _, table, flight, landing = plan.stage_starts

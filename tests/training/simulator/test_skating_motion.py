@@ -23,7 +23,7 @@ def skate(index: int = 0, *, code: str = CODE, **faults: float) -> tuple[Program
 
 
 @pytest.mark.parametrize("code", [c for c, e in elements().items() if e.kind == "jump"])
-def test_a_jump_turns_and_rises_as_its_code_says(code):
+def test_a_jump_turns_and_rises_as_its_code_has_it(code):
     programme, motion = skate(code=f"{code} USp SSp {code} StSq {code} ChSp")
     item = programme.items[0]
     before, landing = item.core.start - 1, item.core.stop
