@@ -4,50 +4,54 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from model_store.__main__ import app
 from model_store.store import SHIPPED, Store
 from tests.checkpoints import publish_tiny, tiny_store
 from tests.clips import clip_bytes
 
+Run = Callable[..., Result]
+
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return tiny_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture
-def run(store, monkeypatch):
+def run(store: Store, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("SCORING_STORE", str(store.root))
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")
-def dive(tmp_path_factory):
+def dive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "dive.mp4"
     path.write_bytes(clip_bytes(frames=151, height=48, width=64))
     return path
 
 
-def test_list_shows_every_version(run):
+def test_list_shows_every_version(run: Run) -> None:
     result = run("list")
     assert result.exit_code == 0
     assert "diving@1" in result.output
     assert "vault@1" in result.output
 
 
-def test_show_prints_the_card(run, store):
+def test_show_prints_the_card(run: Run, store: Store) -> None:
     card = json.loads(run("show", "diving").output)
     whole = json.loads(store.load("diving").card.model_dump_json())
     del whole["clips"]  # thousands of hashes
     assert card == whole
 
 
-def test_score_as_json_adds_up(run, dive):
+def test_score_as_json_adds_up(run: Run, dive: Path) -> None:
     result = run("score", dive, "--engine", "torch", "--difficulty", "3.2", "--json")
     answer = json.loads(result.stdout)
     contributions = [fragment["contribution"] for fragment in answer["fragments"]]
@@ -55,7 +59,9 @@ def test_score_as_json_adds_up(run, dive):
     assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
 
 
-def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(run, dive):
+def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(
+    run: Run, dive: Path
+) -> None:
     answer = json.loads(
         run("score", dive, "--engine", "torch", "--action", "vault", "--json").stdout
     )
@@ -63,7 +69,9 @@ def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(run, dive
     assert answer["warnings"] == ["trimmed", "score_above_range"]
 
 
-def test_a_score_says_what_it_rests_on(run, dive, tmp_path, monkeypatch):
+def test_a_score_says_what_it_rests_on(
+    run: Run, dive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = Store(tmp_path / "both")
     publish_tiny(both, "diving", target="both", calibrated=True)
     monkeypatch.setenv("SCORING_STORE", str(both.root))
@@ -76,13 +84,13 @@ def test_a_score_says_what_it_rests_on(run, dive, tmp_path, monkeypatch):
         shown = run("score", dive, "--engine", "torch", *words).output
         assert f"(by {scored_by}; diving@1, trained on simulated clips)" in shown
         scores.append((answer["score"], answer["execution"]))
-    (video, none), (told, execution) = scores
+    (video, none), (by_both, execution) = scores
     assert none is None
-    assert told == pytest.approx(execution * 3.2)
-    assert abs(told - video) > 1
+    assert by_both == pytest.approx(execution * 3.2)
+    assert abs(by_both - video) > 1
 
 
-def test_score_as_a_table_with_bars(run, dive):
+def test_score_as_a_table_with_bars(run: Run, dive: Path) -> None:
     result = run("score", dive, "--engine", "torch")
     assert result.exit_code == 0
     assert "trained on simulated clips" in result.output
@@ -95,7 +103,9 @@ def test_score_as_a_table_with_bars(run, dive):
     assert ("│" + "█" * 12 if added else "█" * 12 + "│") in row
 
 
-def test_several_clips_get_a_line_each_and_a_progress_bar(run, dive, tmp_path):
+def test_several_clips_get_a_line_each_and_a_progress_bar(
+    run: Run, dive: Path, tmp_path: Path
+) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     result = run("score", dive, tmp_path / "bad.mp4", dive, "--engine", "torch")
     assert result.exit_code == 1
@@ -106,14 +116,14 @@ def test_several_clips_get_a_line_each_and_a_progress_bar(run, dive, tmp_path):
     assert "cannot be scored" in lines[1]
 
 
-def test_strict_tells_a_script_that_somebody_should_look(run, dive):
+def test_strict_exits_with_3_where_somebody_should_look(run: Run, dive: Path) -> None:
     assert run("score", dive, "--engine", "torch").exit_code == 0
     result = run("score", dive, "--engine", "torch", "--strict")
     assert result.exit_code == 3
     assert "not_calibrated" in result.stdout
 
 
-def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
+def test_one_bad_clip_does_not_stop_the_others(run: Run, dive: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     result = run("score", tmp_path / "bad.mp4", dive, "--engine", "torch", "--json")
     first, second = map(json.loads, result.stdout.splitlines())
@@ -135,13 +145,15 @@ def test_one_bad_clip_does_not_stop_the_others(run, dive, tmp_path):
         ("--checkpoint", "diving@7"),
     ],
 )
-def test_a_bad_command_is_refused(run, dive, arguments):
+def test_a_bad_command_is_refused(run: Run, dive: Path, arguments: tuple[str, ...]) -> None:
     result = run("score", dive, *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("error:")
 
 
-def test_the_difficulty_is_checked_before_anything_is_loaded(run, dive, monkeypatch):
+def test_the_difficulty_is_checked_before_anything_is_loaded(
+    run: Run, dive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("load", "names", "versions"):
         monkeypatch.setattr(Store, name, lambda *_: pytest.fail("the store was asked"))
     for bad in ("nan", "0", "x"):
@@ -152,13 +164,13 @@ def test_the_difficulty_is_checked_before_anything_is_loaded(run, dive, monkeypa
 
 
 @pytest.fixture
-def fifo(tmp_path):
+def fifo(tmp_path: Path) -> Path:
     path = tmp_path / "dive.fifo"
     os.mkfifo(path)
     return path
 
 
-def test_a_pipe_is_scored_like_the_file(run, dive, fifo):
+def test_a_pipe_is_scored_like_the_file(run: Run, dive: Path, fifo: Path) -> None:
     words = ("--engine", "torch", "--json")
     answer = json.loads(run("score", dive, *words).stdout)
     writer = threading.Thread(target=lambda: fifo.write_bytes(dive.read_bytes()))
@@ -171,7 +183,7 @@ def test_a_pipe_is_scored_like_the_file(run, dive, fifo):
 @pytest.mark.parametrize(
     "shell", ["score <(cat {})", "score /dev/stdin < <(cat {})", "score /dev/stdin < {}"]
 )
-def test_what_a_shell_makes_of_a_file_is_scored(store, dive, shell):
+def test_what_a_shell_makes_of_a_file_is_scored(store: Store, dive: Path, shell: str) -> None:
     command = shell.format(dive).replace("score", f"{sys.executable} -m model_store score", 1)
     environment = os.environ | {"SCORING_STORE": str(store.root)}
     done = subprocess.run(
@@ -182,7 +194,7 @@ def test_what_a_shell_makes_of_a_file_is_scored(store, dive, shell):
     assert "score" in json.loads(done.stdout)
 
 
-def test_what_is_no_clip_is_one_line_each(run, dive, fifo):
+def test_what_is_no_clip_is_one_line_each(run: Run, dive: Path, fifo: Path) -> None:
     writer = threading.Thread(target=lambda: fifo.write_bytes(b""))
     writer.start()
     result = run("score", "/dev/null", fifo, dive, "--engine", "torch", "--json")
@@ -194,10 +206,10 @@ def test_what_is_no_clip_is_one_line_each(run, dive, fifo):
     assert "score" in scored
 
 
-def test_a_pipe_without_end_is_left(run, fifo, monkeypatch):
+def test_a_pipe_without_end_is_left(run: Run, fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_store.score_command.MOST_PIPED", 1 << 20)
 
-    def pour():
+    def pour() -> None:
         with contextlib.suppress(BrokenPipeError), fifo.open("wb") as file:
             while True:
                 file.write(bytes(1 << 16))
@@ -209,7 +221,7 @@ def test_a_pipe_without_end_is_left(run, fifo, monkeypatch):
     assert "more than 1048576 bytes" in json.loads(result.stdout)["error"]
 
 
-def test_an_execution_needs_its_difficulty(run, dive, tmp_path):
+def test_an_execution_needs_its_difficulty(run: Run, dive: Path, tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish_tiny(store, target="execution")
     result = run("score", dive, "--engine", "torch", "--store", tmp_path)
@@ -219,7 +231,7 @@ def test_an_execution_needs_its_difficulty(run, dive, tmp_path):
     assert run("score", dive, *arguments).exit_code == 0
 
 
-def test_a_name_with_brackets_is_shown_as_it_is(run, dive, tmp_path):
+def test_a_name_with_brackets_is_shown_as_it_is(run: Run, dive: Path, tmp_path: Path) -> None:
     odd = tmp_path / "dive [" / "x] [final].mp4"
     odd.parent.mkdir()
     odd.write_bytes(dive.read_bytes())
@@ -229,7 +241,7 @@ def test_a_name_with_brackets_is_shown_as_it_is(run, dive, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes [old]", "a:dash:b [red]"])
-def test_names_in_errors_are_shown_as_they_are(run, tmp_path, name):
+def test_names_in_errors_are_shown_as_they_are(run: Run, tmp_path: Path, name: str) -> None:
     """Rich would take brackets for a style, and colons for a picture."""
     store = tiny_store(tmp_path / "store").root
     (store / "vault" / "1" / name).touch()
@@ -245,7 +257,9 @@ def test_names_in_errors_are_shown_as_they_are(run, tmp_path, name):
     assert str(bad) in run("score", bad, "--engine", "torch").output
 
 
-def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):
+def test_verify_finds_what_was_damaged(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = tiny_store(tmp_path)
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
     assert run("verify", "--engine", "torch").exit_code == 0
@@ -258,7 +272,9 @@ def test_verify_finds_what_was_damaged(run, tmp_path, monkeypatch):
     assert run("list").exit_code == 1
 
 
-def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(run, tmp_path):
+def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(
+    run: Run, tmp_path: Path
+) -> None:
     store = tiny_store(tmp_path).root
     path = store / "vault" / "1" / "card.json"
     path.unlink()
@@ -273,7 +289,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(run
     assert f"error: {path} cannot be read" in result.stderr
 
 
-def test_use_rolls_back(run, tmp_path, monkeypatch):
+def test_use_rolls_back(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.checkpoints import publish_tiny
 
     store = Store(tmp_path)
@@ -285,7 +301,7 @@ def test_use_rolls_back(run, tmp_path, monkeypatch):
     assert run("use", "diving@9").exit_code == 1
 
 
-def test_install_fills_a_store_with_what_is_shipped(run, tmp_path):
+def test_install_fills_a_store_with_what_is_shipped(run: Run, tmp_path: Path) -> None:
     added = run("install", "--store", tmp_path)
     assert added.exit_code == 0
     assert f"diving@{Store(SHIPPED).current('diving')}" in added.output

@@ -13,7 +13,8 @@ from model_store.errors import EngineError
 from model_store.score import Score
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
-from service.scoring.batcher import Batcher, Clip
+from service.scoring.backend import Clip
+from service.scoring.batcher import Batcher
 
 
 class Brightness:

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -157,7 +158,7 @@ async def test_no_other_version_answers_to_the_name_of_one_that_cannot_be_used(o
     ids=["usual", "chosen", "only"],
 )
 async def test_nothing_answers_in_the_place_of_the_default(
-    own: Store, settings: dict[str, str]
+    own: Store, settings: dict[str, Any]
 ) -> None:
     default = "vault" if settings else "diving"
     flip_a_bit(own.path(default) / "weights.safetensors")
