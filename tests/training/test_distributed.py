@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from model_store.network_spec import Normalisation
+from model_store.spec import ClipSpec
 from tests.training.bright import TINY, Quiet, dataset_of
 from tests.training.together import TRAIN, start
 from training.data.batches import Batches, Variation, full, make_batch
@@ -45,7 +47,7 @@ with joined() as processes:
 
 
 @pytest.fixture
-def run(bright, spec) -> RunSpec:
+def run(bright: Path, spec: ClipSpec) -> RunSpec:
     """Nothing that depends on which clips are in a forward pass together, but the loss."""
     return RunSpec(
         data=(str(bright),),
@@ -106,7 +108,9 @@ def log_of(folder: RunFolder) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     ("beta", "normalisation", "noise"), [(1e-4, "none", 1e-5), (0.0, "batch", 5e-3)]
 )
-def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normalisation, noise):
+def test_two_processes_are_one_with_twice_the_batch(
+    run: RunSpec, tmp_path: Path, beta: float, normalisation: Normalisation, noise: float
+) -> None:
     """Without the penalty the extractors have no gradient while the head is trained alone.
 
     With batch normalisation the head phase uses the statistics of the whole batch, and all after
@@ -127,14 +131,19 @@ def test_two_processes_are_one_with_twice_the_batch(run, tmp_path, beta, normali
         there = pytest.approx({n: one[n] for n in TERMS}, rel=max(1e-4, 2 * noise))
         assert {n: two[n] for n in TERMS} == there
     assert any(row["ranking"] > 0 for row in found)
-    for name, weights in whole.load_state()["network"].items():
-        found_weights = folder.load_state()["network"][name]
+    state, found_state = whole.load_state(), folder.load_state()
+    assert state is not None
+    assert found_state is not None
+    for name, weights in state["network"].items():
+        found_weights = found_state["network"][name]
         torch.testing.assert_close(found_weights, weights, rtol=1e-5, atol=noise)
 
 
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("count", [2, 3])
-def test_unequal_shares_and_divided_pairs_make_the_steps_of_the_whole(run, paired, tmp_path, count):
+def test_unequal_shares_and_divided_pairs_make_the_steps_of_the_whole(
+    run: RunSpec, paired: Path, tmp_path: Path, count: int
+) -> None:
     run = dataclasses.replace(
         run, data=(str(paired),), pairs=0.5, auxiliary=1.0, blanking=0.6, shift=True
     )
@@ -150,14 +159,14 @@ def test_unequal_shares_and_divided_pairs_make_the_steps_of_the_whole(run, paire
         torch.testing.assert_close(made["network"][name], weights)
 
 
-def test_shares_differ_by_at_most_one_clip():
+def test_shares_differ_by_at_most_one_clip() -> None:
     shares = [Processes(rank, 3).share(np.arange(10, 17)).tolist() for rank in range(3)]
     assert shares == [[10, 11, 12], [13, 14], [15, 16]]
     with pytest.raises(RunError, match="a batch of 2 clips, need at least 3: one a process"):
         Processes(0, 3).share(np.arange(2))
 
 
-def test_statistics_of_a_share_are_refused_before_anything_is_read(run):
+def test_statistics_of_a_share_are_refused_before_anything_is_read(run: RunSpec) -> None:
     network = dataclasses.replace(run.network, normalisation="batch")
     with pytest.raises(RunError, match=r"3 processes would each normalise .*--frozen-norm"):
         dataclasses.replace(run, processes=3, network=network)
@@ -166,7 +175,9 @@ def test_statistics_of_a_share_are_refused_before_anything_is_read(run):
     assert head_only.head_epochs == 1  # which every process makes whole
 
 
-def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(run, tmp_path):
+def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(
+    run: RunSpec, tmp_path: Path
+) -> None:
     run = dataclasses.replace(run, alpha=0.0)
     whole = log_of(trained(run, tmp_path / "whole"))
     split = log_of(trained(dataclasses.replace(run, batch=4, accumulate=2), tmp_path / "split"))
@@ -177,13 +188,15 @@ def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(run, t
     assert 0 < sum(row["ranking"] for row in split[6:]) < sum(row["ranking"] for row in whole[6:])
 
 
-def test_activations_computed_again_change_nothing(run, tmp_path):
+def test_activations_computed_again_change_nothing(run: RunSpec, tmp_path: Path) -> None:
     kept = trained(run, tmp_path / "kept")
     again = trained(dataclasses.replace(run, checkpointing=True), tmp_path / "again")
     assert log_of(again) == log_of(kept)
 
 
-def test_half_precision_is_asked_for_or_not(run, tmp_path, capsys):
+def test_half_precision_is_asked_for_or_not(
+    run: RunSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert Device.best("float32").dtype == torch.float32
     assert Device.best("bfloat16").dtype == torch.bfloat16
     whole = log_of(trained(run, tmp_path / "full"))
@@ -194,7 +207,7 @@ def test_half_precision_is_asked_for_or_not(run, tmp_path, capsys):
         assert two["regression"] == pytest.approx(one["regression"], rel=0.1)
 
 
-def test_processes_divide_every_batch_between_them(run):
+def test_processes_divide_every_batch_between_them(run: RunSpec) -> None:
     dataset = dataset_of(run)
 
     def batches(processes: Processes) -> Batches:
@@ -210,13 +223,13 @@ def test_processes_divide_every_batch_between_them(run):
         assert parts[0] + parts[1] == whole.batch(number).clips.tolist()
 
 
-def test_too_few_clips_for_a_step_are_told(run, tmp_path):
+def test_too_few_clips_for_a_step_are_told(run: RunSpec, tmp_path: Path) -> None:
     clips = len(dataset_of(run).training)
     with pytest.raises(RunError, match=f"{clips} training clips, need 60"):
         trained(dataclasses.replace(run, accumulate=30), tmp_path / "run")
 
 
-def test_alone_there_is_nothing_to_join(monkeypatch):
+def test_alone_there_is_nothing_to_join(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     scores = torch.ones(3)
     with joined() as processes:

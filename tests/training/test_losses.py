@@ -1,6 +1,7 @@
 """The objective by hand, and its closed form against autograd and against differences."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -29,26 +30,26 @@ def random_scores(seed: int, count: int = 12) -> tuple[Tensor, Tensor]:
     return scores(*random.normal(55, 5, count)), scores(*judged)
 
 
-def test_mse_loss_by_hand():
+def test_mse_loss_by_hand() -> None:
     assert mse_loss(scores(1, 2, 6), scores(1, 4, 3)).item() == pytest.approx((4 + 9) / 6)
 
 
-def test_ranking_loss_by_hand():
+def test_ranking_loss_by_hand() -> None:
     # (0,1) and (0,2) are in order by more than the margin; (1,2) is inverted by 4 points: 4 + 2.
     assert ranking_loss(scores(10, 24, 20), scores(10, 20, 30)).item() == pytest.approx(6.0)
 
 
-def test_ranking_loss_counts_what_is_in_order_but_too_close():
+def test_ranking_loss_counts_what_is_in_order_but_too_close() -> None:
     assert ranking_loss(scores(10, 11.5), scores(10, 20)).item() == pytest.approx(0.5)
 
 
-def test_ranking_loss_leaves_ties_out():
+def test_ranking_loss_leaves_ties_out() -> None:
     assert ranking_loss(scores(10, 90), scores(20, 20)).item() == 0
     assert ranking_loss(scores(10, 90, 95), scores(20, 20, 30)).item() == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ranking_loss_against_a_loop_over_pairs(seed):
+def test_ranking_loss_against_a_loop_over_pairs(seed: int) -> None:
     predicted, judged = random_scores(seed)
     expected = sum(
         max(
@@ -62,7 +63,7 @@ def test_ranking_loss_against_a_loop_over_pairs(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_alpha_balances_the_gradients_that_autograd_finds(seed):
+def test_alpha_balances_the_gradients_that_autograd_finds(seed: int) -> None:
     predicted, judged = random_scores(seed)
     predicted.requires_grad_()
     [first] = torch.autograd.grad(mse_loss(predicted, judged), predicted)
@@ -73,11 +74,11 @@ def test_alpha_balances_the_gradients_that_autograd_finds(seed):
     assert not alpha.requires_grad
 
 
-def test_alpha_against_numerical_derivatives():
+def test_alpha_against_numerical_derivatives() -> None:
     predicted, judged = random_scores(9)
     step = 1e-6
 
-    def gradient(loss) -> Tensor:
+    def gradient(loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         units = torch.eye(len(predicted), dtype=predicted.dtype) * step
         return scores(
             *[
@@ -91,21 +92,21 @@ def test_alpha_against_numerical_derivatives():
     assert balanced_alpha(predicted, judged).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_alpha_is_0_where_nothing_is_out_of_order():
+def test_alpha_is_0_where_nothing_is_out_of_order() -> None:
     predicted, judged = scores(10, 20, 30), scores(11, 25, 70)
     assert ranking_loss(predicted, judged).item() == 0
     assert balanced_alpha(predicted, judged).item() == 0
     assert balanced_alpha(scores(5), scores(7)).item() == 0
 
 
-def test_alpha_where_one_clip_is_pulled_both_ways():
+def test_alpha_where_one_clip_is_pulled_both_ways() -> None:
     # All pairs are active: ∂L2/∂s is (2, 0, −2), and ∂L1/∂s is (9, 8, 7) / 3.
     predicted, judged = scores(10, 10, 10), scores(1, 2, 3)
     expected = math.sqrt(81 + 64 + 49) / 3 / math.sqrt(8)
     assert balanced_alpha(predicted, judged).item() == pytest.approx(expected)
 
 
-def test_objective_adds_its_parts():
+def test_objective_adds_its_parts() -> None:
     predicted, judged = random_scores(1)
     weights = [torch.full((2, 3), 2.0), torch.tensor([3.0])]
     penalty = weight_penalty(weights)
@@ -120,7 +121,7 @@ def test_objective_adds_its_parts():
 
 
 @pytest.mark.parametrize("regression", [True, False])
-def test_of_two_outputs_the_mean_counts(regression):
+def test_of_two_outputs_the_mean_counts(regression: bool) -> None:
     (one, judged), (two, _) = random_scores(1), random_scores(2)
     objective = Objective(alpha="balance", beta=0.1, regression=regression)
     together = objective(torch.stack([one, two], dim=1), judged, scores(3)[0])
@@ -133,7 +134,7 @@ def test_of_two_outputs_the_mean_counts(regression):
     assert (together.alpha * together.ranking).item() == pytest.approx(ranked.item())
 
 
-def test_unknown_targets_teach_nothing_and_groups_weigh_alike():
+def test_unknown_targets_teach_nothing_and_groups_weigh_alike() -> None:
     predicted = torch.tensor([[0.0, 0.0, 5.0], [0.0, 0.0, 1.0]], requires_grad=True)
     targets = torch.tensor([[0.5, NAN, 2.0], [NAN, NAN, 1.0]])
     loss = masked_loss(predicted, targets, {"a": slice(0, 2), "b": slice(2, 3)})
@@ -144,7 +145,7 @@ def test_unknown_targets_teach_nothing_and_groups_weigh_alike():
     assert (predicted.grad != 0).tolist() == [[True, False, True], [False, False, False]]
 
 
-def test_a_batch_that_knows_nothing_costs_nothing():
+def test_a_batch_that_knows_nothing_costs_nothing() -> None:
     predicted = torch.zeros(2, 3, requires_grad=True)
     loss = masked_loss(predicted, torch.full((2, 3), NAN), {"a": slice(0, 3)})
     loss.backward()

@@ -7,24 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from training.__main__ import app
+from tests.training.command_line import call, error_message
 from training.commands.evaluate import print_figures
 from training.display import bar, warn
 
 ROOT = Path(__file__).parents[3]
-
-
-def call(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def told(result) -> str:
-    assert result.exit_code == 2, result.output
-    assert isinstance(result.exception, SystemExit)
-    assert result.output.count("error:") == 1
-    return result.output
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain"])
@@ -41,12 +29,12 @@ def told(result) -> str:
         ("clip,split,score\nannotations.csv,test,5\n", "no clip of the split"),
     ],
 )
-def test_bad_annotations(tmp_path, command, text, message):
+def test_bad_annotations(tmp_path: Path, command: str, text: str | None, message: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     if text is not None:
         (data / "annotations.csv").write_text(text)
-    output = told(call(command, "--data", data, "--out", tmp_path / "run"))
+    output = error_message(call(command, "--data", data, "--out", tmp_path / "run"))
     assert message in output
 
 
@@ -62,35 +50,43 @@ def test_bad_annotations(tmp_path, command, text, message):
         (["--width", "0.5", "--base", "diving"], "own width"),
     ],
 )
-def test_options_that_cannot_be(bright, tmp_path, options, message):
-    assert message in told(call("train", "--data", bright, "--out", tmp_path / "run", *options))
+def test_options_that_cannot_be(
+    bright: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    assert message in error_message(
+        call("train", "--data", bright, "--out", tmp_path / "run", *options)
+    )
 
 
-def test_a_clip_that_is_no_video(tmp_path):
+def test_a_clip_that_is_no_video(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     rows = "".join(f"{i}.mp4,train,{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
         (data / f"{i}.mp4").write_bytes(f"not a video {i}".encode())
-    output = told(call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5"))
+    output = error_message(
+        call("train", "--data", data, "--out", tmp_path / "run", "--validation", "0.5")
+    )
     assert re.search(r"[0-3]\.mp4: not a video", output)
 
 
-def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path, bright):
-    assert "no checkpoint" in told(
+def test_evaluate_needs_a_checkpoint_and_one_source_of_clips(tmp_path: Path, bright: Path) -> None:
+    assert "no checkpoint" in error_message(
         call("evaluate", "--checkpoint", "none", "--data", bright, "--store", tmp_path)
     )
-    assert "either" in told(call("evaluate", "--checkpoint", "none", "--store", tmp_path))
+    assert "either" in error_message(call("evaluate", "--checkpoint", "none", "--store", tmp_path))
 
 
-def test_publish_needs_a_run(tmp_path):
-    assert "run.json" in told(
+def test_publish_needs_a_run(tmp_path: Path) -> None:
+    assert "run.json" in error_message(
         call("publish", "--run", tmp_path, "--name", "x", "--store", tmp_path)
     )
 
 
-def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
+def test_train_evaluate_publish_from_the_shell(
+    bright: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commands as a user gives them, on a vault contract at a small size."""
     monkeypatch.setattr(sys, "argv", ["training", "train", "--seed", "3"])
     run, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
@@ -121,13 +117,13 @@ def test_train_evaluate_publish_from_the_shell(bright, tmp_path, monkeypatch):
     ).exit_code == 0  # fmt: skip
 
 
-def test_a_place_that_cannot_be_written_is_told(bright, tmp_path):
+def test_a_place_that_cannot_be_written_is_told(bright: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    output = told(call("train", "--data", bright, "--out", tmp_path / "file" / "run"))
+    output = error_message(call("train", "--data", bright, "--out", tmp_path / "file" / "run"))
     assert "Not a directory" in output
 
 
-def test_help_is_quick():
+def test_help_is_quick() -> None:
     """It must not wait for PyTorch."""
     code = (
         "import sys; import training.__main__;"
@@ -145,7 +141,9 @@ def test_help_is_quick():
 
 
 @pytest.mark.parametrize("name", ["meet [old] 2024", "quals [bold red]", "[", "a:dash:b [/]"])
-def test_a_path_is_shown_as_it_is(tmp_path, name, monkeypatch):
+def test_a_path_is_shown_as_it_is(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rich would take brackets for a style, and colons for a picture."""
     monkeypatch.setenv("COLUMNS", "400")
     data = tmp_path / name
@@ -158,17 +156,19 @@ def test_a_path_is_shown_as_it_is(tmp_path, name, monkeypatch):
         "report": ("--run", data, "--out", tmp_path / "report"),
     }
     for command, options in words.items():
-        assert str(data) in told(call(command, *options))
+        assert str(data) in error_message(call(command, *options))
 
 
-def test_a_value_is_shown_as_it_is(tmp_path):
+def test_a_value_is_shown_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"video")
     for value in ("[/b]", "[red]", ":dash:"):
         (tmp_path / "annotations.csv").write_text(f"clip,split,score\na.mp4,train,{value}\n")
-        assert f"score is '{value}', need" in told(call("datasets", "check", tmp_path))
+        assert f"score is '{value}', need" in error_message(call("datasets", "check", tmp_path))
 
 
-def test_tables_and_lines_show_names_as_they_are(capsys, monkeypatch):
+def test_tables_and_lines_show_names_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     figures = {"clips": 3, "pairs_ordered_by_kind": {"[bent] :knees:": 0.5}}
     print_figures("[base]@1", figures)
@@ -183,7 +183,9 @@ def test_tables_and_lines_show_names_as_they_are(capsys, monkeypatch):
         assert text in written.err
 
 
-def test_of_several_processes_the_first_warns(capsys, monkeypatch):
+def test_of_several_processes_the_first_warns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for rank in ("1", "0"):
         monkeypatch.setenv("RANK", rank)
         warn(f"from {rank}")

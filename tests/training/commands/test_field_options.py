@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.training.commands.test_command_line import call, told
+from model_store.spec import ClipSpec
+from tests.training.command_line import call, error_message
 from training.__main__ import app
 from training.commands.field_options import options_of
 from training.learn.run_spec import RunSpec
@@ -51,7 +53,7 @@ def ask(*words: str) -> dict[str, Any]:
     return asked
 
 
-def test_a_field_is_an_option():
+def test_a_field_is_an_option() -> None:
     assert ask() == {"name": "x", "steps": 5, "rate": None, "kind": None, "quiet": False}
     words = ("--name", "y", "--steps", "2", "--rate", "0.5", "--kind", "slow", "--quiet")
     assert ask(*words) == {"name": "y", "steps": 2, "rate": 0.5, "kind": "slow", "quiet": True}
@@ -62,7 +64,7 @@ def test_a_field_is_an_option():
 
 
 @pytest.mark.parametrize(("command", "spec"), [("train", RunSpec), ("pretrain", PretrainSpec)])
-def test_every_field_is_asked_for_and_explained(command, spec):
+def test_every_field_is_asked_for_and_explained(command: str, spec: ClipSpec) -> None:
     """A new field says how it is asked for: `Annotated[int, LOSS(help="…")]`."""
     told_by_help = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
     hints = get_type_hints(spec, include_extras=True)
@@ -79,7 +81,7 @@ def test_every_field_is_asked_for_and_explained(command, spec):
         assert f"--{field.name.replace('_', '-')}" in told_by_help
 
 
-def test_options_reach_the_run_as_they_are_given(bright, tmp_path):
+def test_options_reach_the_run_as_they_are_given(bright: Path, tmp_path: Path) -> None:
     """Nothing of it could be said on the command line once."""
     asked = {
         "margin": 1.5, "decay": 0.5, "decay_every": 7, "schedule": "steps", "warmup": 0.1,
@@ -95,9 +97,9 @@ def test_options_reach_the_run_as_they_are_given(bright, tmp_path):
     assert asked == {name: options[name] for name in asked}
 
 
-def test_single_looks_go_before_augment(bright, tmp_path):
+def test_single_looks_go_before_augment(bright: Path, tmp_path: Path) -> None:
     words = ("train", "--data", bright, "--out", tmp_path, "--no-augment", "--zoom", "0.9")
-    assert "zoom 0…0.5" in told(call(*words))
+    assert "zoom 0…0.5" in error_message(call(*words))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,9 @@ def test_single_looks_go_before_augment(bright, tmp_path):
         (("--target", "both-of-them"), "--target"),
     ],
 )
-def test_what_no_field_may_be(bright, tmp_path, words, message):
+def test_what_no_field_may_be(
+    bright: Path, tmp_path: Path, words: tuple[str, str], message: str
+) -> None:
     result = call("train", "--data", bright, "--out", tmp_path / "run", *words)
     assert result.exit_code == 2
     assert message in result.output
@@ -117,31 +121,31 @@ def test_what_no_field_may_be(bright, tmp_path, words, message):
 
 
 @pytest.mark.parametrize("target", ["execution", "both"])
-def test_an_execution_needs_difficulties(bright, tmp_path, target):
+def test_an_execution_needs_difficulties(bright: Path, tmp_path: Path, target: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "clips").symlink_to(bright / "clips")
     text = (bright / "annotations.csv").read_text().replace(",4.0,", ",,")
     (tmp_path / "data" / "annotations.csv").write_text(text)
     words = ("train", "--data", tmp_path / "data", "--out", tmp_path / "run", "--target", target)
-    assert "has no execution: no difficulty" in told(call(*words))
+    assert "has no execution: no difficulty" in error_message(call(*words))
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("command", ["train", "pretrain"])
-def test_an_action_that_is_not_there(bright, tmp_path, command):
+def test_an_action_that_is_not_there(bright: Path, tmp_path: Path, command: str) -> None:
     words = (command, "--data", bright, "--out", tmp_path / "run", "--action")
-    output = told(call(*words, "rowing"))
+    output = error_message(call(*words, "rowing"))
     assert "no action 'rowing': need one of aqa-7-diving" in output
     assert "my-action.toml" in output
-    assert "cannot be read" in told(call(*words, tmp_path / "rowing.toml"))
+    assert "cannot be read" in error_message(call(*words, tmp_path / "rowing.toml"))
     (tmp_path / "rowing.toml").write_text("frames = 10")
-    assert "lacks" in told(call(*words, tmp_path / "rowing.toml"))
+    assert "lacks" in error_message(call(*words, tmp_path / "rowing.toml"))
 
 
-def test_fragments_that_c3d_cannot_halve(bright, tmp_path):
+def test_fragments_that_c3d_cannot_halve(bright: Path, tmp_path: Path) -> None:
     (tmp_path / "short.toml").write_text(
         "frames = 36\nfragments = 3\nfragment_length = 12\nfps = 30\nstages = []\n"
         'difficulty_rule = "add"\nscore_range = [0, 20]\n'
     )
     words = ("--data", bright, "--out", tmp_path / "run", "--action", tmp_path / "short.toml")
-    assert "fragments are 12 frames of 64 x 64 pixels" in told(call("train", *words))
+    assert "fragments are 12 frames of 64 x 64 pixels" in error_message(call("train", *words))

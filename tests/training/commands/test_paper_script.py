@@ -4,10 +4,12 @@ import itertools
 import os
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from training.__main__ import app
 
@@ -18,7 +20,7 @@ printf '%s\\n' "$*" >> "$COMMANDS"
 
 
 @pytest.fixture
-def commands(tmp_path, monkeypatch):
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
     """Runs the script with a `python` that only writes down what it is asked."""
     monkeypatch.chdir(tmp_path)
 
@@ -54,7 +56,9 @@ def trained(lines: list[list[str]], action: str) -> list[tuple[str, str]]:
         ("figure-3", {("last", "both")}),
     ],
 )
-def test_runs_of_a_table_or_figure(commands, what, dives):
+def test_runs_of_a_table_or_figure(
+    commands: Callable[..., list[list[str]]], what: str, dives: set[tuple[str, str]]
+) -> None:
     lines = commands(what)
     assert set(trained(lines, "diving")) == dives
     assert len(trained(lines, "diving")) == len(dives)
@@ -64,7 +68,7 @@ def test_runs_of_a_table_or_figure(commands, what, dives):
     assert [each for word, each in itertools.pairwise(report) if word == "--run"] == outs
 
 
-def test_everything_has_every_run_once(commands):
+def test_everything_has_every_run_once(commands: Callable[..., list[list[str]]]) -> None:
     lines = commands("all")
     assert len(trained(lines, "vault")) == len(set(trained(lines, "vault"))) == 6 + 5
     assert [line[0] for line in lines].count("simulate") == 2
@@ -72,7 +76,9 @@ def test_everything_has_every_run_once(commands):
     assert sorted(methods) == sorted(2 * ["c3d-lstm", "c3d-svr", "pose-dct"])
 
 
-def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(commands):
+def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(
+    commands: Callable[..., list[list[str]]],
+) -> None:
     lines = commands(
         "table-2", PRESET="paper", VAULT_KIND="aqa-7-vault", EXTRACTOR="c3d.safetensors"
     )
@@ -85,15 +91,16 @@ def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(commands)
     assert posed[posed.index("--poses") + 1] == "poses/vault"
 
 
-def test_the_papers_preset_is_left_as_it_is(commands):
+def test_the_papers_preset_is_left_as_it_is(commands: Callable[..., list[list[str]]]) -> None:
     lines = commands("figure-3", PRESET="paper", VAULT="", EXTRACTOR="c3d.safetensors")
     assert [line[0] for line in lines] == ["simulate", "train", "report"]
     assert not {"--resize", "--epochs", "--rate", "--batch"} & set(lines[1])
     assert "c3d.safetensors" in lines[1]
 
 
-def test_the_commands_are_real(commands):
+def test_the_commands_are_real(commands: Callable[..., list[list[str]]]) -> None:
     group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
     for line in commands("all"):
         if line[0] in group.commands:
             group.commands[line[0]].make_context(line[0], line[1:])

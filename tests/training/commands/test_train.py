@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from model_store.spec import SPECS
-from training.__main__ import app
+from tests.training.command_line import call
+from training.choices import Preset, Teach
 from training.commands.train import chosen_target
 from training.data.datasets.kinds import Kind
 from training.learn.run_folder import RunFolder
@@ -20,11 +20,7 @@ from training.learn.run_folder import RunFolder
 ROOT = Path(__file__).parents[3]
 
 
-def call(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def words_for(bright, cache, *more: object) -> list[str]:
+def words_for(bright: Path, cache: Path, *more: object) -> list[str]:
     words = [
         "train", "--action", "vault", "--data", bright, "--cache", cache, "--resize", "32x32",
         "--batch", 16, "--fragments", "last", "--pad", "start", *more,
@@ -33,14 +29,15 @@ def words_for(bright, cache, *more: object) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def options_of(bright, cache, out, *words: object) -> dict[str, object]:
+def options_of(bright: Path, cache: Path, out: Path, *words: object) -> dict[str, object]:
     result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, *words))
     assert result.exit_code == 0, result.output
-    return json.loads((out / "run.json").read_text())
+    options: dict[str, object] = json.loads((out / "run.json").read_text())
+    return options
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -57,7 +54,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         (["--loss", "both", "--alpha", "0.5"], 0.5, True, {"regression", "ranking"}),
     ],
 )
-def test_loss_terms_alone_and_combined(bright, cache, tmp_path, words, alpha, regression, terms):
+def test_loss_terms_alone_and_combined(
+    bright: Path,
+    cache: Path,
+    tmp_path: Path,
+    words: list[str],
+    alpha: str | float,
+    regression: bool,
+    terms: set[str],
+) -> None:
     options = options_of(bright, cache, tmp_path / "run", *words)
     assert (options["alpha"], options["regression"]) == (alpha, regression)
     for row in rows(tmp_path / "run" / "log.csv"):
@@ -81,13 +86,17 @@ def test_loss_terms_alone_and_combined(bright, cache, tmp_path, words, alpha, re
         (["--accumulate", "30"], "need 60"),
     ],
 )
-def test_what_does_not_go_together(bright, cache, tmp_path, words, message):
+def test_what_does_not_go_together(
+    bright: Path, cache: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
     result = call(*words_for(bright, cache, "--out", tmp_path / "run", *words))
     assert result.exit_code == 2, result.output
     assert message in result.output
 
 
-def test_folds_are_runs_whose_validations_make_up_the_training_split(bright, cache, tmp_path):
+def test_folds_are_runs_whose_validations_make_up_the_training_split(
+    bright: Path, cache: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "folds"
     result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, "--folds", 3))
     assert result.exit_code == 0, result.output
@@ -114,7 +123,9 @@ def without_difficulty(bright: Path, folder: Path, *clips: int) -> Path:
     return folder
 
 
-def test_both_outputs_are_trained_where_every_clip_has_a_difficulty(bright, cache, tmp_path):
+def test_both_outputs_are_trained_where_every_clip_has_a_difficulty(
+    bright: Path, cache: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     words = words_for(bright, cache, "--out", out, "--epochs", 1)
     first, again = call(*words), call(*words)  # which goes on with it
@@ -132,7 +143,9 @@ def test_both_outputs_are_trained_where_every_clip_has_a_difficulty(bright, cach
     assert float(line["spearman"]) == pytest.approx(figures["spearman"])
 
 
-def test_one_clip_without_a_difficulty_leaves_the_final_score(bright, cache, tmp_path):
+def test_one_clip_without_a_difficulty_leaves_the_final_score(
+    bright: Path, cache: Path, tmp_path: Path
+) -> None:
     data = without_difficulty(bright, tmp_path / "data", 0, 5)  # clip 5 is a test clip
     words = words_for(data, cache, "--out", tmp_path / "run", "--epochs", 1)
     result = call(*words)
@@ -156,7 +169,9 @@ def test_one_clip_without_a_difficulty_leaves_the_final_score(bright, cache, tmp
         ("paper-literal", "judged", "final"),
     ],
 )
-def test_what_knows_one_output_alone_is_not_asked_for_both(bright, preset, teach, target):
+def test_what_knows_one_output_alone_is_not_asked_for_both(
+    bright: Path, preset: Preset, teach: Teach, target: str
+) -> None:
     chosen, why = chosen_target(Kind.annotations, [bright], SPECS["vault"], preset, teach)
     assert chosen == target
     assert target == "both" or preset in why or teach in why
@@ -164,10 +179,12 @@ def test_what_knows_one_output_alone_is_not_asked_for_both(bright, preset, teach
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_the_command_killed_in_the_middle_ends_as_if_it_had_not_been(bright, cache, tmp_path):
+def test_the_command_killed_in_the_middle_ends_as_if_it_had_not_been(
+    bright: Path, cache: Path, tmp_path: Path
+) -> None:
     """SIGKILL at some step of the real command, twice; then it is given again."""
 
-    def start(out: Path) -> subprocess.Popen:
+    def start(out: Path) -> subprocess.Popen[str]:
         words = words_for(
             bright, cache, "--out", out, "--epochs", 6, "--head-epochs", 2, "--head-variants", 1,
             "--save-every", 0, "--alpha", "balance",

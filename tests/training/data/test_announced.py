@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_store.spec import DIVING, VAULT
+from model_store.spec import DIVING, VAULT, ClipSpec
 from training.data.announced import Announced, default_target
 from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
@@ -28,7 +28,9 @@ CLIPS = [clip(84.15, 3.3), clip(60.0, 2.0), clip(0.0, 1.5)]
         (VAULT, [clip(14.3, 5.4), clip(9.0, 4.0)], [8.9, 5.0]),
     ],
 )
-def test_outputs_and_scores_are_one_another_by_the_rule(spec, clips, execution):
+def test_outputs_and_scores_are_one_another_by_the_rule(
+    spec: ClipSpec, clips: list[JudgedClip], execution: list[float]
+) -> None:
     announced, every = Announced.of(clips, spec, "both"), np.arange(len(clips))
     scores = np.array([each.score for each in clips])
     values = announced.value(scores, every)
@@ -41,7 +43,7 @@ def test_outputs_and_scores_are_one_another_by_the_rule(spec, clips, execution):
     np.testing.assert_allclose(alone.value(scores, every), values[:, 1:])
 
 
-def test_a_final_score_needs_no_difficulty():
+def test_a_final_score_needs_no_difficulty() -> None:
     clips = [clip(50.0, None), clip(60.0, 2.0)]
     announced = Announced.of(clips, DIVING, "final")
     assert announced.value(np.array([50.0, 60.0]), np.arange(2)).tolist() == [[50.0], [60.0]]
@@ -54,7 +56,9 @@ def test_a_final_score_needs_no_difficulty():
         (clip(0.0, 5.2), "score 0 is below the difficulty 5.2"),
     ],
 )
-def test_a_clip_without_an_execution_teaches_the_final_score(wrong, message):
+def test_a_clip_without_an_execution_teaches_the_final_score(
+    wrong: JudgedClip, message: str
+) -> None:
     rule = VAULT.difficulty_rule
     for target in ("execution", "both"):
         with pytest.raises(DataError, match=f"one.mp4 has no execution: {message}"):
@@ -65,7 +69,7 @@ def test_a_clip_without_an_execution_teaches_the_final_score(wrong, message):
     assert default_target([clip(14.3, 5.4)], rule) == ("both", "all 1 clips have a difficulty")
 
 
-def test_the_rule_is_the_actions():
+def test_the_rule_is_the_actions() -> None:
     added = dataclasses.replace(DIVING, difficulty_rule="add")
     values = Announced.of(CLIPS[:2], added, "execution").value(
         np.array([84.15, 60.0]), np.arange(2)

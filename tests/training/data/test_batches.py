@@ -1,17 +1,18 @@
 """What a step eats: with everything off, bit for bit what the service scores."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from model_store.clip import cut, load_clip
-from model_store.spec import DIVING
+from model_store.spec import DIVING, ClipSpec
 from tests.clips import clip_of, lossless, moving_square, numbered
 from training.data.augment import Augmentation
 from training.data.batches import NO_VARIATION, Batches, Variation, evenly, full
-from training.data.cache import open_cache
+from training.data.cache import ClipCache, open_cache
 from training.data.pairs import shuffled
 
 ALL_ON = Variation(
@@ -20,12 +21,12 @@ ALL_ON = Variation(
 
 
 @pytest.fixture(scope="module")
-def spec():
+def spec() -> ClipSpec:
     return DIVING.with_size((32, 40), (32, 32))
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory):
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Shorter than T, exactly T, longer, and of another size and rate."""
     folder = tmp_path_factory.mktemp("clips")
     clips = {
@@ -40,11 +41,15 @@ def sources(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cache(sources, spec, tmp_path_factory):
+def cache(
+    sources: list[Path], spec: ClipSpec, tmp_path_factory: pytest.TempPathFactory
+) -> ClipCache:
     return open_cache(sources, spec, tmp_path_factory.mktemp("cache"), workers=1)
 
 
-def test_training_without_augmentation_sees_what_the_service_sees(sources, spec, cache):
+def test_training_without_augmentation_sees_what_the_service_sees(
+    sources: list[Path], spec: ClipSpec, cache: ClipCache
+) -> None:
     [batch] = Batches(cache=cache, spec=spec, clips=np.arange(4), count=1, variation=NO_VARIATION)
     served = np.stack([load_clip(source, spec) for source in sources])
     np.testing.assert_array_equal(batch.fragments.numpy(), cut(served, spec))
@@ -54,7 +59,9 @@ def test_training_without_augmentation_sees_what_the_service_sees(sources, spec,
     assert not blank[1].any()
 
 
-def test_the_start_shift_moves_the_cut(sources, spec, cache):
+def test_the_start_shift_moves_the_cut(
+    sources: list[Path], spec: ClipSpec, cache: ClipCache
+) -> None:
     variation = Variation(shift=True, blanking=0.0, augmentation=Augmentation())
     batches = Batches(cache=cache, spec=spec, clips=np.array([1]), count=1, variation=variation)
     starts = set()
@@ -71,7 +78,7 @@ def test_the_start_shift_moves_the_cut(sources, spec, cache):
     assert starts == {0, 1, 2, 3, 4, 5}
 
 
-def test_an_epoch_takes_every_clip_once_in_another_order(spec, cache):
+def test_an_epoch_takes_every_clip_once_in_another_order(spec: ClipSpec, cache: ClipCache) -> None:
     clips = np.arange(4)
     first, second = (
         np.concatenate(
@@ -88,7 +95,7 @@ def test_an_epoch_takes_every_clip_once_in_another_order(spec, cache):
     assert list(first) != list(second)
 
 
-def test_an_epoch_entered_in_the_middle_is_the_same_epoch(spec, cache):
+def test_an_epoch_entered_in_the_middle_is_the_same_epoch(spec: ClipSpec, cache: ClipCache) -> None:
     epoch = Batches(
         cache=cache, spec=spec, clips=np.arange(4), count=4, variation=ALL_ON, epoch=2, seed=1
     )
@@ -100,7 +107,7 @@ def test_an_epoch_entered_in_the_middle_is_the_same_epoch(spec, cache):
         assert torch.equal(a.shown, b.shown)
 
 
-def test_every_number_of_fragments_gets_hidden(spec):
+def test_every_number_of_fragments_gets_hidden(spec: ClipSpec) -> None:
     variation = Variation(shift=False, blanking=0.5, augmentation=Augmentation())
     draws = [variation.draw(spec, 0, (0, 0), clip) for clip in range(4000)]
     counts = Counter(len(draw.hidden) for draw in draws)
@@ -111,7 +118,7 @@ def test_every_number_of_fragments_gets_hidden(spec):
     assert max(hidden.values()) < 1.2 * min(hidden.values())
 
 
-def test_hidden_fragments_are_not_shown(spec, cache):
+def test_hidden_fragments_are_not_shown(spec: ClipSpec, cache: ClipCache) -> None:
     variation = Variation(shift=False, blanking=1.0, augmentation=Augmentation())
     for batch in Batches(
         cache=cache, spec=spec, clips=np.arange(4), count=1, variation=variation, epoch=0
@@ -121,7 +128,7 @@ def test_hidden_fragments_are_not_shown(spec, cache):
 
 
 @pytest.mark.parametrize(("clips", "size"), [(108, 64), (40, 8), (9, 4), (17, 16)])
-def test_no_clip_of_an_epoch_is_left_out_and_no_batch_is_a_remainder(clips, size):
+def test_no_clip_of_an_epoch_is_left_out_and_no_batch_is_a_remainder(clips: int, size: int) -> None:
     batches = evenly(np.arange(clips), full(clips, size))
     assert np.concatenate(batches).tolist() == list(range(clips))
     sizes = [len(batch) for batch in batches]
@@ -129,7 +136,7 @@ def test_no_clip_of_an_epoch_is_left_out_and_no_batch_is_a_remainder(clips, size
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_pairs_are_not_parted():
+def test_pairs_are_not_parted() -> None:
     leader = np.array([0, 0, 2, 2, 4, 4, 6, 7, 8])  # three pairs, three clips of their own
     order = shuffled(np.random.default_rng(0), np.arange(9), leader)
     for count in (2, 3, 4):

@@ -2,6 +2,9 @@
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import av
 import numpy as np
@@ -9,20 +12,22 @@ import pytest
 
 import training.data.cache
 from model_store.clip import decode, read_clip
+from model_store.spec import ClipSpec
+from model_store.video.reader import DecodedClip
 from tests.clips import clip_of, moving_square, numbered
-from training.data.cache import cache_key, open_cache
+from training.data.cache import ClipCache, ClipSource, cache_key, open_cache
 from training.errors import DataError
 
 
 @pytest.fixture
-def sources(tmp_path):
+def sources(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"{i}.mp4" for i in range(5)]
     for i, path in enumerate(paths):
         path.write_bytes(clip_of(numbered(20 + 6 * i, first=40 * i)))
     return paths
 
 
-def assert_same_times(one, other):
+def assert_same_times(one: ClipCache, other: ClipCache) -> None:
     for index in range(len(one)):
         a, b = one.times(index), other.times(index)
         assert a.length == b.length
@@ -30,7 +35,7 @@ def assert_same_times(one, other):
         np.testing.assert_array_equal(a.first, b.first)
 
 
-def test_it_holds_what_decode_gives(sources, spec, tmp_path):
+def test_it_holds_what_decode_gives(sources: list[Path], spec: ClipSpec, tmp_path: Path) -> None:
     heard = []
     cache = open_cache(
         sources, spec, tmp_path / "cache", workers=1, progress=lambda *count: heard.append(count)
@@ -50,7 +55,9 @@ def test_it_holds_what_decode_gives(sources, spec, tmp_path):
     assert not cache.frames.flags.writeable
 
 
-def test_it_is_made_once(sources, spec, tmp_path, monkeypatch):
+def test_it_is_made_once(
+    sources: list[Path], spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = open_cache(sources, spec, tmp_path / "cache", workers=1)
     monkeypatch.setattr(training.data.cache, "read_clip", lambda *_: pytest.fail("decoded again"))
     again = open_cache(sources, spec, tmp_path / "cache", workers=1)
@@ -58,14 +65,16 @@ def test_it_is_made_once(sources, spec, tmp_path, monkeypatch):
     assert_same_times(first, again)
 
 
-def test_several_processes_give_the_same(sources, spec, tmp_path):
+def test_several_processes_give_the_same(
+    sources: list[Path], spec: ClipSpec, tmp_path: Path
+) -> None:
     alone = open_cache(sources, spec, tmp_path / "alone", workers=1)
     together = open_cache(sources, spec, tmp_path / "together", workers=2)
     np.testing.assert_array_equal(alone.frames, together.frames)
     assert_same_times(alone, together)
 
 
-def test_the_key_follows_bytes_order_and_decoding(sources, spec):
+def test_the_key_follows_bytes_order_and_decoding(sources: list[Path], spec: ClipSpec) -> None:
     key = cache_key(sources, spec)
     assert key == cache_key(sources, dataclasses.replace(spec, pad="start", start=3))
     assert key != cache_key(sources[::-1], spec)
@@ -81,24 +90,34 @@ def test_the_key_follows_bytes_order_and_decoding(sources, spec):
     [(av, "__version__"), (av, "ffmpeg_version_info"), (training.data.cache, "VERSION")],
 )
 def test_what_another_version_decoded_is_not_used(
-    sources, spec, tmp_path, monkeypatch, module, name
-):
+    sources: list[Path],
+    spec: ClipSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+) -> None:
     monkeypatch.setattr(module, name, "before")
     open_cache(sources, spec, tmp_path, workers=1)
     monkeypatch.undo()
     decoded = []
-    monkeypatch.setattr(
-        training.data.cache, "read_clip", lambda *a: decoded.append(a) or read_clip(*a)
-    )
+
+    def logged(source: ClipSource, spec: ClipSpec) -> DecodedClip:
+        decoded.append(source)
+        return read_clip(source, spec)
+
+    monkeypatch.setattr(training.data.cache, "read_clip", logged)
     open_cache(sources, spec, tmp_path, workers=1)
     assert len(decoded) == 5
 
 
-def test_every_field_of_the_spec_is_in_the_key_but_those_that_change_nothing(spec, tmp_path):
+def test_every_field_of_the_spec_is_in_the_key_but_those_that_change_nothing(
+    spec: ClipSpec, tmp_path: Path
+) -> None:
     """Field by field, against what is decoded: a new one has to be put on one side."""
     source = tmp_path / "clip.mp4"
     source.write_bytes(clip_of(moving_square(44, 48, 64)))
-    others = {
+    others: dict[str, Any] = {
         "action": "other", "frames": 33, "fragments": 1, "fragment_length": 8, "fps": Fraction(25),
         "score_range": (0.0, 1.0), "difficulty_rule": "multiply", "stages": ("one",),
         "resize": (40, 40), "crop": (24, 24), "scaler": "bicubic", "colour_order": "bgr",
@@ -115,10 +134,12 @@ def test_every_field_of_the_spec_is_in_the_key_but_those_that_change_nothing(spe
             assert name == "fragment_length" or not np.array_equal(found, decoded)
 
 
-def test_it_goes_on_after_a_kill(sources, spec, tmp_path, monkeypatch):
+def test_it_goes_on_after_a_kill(
+    sources: list[Path], spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded = []
 
-    def count(source, spec):
+    def count(source: ClipSource, spec: ClipSpec) -> DecodedClip:
         decoded.append(source)
         if len(decoded) == 3:
             raise KeyboardInterrupt
@@ -134,13 +155,15 @@ def test_it_goes_on_after_a_kill(sources, spec, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_bad_clip_is_named(sources, spec, tmp_path, workers):
+def test_a_bad_clip_is_named(
+    sources: list[Path], spec: ClipSpec, tmp_path: Path, workers: int
+) -> None:
     sources[3].write_bytes(b"not a video")
     with pytest.raises(DataError, match=r"3\.mp4"):
         open_cache(sources, spec, tmp_path / "cache", workers=workers)
 
 
-def test_a_missing_clip_is_named(sources, spec, tmp_path):
+def test_a_missing_clip_is_named(sources: list[Path], spec: ClipSpec, tmp_path: Path) -> None:
     sources[1].unlink()
     with pytest.raises(DataError, match=r"1\.mp4 cannot be read"):
         open_cache(sources, spec, tmp_path / "cache")

@@ -3,17 +3,21 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from model_store.card import ClipsCard, group_hash
+from model_store.card import ClipsCard, TrainedOn, group_hash
+from model_store.spec import ClipSpec
 from tests.clips import clip_bytes
 from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.split import Origin
 
 
-def opened(spec, cache, *folders: Path, validation=0.25, **options) -> ClipDataset:
+def opened(
+    spec: ClipSpec, cache: Path, *folders: Path, validation: float = 0.25, **options: Any
+) -> ClipDataset:
     return open_dataset(
         tuple(map(str, folders)), spec, validation=validation, cache=cache, **options
     )
@@ -37,12 +41,11 @@ def write(folder: Path, rows: list[dict[str, str]], clips: Path) -> Path:
 
 
 def sides(dataset: ClipDataset) -> tuple[set[str], set[str]]:
-    return tuple(
-        {dataset.hashes[n] for n in side} for side in (dataset.training, dataset.validation)
-    )
+    training, validation = dataset.training, dataset.validation
+    return {dataset.hashes[n] for n in training}, {dataset.hashes[n] for n in validation}
 
 
-def test_folds_make_up_the_training_split(bright, spec, tmp_path):
+def test_folds_make_up_the_training_split(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
     folds = [opened(spec, tmp_path, bright, folds=5, fold=i) for i in range(5)]
     assert sorted(np.concatenate([fold.validation for fold in folds])) == list(range(60))
     for fold in folds:
@@ -51,7 +54,9 @@ def test_folds_make_up_the_training_split(bright, spec, tmp_path):
         assert all(clip.split == "train" for clip in fold.clips)
 
 
-def test_rows_folders_and_names_change_nothing(bright, spec, tmp_path):
+def test_rows_folders_and_names_change_nothing(
+    bright: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
     rows = rows_of(bright)
     one = opened(spec, tmp_path / "cache", bright)
     shuffled = write(tmp_path / "shuffled", rows[::-1], bright / "clips")
@@ -73,14 +78,14 @@ def test_rows_folders_and_names_change_nothing(bright, spec, tmp_path):
     assert len([*(tmp_path / "cache").iterdir()]) == 1  # decoded once
 
 
-def test_growth_moves_no_clip(bright, spec, tmp_path):
+def test_growth_moves_no_clip(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
     rows = [row for row in rows_of(bright) if row["split"] == "train"]
     few = opened(spec, tmp_path / "c", write(tmp_path / "few", rows[:40], bright / "clips"))
     more = opened(spec, tmp_path / "c", write(tmp_path / "more", rows, bright / "clips"))
     assert [side & {*few.hashes} for side in sides(more)] == [*sides(few)]
 
 
-def test_the_same_bytes_are_on_one_side(bright, spec, tmp_path):
+def test_the_same_bytes_are_on_one_side(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
     rows = [row for row in rows_of(bright) if row["split"] == "train"]
     copied = write(tmp_path / "copied", rows[:30], bright / "clips")
     both = opened(spec, tmp_path / "cache", bright, copied)
@@ -89,9 +94,11 @@ def test_the_same_bytes_are_on_one_side(bright, spec, tmp_path):
     assert not trained & kept
 
 
-def test_weights_have_seen_what_their_origin_has(bright, spec, tmp_path):
+def test_weights_have_seen_what_their_origin_has(
+    bright: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
     first = opened(spec, tmp_path, bright)
-    unknown = {"old@1": "real"}
+    unknown: dict[str, TrainedOn] = {"old@1": "real"}
     seen = ClipsCard.of(training=["0" * 64], validation=["1" * 64], unlisted=unknown)
     dataset = opened(spec, tmp_path, bright, origin=Origin("base@1", seen))
     assert dataset.seen.training == sorted({"0" * 16, *first.seen.training})
@@ -102,7 +109,9 @@ def test_weights_have_seen_what_their_origin_has(bright, spec, tmp_path):
     assert not opened(spec, tmp_path, bright, origin=simulated).notes  # as these clips are not
 
 
-def test_clips_that_taught_the_origin_are_not_fresh(bright, spec, tmp_path):
+def test_clips_that_taught_the_origin_are_not_fresh(
+    bright: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
     dataset = opened(spec, tmp_path, bright)
     assert dataset.fresh.tolist() == dataset.training.tolist()
     taught = [dataset.hashes[n] for n in dataset.training[:20]]
@@ -112,7 +121,9 @@ def test_clips_that_taught_the_origin_are_not_fresh(bright, spec, tmp_path):
     assert len(after.fresh) == len(after.training) - 20
 
 
-def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
+def test_nor_are_those_that_belong_with_one_that_did(
+    bright: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
     rows = [row for row in rows_of(bright) if row["split"] == "train"]
     grouped = [row | {"group": f"athlete {n // 2}"} for n, row in enumerate(rows)]
     data = write(tmp_path / "grouped", grouped, bright / "clips")
@@ -125,7 +136,9 @@ def test_nor_are_those_that_belong_with_one_that_did(bright, spec, tmp_path):
     assert len(after.fresh) == len(after.training) - 20
 
 
-def test_the_groups_of_what_trained_are_known_by_their_hashes(bright, spec, tmp_path):
+def test_the_groups_of_what_trained_are_known_by_their_hashes(
+    bright: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
     rows = [row for row in rows_of(bright) if row["split"] == "train"]
     grouped = [row | {"group": f"athlete {n // 2}" if n < 40 else ""} for n, row in enumerate(rows)]
     dataset = opened(spec, tmp_path, write(tmp_path / "grouped", grouped, bright / "clips"))
@@ -134,7 +147,7 @@ def test_the_groups_of_what_trained_are_known_by_their_hashes(bright, spec, tmp_
     assert dataset.seen.groups == sorted(map(group_hash, groups))
 
 
-def test_a_clip_may_be_read_again(bright, spec, tmp_path):
+def test_a_clip_may_be_read_again(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
     """Other bytes under the same name are another clip, in the same process too."""
     rows = rows_of(bright)
     shutil.copytree(bright / "clips", tmp_path / "mine")
@@ -147,5 +160,7 @@ def test_a_clip_may_be_read_again(bright, spec, tmp_path):
 
 
 @pytest.mark.parametrize("validation", [0.01, 0.02])
-def test_a_small_share_has_two_to_choose_by(bright, spec, tmp_path, validation):
+def test_a_small_share_has_two_to_choose_by(
+    bright: Path, spec: ClipSpec, tmp_path: Path, validation: float
+) -> None:
     assert len(opened(spec, tmp_path, bright, validation=validation).validation) == 2

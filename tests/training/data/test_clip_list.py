@@ -3,19 +3,22 @@
 import contextlib
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import Result
 
 from tests.training.bright import write_bright_dataset
-from tests.training.commands.test_command_line import call, told
+from tests.training.command_line import call, error_message
 from training.data.clip_list import ClipRecord, Content, changes
 from training.errors import RunError
 from training.learn.run_folder import RunFolder
 from training.simulator.dataset import write_dataset
+
+Rows = list[dict[str, str]]
 
 
 def row(name: str, **values: str) -> ClipRecord:
@@ -23,7 +26,7 @@ def row(name: str, **values: str) -> ClipRecord:
     return ClipRecord(name, Content(**(fields | {"side": "training"} | values)))
 
 
-def test_what_changed_is_named():
+def test_what_changed_is_named() -> None:
     before = [row("a"), row("b"), row("c", group="Ann"), row("d"), row("e")]
     now = [
         row("b", judged="4.0"), row("a"), row("c", sha256="x", labels="b"), row("f"),
@@ -39,12 +42,12 @@ def test_what_changed_is_named():
     ]
 
 
-def test_another_name_is_no_other_clip():
+def test_another_name_is_no_other_clip() -> None:
     assert changes([row("a"), row("b")], [ClipRecord("z", row("b").content), row("a")]) == []
     assert changes([row("a")], [row("a"), ClipRecord("z", row("a").content)]) == ["z is new"]
 
 
-def test_processes_compare_with_the_first_one(tmp_path):
+def test_processes_compare_with_the_first_one(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     clips = [row('a "b",\n c'), row("b", difficulty="3.2")]
     with pytest.raises(RunError, match=r"no readable clips\.csv"):
@@ -59,7 +62,7 @@ def test_processes_compare_with_the_first_one(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory) -> Path:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A place with `data` and `run`."""
     place = tmp_path_factory.mktemp("begun")
     write_bright_dataset(place / "data", 30)
@@ -70,14 +73,14 @@ def begun(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def _place(begun, tmp_path) -> Iterator[None]:
+def _place(begun: Path, tmp_path: Path) -> Iterator[None]:
     """A copy to work in; relative paths lead to the same data."""
     shutil.copytree(begun, tmp_path / "place")
     with contextlib.chdir(tmp_path / "place"):
         yield
 
 
-def train(*words: object):
+def train(*words: object) -> Result:
     return call(
         "train", "--action", "vault", "--data", "data", "--out", "run", "--cache", "cache",
         "--resize", "32x32", "--head-epochs", 1, "--head-variants", 1, "--epochs", 0,
@@ -92,7 +95,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def edit(data: Path, change) -> None:
+def edit(data: Path, change: Callable[[Rows], Rows]) -> None:
     path = data / "annotations.csv"
     with path.open(newline="") as file:
         rows = change(list(csv.DictReader(file)))
@@ -102,11 +105,11 @@ def edit(data: Path, change) -> None:
         writer.writerows(rows)
 
 
-def halved(rows):
+def halved(rows: Rows) -> Rows:
     return [row | {"score": str(float(row["score"]) / 2)} for row in rows]
 
 
-def with_test_clip(rows):
+def with_test_clip(rows: Rows) -> Rows:
     return [*rows[:-1], rows[-1] | {"split": "train"}]
 
 
@@ -115,7 +118,7 @@ def other_bytes() -> None:
     path.write_bytes(path.read_bytes() + b"\0")
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[Callable[[], object], str, str]] = {
     "corrected": (lambda: edit(DATA, halved), "25 clips changed", "the score was"),
     "added": (lambda: edit(DATA, with_test_clip), "1 clips changed", "029.mp4 is new"),
     "removed": (lambda: edit(DATA, lambda rows: rows[1:]), "1 clips", "000.mp4 is missing"),
@@ -130,11 +133,11 @@ CHANGES = {
 
 @pytest.mark.usefixtures("_place")
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_same_command_after_a_change_is_refused(name):
+def test_the_same_command_after_a_change_is_refused(name: str) -> None:
     change, count, what = CHANGES[name]
     change()
     before = contents(RUN)
-    output = told(train())
+    output = error_message(train())
     assert count in output
     assert what in output
     assert "--restart" in output
@@ -142,7 +145,7 @@ def test_the_same_command_after_a_change_is_refused(name):
 
 
 @pytest.mark.usefixtures("_place")
-def test_rows_in_another_order_are_the_same_run():
+def test_rows_in_another_order_are_the_same_run() -> None:
     before = (RUN / "weights.safetensors").read_bytes()
     edit(DATA, lambda rows: rows[::-1])
     assert train().exit_code == 0
@@ -151,7 +154,7 @@ def test_rows_in_another_order_are_the_same_run():
 
 
 @pytest.mark.usefixtures("_place")
-def test_restart_removes_what_a_run_writes_and_nothing_else():
+def test_restart_removes_what_a_run_writes_and_nothing_else() -> None:
     (RUN / "notes.txt").write_text("mine")
     (RUN / "tensorboard" / "mine").write_text("too")
     edit(DATA, halved)
@@ -165,23 +168,23 @@ def test_restart_removes_what_a_run_writes_and_nothing_else():
     judged = [float(clip.content.judged) for clip in RunFolder(RUN).clips()]
     assert max(judged) < 8
     (RUN / "run.json").unlink()
-    assert "not empty" in told(train("--restart"))
+    assert "not empty" in error_message(train("--restart"))
 
 
 @pytest.mark.usefixtures("_place")
-def test_nothing_of_worth_is_removed_by_a_command_that_cannot_run():
+def test_nothing_of_worth_is_removed_by_a_command_that_cannot_run() -> None:
     before = contents(RUN)
-    assert "is not a folder" in told(train("--restart", "--data", "elsewhere"))
+    assert "is not a folder" in error_message(train("--restart", "--data", "elsewhere"))
     assert contents(RUN) == before
     (RUN / "state.pt").unlink()  # as where a finished run was copied without its large file
     del before["run/state.pt"]
-    assert "seed was 0, is 1" in told(train("--seed", 1))
+    assert "seed was 0, is 1" in error_message(train("--seed", 1))
     assert contents(RUN) == before
     assert train().exit_code == 0
 
 
 @pytest.mark.usefixtures("_place")
-def test_what_a_kill_leaves_of_a_file_is_in_nobodys_way():
+def test_what_a_kill_leaves_of_a_file_is_in_nobodys_way() -> None:
     for words in (["--restart"], []):
         for name in (".state.pt-0.partial", ".run.json-1.partial"):
             (RUN / name).write_bytes(b"half")
@@ -193,17 +196,19 @@ def test_what_a_kill_leaves_of_a_file_is_in_nobodys_way():
 
 
 @pytest.mark.usefixtures("_place")
-def test_the_state_of_another_version_is_said_to_be_one():
+def test_the_state_of_another_version_is_said_to_be_one() -> None:
     state = torch.load(RUN / "state.pt", weights_only=True)
     del state["precision"]
     torch.save(state, RUN / "state.pt")
-    assert "another version of this software, it has no precision: --restart" in told(train())
+    assert "another version of this software, it has no precision: --restart" in error_message(
+        train()
+    )
 
 
-def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):
+def test_pretraining_goes_on_with_the_same_clips_only(tmp_path: Path) -> None:
     write_dataset("vault", 6, 5, tmp_path / "vault", test_share=0.0, workers=1)
 
-    def pretrain(*words: object):
+    def pretrain(*words: object) -> Result:
         return call(
             "pretrain", "--action", "vault", "--data", tmp_path / "vault", "--out",
             tmp_path / "out", "--resize", "32x32", "--steps", 2, "--batch", 4, *words,
@@ -213,14 +218,14 @@ def test_pretraining_goes_on_with_the_same_clips_only(tmp_path):
     before = contents(tmp_path / "out")
     assert pretrain().exit_code == 0
     edit(tmp_path / "vault", halved)
-    assert "6 clips changed" in told(pretrain())
+    assert "6 clips changed" in error_message(pretrain())
     assert contents(tmp_path / "out") == before
     edit(tmp_path / "vault", lambda rows: [r | {"score": str(2 * float(r["score"]))} for r in rows])
     assert pretrain().exit_code == 0
     tracks = tmp_path / "vault/tracks/00000.npz"
     kept = tracks.read_bytes()
     np.savez(tracks, **np.load(tracks))
-    assert "1 clips changed" in (output := told(pretrain()))
+    assert "1 clips changed" in (output := error_message(pretrain()))
     assert "tracks" in output
     tracks.write_bytes(kept)
     edit(tmp_path / "vault", halved)

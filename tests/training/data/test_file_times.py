@@ -1,6 +1,7 @@
 """Frames of real files of all rates, found again in the clips that are made of them."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,18 +37,18 @@ FILES = {
 }  # fmt: skip
 
 
-def times_of(source):
+def times_of(source: bytes | FrameFiles) -> FileTimes:
     return FileTimes.of(read_clip(source, SPEC), SPEC)
 
 
-def first_frames(times, starts):
+def first_frames(times: FileTimes, starts: StageStarts) -> list[int]:
     stages = times.stages(starts)
     assert len(stages) == times.length
     return [int(np.argmax(stages >= s)) for s in range(len(starts))]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_stages_begin_where_the_clip_shows_their_first_frame(name):
+def test_stages_begin_where_the_clip_shows_their_first_frame(name: str) -> None:
     content, text, expected = FILES[name]
     starts = StageStarts.parse(text)
     times = times_of(content)
@@ -60,7 +61,7 @@ def test_stages_begin_where_the_clip_shows_their_first_frame(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_seconds_say_the_same(name):
+def test_seconds_say_the_same(name: str) -> None:
     content, text, expected = FILES[name]
     times = times_of(content)
     seconds = [times.seconds[int(frame)] for frame in text.split()]
@@ -68,31 +69,31 @@ def test_seconds_say_the_same(name):
     assert first_frames(times, rounded) == expected
 
 
-def test_seconds_are_those_of_a_players_clock():
+def test_seconds_are_those_of_a_players_clock() -> None:
     times = times_of(FILES["late"][0])
     assert times.seconds[0] == pytest.approx(0.5)
     assert first_frames(times, StageStarts.parse("0.5s 0.8s")) == [0, 9]
 
 
-def test_a_folder_of_frames_has_the_rate_that_it_states(tmp_path):
+def test_a_folder_of_frames_has_the_rate_that_it_states(tmp_path: Path) -> None:
     for number, pixels in enumerate(numbered(50)):
         Image.fromarray(pixels).save(tmp_path / f"{number:03d}.jpg")
     files = FrameFiles(tuple(sorted(tmp_path.iterdir())), Fraction(25))
     assert first_frames(times_of(files), StageStarts((0, 3, 15, 40, 44))) == [0, 4, 18, 48, 53]
 
 
-def test_of_a_longer_clip_all_of_it_is_known():
+def test_of_a_longer_clip_all_of_it_is_known() -> None:
     times = times_of(lossless(numbered(520), fps=60))
     assert times.length == 260
     assert first_frames(times, StageStarts((0, 460))) == [0, 230]
 
 
 @pytest.mark.parametrize(("text", "found"), [("0 60", "60 frames"), ("0s 2.1s", r"ends at 2\.00s")])
-def test_a_stage_that_begins_after_the_end_is_refused(text, found):
+def test_a_stage_that_begins_after_the_end_is_refused(text: str, found: str) -> None:
     with pytest.raises(ValueError, match=f"stages begin at {text}, the file.* {found}"):
         times_of(FILES["30"][0]).stages(StageStarts.parse(text))
 
 
-def test_before_the_first_stage_there_is_none():
+def test_before_the_first_stage_there_is_none() -> None:
     times = times_of(FILES["30"][0])
     assert times.stages(StageStarts((8, 20)))[[0, 7, 8, 19, 20]].tolist() == [-1, -1, 0, 0, 1]

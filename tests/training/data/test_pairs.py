@@ -1,18 +1,22 @@
 """Counterfactual pairs: together in split and batch, varied alike, taught by their difference."""
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.training.bright import TINY, Quiet, dataset_of
-from tests.training.learn.test_trainer import log_of, train
+from model_store.spec import ClipSpec
+from tests.training.bright import TINY, Quiet, dataset_of, train
+from tests.training.learn.test_trainer import log_of
 from training.data.datasets.annotations import read_annotations
 from training.data.pairs import leaders, shuffled
 from training.errors import DataError, RunError
 from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
+from training.learn.learner import Learner, Phase
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
@@ -22,7 +26,7 @@ from training.simulator.dataset import write_dataset
 
 
 @pytest.fixture
-def run(paired, spec) -> RunSpec:
+def run(paired: Path, spec: ClipSpec) -> RunSpec:
     return RunSpec(
         data=(str(paired),),
         clip=spec,
@@ -44,18 +48,18 @@ def run(paired, spec) -> RunSpec:
     )
 
 
-def test_the_pairs_of_the_simulator_are_found(tmp_path):
+def test_the_pairs_of_the_simulator_are_found(tmp_path: Path) -> None:
     write_dataset("vault", 2, 5, tmp_path / "pairs", pairs=True, test_share=0, workers=1)
     assert leaders(read_annotations(tmp_path / "pairs")).tolist() == [0, 0, 2, 2]
 
 
-def test_a_pair_of_which_one_is_missing(paired):
+def test_a_pair_of_which_one_is_missing(paired: Path) -> None:
     clips = read_annotations(paired)
     with pytest.raises(DataError, match=r"pair 0 of .* has the roles \['faulty'\]"):
         leaders(clips[1:])
 
 
-def test_the_order_keeps_pairs_beside_one_another():
+def test_the_order_keeps_pairs_beside_one_another() -> None:
     leader = np.array([0, 1, 2, 3, 4, 0, 2])  # 5 is the faulty one of 0, 6 of 2
     seen = set()
     for seed in range(40):
@@ -69,7 +73,7 @@ def test_the_order_keeps_pairs_beside_one_another():
     assert len(seen) > 20
 
 
-def test_without_pairs_the_order_is_what_it_was():
+def test_without_pairs_the_order_is_what_it_was() -> None:
     clips = np.arange(3, 20)
     expected = np.random.default_rng(3).permutation(clips)
     np.testing.assert_array_equal(
@@ -77,7 +81,7 @@ def test_without_pairs_the_order_is_what_it_was():
     )
 
 
-def test_the_loss_by_hand():
+def test_the_loss_by_hand() -> None:
     leader = np.array([0, 1, 0, 1, 4])
     clips = np.array([4, 1, 3, 2, 0])
     predicted = torch.tensor([7.0, 50.0, 44.0, 30.0, 40.0])
@@ -89,7 +93,7 @@ def test_the_loss_by_hand():
     assert alone.item() == 0
 
 
-def test_a_pair_is_never_split_by_validation(run):
+def test_a_pair_is_never_split_by_validation(run: RunSpec) -> None:
     dataset = dataset_of(run)
     sides = {int(clip): "validation" for clip in dataset.validation}
     assert len(dataset.validation) > 2
@@ -101,7 +105,9 @@ def test_a_pair_is_never_split_by_validation(run):
     "phase_of",
     [WholePhase, lambda learner: HeadPhase(learner, compute_features(learner, 1, Quiet()))],
 )
-def test_the_clips_of_a_pair_are_varied_alike(run, tmp_path, phase_of):
+def test_the_clips_of_a_pair_are_varied_alike(
+    run: RunSpec, tmp_path: Path, phase_of: Callable[[Learner], Phase]
+) -> None:
     dataset = dataset_of(run)
     trainer = Trainer(run, dataset, RunFolder(tmp_path))
     pairs, varied = 0, set()
@@ -119,13 +125,13 @@ def test_the_clips_of_a_pair_are_varied_alike(run, tmp_path, phase_of):
     assert len(varied) > 3
 
 
-def test_training_brings_the_differences_closer(run, tmp_path):
+def test_training_brings_the_differences_closer(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, head_epochs=0, epochs=24, blanking=0.0)
     folder, _ = train(run, tmp_path / "run")
     values = [float(row["pairs"]) for row in log_of(folder.path)]
     assert sum(values[-6:]) < 0.5 * sum(values[:6])
 
 
-def test_a_batch_that_would_split_pairs(run):
+def test_a_batch_that_would_split_pairs(run: RunSpec) -> None:
     with pytest.raises(RunError, match="batch is 7, need an even number"):
         dataclasses.replace(run, batch=7)

@@ -59,18 +59,20 @@ def shown(*fragments: int) -> np.ndarray:
         ((3,), 84 + 2 / 3 * (-4 + 5)),  # a third of it tells two thirds
     ],
 )
-def test_stages_that_are_seen_cost_what_they_cost_and_the_others_the_mean(fragments, points):
+def test_stages_that_are_seen_cost_what_they_cost_and_the_others_the_mean(
+    fragments: range | tuple[int, ...], points: int
+) -> None:
     assert KNOWN.at(1, 0, shown(*fragments)) == pytest.approx(points)
 
 
-def test_the_start_of_the_fragments_moves_the_borders():
+def test_the_start_of_the_fragments_moves_the_borders() -> None:
     assert KNOWN.at(1, 0, shown(7)) == pytest.approx(84)  # splash alone
     # From frame 5 on fragment 6 holds 11 frames of the entry and 5 of the splash.
     assert KNOWN.at(1, 5, shown(6)) == pytest.approx(84 - 3)
     assert KNOWN.at(1, 5, shown(5)) == pytest.approx(84 + 11 / 24 * 1 - 5 / 8 * 3)
 
 
-def test_a_short_clip_is_padded_as_the_spec_says():
+def test_a_short_clip_is_padded_as_the_spec_says() -> None:
     short = judged([0, 0, 0, 0, 8], 82, stage_starts=StageStarts((0, 0, 0, 0, 50)))
     times = [at_spec_rate(151), at_spec_rate(100)]
     known = PartialScores.read(SPEC, [GOOD, short], times, np.array([0, 1]))
@@ -79,7 +81,7 @@ def test_a_short_clip_is_padded_as_the_spec_says():
     assert known.at(1, 0, shown(8)) == pytest.approx(85 - 4 * 16 / 21.5)
 
 
-def test_a_shapley_value_of_what_is_known_is_what_a_stage_cost():
+def test_a_shapley_value_of_what_is_known_is_what_a_stage_cost() -> None:
     """Brute force over all orders of two fragments that hold one stage each."""
     entry, take_off = shown(6), shown(2)
     both = KNOWN.at(1, 0, entry | take_off) - KNOWN.at(1, 0, take_off)
@@ -88,7 +90,7 @@ def test_a_shapley_value_of_what_is_known_is_what_a_stage_cost():
 
 
 @pytest.mark.parametrize("action", ["diving", "vault"])
-def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
+def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action: str) -> None:
     spec = dataclasses.replace(SPECS[action], pad="start")
     plans = [draw_plan(action, 5, i) for i in range(40)]
     rows = [{name: str(value) for name, value in describe(plan).items()} for plan in plans]
@@ -108,7 +110,7 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action):
     np.testing.assert_allclose(told, [p.true_score for p in plans], atol=1e-3)
 
 
-def test_clips_that_do_not_know_are_refused():
+def test_clips_that_do_not_know_are_refused() -> None:
     with pytest.raises(DataError, match="need true_score"):
         PartialScores.read(
             SPEC, [dataclasses.replace(GOOD, columns={})], [at_spec_rate(151)], np.array([0])

@@ -17,7 +17,7 @@ from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
-from tests.training.commands.test_command_line import call, told
+from tests.training.command_line import call, error_message
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among, seen_files
@@ -59,7 +59,8 @@ def loaded(name: str) -> Checkpoint:
 def sides(out: str) -> tuple[set[str], set[str]]:
     """Hashes that a run trained on, and chose by."""
     clips = [clip.content for clip in RunFolder(Path(out)).clips()]
-    return tuple({c.sha256 for c in clips if c.side == s} for s in ("training", "validation"))
+    training = {clip.sha256 for clip in clips if clip.side == "training"}
+    return training, {clip.sha256 for clip in clips if clip.side == "validation"}
 
 
 def linked(source: str, target: str, splits: dict[str, str]) -> None:
@@ -77,7 +78,7 @@ def linked(source: str, target: str, splits: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`data`, 54 clips of which 45 train; `run` of it, and its checkpoint `first` in `store`."""
     place = tmp_path_factory.mktemp("made")
     with contextlib.chdir(place):
@@ -88,13 +89,13 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _place(made, tmp_path) -> Iterator[None]:
+def _place(made: Path, tmp_path: Path) -> Iterator[None]:
     shutil.copytree(made, tmp_path / "place")
     with contextlib.chdir(tmp_path / "place"):
         yield
 
 
-def test_the_card_lists_what_the_weights_have_seen():
+def test_the_card_lists_what_the_weights_have_seen() -> None:
     training, validation = sides("run")
     assert len(training | validation) == 45
     assert loaded("first").card.clips == ClipsCard.of(training=training, validation=validation)
@@ -106,7 +107,7 @@ def _shown(name: str) -> str:
     return CliRunner().invoke(store_commands, ["show", name, "--store", "store"]).output
 
 
-def test_a_base_keeps_its_split():
+def test_a_base_keeps_its_split() -> None:
     """With another share, further clips, and under other names: none that it trained on chooses."""
     training, validation = sides("run")
     numbers = [f"{n:03d}" for n in range(54)]
@@ -122,7 +123,7 @@ def test_a_base_keeps_its_split():
     assert {*clips.training} >= {each[:16] for each in training}
 
 
-def test_what_a_base_was_trained_on_before_is_on_the_card_too():
+def test_what_a_base_was_trained_on_before_is_on_the_card_too() -> None:
     linked(
         "data", "tests", {f"{n:03d}": "train" for n in range(5, 54, 6)}
     )  # what `first` never saw
@@ -146,7 +147,7 @@ def test_what_a_base_was_trained_on_before_is_on_the_card_too():
     assert "of these test clips it had seen" in (loaded("next").path / "README.md").read_text()
 
 
-def test_a_clip_that_it_has_seen_is_noticed_under_any_name():
+def test_a_clip_that_it_has_seen_is_noticed_under_any_name() -> None:
     _, unseen = evaluate("data", "first")
     assert unseen == {"training": 0, "validation": 0, "calibration": 0, "groups": 0}
     linked("data", "copies", {f"{n:03d}": "test" for n in range(12)})
@@ -156,10 +157,10 @@ def test_a_clip_that_it_has_seen_is_noticed_under_any_name():
     assert "copy-00" in output
 
 
-def test_calibrating_on_what_it_has_seen_is_refused():
+def test_calibrating_on_what_it_has_seen_is_refused() -> None:
     words = ["calibrate", "--checkpoint", "first", "--data", "data", "--store", "store"]
     words += ["--engine", "torch"]
-    output = told(call(*words))
+    output = error_message(call(*words))
     training, validation = sides("run")
     assert f"{len(training)} of 54 calibration clips trained first@1" in output
     assert "--allow-seen" in output
@@ -168,11 +169,11 @@ def test_calibrating_on_what_it_has_seen_is_refused():
     assert f"{len(validation)} of 54 clips are known to first@1 and chose its weights" in output
 
 
-def test_coverage_on_calibrating_clips_is_noticed():
+def test_coverage_on_calibrating_clips_is_noticed() -> None:
     write_bright_dataset(Path("others"), 64, seed=8)
     linked("others", "judged", {f"{n:03d}": "test" for n in range(44)})
     words = ["calibrate", "--checkpoint", "first", "--store", "store", "--engine", "torch"]
-    output = told(call(*words, "--data", "judged", "--familiar", "others"))
+    output = error_message(call(*words, "--data", "judged", "--familiar", "others"))
     assert "are familiar ones, and there to calibrate on" in output
     assert "warning" not in done(*words, "--data", "judged", "--split", "test")
     output, seen = evaluate("judged", "first@2")
@@ -188,7 +189,7 @@ def test_coverage_on_calibrating_clips_is_noticed():
     assert "44 of 45 clips are known to first@2" in output
 
 
-def test_an_extractor_keeps_its_clips_out_of_validation():
+def test_an_extractor_keeps_its_clips_out_of_validation() -> None:
     write_dataset("vault", 12, 5, Path("vault"), test_share=0.0, workers=1)
     done(
         "pretrain", "--data", "vault", "--out", "extractor", "--cache", "cache", *SIZE,
@@ -207,7 +208,7 @@ def test_an_extractor_keeps_its_clips_out_of_validation():
     assert "10 of 15 clips trained extractor/extractor.safetensors" in output
 
 
-def test_a_baseline_counts_test_clips_that_its_features_have_seen():
+def test_a_baseline_counts_test_clips_that_its_features_have_seen() -> None:
     numbers = [f"{n:03d}" for n in range(20)]
     linked("data", "mixed", {n: "test" if int(n) < 8 else "train" for n in numbers})
     output = done(
@@ -219,7 +220,7 @@ def test_a_baseline_counts_test_clips_that_its_features_have_seen():
     assert f"{seen['training']} of 8 clips are known to c3d-svr and trained it" in output
 
 
-def test_a_report_warns_of_test_clips_that_a_run_has_seen():
+def test_a_report_warns_of_test_clips_that_a_run_has_seen() -> None:
     rows = (Path("data") / "annotations.csv").read_text().replace("000.mp4,train", "000.mp4,test")
     (Path("data") / "annotations.csv").write_text(rows)
     output = done("report", "--run", "run", "--out", "report", "--engine", "torch")
@@ -228,7 +229,7 @@ def test_a_report_warns_of_test_clips_that_a_run_has_seen():
     assert sum(data_set["cells"][0]["seen"][0].values()) == 1
 
 
-def test_simulated_clips_are_missed_by_judged_ones_alone(tmp_path):
+def test_simulated_clips_are_missed_by_judged_ones_alone(tmp_path: Path) -> None:
     clips = read_annotations(Path("data"))
     unlisted = ClipsCard.of(unlisted={"old@1": "simulated"})
     assert seen_among("x", unlisted, clips).notes == []
@@ -238,12 +239,12 @@ def test_simulated_clips_are_missed_by_judged_ones_alone(tmp_path):
     assert "x was trained on old@1 too" in note
 
 
-def test_an_empty_foreign_file_has_not_been_seen(tmp_path):
+def test_an_empty_foreign_file_has_not_been_seen(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert seen_files(loaded("first"), [tmp_path / "empty"]).notes == []
 
 
-def test_copies_calibrate_together():
+def test_copies_calibrate_together() -> None:
     clips = read_annotations(Path("data"))
     twice = [*clips, *(dataclasses.replace(clip, score=1.0) for clip in clips)]
     teaching = teaching_clips(twice, seed=3)
@@ -252,7 +253,7 @@ def test_copies_calibrate_together():
     assert not {*(teaching % 54).tolist()} & {*(rest % 54).tolist()}
 
 
-def test_folds_and_then_a_base():
+def test_folds_and_then_a_base() -> None:
     """A fold's checkpoint as base of a run on all clips: its own validation goes on to choose."""
     hashes = clip_hashes(read_annotations(Path("data"), "train"))
     unit_of = units([None] * len(hashes), hashes)

@@ -11,7 +11,7 @@ from model_store.card import ClipsCard, group_hash
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.training.bright import write_bright_dataset
-from tests.training.commands.test_command_line import call
+from tests.training.command_line import call
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among
@@ -20,7 +20,7 @@ from training.release.publish import republish
 
 
 @pytest.fixture(scope="module")
-def meet(tmp_path_factory) -> Path:
+def meet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 clips, of which the ten test clips and ten others are of one athlete."""
     folder = write_bright_dataset(tmp_path_factory.mktemp("data") / "meet", 60)
     path = folder / "annotations.csv"
@@ -36,7 +36,7 @@ def meet(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A checkpoint that another clip of Ada trained."""
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, "vault")
@@ -49,7 +49,7 @@ def clips_of(folder: Path) -> list[JudgedClip]:
     return read_annotations(folder)
 
 
-def test_clips_of_a_known_group_are_found_and_named(meet):
+def test_clips_of_a_known_group_are_found_and_named(meet: Path) -> None:
     clips = clips_of(meet)
     seen = seen_among("x", ClipsCard.of(groups=[group_hash("Ada")]), clips)
     assert seen.counts == {"training": 0, "validation": 0, "calibration": 0, "groups": 20}
@@ -59,7 +59,7 @@ def test_clips_of_a_known_group_are_found_and_named(meet):
     assert seen.not_quite_new == [note]
 
 
-def test_a_clip_with_a_role_is_not_said_to_be_of_its_group_as_well(meet):
+def test_a_clip_with_a_role_is_not_said_to_be_of_its_group_as_well(meet: Path) -> None:
     clips = clips_of(meet)
     ada = [clip for clip in clips if clip.group == "Ada"]
     known = ClipsCard.of(training=clip_hashes(ada[:3]), groups=[group_hash("Ada")])
@@ -69,12 +69,12 @@ def test_a_clip_with_a_role_is_not_said_to_be_of_its_group_as_well(meet):
     assert len(seen.not_quite_new) == 1
 
 
-def test_clips_without_a_group_share_none(meet):
+def test_clips_without_a_group_share_none(meet: Path) -> None:
     clips = [dataclasses.replace(clip, group=None) for clip in clips_of(meet)]
     assert seen_among("x", ClipsCard.of(groups=[group_hash("Ada")]), clips).notes == []
 
 
-def test_measuring_and_calibrating_warn(meet, store, tmp_path):
+def test_measuring_and_calibrating_warn(meet: Path, store: Store, tmp_path: Path) -> None:
     common = ["--checkpoint", "vault", "--store", store.root, "--engine", "torch", "--data", meet]
     result = call("evaluate", *common, "--json", tmp_path / "figures.json")
     assert result.exit_code == 0, result.output
@@ -90,7 +90,7 @@ def test_measuring_and_calibrating_warn(meet, store, tmp_path):
     assert card.clips.groups == sorted([group_hash("Ada"), group_hash("Eve")])
 
 
-def test_calibrating_keeps_what_trained_it(meet, store):
+def test_calibrating_keeps_what_trained_it(meet: Path, store: Store) -> None:
     checkpoint, clips = store.load("vault@2"), clips_of(meet)
     published = publish_calibrated(store, checkpoint, None, clips)  # type: ignore[arg-type]
     assert published.card.clips.groups == checkpoint.card.clips.groups

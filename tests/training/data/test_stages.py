@@ -1,11 +1,13 @@
 """Stages of the frames that the network sees: of trimmed, padded and resampled clips."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from model_store.spec import DIVING
+from model_store.spec import DIVING, ClipSpec, Pad
 from tests.clips import lossless, numbered
 from tests.training.bright import at_spec_rate
 from training.data.cache import open_cache
@@ -23,31 +25,33 @@ SPEC = DIVING.with_size((32, 32), (32, 32))
 STARTS = [0, 30, 40, 90, 100]
 
 
-def frame_by_frame(spec, frames):
+def frame_by_frame(spec: ClipSpec, frames: int) -> NDArray[np.float64]:
     """The same shares, counted with plain loops over the fragments' frames."""
-    names = [max(s for s, start in enumerate(STARTS) if f >= start) for f in range(frames)]
+    names: list[int | None] = [
+        max(s for s, start in enumerate(STARTS) if f >= start) for f in range(frames)
+    ]
     names = names[-spec.frames :]
-    blank = [None] * (spec.frames - len(names))
+    blank: list[int | None] = [None] * (spec.frames - len(names))
     names = blank + names if spec.pad == "start" else names + blank
     shares = np.zeros((spec.fragments, 5))
     for k in range(spec.fragments):
         for frame in range(spec.start + 16 * k, spec.start + 16 * k + 16):
-            if names[frame] is not None:
-                shares[k, names[frame]] += 1 / 16
+            if (stage := names[frame]) is not None:
+                shares[k, stage] += 1 / 16
     return shares
 
 
 @pytest.mark.parametrize("pad", ["start", "end"])
 @pytest.mark.parametrize("start", [0, 7])
 @pytest.mark.parametrize("frames", [110, 151, 180])
-def test_shares_count_every_frame_once(pad, start, frames):
+def test_shares_count_every_frame_once(pad: Pad, start: int, frames: int) -> None:
     spec = dataclasses.replace(DIVING, pad=pad, start=start)
-    clip = judged("clip.mp4", StageStarts(tuple(STARTS)))
+    clip = judged(Path("clip.mp4"), StageStarts(tuple(STARTS)))
     stages = stages_of_frames(spec, clip, at_spec_rate(frames))
     np.testing.assert_allclose(stage_shares(spec, stages), frame_by_frame(spec, frames))
 
 
-def judged(path, starts):
+def judged(path: Path, starts: StageStarts | None) -> JudgedClip:
     return JudgedClip(
         path=path,
         split="train",
@@ -72,7 +76,7 @@ STAGES = ["start"] * 4 + ["take-off", "take-off", "flight", "entry", "splash"]
         (60, StageStarts((0, 6, 6.667, 7.333, 7.667), "seconds")),
     ],
 )
-def test_a_dive_that_is_longer_than_the_clip(tmp_path, fps, starts):
+def test_a_dive_that_is_longer_than_the_clip(tmp_path: Path, fps: int, starts: StageStarts) -> None:
     """260 frames at the spec's rate: for all that learn or measure its stages are the same."""
     path = tmp_path / "dive.mp4"
     path.write_bytes(lossless(numbered(260 * fps // 30), fps=fps))
@@ -96,7 +100,7 @@ def test_a_dive_that_is_longer_than_the_clip(tmp_path, fps, starts):
         np.testing.assert_allclose(each, [here.count(s) / 16 for s in range(5)])
 
 
-def frame_by_frame_of(starts, frames):
+def frame_by_frame_of(starts: StageStarts, frames: int) -> list[int]:
     stages = [sum(f >= start for start in starts.moments) - 1 for f in range(frames)]
     return stages[-151:]
 
@@ -108,7 +112,9 @@ def frame_by_frame_of(starts, frames):
         ("start", [None, None, None, None, "start", "take-off", "flight", "flight", "entry"]),
     ],
 )
-def test_a_short_dive_is_padded_as_the_spec_says(tmp_path, pad, stages):
+def test_a_short_dive_is_padded_as_the_spec_says(
+    tmp_path: Path, pad: Pad, stages: list[str | None]
+) -> None:
     """130 frames at 50 a second are 78 at the spec's rate, and the stages begin at 0 13 30 54 65.
 
     Padding at the start shifts them by 73.
@@ -121,13 +127,13 @@ def test_a_short_dive_is_padded_as_the_spec_says(tmp_path, pad, stages):
     assert stage_of_fragment(spec, [clip], times) == stages
 
 
-def test_clips_without_stages_have_none():
-    clip = judged("clip.mp4", None)
+def test_clips_without_stages_have_none() -> None:
+    clip = judged(Path("clip.mp4"), None)
     assert stage_of_fragment(SPEC, [clip], [at_spec_rate(151)]) == [None] * 9
-    other = judged("clip.mp4", StageStarts((0, 10, 20)))  # of five
+    other = judged(Path("clip.mp4"), StageStarts((0, 10, 20)))  # of five
     assert stage_of_fragment(SPEC, [other], [at_spec_rate(151)]) == [None] * 9
 
 
-def test_a_stage_after_the_end_names_the_clip():
+def test_a_stage_after_the_end_names_the_clip() -> None:
     with pytest.raises(DataError, match=r"clip\.mp4: stages begin at 0 180 .* has 151 frames"):
-        stage_of_fragment(SPEC, [judged("clip.mp4", DIVE)], [at_spec_rate(151)])
+        stage_of_fragment(SPEC, [judged(Path("clip.mp4"), DIVE)], [at_spec_rate(151)])

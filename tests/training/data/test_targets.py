@@ -2,12 +2,14 @@
 
 import dataclasses
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from model_store.spec import DIVING
+from model_store.spec import DIVING, ClipSpec, Pad
 from tests.training.bright import at_spec_rate
 from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
@@ -20,7 +22,7 @@ STARTS = StageStarts((0, 10, 20, 60, 70))
 FLIPPED = Look(flip=True, window=(0, 0, 8, 8), gain=(1, 1, 1), offset=(0, 0, 0))
 
 
-def clip_at(folder, name="00000", frames=100, **changes):
+def clip_at(folder: Path, name: str = "00000", frames: int = 100, **changes: Any) -> JudgedClip:
     """Channel `knee_flexion` counts frames, `tilt_sin` is 0.5, unknown before frame 8."""
     (folder / "clips").mkdir(exist_ok=True)
     (folder / "tracks").mkdir(exist_ok=True)
@@ -32,7 +34,7 @@ def clip_at(folder, name="00000", frames=100, **changes):
     joints[5] = np.nan
     names = np.array(["knee_flexion", "tilt_sin"])
     np.savez(folder / "tracks" / f"{name}.npz", state=state, joints=joints, state_names=names)
-    values = {
+    values: dict[str, Any] = {
         "path": folder / "clips" / f"{name}.mp4",
         "split": "train",
         "score": 70.0,
@@ -45,11 +47,11 @@ def clip_at(folder, name="00000", frames=100, **changes):
     return JudgedClip(**values | changes)
 
 
-def targets_of(clip, length, spec=DIVING):
+def targets_of(clip: JudgedClip, length: int, spec: ClipSpec = DIVING) -> FragmentTargets:
     return FragmentTargets.read(spec, [clip], [at_spec_rate(length)])
 
 
-def test_state_is_mean_and_maximum_of_what_is_known(tmp_path):
+def test_state_is_mean_and_maximum_of_what_is_known(tmp_path: Path) -> None:
     targets = targets_of(clip_at(tmp_path), 100)
     state = targets.groups["state"]
     np.testing.assert_allclose(targets.at(0, 20)[state], [27.5, 0.5, 35, 0.5])
@@ -62,7 +64,7 @@ def test_state_is_mean_and_maximum_of_what_is_known(tmp_path):
         assert np.isnan(targets.at(0, -16)).all()
 
 
-def test_joints_are_relative_to_the_hips_and_mirror(tmp_path):
+def test_joints_are_relative_to_the_hips_and_mirror(tmp_path: Path) -> None:
     targets = targets_of(clip_at(tmp_path), 100)
     group = targets.groups["joints"]
     joints = targets.at(0, 0)[group].reshape(4, 17, 2)
@@ -74,7 +76,7 @@ def test_joints_are_relative_to_the_hips_and_mirror(tmp_path):
     np.testing.assert_allclose(mirrored[targets.groups["state"]][[1, 3]], [-0.5, -0.5])
 
 
-def test_stages_and_deductions_follow_the_overlap(tmp_path):
+def test_stages_and_deductions_follow_the_overlap(tmp_path: Path) -> None:
     targets = targets_of(clip_at(tmp_path), 100)
     at_takeoff = targets.at(0, 8)  # frames 8…23: 2 of start, 10 of take-off, 4 of flight
     np.testing.assert_allclose(
@@ -89,13 +91,13 @@ def test_stages_and_deductions_follow_the_overlap(tmp_path):
 
 
 @pytest.mark.parametrize(("pad", "frame"), [("end", 20), ("start", 71)])
-def test_frames_are_found_behind_the_padding(tmp_path, pad, frame):
+def test_frames_are_found_behind_the_padding(tmp_path: Path, pad: Pad, frame: int) -> None:
     spec = dataclasses.replace(DIVING, pad=pad)
     targets = targets_of(clip_at(tmp_path), 100, spec)
     assert targets.first_frame(0, frame) == 20
 
 
-def test_frames_are_found_in_a_clip_that_was_trimmed(tmp_path):
+def test_frames_are_found_in_a_clip_that_was_trimmed(tmp_path: Path) -> None:
     targets = targets_of(clip_at(tmp_path, frames=180), 180)
     assert targets.first_frame(0, 0) == 0
     state = targets.at(0, 0)
@@ -106,14 +108,14 @@ def test_frames_are_found_in_a_clip_that_was_trimmed(tmp_path):
     assert np.isnan(targets.at(0, 151)).all()
 
 
-def test_of_a_stage_that_is_partly_trimmed_off_what_is_left_is_not_all(tmp_path):
+def test_of_a_stage_that_is_partly_trimmed_off_what_is_left_is_not_all(tmp_path: Path) -> None:
     starts = StageStarts((0, 20, 45, 60, 70))  # of the take-off's 25 frames the last 16 are kept
     clip = clip_at(tmp_path, frames=180, stage_starts=starts)
     deductions = targets_of(clip, 180).at(0, 11)  # 40…55: 5 frames of it
     assert np.isnan(deductions[targets_of(clip, 180).groups["deductions"]][1])
 
 
-def test_tracks_follow_the_files_frame_rate(tmp_path):
+def test_tracks_follow_the_files_frame_rate(tmp_path: Path) -> None:
     clip = clip_at(tmp_path, frames=120)  # 60 a second: every second one is shown
     every = np.arange(120)
     times = FileTimes(seconds=every / 60, first=(every + 1) // 2, length=60)
@@ -124,7 +126,7 @@ def test_tracks_follow_the_files_frame_rate(tmp_path):
         targets_of(clip, 100)
 
 
-def test_clips_without_tracks_have_stages(tmp_path):
+def test_clips_without_tracks_have_stages(tmp_path: Path) -> None:
     clip = clip_at(tmp_path)
     (tmp_path / "tracks" / "00000.npz").unlink()
     targets = targets_of(clip, 100)
@@ -134,7 +136,7 @@ def test_clips_without_tracks_have_stages(tmp_path):
         targets_of(dataclasses.replace(clip, stage_starts=None), 100)
 
 
-def test_tracks_that_are_broken_or_differ_are_named(tmp_path):
+def test_tracks_that_are_broken_or_differ_are_named(tmp_path: Path) -> None:
     first, second = clip_at(tmp_path, "00000"), clip_at(tmp_path, "00001")
     path = tmp_path / "tracks" / "00001.npz"
     with np.load(path) as file:

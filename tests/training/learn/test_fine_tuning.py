@@ -14,7 +14,7 @@ from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
-from tests.training.commands.test_command_line import call
+from tests.training.command_line import call
 from training.data.datasets.annotations import ANNOTATIONS, read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.learn.run_folder import RunFolder

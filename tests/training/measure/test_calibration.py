@@ -56,12 +56,12 @@ def covered(
     return inside, np.array([i.high - i.low for i in intervals])
 
 
-def test_intervals_cover_the_promised_share(fitted):
+def test_intervals_cover_the_promised_share(fitted: Confidence) -> None:
     inside, _ = covered(fitted, population(4000, 3))
     assert inside.mean() == pytest.approx(0.9, abs=0.025)  # 1,000 calibration clips: sd 0.0095
 
 
-def test_each_output_has_intervals_in_its_own_points(fitted):
+def test_each_output_has_intervals_in_its_own_points(fitted: Confidence) -> None:
     clips = population(4000, 3)
     known = ~np.isnan(clips.judged[:, 1])
     inside, width = covered(fitted, clips, "execution")
@@ -72,7 +72,7 @@ def test_each_output_has_intervals_in_its_own_points(fitted):
     assert limits["execution"] == pytest.approx(limits["final"] / 10, rel=0.2)
 
 
-def test_residuals_of_a_cross_validation_give_each_output_its_intervals():
+def test_residuals_of_a_cross_validation_give_each_output_its_intervals() -> None:
     clips = population(1000, 9)
     rng = np.random.default_rng(10)
     distances = np.exp(0.35 * clips.pooled[:, 0]).astype(np.float32)
@@ -99,14 +99,14 @@ def test_residuals_of_a_cross_validation_give_each_output_its_intervals():
     assert alone.outputs["final"].quantile == fitted.outputs["final"].quantile
 
 
-def test_an_output_that_nobody_judged_cannot_be_fitted():
+def test_an_output_that_nobody_judged_cannot_be_fitted() -> None:
     clips = population(100, 11)
     clips.judged[:, 1] = np.nan
     with pytest.raises(ValueError, match="0 judged clips"):
         fit_confidence(clips.pooled, clips, clips, outputs=OUTPUTS)
 
 
-def test_difficult_clips_get_wider_intervals_and_both_kinds_are_covered(fitted):
+def test_difficult_clips_get_wider_intervals_and_both_kinds_are_covered(fitted: Confidence) -> None:
     clips = population(4000, 4)
     inside, width = covered(fitted, clips)
     hard = clips.pooled[:, 0] > 0
@@ -115,7 +115,7 @@ def test_difficult_clips_get_wider_intervals_and_both_kinds_are_covered(fitted):
     assert inside[~hard].mean() == pytest.approx(0.9, abs=0.05)
 
 
-def test_familiarity_is_the_mahalanobis_distance(fitted):
+def test_familiarity_is_the_mahalanobis_distance(fitted: Confidence) -> None:
     clips = population(500, 5)
     direct = [
         np.sqrt((z - fitted.mean) @ fitted.whitening.T @ fitted.whitening @ (z - fitted.mean) / 6)
@@ -124,21 +124,21 @@ def test_familiarity_is_the_mahalanobis_distance(fitted):
     np.testing.assert_allclose(fitted.distance(clips.pooled), direct, rtol=1e-4)
 
 
-def test_whitened_training_features_have_unit_covariance():
+def test_whitened_training_features_have_unit_covariance() -> None:
     pooled = population(20000, 6).pooled
     mean, whitening = whitening_of(pooled)
     covariance = np.cov((pooled - mean) @ whitening.T, rowvar=False)
     np.testing.assert_allclose(covariance, np.eye(6), atol=0.05)
 
 
-def test_strange_clips_are_unfamiliar_and_own_ones_are_not(fitted):
+def test_strange_clips_are_unfamiliar_and_own_ones_are_not(fitted: Confidence) -> None:
     own = population(4000, 7).pooled
     assert (fitted.distance(own) > fitted.distance_limit).mean() < 0.03
     strange = own + np.array([0, 0, 0, 0, 0, 1], np.float32)  # ten deviations along the least axis
     assert (fitted.distance(strange) > fitted.distance_limit).all()
 
 
-def test_it_survives_the_card_and_the_weights_file(fitted):
+def test_it_survives_the_card_and_the_weights_file(fitted: Confidence) -> None:
     numbers = json.loads(json.dumps(fitted.numbers()))
     again = Confidence.from_parts(numbers, fitted.arrays())
     [clip] = population(1, 8).pooled
@@ -146,7 +146,7 @@ def test_it_survives_the_card_and_the_weights_file(fitted):
         assert again.trust(clip, output, 70.0) == fitted.trust(clip, output, 70.0)
 
 
-def test_parts_that_are_not_a_calibration_are_refused(fitted):
+def test_parts_that_are_not_a_calibration_are_refused(fitted: Confidence) -> None:
     numbers, arrays = fitted.numbers(), fitted.arrays()
     of_final = numbers["final"]
     for wrong, also in (
@@ -162,7 +162,7 @@ def test_parts_that_are_not_a_calibration_are_refused(fitted):
             Confidence.from_parts(wrong, also)
 
 
-def test_the_conformal_quantile_by_hand():
+def test_the_conformal_quantile_by_hand() -> None:
     ratios = np.arange(1, 20, dtype=np.float32)  # 19 clips: rank ⌈20 · 0.9⌉ = 18
     assert conformal_quantile(ratios, 0.9) == 18
     with pytest.raises(ValueError, match="need at least 9"):

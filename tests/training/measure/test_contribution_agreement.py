@@ -4,7 +4,7 @@ import pytest
 from training.measure.contribution_agreement import pair_measures, stage_agreement
 
 
-def test_stage_agreement_of_perfect_and_of_inverted_contributions():
+def test_stage_agreement_of_perfect_and_of_inverted_contributions() -> None:
     rng = np.random.default_rng(0)
     deductions = rng.uniform(size=(50, 3))
     deductions[:, 1] = 0
@@ -13,7 +13,7 @@ def test_stage_agreement_of_perfect_and_of_inverted_contributions():
     assert stage_agreement(deductions, deductions, shares) == pytest.approx({0: -1, 2: -1})
 
 
-def test_pairs_by_hand():
+def test_pairs_by_hand() -> None:
     shares = np.tile(np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), (4, 1, 1))
     clean = np.zeros((4, 3))
     faulty = np.array([[0, -1, -2], [-3, 0, 0], [0, 0, -4.0], [0, 1, 0]])

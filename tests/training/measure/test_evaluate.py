@@ -14,7 +14,7 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
-from tests.training.commands.test_command_line import call
+from tests.training.command_line import call
 from training.data.datasets.annotations import read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
@@ -66,7 +66,7 @@ def answers(store: Store, data: Path, version: int, *, told: bool) -> list[Any]:
     return found
 
 
-def test_both_outputs_are_measured_side_by_side(store, data, tmp_path):
+def test_both_outputs_are_measured_side_by_side(store: Store, data: Path, tmp_path: Path) -> None:
     figures = measured(store, data, 3, tmp_path / "figures.json")
     judged = [clip.score for clip in read_annotations(data)]
     for told, block in ((False, figures), (True, figures["with_difficulty"])):
@@ -86,13 +86,17 @@ def test_both_outputs_are_measured_side_by_side(store, data, tmp_path):
     assert figures["with_difficulty"]["width"] == pytest.approx(difficulty, rel=1e-4)
 
 
-def test_a_final_score_has_no_figures_with_the_difficulty(store, data, tmp_path):
+def test_a_final_score_has_no_figures_with_the_difficulty(
+    store: Store, data: Path, tmp_path: Path
+) -> None:
     figures = measured(store, data, 1, tmp_path / "figures.json")
     assert "with_difficulty" not in figures
     assert "difficulty_alone" in figures
 
 
-def test_an_execution_is_measured_with_the_difficulty_alone(store, data, tmp_path):
+def test_an_execution_is_measured_with_the_difficulty_alone(
+    store: Store, data: Path, tmp_path: Path
+) -> None:
     figures = measured(store, data, 2, tmp_path / "figures.json")
     for name in ("spearman", "mean_distance", "coverage", "width"):
         assert figures["with_difficulty"][name] == figures[name]
@@ -102,7 +106,7 @@ def test_an_execution_is_measured_with_the_difficulty_alone(store, data, tmp_pat
         score_clips(scorer, clips)
 
 
-def test_one_missing_difficulty_leaves_the_figures_of_the_video(store, data):
+def test_one_missing_difficulty_leaves_the_figures_of_the_video(store: Store, data: Path) -> None:
     scorer = Scorer(store.load("diving@3"), "torch")
     first, *others = read_annotations(data)[:3]
     evaluation = score_clips(scorer, [dataclasses.replace(first, difficulty=None), *others])
@@ -110,7 +114,7 @@ def test_one_missing_difficulty_leaves_the_figures_of_the_video(store, data):
     assert {score.scored_by for score in evaluation.scores} == {"video"}
 
 
-def test_the_model_card_has_both_rows(store, data, tmp_path):
+def test_the_model_card_has_both_rows(store: Store, data: Path, tmp_path: Path) -> None:
     card = store.load("diving@3").card
     figures = measured(store, data, 3, tmp_path / "figures.json")
     text = readme(card.model_copy(update={"metrics": {"test": figures}}))

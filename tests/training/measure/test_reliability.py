@@ -4,9 +4,11 @@ import dataclasses
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model_store.confidence import Trust
 from model_store.judging.interval import Interval
@@ -63,7 +65,7 @@ def evaluation(
 ) -> Evaluation:
     data = SimpleNamespace(judged_mean=14.0)
     card = SimpleNamespace(data=data, stage_of_fragment=["start", None] * 3)
-    scorer = SimpleNamespace(
+    scorer: Any = SimpleNamespace(
         spec=VAULT, checkpoint=SimpleNamespace(card=card), outputs=OUTPUTS[target]
     )
     thumbnails = RNG.random((len(clips), 192), np.float32)
@@ -79,11 +81,12 @@ def evaluation(
     )
 
 
-def honest(clip: JudgedClip) -> np.ndarray:
+def honest(clip: JudgedClip) -> NDArray[np.float64]:
     """Contributions that take from every stage's fragments what its faults cost."""
     shares = all_shares(VAULT, [clip], [at_spec_rate(100)])[0]  # (K, S)
     cost = np.array([clip.deductions[stage] for stage in VAULT.stages])
-    return -(shares / shares.sum(axis=0)) @ cost
+    contributions: NDArray[np.float64] = -(shares / shares.sum(axis=0)) @ cost
+    return contributions
 
 
 def random_clips(n: int) -> list[JudgedClip]:
@@ -91,7 +94,7 @@ def random_clips(n: int) -> list[JudgedClip]:
     return [judged_clip(dict(zip(stages, RNG.random(3), strict=True))) for _ in range(n)]
 
 
-def test_honest_contributions_agree_and_shuffled_ones_do_not():
+def test_honest_contributions_agree_and_shuffled_ones_do_not() -> None:
     clips = random_clips(60)
     scores = [scored(honest(clip)) for clip in clips]
     assert stage_figures(evaluation(clips, scores))["stage_agreement"] == pytest.approx(1.0)
@@ -99,7 +102,7 @@ def test_honest_contributions_agree_and_shuffled_ones_do_not():
     assert abs(shuffled["stage_agreement"]) < 0.3
 
 
-def test_nothing_is_said_of_stages_that_are_not_known():
+def test_nothing_is_said_of_stages_that_are_not_known() -> None:
     clip = judged_clip({})
     unknown = JudgedClip(
         **{field: getattr(clip, field) for field in clip.__dataclass_fields__} | {"deductions": {}}
@@ -107,7 +110,7 @@ def test_nothing_is_said_of_stages_that_are_not_known():
     assert stage_figures(evaluation([unknown], [scored(np.zeros(6))])) == {}
 
 
-def test_pairs_of_honest_and_of_blind_contributions():
+def test_pairs_of_honest_and_of_blind_contributions() -> None:
     clips, truth, blind = [], [], []
     for pair in range(30):
         stage = ("support", "landing")[pair % 2]
@@ -129,7 +132,7 @@ def test_pairs_of_honest_and_of_blind_contributions():
     assert figures["pairs_ordered"] == 0.0  # and likes what it sees
 
 
-def test_coverage_and_widths_are_counted():
+def test_coverage_and_widths_are_counted() -> None:
     clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 3.0)]  # 15, 14, 13, 12
     trusts = [
         Trust(
@@ -146,7 +149,7 @@ def test_coverage_and_widths_are_counted():
     assert figures["width_share"] == pytest.approx(2 / 3.4)
 
 
-def test_the_probability_of_an_order_is_held_against_the_orders_there_were():
+def test_the_probability_of_an_order_is_held_against_the_orders_there_were() -> None:
     trust = Trust(interval=Interval(low=14, high=16, coverage=0.9), width_limit=100, distance=1.0)
     clips = [judged_clip({"landing": loss}) for loss in (0.0, 1.0, 2.0, 2.0)]  # 15, 14, 13, 13
     scores = [
@@ -165,7 +168,7 @@ def test_the_probability_of_an_order_is_held_against_the_orders_there_were():
     assert order_figures(evaluation(clips, [scored(np.zeros(6))] * 4)) == {}
 
 
-def test_shortcuts_find_a_score_that_is_in_the_colours():
+def test_shortcuts_find_a_score_that_is_in_the_colours() -> None:
     clips = random_clips(60)
     plain = evaluation(clips, [scored(honest(clip)) for clip in clips])
     assert abs(shortcut_figures(plain)["shortcuts"]["thumbnails"]) < 0.5
@@ -173,7 +176,7 @@ def test_shortcuts_find_a_score_that_is_in_the_colours():
     assert shortcut_figures(plain)["shortcuts"]["thumbnails"] > 0.95
 
 
-def test_declared_difficulties_are_measured_where_the_execution_is_predicted():
+def test_declared_difficulties_are_measured_where_the_execution_is_predicted() -> None:
     clips = random_clips(60)
     declared = [
         dataclasses.replace(clip, difficulty=float(d), score=clip.score + float(d))
@@ -201,12 +204,13 @@ def test_declared_difficulties_are_measured_where_the_execution_is_predicted():
     assert spearman(of_video.predicted, of_video.judged) < 0.9
     assert confidence_figures(of_video)["width"] == 2.0
     assert {score.scored_by for score in of_video.scores} == {"video"}
+    assert of_video.with_difficulty is not None
     assert {score.scored_by for score in of_video.with_difficulty.scores} == {
         "video and difficulty"
     }
 
 
-def test_what_single_fragments_say():
+def test_what_single_fragments_say() -> None:
     clips = random_clips(60)
     figures = fragment_figures(evaluation(clips, [scored(honest(clip)) for clip in clips]))
     told = figures["by_fragment"]

@@ -11,7 +11,7 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes, clip_of, moving_square
-from tests.training.commands.test_command_line import call
+from tests.training.command_line import call
 from training.errors import DataError
 from training.measure.stored_copies import WAYS, recording_of
 

@@ -1,6 +1,8 @@
 """Pre-training on simulated clips: it learns, goes on after a kill, and `train` takes its file."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +24,14 @@ SPEC = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "vault"
     write_dataset("vault", 8, 5, folder, test_share=0.0, workers=1)
     return folder
 
 
 @pytest.fixture
-def spec(simulated):
+def spec(simulated: Path) -> PretrainSpec:
     return PretrainSpec(
         data=(str(simulated),),
         clip=SPEC,
@@ -42,14 +44,14 @@ def spec(simulated):
 
 
 class Heard(Quiet):
-    def __init__(self):
-        self.lines = []
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
-    def log(self, line):
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
 
-def run(spec, path, **options):
+def run(spec: PretrainSpec, path: Path, **options: Any) -> tuple[Path, list[str]]:
     dataset = open_dataset(spec.data, spec.clip, validation=spec.validation)
     folder = RunFolder(path)
     folder.open(spec.to_json())
@@ -58,12 +60,12 @@ def run(spec, path, **options):
     return Pretrainer(spec, task, folder, **options).train(heard), heard.lines
 
 
-def losses(path):
+def losses(path: Path) -> list[float]:
     lines = (path / "log.csv").read_text().splitlines()[1:]
     return [float(line.split(",")[1]) for line in lines]
 
 
-def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
+def test_it_learns_goes_on_and_fits_the_network(spec: PretrainSpec, tmp_path: Path) -> None:
     file, lines = run(spec, tmp_path / "whole")
     values = losses(tmp_path / "whole")
     assert len(values) == 60
@@ -73,7 +75,9 @@ def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
     folder = RunFolder(tmp_path / "whole")
     network = FragmentNetwork(TINY, SPEC)
     load_extractor(network, file)
-    weights = folder.load_state()["model"]
+    state = folder.load_state()
+    assert state is not None
+    weights = state["model"]
     for name, tensor in network.extractors[3].state_dict().items():
         assert torch.equal(tensor, weights[f"extractor.{name}"])
 
@@ -81,8 +85,8 @@ def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
         pass
 
     class Stopper(Heard):
-        def update(self, done, *_arguments, **_options):
-            if done == 11:
+        def update(self, *arguments: object, **_options: object) -> None:
+            if arguments[0] == 11:
                 raise Stopped
 
     dataset = open_dataset(spec.data, spec.clip, validation=spec.validation)
@@ -97,6 +101,6 @@ def test_it_learns_goes_on_and_fits_the_network(spec, tmp_path):
     assert file_again.read_bytes() == file.read_bytes()
 
 
-def test_a_rate_that_is_too_high_is_an_error(spec, tmp_path):
+def test_a_rate_that_is_too_high_is_an_error(spec: PretrainSpec, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"cannot learn.*--rate, now 1e\+06"):
         run(dataclasses.replace(spec, rate=1e6), tmp_path / "run")

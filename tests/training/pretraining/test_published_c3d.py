@@ -2,16 +2,20 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING
-from tests.training.commands.test_command_line import call, told
+from tests.training.command_line import call, error_message
 from training.errors import RunError
 from training.learn.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
 from training.learn.first_weights import load_extractor
@@ -46,12 +50,12 @@ PIXELS = {
 }
 
 
-def filled(shape, value):
+def filled(shape: Sequence[int], value: float) -> Tensor:
     """One number, however large it looks: files stay small."""
     return torch.tensor([float(value)]).expand(shape)
 
 
-def published(name):
+def published(name: str) -> dict[str, Tensor]:
     """Layer n has weights n + 1 and biases −(n + 1), besides layers that are not wanted."""
     content = {"fc6.weight": filled((4096, 8192), 0), "fc6.bias": filled((4096,), 0)}
     for n, (layer, shape) in enumerate(zip(NAMES[name], SHAPES.values(), strict=True), 1):
@@ -60,7 +64,7 @@ def published(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_scheme_goes_to_the_right_layers(name, tmp_path):
+def test_every_scheme_goes_to_the_right_layers(name: str, tmp_path: Path) -> None:
     content = published(name)
     [scheme] = [scheme for scheme in SCHEMES if scheme.name == name]
     weights = extractor_weights(content, scheme, tmp_path)
@@ -73,7 +77,7 @@ def test_every_scheme_goes_to_the_right_layers(name, tmp_path):
     assert (spec.colour_order, spec.mean) == PIXELS[name]
 
 
-def test_a_run_starts_from_the_file_with_its_pixels(tmp_path):
+def test_a_run_starts_from_the_file_with_its_pixels(tmp_path: Path) -> None:
     """Through the command line: from a file of MMAction2, which nests its weights."""
     source, out = tmp_path / "c3d_sports1m_pretrain.pth", tmp_path / "run"
     torch.save({"meta": {}, "state_dict": published("mmaction2")}, source)
@@ -89,13 +93,13 @@ def test_a_run_starts_from_the_file_with_its_pixels(tmp_path):
     )
     network = FragmentNetwork(small, spec)
     load_extractor(network, file)
-    assert network.extractors[0].conv5b.weight.unique().tolist() == [8.0]
+    assert network.extractors[0].state_dict()["conv5b.weight"].unique().tolist() == [8.0]
     assert network.mean.flatten().tolist() == [104.0, 117.0, 128.0]
     with pytest.raises(RunError, match="not an extractor of this network"):
         load_extractor(FragmentNetwork(COMPACT, spec), file)
 
 
-def test_the_port_of_the_original_keeps_its_source(tmp_path):
+def test_the_port_of_the_original_keeps_its_source(tmp_path: Path) -> None:
     source, file = tmp_path / "c3d.pickle", tmp_path / "extractor.safetensors"
     torch.save(published("c3d.pickle"), source, _use_new_zipfile_serialization=False)
     assert convert_c3d(source, file).name == "c3d.pickle"
@@ -105,10 +109,10 @@ def test_the_port_of_the_original_keeps_its_source(tmp_path):
 
 
 class Harmful:
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
         return os.mkdir, (self.path,)
 
 
@@ -122,29 +126,31 @@ class Harmful:
         ({"conv1.bias": [1.0]}, "lacks conv1.bias"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, changes, message):
+def test_what_is_wrong_is_said(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     source = tmp_path / "c3d.pickle"
     content = published("c3d.pickle") | changes
     torch.save({name: value for name, value in content.items() if value is not None}, source)
-    assert message in told(call("import-c3d", source, "--out", tmp_path / "out"))
+    assert message in error_message(call("import-c3d", source, "--out", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_in_a_file_is_run(tmp_path):
+def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     source, made = tmp_path / "c3d.pickle", tmp_path / "made"
     torch.save(published("c3d.pickle") | {"x": Harmful(str(made))}, source)
-    assert "cannot be read" in told(call("import-c3d", source, "--out", tmp_path / "out"))
+    assert "cannot be read" in error_message(call("import-c3d", source, "--out", tmp_path / "out"))
     assert not made.exists()
     for content in (b"", b"rubbish"):
         source.write_bytes(content)
-        assert "cannot be read" in told(call("import-c3d", source, "--out", tmp_path / "out"))
+        assert "cannot be read" in error_message(
+            call("import-c3d", source, "--out", tmp_path / "out")
+        )
     torch.save([1, 2], source)
-    assert "holds a list" in told(call("import-c3d", source, "--out", tmp_path / "out"))
+    assert "holds a list" in error_message(call("import-c3d", source, "--out", tmp_path / "out"))
     source.unlink()
-    assert "cannot be read" in told(call("import-c3d", source, "--out", tmp_path / "out"))
+    assert "cannot be read" in error_message(call("import-c3d", source, "--out", tmp_path / "out"))
 
 
-def test_a_file_that_is_no_extractor(tmp_path):
+def test_a_file_that_is_no_extractor(tmp_path: Path) -> None:
     file = tmp_path / "extractor.safetensors"
     for read in (read_extractor, lambda path: spec_for(path, DIVING)):
         with pytest.raises(RunError, match="not an extractor's file"):
@@ -154,7 +160,7 @@ def test_a_file_that_is_no_extractor(tmp_path):
         read_extractor(file)
 
 
-def test_the_same_extractor_gives_the_same_bytes(tmp_path):
+def test_the_same_extractor_gives_the_same_bytes(tmp_path: Path) -> None:
     files = [tmp_path / f"{n}.safetensors" for n in range(20)]
     for file in files:
         write_extractor(

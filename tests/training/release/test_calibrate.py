@@ -1,15 +1,17 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from model_store.checkpoint import Checkpoint
 from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
-from tests.clips import clip_bytes
-from training.data.datasets.annotations import read_annotations
+from tests.clips import Frames, clip_bytes
+from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
 from training.measure.reliability import confidence_figures, difficulty_figures, flagged_share
@@ -19,14 +21,14 @@ CLIPS = 60
 
 
 @pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, "vault")
     return Scorer(store.load("vault"), "torch")
 
 
 @pytest.fixture(scope="module")
-def folder(scorer, tmp_path_factory):
+def folder(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clips whose judges differ from the network by a normal error of 5 points."""
     folder = tmp_path_factory.mktemp("judged")
     rng = np.random.default_rng(0)
@@ -41,13 +43,13 @@ def folder(scorer, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calibrated(scorer, folder):
+def calibrated(scorer: Scorer, folder: Path) -> Checkpoint:
     confidence = fit_calibration(scorer, read_annotations(folder), [])
     store = Store(scorer.checkpoint.path.parent.parent)
     return publish_calibrated(store, scorer.checkpoint, confidence, read_annotations(folder))
 
 
-def test_the_network_stays_as_it_was(scorer, calibrated):
+def test_the_network_stays_as_it_was(scorer: Scorer, calibrated: Checkpoint) -> None:
     assert calibrated.version == 2
     assert calibrated.card.splits["calibration"] == CLIPS
     before = scorer.checkpoint.network.state_dict()
@@ -56,7 +58,7 @@ def test_the_network_stays_as_it_was(scorer, calibrated):
     assert calibrated.golden == scorer.checkpoint.golden
 
 
-def test_intervals_are_as_wide_as_the_judges_are_off(calibrated, folder):
+def test_intervals_are_as_wide_as_the_judges_are_off(calibrated: Checkpoint, folder: Path) -> None:
     evaluation = score_clips(Scorer(calibrated, "torch"), read_annotations(folder))
     figures = confidence_figures(evaluation)
     # 90 % of normal errors of 5 points are within 8.2; 45 clips know that to about ±25 %.
@@ -64,7 +66,7 @@ def test_intervals_are_as_wide_as_the_judges_are_off(calibrated, folder):
     assert 0.8 <= figures["coverage"] <= 1.0
 
 
-def test_what_was_never_seen_is_flagged(calibrated, tmp_path):
+def test_what_was_never_seen_is_flagged(calibrated: Checkpoint, tmp_path: Path) -> None:
     # The clips above are a square on black; these are white from edge to edge.
     for i in range(3):
         frames = np.full((100, 32, 32, 3), 255 - i, np.uint8)
@@ -73,7 +75,7 @@ def test_what_was_never_seen_is_flagged(calibrated, tmp_path):
     assert flagged_share(Scorer(calibrated, "torch"), tmp_path) == 1.0
 
 
-def _encoded(frames):
+def _encoded(frames: Frames) -> bytes:
     import io
 
     from tests.clips import write_clip
@@ -84,19 +86,20 @@ def _encoded(frames):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def both(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, "diving", target="both")
     return Scorer(store.load("diving"), "torch")
 
 
-def judge(scorer, folder, declared):
+def judge(scorer: Scorer, folder: Path, declared: int) -> list[JudgedClip]:
     """Judges who are 2 points of execution off, and 9 points of what the video shows."""
     rng = np.random.default_rng(1)
     rows = []
     for i in range(CLIPS):
         (folder / f"{i}.mp4").write_bytes(clip_bytes(frames=100, height=32, width=32, seed=i))
         [answer] = scorer.score([load_clip(folder / f"{i}.mp4", scorer.spec)])
+        assert answer.of_execution is not None
         difficulty = 3.0 if i % 2 else 1.5
         score = (answer.of_execution.score + 2 * rng.standard_normal()) * difficulty
         rows.append((f"{i}.mp4", "test", score, difficulty if i < declared else ""))
@@ -105,7 +108,7 @@ def judge(scorer, folder, declared):
     return read_annotations(folder)
 
 
-def test_each_output_gets_intervals_of_its_own(both, tmp_path):
+def test_each_output_gets_intervals_of_its_own(both: Scorer, tmp_path: Path) -> None:
     clips = judge(both, tmp_path, CLIPS)
     store = Store(both.checkpoint.path.parent.parent)
     published = publish_calibrated(store, both.checkpoint, fit_calibration(both, clips, []), clips)
@@ -120,18 +123,20 @@ def test_each_output_gets_intervals_of_its_own(both, tmp_path):
     assert figures["width"] > 2 * told["width"]  # the video does not show the difficulty
 
 
-def test_executions_that_are_not_known_cannot_calibrate(both, tmp_path):
+def test_executions_that_are_not_known_cannot_calibrate(both: Scorer, tmp_path: Path) -> None:
     clips = judge(both, tmp_path, 39)
     with pytest.raises(DataError, match="39 calibration clips have a difficulty, need at least 40"):
         fit_calibration(both, clips, [])
 
 
-def test_too_few_clips_cannot_calibrate(scorer, folder):
+def test_too_few_clips_cannot_calibrate(scorer: Scorer, folder: Path) -> None:
     with pytest.raises(DataError, match="39 calibration clips, need at least 40"):
         fit_calibration(scorer, read_annotations(folder)[:39], [])
 
 
-def test_an_uncalibrated_checkpoint_has_no_confidence(scorer, folder, tmp_path):
+def test_an_uncalibrated_checkpoint_has_no_confidence(
+    scorer: Scorer, folder: Path, tmp_path: Path
+) -> None:
     evaluation = score_clips(scorer, read_annotations(folder)[:2])
     assert confidence_figures(evaluation) == {}
     (tmp_path / "x").write_bytes(b"")

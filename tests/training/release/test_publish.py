@@ -3,12 +3,14 @@
 import dataclasses
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from model_store.card import ClipsCard
+from model_store.card import ClipsCard, TrainedOn
+from model_store.checkpoint import Checkpoint
 from model_store.clip import ClipWarning
 from model_store.scorer import Scorer
 from model_store.store import Store
@@ -33,7 +35,7 @@ from training.release.publish import moves_of, promote, publish_run, republish
 
 
 @pytest.fixture(scope="module")
-def run(bright):
+def run(bright: Path) -> RunSpec:
     return RunSpec(
         data=(str(bright),), clip=SPEC, network=TINY, epochs=2, batch=8, extractor_rate=1e-2,
         rate=1e-2, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.3, validation=0.2,
@@ -41,7 +43,7 @@ def run(bright):
 
 
 @pytest.fixture(scope="module")
-def folder(run, tmp_path_factory):
+def folder(run: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "bright")
     folder.open(run.to_json())
     dataset = dataset_of(run)
@@ -52,12 +54,14 @@ def folder(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def published(folder, tmp_path_factory):
+def published(folder: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     store = Store(tmp_path_factory.mktemp("store"))
     return publish_run(folder, store, "bright")
 
 
-def test_the_card_tells_how_it_was_made(published, run, folder):
+def test_the_card_tells_how_it_was_made(
+    published: Checkpoint, run: RunSpec, folder: RunFolder
+) -> None:
     card = published.card
     assert (card.name, card.version) == ("bright", 1)
     assert (card.spec, card.network) == (run.clip, run.network)
@@ -79,7 +83,9 @@ def test_the_card_tells_how_it_was_made(published, run, folder):
     assert card.training.commands[-1].startswith("python -m training")
 
 
-def test_published_weights_are_the_best_ones_within_half_precision(published, folder):
+def test_published_weights_are_the_best_ones_within_half_precision(
+    published: Checkpoint, folder: RunFolder
+) -> None:
     weights, _ = folder.load_weights()
     matrices = {name for name, p in published.network.named_parameters() if p.ndim >= 2}
     for name, tensor in published.network.state_dict().items():
@@ -90,7 +96,9 @@ def test_published_weights_are_the_best_ones_within_half_precision(published, fo
     assert Scorer(published, "torch").check_golden() < 0.01
 
 
-def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp_path):
+def test_versions_count_up_and_a_run_without_weights_is_refused(
+    folder: RunFolder, run: RunSpec, tmp_path: Path
+) -> None:
     store = Store(tmp_path / "store")
     metrics = {
         "clips": 5, "spearman": 0.5, "mean_distance": 1.0, "distance_share": 0.5,
@@ -111,7 +119,9 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(folder, run, tmp
         publish_run(folder, store, "bright", golden=tmp_path / "none.mp4")
 
 
-def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, bright, tmp_path):
+def test_a_measured_checkpoint_has_pictures_and_keeps_them(
+    folder: RunFolder, published: Checkpoint, bright: Path, tmp_path: Path
+) -> None:
     evaluation = score_clips(Scorer(published, "torch"), read_annotations(bright, "test"))
     metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
     store = Store(tmp_path / "store")
@@ -133,7 +143,7 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(folder, published, br
     assert again.card.moved_by == shipped.card.moved_by
 
 
-def test_evaluation_is_the_service_path(published, bright):
+def test_evaluation_is_the_service_path(published: Checkpoint, bright: Path) -> None:
     clips = read_annotations(bright, "test")
     heard = []
     evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: heard.append(c))
@@ -154,7 +164,9 @@ def test_evaluation_is_the_service_path(published, bright):
     assert alone.execution == pytest.approx(alone.score - 4.0)  # vault: score = difficulty + it
 
 
-def test_a_clip_that_cannot_be_scored_is_named(published, bright, tmp_path):
+def test_a_clip_that_cannot_be_scored_is_named(
+    published: Checkpoint, bright: Path, tmp_path: Path
+) -> None:
     [clip, *_] = read_annotations(bright, "test")
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"not a video")
@@ -162,8 +174,8 @@ def test_a_clip_that_cannot_be_scored_is_named(published, bright, tmp_path):
         score_clips(Scorer(published, "torch"), [dataclasses.replace(clip, path=bad)])
 
 
-def test_what_trained_the_base_trained_it_too():
-    def base(kind):
+def test_what_trained_the_base_trained_it_too() -> None:
+    def base(kind: TrainedOn | None) -> Origin:
         return Origin("base@1", ClipsCard.of(), kind)
 
     assert trained_on(None, [True, True]) == "simulated"
@@ -174,7 +186,7 @@ def test_what_trained_the_base_trained_it_too():
     assert trained_on(base(None), [False]) == "real"  # an extractor's file does not say
 
 
-def test_simulated_clips_are_called_so(bright, run, tmp_path):
+def test_simulated_clips_are_called_so(bright: Path, run: RunSpec, tmp_path: Path) -> None:
     dataset = dataset_of(run)
     assert summarise(dataset, run.data, RunFolder(tmp_path)).trained_on == "real"
     made = tmp_path / "made"
@@ -194,6 +206,6 @@ def test_simulated_clips_are_called_so(bright, run, tmp_path):
 
 
 @pytest.mark.parametrize("measured", [{}, {"moved_by": {"sunshine": 1.0}}, {"moved_by": [1]}])
-def test_moves_that_were_not_measured(measured):
+def test_moves_that_were_not_measured(measured: dict[str, dict[str, float] | list[int]]) -> None:
     with pytest.raises(RunError, match="evaluate --storage"):
         moves_of(measured)

@@ -3,7 +3,8 @@ import pytest
 
 from training.simulator.clip import simulate_clip
 from training.simulator.faults import FAULTS, Fault
-from training.simulator.plan import draw_plan
+from training.simulator.looks import Camera
+from training.simulator.plan import Plan, draw_plan
 
 EVERY_FAULT = [(action, fault) for action, faults in FAULTS.items() for fault in faults]
 
@@ -16,11 +17,12 @@ def shown(action: str, fault: Fault, seed: int) -> int:
 
 
 @pytest.mark.parametrize(("action", "fault"), EVERY_FAULT, ids=lambda v: getattr(v, "kind", v))
-def test_a_fault_changes_no_pixel_outside_its_stage(action, fault):
+def test_a_fault_changes_no_pixel_outside_its_stage(action: str, fault: Fault) -> None:
     index = shown(action, fault, seed=6)
     none = dict.fromkeys((fault.kind, *fault.rivals), 0.0)
     clean = simulate_clip(action, 6, index, faults=none)
     faulty = simulate_clip(action, 6, index, faults=none | {fault.kind: 0.7})
+    assert isinstance(clean.plan, Plan)
     stage = clean.plan.stage_range(fault.stage)
     differs = (clean.frames != faulty.frames).any(axis=(1, 2, 3))
     assert not differs[: stage.start].any()
@@ -32,7 +34,7 @@ def test_a_fault_changes_no_pixel_outside_its_stage(action, fault):
 
 
 @pytest.mark.parametrize("action", ["diving", "vault"])
-def test_the_same_seed_gives_the_same_clip(action):
+def test_the_same_seed_gives_the_same_clip(action: str) -> None:
     first, second = simulate_clip(action, 8, 3), simulate_clip(action, 8, 3)
     np.testing.assert_array_equal(first.frames, second.frames)
     np.testing.assert_array_equal(first.state, second.state)
@@ -41,7 +43,7 @@ def test_the_same_seed_gives_the_same_clip(action):
 
 
 @pytest.mark.parametrize("camera", ["stands", "follows", "cuts"])
-def test_an_overridden_camera_leaves_the_routine_alone(camera):
+def test_an_overridden_camera_leaves_the_routine_alone(camera: Camera) -> None:
     drawn, fixed = simulate_clip("diving", 8, 5), simulate_clip("diving", 8, 5, camera=camera)
     assert fixed.plan == drawn.plan
     assert fixed.looks.camera == camera
@@ -49,7 +51,7 @@ def test_an_overridden_camera_leaves_the_routine_alone(camera):
 
 
 @pytest.mark.parametrize("action", ["diving", "vault"])
-def test_the_athlete_is_large_enough_and_stays_in_the_middle(action):
+def test_the_athlete_is_large_enough_and_stays_in_the_middle(action: str) -> None:
     shares, middle, areas = [], [], []
     for index in range(8):
         clip = simulate_clip(action, 9, index)
@@ -66,9 +68,10 @@ def test_the_athlete_is_large_enough_and_stays_in_the_middle(action):
     assert min(middle) > 0.85  # what a square crop of the picture still shows
 
 
-def test_tracks_tell_what_is_to_be_seen():
+def test_tracks_tell_what_is_to_be_seen() -> None:
     clip = simulate_clip("diving", 9, 0, faults={"bent_knees": 0, "splash": 0.8}, code="407B")
     bent = simulate_clip("diving", 9, 0, faults={"bent_knees": 1, "splash": 0.8}, code="407B")
+    assert isinstance(clip.plan, Plan)
     assert clip.joints.shape == (clip.plan.frames, 17, 2)
     assert clip.state.shape == (clip.plan.frames, len(clip.state_names))
     inside = clip.joints[~np.isnan(clip.joints)]
@@ -86,9 +89,10 @@ def test_tracks_tell_what_is_to_be_seen():
     assert np.abs(values).max() < 1.6
 
 
-def test_a_mirrored_clip_swaps_left_and_right():
+def test_a_mirrored_clip_swaps_left_and_right() -> None:
     clips = (simulate_clip("vault", 9, i) for i in range(20))
     clip = next(c for c in clips if c.looks.mirrored)
+    assert isinstance(clip.plan, Plan)
     run = clip.plan.stage_range("start")
     hip = clip.joints[run, 11:13, 0].mean(axis=1)
     speed = clip.state[run, clip.state_names.index("tilt_sin")]

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+from pathlib import Path
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ from training.simulator.faults import FAULTS, fault
 from training.simulator.plan import draw_plan
 
 
-def digest(folder) -> dict[str, str]:
+def digest(folder: Path) -> dict[str, str]:
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
@@ -21,19 +22,19 @@ def digest(folder) -> dict[str, str]:
     }
 
 
-def rows(annotations) -> list[dict[str, str]]:
+def rows(annotations: Path) -> list[dict[str, str]]:
     with annotations.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def vaults(tmp_path_factory):
+def vaults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets") / "vault"
     write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=1)
     return folder
 
 
-def test_the_folder_holds_what_annotations_list(vaults):
+def test_the_folder_holds_what_annotations_list(vaults: Path) -> None:
     table = rows(vaults / "annotations.csv")
     assert [row["clip"] for row in table] == [f"clips/0000{i}.mp4" for i in range(3)]
     assert [row["split"] for row in table] == ["train", "train", "test"]
@@ -49,7 +50,7 @@ def test_the_folder_holds_what_annotations_list(vaults):
         assert lost == pytest.approx(plan.perfect_score - plan.true_score, abs=1e-3)
 
 
-def test_clips_are_what_cameras_make(vaults):
+def test_clips_are_what_cameras_make(vaults: Path) -> None:
     for row in rows(vaults / "annotations.csv"):
         with av.open(str(vaults / row["clip"])) as container:
             stream = container.streams.video[0]
@@ -63,7 +64,7 @@ def test_clips_are_what_cameras_make(vaults):
         assert np.std(frames[0]) > 10
 
 
-def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults, tmp_path):
+def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults: Path, tmp_path: Path) -> None:
     folder = tmp_path / "again"
     write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=1)
     whole = digest(folder)
@@ -75,7 +76,7 @@ def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults, tmp_path):
     assert digest(folder) == whole
 
 
-def test_a_folder_of_something_else_is_refused(vaults, tmp_path):
+def test_a_folder_of_something_else_is_refused(vaults: Path, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match=r"'seed': 5.*'seed': 6"):
         write_dataset("vault", 3, 6, vaults, first=40, test_share=0.34)
     (tmp_path / "notes.txt").write_text("mine")
@@ -84,7 +85,7 @@ def test_a_folder_of_something_else_is_refused(vaults, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_pairs_differ_in_one_fault(tmp_path):
+def test_pairs_differ_in_one_fault(tmp_path: Path) -> None:
     table = rows(write_dataset("vault", 2, 7, tmp_path / "pairs", pairs=True, workers=1))
     assert len(table) == 4
     for clean, faulty in zip(table[::2], table[1::2], strict=True):
@@ -97,12 +98,12 @@ def test_pairs_differ_in_one_fault(tmp_path):
         assert float(clean["true_score"]) > float(faulty["true_score"])
 
 
-def test_pairs_cover_every_kind():
+def test_pairs_cover_every_kind() -> None:
     drawn = {draw_pair("diving", 0, i)[0].kind for i in range(200)}
     assert len(drawn) == 9
 
 
-def test_the_command_makes_sheet_and_folder(tmp_path):
+def test_the_command_makes_sheet_and_folder(tmp_path: Path) -> None:
     import typer
 
     app = typer.Typer()

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from training.simulator.foreign import FRAMES, HEIGHT, KINDS, WIDTH, foreign_cli
 
 
 @pytest.mark.parametrize("index", range(len(KINDS)), ids=KINDS)
-def test_a_seed_makes_one_clip_and_another_seed_another(index):
+def test_a_seed_makes_one_clip_and_another_seed_another(index: int) -> None:
     kind, frames = foreign_clip(3, index)
     assert kind == list(KINDS)[index]
     assert frames.shape == (FRAMES, HEIGHT, WIDTH, 3)
@@ -19,6 +20,6 @@ def test_a_seed_makes_one_clip_and_another_seed_another(index):
     assert any(not np.array_equal(a, b) for a, b in itertools.pairwise(frames))  # it moves
 
 
-def test_files_are_videos_that_decode(tmp_path):
+def test_files_are_videos_that_decode(tmp_path: Path) -> None:
     [path] = write_foreign(tmp_path / "new", 1, seed=0)
     assert len(read_clip(path, DIVING.with_size((32, 32), (32, 32))).frames) == FRAMES

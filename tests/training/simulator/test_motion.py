@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from training.simulator.vault_motion import vault_motion
 PLATFORM = 4.0
 
 
-def move(action: str, index: int = 0, **overrides) -> tuple[Plan, Motion]:
+def move(action: str, index: int = 0, **overrides: Any) -> tuple[Plan, Motion]:
     plan = draw_plan(action, 2, index, **overrides)
     rng = stream(2, index, "motion")
     if action == "diving":
@@ -21,13 +23,13 @@ def move(action: str, index: int = 0, **overrides) -> tuple[Plan, Motion]:
     return plan, vault_motion(plan, rng)
 
 
-def test_an_upright_body_is_one_height_tall():
+def test_an_upright_body_is_one_height_tall() -> None:
     points = skeleton(keyframes([(0, {"ankle": 90}), (1, {})], 1))[0]
     tallest = points[POINT["head"], 1] - points[POINT["ankle_l"], 1]
     assert tallest + 0.066 + 0.03 == pytest.approx(1.0, abs=0.02)  # crown above, sole below
 
 
-def test_joints_bend_the_right_way():
+def test_joints_bend_the_right_way() -> None:
     pose = keyframes([(0, {}), (1, {})], 1)
     bend(pose, np.ones(1), hip=90, knee=90, shoulder=90, spread_l=30)
     points = skeleton(pose)[0]
@@ -40,7 +42,7 @@ def test_joints_bend_the_right_way():
     assert points[POINT["knee_l"], 2] > points[POINT["hip_l"], 2]
 
 
-def test_orientation_by_hand():
+def test_orientation_by_hand() -> None:
     up, forward = np.array([[[0.0, 1, 0]]]), np.array([[[1.0, 0, 0]]])
     quarter, none = np.array([90.0]), np.array([0.0])
     np.testing.assert_allclose(orient(up, quarter, none)[0, 0], (1, 0, 0), atol=1e-9)
@@ -48,7 +50,7 @@ def test_orientation_by_hand():
     np.testing.assert_allclose(orient(forward, none, quarter)[0, 0], (0, 0, 1), atol=1e-9)
 
 
-def test_free_flight_has_constant_gravity_and_the_wanted_rise():
+def test_free_flight_has_constant_gravity_and_the_wanted_rise() -> None:
     begin, end = np.array([0.0, 4.5, 0.0]), np.array([1.0, 0.5, 0.0])
     path, speed = ballistic(begin, end, 50, 0.4)
     second = np.diff(path[:, 1], n=2)
@@ -58,7 +60,7 @@ def test_free_flight_has_constant_gravity_and_the_wanted_rise():
     assert speed[1] == pytest.approx(path[-1, 1] - path[-2, 1], abs=abs(second[0]))
 
 
-def test_envelope_is_exactly_zero_outside_its_stage():
+def test_envelope_is_exactly_zero_outside_its_stage() -> None:
     shape = envelope(30, range(10, 20))
     assert (shape[:10] == 0).all()
     assert (shape[20:] == 0).all()
@@ -67,7 +69,7 @@ def test_envelope_is_exactly_zero_outside_its_stage():
 
 
 @pytest.mark.parametrize("code", sorted(routines("diving")))
-def test_a_dive_turns_as_its_code_has_it(code):
+def test_a_dive_turns_as_its_code_has_it(code: str) -> None:
     plan, motion = move("diving", code=code, faults={"over_rotation": 0, "under_rotation": 0})
     flight, splash = plan.stage_starts[2], plan.stage_starts[4]
     contact = splash - SINK
@@ -86,7 +88,7 @@ def test_a_dive_turns_as_its_code_has_it(code):
 
 
 @pytest.mark.parametrize("code", sorted(routines("vault")))
-def test_a_vault_turns_as_its_code_has_it(code):
+def test_a_vault_turns_as_its_code_has_it(code: str) -> None:
     quiet = {"step": 0.0, "hop": 0.0, "fall": 0.0, "deep_knees": 0.0, "bent_arms": 0.0}
     plan, motion = move("vault", code=code, faults=quiet)
     _, _, table, flight, landing = plan.stage_starts
@@ -103,7 +105,7 @@ def test_a_vault_turns_as_its_code_has_it(code):
 
 
 @pytest.mark.parametrize("action", ["diving", "vault"])
-def test_nobody_jumps_between_frames(action):
+def test_nobody_jumps_between_frames(action: str) -> None:
     for index in range(12):
         _, motion = move(action, index)
         step = np.linalg.norm(np.diff(motion.followed, axis=0), axis=1)

@@ -18,14 +18,18 @@ def column(plans: list[Plan], name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["score", "difficulty", "execution"])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_distributions_follow_the_real_ones(action, name, plans):
+def test_distributions_follow_the_real_ones(
+    action: str, name: str, plans: dict[str, list[Plan]]
+) -> None:
     drawn, real = column(plans[action], name), real_statistics()[action][name]
     assert drawn.mean() == pytest.approx(real["mean"], rel=0.10)
     assert drawn.std(ddof=1) == pytest.approx(real["deviation"], rel=0.10)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_deductions_are_what_separates_a_routine_from_a_perfect_one(action, plans):
+def test_deductions_are_what_separates_a_routine_from_a_perfect_one(
+    action: str, plans: dict[str, list[Plan]]
+) -> None:
     for plan in plans[action][:50]:
         spotless = draw_plan(
             action, plan.seed, plan.index, faults={f.kind: 0.0 for f in FAULTS[action]}
@@ -37,7 +41,7 @@ def test_deductions_are_what_separates_a_routine_from_a_perfect_one(action, plan
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_judges_scatter_around_the_true_score(action, plans):
+def test_judges_scatter_around_the_true_score(action: str, plans: dict[str, list[Plan]]) -> None:
     error = column(plans[action], "score") - column(plans[action], "true_score")
     spread = column(plans[action], "score").std()
     assert abs(error.mean()) < 0.03 * spread
@@ -45,7 +49,7 @@ def test_judges_scatter_around_the_true_score(action, plans):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_no_single_stage_tells_the_score(action, plans):
+def test_no_single_stage_tells_the_score(action: str, plans: dict[str, list[Plan]]) -> None:
     score = column(plans[action], "score")
     for stage in SPECS[action].stages:
         lost = np.array([plan.deductions[stage] for plan in plans[action]])
@@ -54,7 +58,9 @@ def test_no_single_stage_tells_the_score(action, plans):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_every_fault_occurs_and_most_routines_lack_it(action, plans):
+def test_every_fault_occurs_and_most_routines_lack_it(
+    action: str, plans: dict[str, list[Plan]]
+) -> None:
     for fault in FAULTS[action]:
         severity = np.array([plan.severities[fault.kind] for plan in plans[action]])
         assert severity.min() == 0
@@ -64,7 +70,7 @@ def test_every_fault_occurs_and_most_routines_lack_it(action, plans):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_stages_are_in_order_and_vary(action, plans):
+def test_stages_are_in_order_and_vary(action: str, plans: dict[str, list[Plan]]) -> None:
     spec = SPECS[action]
     for plan in plans[action]:
         bounds = (*plan.stage_starts, plan.frames)
@@ -81,7 +87,7 @@ def test_stages_are_in_order_and_vary(action, plans):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_one_fault_changes_its_own_stage_and_nothing_else(action):
+def test_one_fault_changes_its_own_stage_and_nothing_else(action: str) -> None:
     for fault in FAULTS[action]:
         indices = (i for i in range(99) if draw_plan(action, 1, i).routine.position == "straight")
         index = next(indices) if action == "vault" else 0
@@ -96,12 +102,12 @@ def test_one_fault_changes_its_own_stage_and_nothing_else(action):
         assert faulty.score <= clean.score
 
 
-def test_grave_faults_together_leave_a_score():
+def test_grave_faults_together_leave_a_score() -> None:
     worst = draw_plan("diving", 0, 0, faults={f.kind: 1.0 for f in FAULTS["diving"]})
     assert 0 < worst.true_score < 0.1 * worst.perfect_score
 
 
-def test_unknown_names_and_severities_are_refused():
+def test_unknown_names_and_severities_are_refused() -> None:
     with pytest.raises(ValueError, match="'chess'"):
         draw_plan("chess", 0, 0)
     with pytest.raises(KeyError, match="bent_ears"):

@@ -4,7 +4,7 @@ import pytest
 from model_store.spec import SKATING
 from training.simulator.dataset import draw_pair
 from training.simulator.elements import elements, parse_elements
-from training.simulator.faults import ELEMENT_FAULTS
+from training.simulator.faults import ELEMENT_FAULTS, Fault
 from training.simulator.programme import FACTOR, PERFECT, Programme, draw_programme
 
 
@@ -13,7 +13,7 @@ def programmes() -> list[Programme]:
     return [draw_programme(20, index) for index in range(500)]
 
 
-def test_a_score_is_the_base_values_plus_the_panels_mark():
+def test_a_score_is_the_base_values_plus_the_panels_mark() -> None:
     programme = draw_programme(0, 0, code="3Lo CSp 2A ChSp CoSp 1Lo StSq")
     assert programme.difficulty == pytest.approx(4.9 + 2.6 + 3.3 + 3.0 + 3.5 + 0.5 + 3.3)
     middle = sorted(programme.marks)[1:-1]
@@ -22,7 +22,7 @@ def test_a_score_is_the_base_values_plus_the_panels_mark():
     assert programme.score == pytest.approx(programme.difficulty + programme.execution, abs=1e-3)
 
 
-def test_scores_are_those_of_the_spec(programmes):
+def test_scores_are_those_of_the_spec(programmes: list[Programme]) -> None:
     score = np.array([programme.score for programme in programmes])
     low, high = SKATING.score_range
     assert low < score.min()
@@ -33,7 +33,9 @@ def test_scores_are_those_of_the_spec(programmes):
     assert np.corrcoef(execution, score)[0, 1] > 0.4  # not the difficulty alone
 
 
-def test_seven_to_twelve_elements_of_every_kind_in_their_places(programmes):
+def test_seven_to_twelve_elements_of_every_kind_in_their_places(
+    programmes: list[Programme],
+) -> None:
     for programme in programmes[:100]:
         items = programme.items
         assert 7 <= len(items) <= 12
@@ -51,7 +53,9 @@ def test_seven_to_twelve_elements_of_every_kind_in_their_places(programmes):
     assert shown == elements().keys()
 
 
-def test_deductions_are_what_separates_a_programme_from_a_perfect_one(programmes):
+def test_deductions_are_what_separates_a_programme_from_a_perfect_one(
+    programmes: list[Programme],
+) -> None:
     for programme in programmes[:50]:
         none = dict.fromkeys(programme.severities, 0.0)
         spotless = draw_programme(programme.seed, programme.index, faults=none)
@@ -62,14 +66,14 @@ def test_deductions_are_what_separates_a_programme_from_a_perfect_one(programmes
         assert programme.deductions.keys() == programme.parts.keys()
 
 
-def test_judges_scatter_around_the_true_score(programmes):
+def test_judges_scatter_around_the_true_score(programmes: list[Programme]) -> None:
     error = np.array([p.score - p.true_score for p in programmes])
     assert abs(error.mean()) < 0.1
     assert 0.2 < error.std() < 1.0
 
 
 @pytest.mark.parametrize("fault", ELEMENT_FAULTS, ids=lambda f: f.kind)
-def test_a_fault_costs_its_element_and_nothing_else(fault):
+def test_a_fault_costs_its_element_and_nothing_else(fault: Fault) -> None:
     programme = draw_programme(1, 2)
     item = next(item for item in programme.items if item.element.kind == fault.stage)
     kinds = [item.fault(kind) for kind in (fault.kind, *fault.rivals)]
@@ -84,7 +88,7 @@ def test_a_fault_costs_its_element_and_nothing_else(fault):
     assert faulty.score <= clean.score
 
 
-def test_a_landing_goes_wrong_in_one_way_only():
+def test_a_landing_goes_wrong_in_one_way_only() -> None:
     code = "3Lo " * 3 + "USp SSp ChSp StSq"
     faults = {"1.stumble": 0.5, "1.fall": 0.9}
     programme = draw_programme(0, 0, faults=faults, code=code)
@@ -92,13 +96,13 @@ def test_a_landing_goes_wrong_in_one_way_only():
     assert programme.severities["1.stumble"] == 0
 
 
-def test_pairs_are_drawn_from_every_kind_of_fault():
+def test_pairs_are_drawn_from_every_kind_of_fault() -> None:
     drawn = [draw_pair("skating", 0, i)[0] for i in range(150)]
     assert {fault.kind.partition(".")[2] for fault in drawn} == {f.kind for f in ELEMENT_FAULTS}
     assert all(fault.kind.split(".")[0] == fault.stage.split(".")[0] for fault in drawn)
 
 
-def test_what_is_known_stands_in_the_columns():
+def test_what_is_known_stands_in_the_columns() -> None:
     programme = draw_programme(0, 3, faults={"1.slow": 0.0}, code="USp 3Lo SSp 2A ChSp 1A CSp")
     columns = programme.columns()
     assert columns["elements"].split() == [
@@ -112,7 +116,7 @@ def test_what_is_known_stands_in_the_columns():
     assert float(columns["fault_fall"]) == pytest.approx(max(falls), abs=1e-4)
 
 
-def test_unknown_names_severities_and_too_much_are_refused():
+def test_unknown_names_severities_and_too_much_are_refused() -> None:
     with pytest.raises(KeyError, match="5Lo"):
         parse_elements("3Lo 5Lo")
     with pytest.raises(KeyError, match=r"1\.splash"):

@@ -12,14 +12,14 @@ from training.simulator.rasterise import BodyPainter, _capsule
 LIGHT = np.array((0.0, 1.0))
 
 
-def test_a_capsule_covers_its_area():
+def test_a_capsule_covers_its_area() -> None:
     x = np.arange(-30, 90, dtype=np.float32)
     y = np.arange(-30, 70, dtype=np.float32)
     alpha, _ = _capsule(x, y, np.array((36.0, 27.0)), np.array((8.0, 8.0)), LIGHT)
     assert alpha.sum() == pytest.approx(np.pi * 8**2 + 2 * 8 * 45, rel=0.01)
 
 
-def test_a_ball_is_round():
+def test_a_ball_is_round() -> None:
     x = np.arange(-20, 21, dtype=np.float32)
     alpha, _ = _capsule(x, x, np.array((0.0, 0.0)), np.array((9.0, 9.0)), LIGHT)
     assert alpha.sum() == pytest.approx(np.pi * 9**2, rel=0.02)
@@ -38,7 +38,7 @@ def body(height: float) -> tuple[int, np.ndarray]:
     return covered, frame
 
 
-def test_the_water_hides_what_is_below_it():
+def test_the_water_hides_what_is_below_it() -> None:
     whole, frame = body(5.0)
     half, _ = body(0.0)
     gone, untouched = body(-5.0)

@@ -1,10 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from training.simulator.body import POINT
 from training.simulator.clip import simulate_clip
 from training.simulator.elements import elements
-from training.simulator.faults import ELEMENT_FAULTS
+from training.simulator.faults import ELEMENT_FAULTS, Fault
 from training.simulator.motion import Motion
 from training.simulator.programme import Programme, draw_programme
 from training.simulator.seeds import stream
@@ -14,7 +16,7 @@ from training.simulator.skating_path import HALF_DEPTH, HALF_LENGTH
 CODE = "1Lo 1A 2Lo 2A 3Lo 3A 4Lo USp CoSp ChSp"
 
 
-def skate(index: int = 0, *, code: str = CODE, **faults: float) -> tuple[Programme, Motion]:
+def skate(index: int = 0, *, code: str = CODE, **faults: Any) -> tuple[Programme, Motion]:
     """Without any fault but those that are given: fall_3 is 3.fall."""
     none = dict.fromkeys(draw_programme(2, index, code=code).severities, 0.0)
     given = {".".join(name.rsplit("_", 1)[::-1]): value for name, value in faults.items()}
@@ -23,7 +25,7 @@ def skate(index: int = 0, *, code: str = CODE, **faults: float) -> tuple[Program
 
 
 @pytest.mark.parametrize("code", [c for c, e in elements().items() if e.kind == "jump"])
-def test_a_jump_turns_and_rises_as_its_code_has_it(code):
+def test_a_jump_turns_and_rises_as_its_code_has_it(code: str) -> None:
     programme, motion = skate(code=f"{code} USp SSp {code} StSq {code} ChSp")
     item = programme.items[0]
     before, landing = item.core.start - 1, item.core.stop
@@ -38,14 +40,14 @@ def test_a_jump_turns_and_rises_as_its_code_has_it(code):
     assert lowest[list(item.core)].max() > 0.1 + 0.08 * item.element.turns
 
 
-def test_more_turns_are_higher():
+def test_more_turns_are_higher() -> None:
     programme, motion = skate()
     lowest = motion.points[..., 1].min(axis=1)
     tops = [lowest[list(item.core)].max() for item in programme.items[:7]]
     assert tops == sorted(tops)
 
 
-def test_a_spin_stays_where_it_is_and_a_slow_one_turns_less():
+def test_a_spin_stays_where_it_is_and_a_slow_one_turns_less() -> None:
     programme, motion = skate()
     core = programme.items[7].core
     assert np.ptp(motion.followed[list(core)][:, [0, 2]], axis=0).max() < 1e-9
@@ -56,7 +58,7 @@ def test_a_spin_stays_where_it_is_and_a_slow_one_turns_less():
     assert slower < 0.6 * turned
 
 
-def test_a_travelling_spin_wanders_and_comes_back():
+def test_a_travelling_spin_wanders_and_comes_back() -> None:
     programme, motion = skate()
     _, wrong = skate(travelling_8=1.0)
     core = programme.items[7].core
@@ -65,7 +67,7 @@ def test_a_travelling_spin_wanders_and_comes_back():
     assert away.argmax() in range(core.stop - 2, core.stop + 2)
 
 
-def test_a_fall_is_a_fall_and_a_stumble_is_none():
+def test_a_fall_is_a_fall_and_a_stumble_is_none() -> None:
     programme, motion = skate()
     landed = programme.items[4].core.stop + 4
 
@@ -78,7 +80,7 @@ def test_a_fall_is_a_fall_and_a_stumble_is_none():
     assert 0.3 < head(skate(stumble_5=0.9)[1]) < standing - 0.1
 
 
-def test_an_under_rotated_jump_is_short_by_a_good_part_of_a_turn():
+def test_an_under_rotated_jump_is_short_by_a_good_part_of_a_turn() -> None:
     programme, motion = skate()
     _, wrong = skate(under_rotated_5=1.0)
     core = programme.items[4].core
@@ -88,7 +90,7 @@ def test_an_under_rotated_jump_is_short_by_a_good_part_of_a_turn():
     assert lacks[-1] == pytest.approx(0, abs=1e-6)
 
 
-def test_nobody_leaves_the_rink_or_jumps_between_frames():
+def test_nobody_leaves_the_rink_or_jumps_between_frames() -> None:
     for index in range(10):
         programme = draw_programme(2, index)
         followed = skating_motion(programme, stream(2, index, "motion")).followed
@@ -100,10 +102,11 @@ def test_nobody_leaves_the_rink_or_jumps_between_frames():
 
 
 @pytest.mark.parametrize("fault", ELEMENT_FAULTS, ids=lambda f: f.kind)
-def test_a_fault_moves_nothing_outside_its_element(fault):
+def test_a_fault_moves_nothing_outside_its_element(fault: Fault) -> None:
     number = {"jump": 5, "spin": 9, "glide": 10}[fault.stage]
     programme, clean = skate()
-    _, faulty = skate(**{f"{fault.kind}_{number}": 0.8})
+    severity: dict[str, Any] = {f"{fault.kind}_{number}": 0.8}
+    _, faulty = skate(**severity)
     differs = (clean.points != faulty.points).any(axis=(1, 2))
     inside = programme.items[number - 1].frames
     assert not differs[: inside.start].any()
@@ -114,7 +117,7 @@ def test_a_fault_moves_nothing_outside_its_element(fault):
     assert not clean.shown[fault.kind].any()
 
 
-def test_of_a_pair_every_other_pixel_is_the_same_and_the_skater_is_well_in_the_picture():
+def test_of_a_pair_every_other_pixel_is_the_same_and_the_skater_is_well_in_the_picture() -> None:
     clean = simulate_clip("skating", 6, 1, faults={"2.fall": 0.0}, code=CODE)
     faulty = simulate_clip("skating", 6, 1, faults={"2.fall": 0.8}, code=CODE)
     inside = clean.plan.parts["2.1A"]

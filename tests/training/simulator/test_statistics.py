@@ -12,7 +12,7 @@ def write(path: Path, header: list[str], rows: list[list[str]]) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
-def test_derived_by_hand(tmp_path):
+def test_derived_by_hand(tmp_path: Path) -> None:
     columns = ["score", "difficulty", "execution"]
     write(
         tmp_path / "unlv_dive_train.csv",
@@ -36,7 +36,7 @@ def test_derived_by_hand(tmp_path):
     assert by_level[3.0] == by_level[9.25] == 0
 
 
-def test_the_committed_statistics_hold_no_single_performance():
+def test_the_committed_statistics_hold_no_single_performance() -> None:
     text = json.dumps(real_statistics())
     assert len(text) < 3000
     assert real_statistics()["diving"]["score"]["count"] == 300

@@ -66,7 +66,7 @@ def numbers_for_testing(count: int) -> list[int]:
 def write_unlv(folder: Path, name: str, videos: str, split: str, *, difficulty: bool) -> None:
     for number in range(1, CLIPS + 1):
         write_video(folder / videos / f"{number:03d}.avi", score_of(number))
-    numbers = np.arange(1, CLIPS + 1)
+    numbers = range(1, CLIPS + 1)
     scores = np.array([[score_of(n) for n in numbers]])
     savemat(folder / f"{name}_overall_scores.mat", {"overall_scores": scores})
     if difficulty:
@@ -115,7 +115,8 @@ def write_aqa7(folder: Path, action: str = "gym_vault", number: int = 2) -> None
 
 def write_mtl_aqa(folder: Path) -> None:
     """Two broadcasts, the dives one after another in each."""
-    annotations, splits = {}, {"train": [], "test": []}
+    annotations: dict[tuple[int, int], object] = {}
+    splits: dict[str, list[object]] = {"train": [], "test": []}
     for number in range(1, CLIPS + 1):
         video, dive = (1, number) if number <= CLIPS // 2 else (26, number)
         first = 100 * number
@@ -136,7 +137,8 @@ def write_mtl_aqa(folder: Path) -> None:
 
 
 def write_finediving(folder: Path) -> None:
-    annotations, splits = {}, {"train": [], "test": []}
+    annotations: dict[tuple[str, int], object] = {}
+    splits: dict[str, list[object]] = {"train": [], "test": []}
     for number in range(1, CLIPS + 1):
         key = (f"Event{number % 2}_final_r{number}", number)
         names = [f"{400 + i:05d}.jpg" for i in range(FRAMES)]
@@ -155,7 +157,7 @@ def write_finediving(folder: Path) -> None:
 
 
 def write_pickles(
-    folder: Path, name: str, annotations: object, splits: dict[str, list], ending: str
+    folder: Path, name: str, annotations: object, splits: dict[str, list[object]], ending: str
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(pickle.dumps(annotations, protocol=2))

@@ -2,9 +2,12 @@
 
 import unicodedata
 from fractions import Fraction
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from model_store.video.frame_files import FrameFiles
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.stage_starts import StageStarts
 from training.errors import DataError
@@ -14,7 +17,7 @@ GOOD = "clips/0.mp4,train,78.5,3.2,,7.5 8,0 31 42,2.5,Ann\n"
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "clips").mkdir()
     for name in ("0", "1", "2"):
         (tmp_path / "clips" / f"{name}.mp4").write_bytes(b"video")
@@ -25,11 +28,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def write(folder, text):
+def write(folder: Path, text: str) -> None:
     (folder / "annotations.csv").write_text(text)
 
 
-def test_rows_become_judged_clips(folder):
+def test_rows_become_judged_clips(folder: Path) -> None:
     write(folder, HEADER + GOOD + "clips/1.mp4,test,80,,25,,,0,\n")
     first, second = read_annotations(folder)
     assert (first.score, first.difficulty, first.execution) == (78.5, 3.2, None)
@@ -44,7 +47,7 @@ def test_rows_become_judged_clips(folder):
     assert read_annotations(folder, "test") == [second]
 
 
-def test_a_byte_order_mark_and_windows_lines_are_read(folder):
+def test_a_byte_order_mark_and_windows_lines_are_read(folder: Path) -> None:
     (folder / "annotations.csv").write_bytes(
         b"\xef\xbb\xbfclip,split,score\r\nclips/0.mp4,train,5\r\n"
     )
@@ -52,7 +55,7 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "lacks"),
         ("clip,split,points\nclips/0.mp4,train,5\n", r"lacks \['score'\]"),
@@ -98,24 +101,25 @@ def test_a_byte_order_mark_and_windows_lines_are_read(folder):
         ("clip,split,score,deduction_entry\nclips/0.mp4,train,5,?\n", "deduction_entry"),
     ],
 )
-def test_what_is_wrong_is_said_once(folder, text, told):
+def test_what_is_wrong_is_said_once(folder: Path, text: str, message: str) -> None:
     write(folder, text)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_annotations(folder)
 
 
-def test_a_clip_may_be_a_folder_of_frames(folder):
+def test_a_clip_may_be_a_folder_of_frames(folder: Path) -> None:
     (folder / "frames").mkdir()
     for number in (9, 10, 11):
         (folder / "frames" / f"img_{number}.jpg").write_bytes(b"")
     write(folder, "clip,split,score,fps\nframes,train,5,30000/1001\nclips/1.mp4,test,6,\n")
     frames, video = read_annotations(folder)
+    assert isinstance(frames.source, FrameFiles)
     assert [path.stem for path in frames.source.paths] == ["img_9", "img_10", "img_11"]
     assert frames.source.fps == Fraction(30000, 1001)
     assert video.source == folder / "clips" / "1.mp4"
 
 
-def test_a_missing_file_and_an_empty_split_are_told(folder):
+def test_a_missing_file_and_an_empty_split_are_told(folder: Path) -> None:
     with pytest.raises(DataError, match="is missing"):
         read_annotations(folder)
     write(folder, HEADER + GOOD)
@@ -132,7 +136,7 @@ def test_a_missing_file_and_an_empty_split_are_told(folder):
         b"\x81",
     ],
 )
-def test_binary_rubbish_is_told(folder, content):
+def test_binary_rubbish_is_told(folder: Path, content: bytes) -> None:
     (folder / "annotations.csv").write_bytes(content)
     with pytest.raises(DataError, match="as text"):
         read_annotations(folder)
@@ -160,7 +164,7 @@ PLAIN = "clip,split,score,difficulty\nclips/0.mp4,train,71.40,2.8\nclips/1.mp4,t
         PLAIN.replace("difficulty\n", "difficulty,marks,group\n"),  # Excel leaves out empty cells
     ],
 )
-def test_what_spreadsheets_write_is_read(folder, text):
+def test_what_spreadsheets_write_is_read(folder: Path, text: str) -> None:
     write(folder, PLAIN)
     plain = read_annotations(folder)
     (folder / "annotations.csv").write_bytes(text.encode())
@@ -171,7 +175,7 @@ def test_what_spreadsheets_write_is_read(folder, text):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_encodings_of_spreadsheets(folder, encoding):
+def test_encodings_of_spreadsheets(folder: Path, encoding: str) -> None:
     (folder / "clips" / "kür.mp4").write_bytes(b"video")
     text = "clip,split,score,group\nclips/kür.mp4,train,5,Zoë\n"
     (folder / "annotations.csv").write_bytes(text.encode(encoding))
@@ -181,7 +185,9 @@ def test_encodings_of_spreadsheets(folder, encoding):
 
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
 @pytest.mark.parametrize("written", ["NFC", "NFD"])
-def test_names_in_another_unicode_form(folder, stored, written):
+def test_names_in_another_unicode_form(
+    folder: Path, stored: Literal["NFC", "NFD"], written: Literal["NFC", "NFD"]
+) -> None:
     place = folder / unicodedata.normalize(stored, "Läufe")
     place.mkdir()
     (place / unicodedata.normalize("NFD", "Östlund.mp4")).write_bytes(b"video")
@@ -192,7 +198,7 @@ def test_names_in_another_unicode_form(folder, stored, written):
     assert clip.group == unicodedata.normalize("NFC", name)
 
 
-def test_a_name_that_could_be_two_files_is_refused(folder):
+def test_a_name_that_could_be_two_files_is_refused(folder: Path) -> None:
     for form in ("e\u0323\u0302", "\u1eb9\u0302"):  # both are ệ
         (folder / "clips" / f"{form}.mp4").write_bytes(b"video")
     write(folder, "clip,split,score\nclips/\u1ec7.mp4,train,5\n")
@@ -201,7 +207,7 @@ def test_a_name_that_could_be_two_files_is_refused(folder):
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r\n", "\u2028", "\x0b", "\x0c", "\x1c", "\x85"])
-def test_a_line_break_in_a_cell_ends_no_row(folder, mark):
+def test_a_line_break_in_a_cell_ends_no_row(folder: Path, mark: str) -> None:
     text = f'clip,split,score,comment\nclips/0.mp4,train,5,"good{mark}entry"\nclips/1.mp4,test,x,\n'
     (folder / "annotations.csv").write_bytes(text.encode())
     line = 4 if "\n" in mark else 3  # where an editor shows the row
@@ -213,7 +219,7 @@ def test_a_line_break_in_a_cell_ends_no_row(folder, mark):
 
 @pytest.mark.parametrize("rows", [2, 9000])
 @pytest.mark.parametrize("end", ["", 'clips/2.mp4,train,5,"1 m board\n'])
-def test_an_open_quotation_mark_is_found_where_it_is(folder, rows, end):
+def test_an_open_quotation_mark_is_found_where_it_is(folder: Path, rows: int, end: str) -> None:
     write(
         folder,
         'clip,split,score,comment\nclips/0.mp4,train,5,ok\nclips/1.mp4,train,6,"3 m board\n'
@@ -225,13 +231,13 @@ def test_an_open_quotation_mark_is_found_where_it_is(folder, rows, end):
 
 
 @pytest.mark.parametrize("again", ["clips/../clips/0.mp4", "clips\\0.mp4", "link.mp4"])
-def test_a_file_under_two_names_is_told(folder, again):
+def test_a_file_under_two_names_is_told(folder: Path, again: str) -> None:
     (folder / "link.mp4").symlink_to("clips/0.mp4")
     write(folder, f"clip,split,score\nclips/0.mp4,train,5\n{again},test,5\n")
     with pytest.raises(DataError, match=r"line 3: .* again, first in line 2"):
         read_annotations(folder)
 
 
-def test_groups(folder):
+def test_groups(folder: Path) -> None:
     write(folder, "clip,split,score,Group\nclips/0.mp4,train,5,Ann\nclips/1.mp4,test,5,\n")
     assert [clip.group for clip in read_annotations(folder)] == ["Ann", None]

@@ -3,16 +3,20 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.training.commands.test_command_line import call, told
+from tests.training.command_line import call, error_message
 from tests.training.data.datasets.layouts import FRAMES, WRITERS, score_of, write_ucf101
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_what_was_found_is_printed(kind, published, monkeypatch):
+def test_what_was_found_is_printed(
+    kind: str, published: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     result = call("datasets", "check", "--kind", kind, published(kind))
     assert result.exit_code == 0, result.output
@@ -30,7 +34,9 @@ def test_what_was_found_is_printed(kind, published, monkeypatch):
     assert (both in " ".join(result.output.split())) == (groups != "no groups")
 
 
-def test_scores_are_summed_up(published, monkeypatch):
+def test_scores_are_summed_up(
+    published: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     result = call("datasets", "check", "--kind", "unlv-dive", published("unlv-dive"))
     train = np.array([score_of(n) for n in range(1, 13) if n % 4 != 1])
@@ -38,14 +44,16 @@ def test_scores_are_summed_up(published, monkeypatch):
     assert expected in result.output
 
 
-def test_a_folder_is_named_as_it_is(published, tmp_path, monkeypatch):
+def test_a_folder_is_named_as_it_is(
+    published: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     folder = shutil.copytree(published("unlv-dive"), tmp_path / "meet [old] :dash:")
     result = call("datasets", "check", "--kind", "unlv-dive", folder)
     assert f"unlv-dive in {folder}" in result.output
 
 
-def test_classes_are_counted(tmp_path):
+def test_classes_are_counted(tmp_path: Path) -> None:
     write_ucf101(tmp_path)
     result = call("datasets", "check", "--kind", "ucf-101", tmp_path)
     assert result.exit_code == 0, result.output
@@ -53,23 +61,25 @@ def test_classes_are_counted(tmp_path):
     assert "8 groups" in result.output
     assert "warning" not in result.output
     assert "12 clips for train, 9537 were published" in result.output
-    assert "for pretrain" in told(
+    assert "for pretrain" in error_message(
         call("train", "--kind", "ucf-101", "--data", tmp_path, "--out", tmp_path / "run")
     )
 
 
-def test_what_is_wrong_across_rows_is_found(published, tmp_path):
+def test_what_is_wrong_across_rows_is_found(
+    published: Callable[[str], Path], tmp_path: Path
+) -> None:
     folder = shutil.copytree(published("unlv-dive"), tmp_path / "dive")
     videos = folder / "diving_samples_len_ori"
     shutil.copy(videos / "001.avi", videos / "002.avi")
-    message = told(call("datasets", "check", "--kind", "unlv-dive", folder))
+    message = error_message(call("datasets", "check", "--kind", "unlv-dive", folder))
     assert (
         f"1 clips are for training and for testing, the same bytes: {videos}/002.avi = {videos}/001"
         in message
     )
 
 
-def test_a_group_of_ucf101_on_both_sides(tmp_path):
+def test_a_group_of_ucf101_on_both_sides(tmp_path: Path) -> None:
     write_ucf101(tmp_path)
     lists = tmp_path / "ucfTrainTestlist"
     moved = "YoYo/v_YoYo_g01_c02.avi"
@@ -82,7 +92,9 @@ def test_a_group_of_ucf101_on_both_sides(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["check", "train", "baseline"])
-def test_what_is_wrong_is_one_message(command, published, tmp_path):
+def test_what_is_wrong_is_one_message(
+    command: str, published: Callable[[str], Path], tmp_path: Path
+) -> None:
     folder = shutil.copytree(published("unlv-dive"), tmp_path / "dive")
     (folder / "diving_samples_len_ori" / "007.avi").unlink()
     words = {
@@ -90,16 +102,20 @@ def test_what_is_wrong_is_one_message(command, published, tmp_path):
         "train": ("train", "--data", folder, "--out", tmp_path / "run"),
         "baseline": ("baseline", "--method", "c3d-svr", "--data", folder),
     }[command]
-    assert "007 is missing, need 007.avi" in told(call(*words, "--kind", "unlv-dive"))
+    assert "007 is missing, need 007.avi" in error_message(call(*words, "--kind", "unlv-dive"))
 
 
-def test_a_clip_that_does_not_open_is_named(published, tmp_path):
+def test_a_clip_that_does_not_open_is_named(
+    published: Callable[[str], Path], tmp_path: Path
+) -> None:
     folder = shutil.copytree(published("unlv-dive"), tmp_path / "dive")
     (folder / "diving_samples_len_ori" / "007.avi").write_bytes(b"not a video")
-    assert "007.avi" in told(call("datasets", "check", "--kind", "unlv-dive", folder))
+    assert "007.avi" in error_message(call("datasets", "check", "--kind", "unlv-dive", folder))
 
 
-def test_train_publish_and_evaluate_on_frames(published, tmp_path, monkeypatch):
+def test_train_publish_and_evaluate_on_frames(
+    published: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A data set in single frames goes all the way to a checkpoint with a golden clip."""
     monkeypatch.setattr(sys, "argv", ["training", "train", "--kind", "mtl-aqa"])
     data, run, store = published("mtl-aqa"), tmp_path / "run", tmp_path / "store"

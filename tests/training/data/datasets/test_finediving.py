@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,11 @@ from training.errors import DataError
 
 
 @pytest.fixture
-def folder(published, tmp_path):
+def folder(published: Callable[[str], Path], tmp_path: Path) -> Path:
     return shutil.copytree(published("finediving"), tmp_path / "finediving")
 
 
-def test_annotations_as_lists(folder):
+def test_annotations_as_lists(folder: Path) -> None:
     place = folder / "Annotations"
     coarse = place / "FineDiving_coarse_annotation.pkl"
     named = pickle.loads(coarse.read_bytes())
@@ -34,7 +36,7 @@ def test_annotations_as_lists(folder):
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"dive_score": np.nan, "difficulty": 3.0}, r"\('Event1_final_r3', 3\): dive_score is nan"),
         ({"dive_score": -4, "difficulty": 3.0}, "dive_score is -4"),
@@ -43,14 +45,16 @@ def test_annotations_as_lists(folder):
         (["5253B", 80.0, 0.0], "difficulty is 0"),
     ],
 )
-def test_what_is_wrong_is_said(folder, row, told):
+def test_what_is_wrong_is_said(
+    folder: Path, row: dict[str, float] | list[str | float], message: str
+) -> None:
     path = folder / "Annotations" / "FineDiving_coarse_annotation.pkl"
     path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | {("Event1_final_r3", 3): row}))
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_finediving(folder)
 
 
-def test_what_is_missing_is_named(folder):
+def test_what_is_missing_is_named(folder: Path) -> None:
     shutil.rmtree(folder / "FINADiving_MTL_256s" / "Event1_final_r3" / "3")
     with pytest.raises(DataError, match=r"Event1_final_r3.3 is missing, need 3.avi or a folder"):
         read_finediving(folder)

@@ -3,9 +3,11 @@
 import hashlib
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
+from model_store.video.container import sha256_of
 from model_store.video.frame_files import FrameFiles
 from tests.training.data.datasets.layouts import write_frames
 from training.data.datasets import hashes
@@ -14,11 +16,11 @@ from training.data.datasets.hashes import clip_hashes, source_hash
 from training.errors import DataError
 
 
-def clip(path, frames=None):
+def clip(path: Path, frames: FrameFiles | None = None) -> JudgedClip:
     return JudgedClip(path=path, split="train", score=1.0, columns={}, frames=frames)
 
 
-def test_the_bytes_of_a_file(tmp_path):
+def test_the_bytes_of_a_file(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.mp4" for number in range(30)]
     for number, path in enumerate(paths):
         path.write_bytes(b"%d" % (number % 7))
@@ -26,7 +28,7 @@ def test_the_bytes_of_a_file(tmp_path):
     assert clip_hashes([clip(path) for path in paths]) == expected
 
 
-def test_frames_are_one_clip(tmp_path):
+def test_frames_are_one_clip(tmp_path: Path) -> None:
     write_frames(tmp_path / "a", 50.0, ["1.jpg", "2.jpg"])
     paths = tuple(tmp_path / "a" / name for name in ("1.jpg", "2.jpg"))
     found = {
@@ -38,10 +40,16 @@ def test_frames_are_one_clip(tmp_path):
     assert source_hash(frames) == hashlib.sha256(frames.video()).hexdigest()
 
 
-def test_a_file_is_read_once_and_again_when_it_changed(tmp_path, monkeypatch):
+def test_a_file_is_read_once_and_again_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = []
-    sha256_of = hashes.sha256_of
-    monkeypatch.setattr(hashes, "sha256_of", lambda file: read.append(file) or sha256_of(file))
+
+    def logged(file: Path) -> str:
+        read.append(file)
+        return sha256_of(file)
+
+    monkeypatch.setattr(hashes, "sha256_of", logged)
     path = tmp_path / "a.mp4"
     path.write_bytes(b"one")
     first = [source_hash(path) for _ in range(3)]
@@ -52,7 +60,7 @@ def test_a_file_is_read_once_and_again_when_it_changed(tmp_path, monkeypatch):
     assert len(read) == 2
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     for name in ("none.mp4", "empty.mp4"):
         with pytest.raises(DataError, match=rf"{name} cannot be read"):

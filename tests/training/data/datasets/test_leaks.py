@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from training.data.datasets.leaks import check_apart, check_leaks
 from training.errors import DataError
 
 
-def folder_of(place, *rows, header="clip,split,score"):
+def folder_of(place: Path, *rows: str, header: str = "clip,split,score") -> Path:
     """Clips a.mp4, b.mp4, … with different bytes, and the table."""
     place.mkdir(exist_ok=True)
     for name in "abcdef":
@@ -19,15 +21,15 @@ def folder_of(place, *rows, header="clip,split,score"):
     return place
 
 
-def copy(one, other):
+def copy(one: Path, other: Path) -> None:
     shutil.copy(one, other)
 
 
-WAYS = {"copy": copy, "hard link": os.link}
+WAYS: dict[str, Callable[[Path, Path], None]] = {"copy": copy, "hard link": os.link}
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_same_bytes_for_training_and_for_testing(tmp_path, way):
+def test_the_same_bytes_for_training_and_for_testing(tmp_path: Path, way: str) -> None:
     folder = folder_of(tmp_path, "a.mp4,train,70", "same.mp4,test,70", "b.mp4,test,60")
     WAYS[way](folder / "a.mp4", folder / "same.mp4")
     with pytest.raises(
@@ -39,7 +41,7 @@ def test_the_same_bytes_for_training_and_for_testing(tmp_path, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_the_same_bytes_with_two_scores(tmp_path, way, split):
+def test_the_same_bytes_with_two_scores(tmp_path: Path, way: str, split: str) -> None:
     folder = folder_of(tmp_path, f"a.mp4,{split},70", f"same.mp4,{split},30", "b.mp4,test,60")
     WAYS[way](folder / "a.mp4", folder / "same.mp4")
     with pytest.raises(
@@ -48,14 +50,16 @@ def test_the_same_bytes_with_two_scores(tmp_path, way, split):
         check_leaks(read_annotations(folder))
 
 
-def test_the_same_bytes_with_the_same_score(tmp_path, capsys):
+def test_the_same_bytes_with_the_same_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = folder_of(tmp_path, "a.mp4,train,70", "same.mp4,train,70", "b.mp4,test,60")
     shutil.copy(folder / "a.mp4", folder / "same.mp4")
     check_leaks(read_annotations(folder))
     assert "warning: 1 clips are there more than once" in capsys.readouterr().err
 
 
-def test_over_several_folders(tmp_path, capsys):
+def test_over_several_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = folder_of(tmp_path / "one", "a.mp4,train,70", "b.mp4,train,60")
     other = folder_of(tmp_path / "other", "c.mp4,train,70", "b.mp4,test,60")
     link = tmp_path / "link"
@@ -70,7 +74,7 @@ def test_over_several_folders(tmp_path, capsys):
         assert "2 clips are there more than once" in capsys.readouterr().err
 
 
-def test_many_are_counted_and_a_few_named(tmp_path):
+def test_many_are_counted_and_a_few_named(tmp_path: Path) -> None:
     rows = [f"{name}.mp4,train,1" for name in "abcdef"]
     one = read_annotations(folder_of(tmp_path / "one", *rows))
     other = read_annotations(
@@ -82,7 +86,7 @@ def test_many_are_counted_and_a_few_named(tmp_path):
     assert str(caught.value).endswith(", …")
 
 
-def test_a_group_on_both_sides(tmp_path, capsys):
+def test_a_group_on_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = ("a.mp4,train,70,Ann", "b.mp4,test,60,Ann", "c.mp4,train,70,Bo", "d.mp4,test,60,")
     folder = folder_of(tmp_path, *rows, header="clip,split,score,group")
     check_leaks(read_annotations(folder))
@@ -92,7 +96,7 @@ def test_a_group_on_both_sides(tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
-def test_clips_that_must_be_apart(tmp_path):
+def test_clips_that_must_be_apart(tmp_path: Path) -> None:
     rows = ("a.mp4,train,70", "b.mp4,train,60", "c.mp4,test,50")
     folder = folder_of(tmp_path, *rows)
     train, test = (read_annotations(folder, split) for split in ("train", "test"))

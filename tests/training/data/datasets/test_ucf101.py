@@ -1,6 +1,7 @@
 """UCF-101: official lists, labels from 0, and what is wrong with the lists."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,18 +11,18 @@ from training.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def published_ucf(tmp_path_factory):
+def published_ucf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ucf")
     write_ucf101(folder)
     return folder
 
 
 @pytest.fixture
-def folder(published_ucf, tmp_path):
+def folder(published_ucf: Path, tmp_path: Path) -> Path:
     return shutil.copytree(published_ucf, tmp_path / "ucf")
 
 
-def test_lists_and_labels(folder):
+def test_lists_and_labels(folder: Path) -> None:
     found = read_ucf101(folder)
     assert found.classes == ("ApplyEyeMakeup", "YoYo")
     assert len(found.clips) == 16
@@ -32,7 +33,7 @@ def test_lists_and_labels(folder):
     assert [clip.path.parent.name for clip in train if clip.label == 1] == ["YoYo"] * 6
 
 
-def test_videos_in_their_own_folder(folder):
+def test_videos_in_their_own_folder(folder: Path) -> None:
     (folder / "UCF-101").mkdir()
     for kind in ("ApplyEyeMakeup", "YoYo"):
         (folder / kind).rename(folder / "UCF-101" / kind)
@@ -40,7 +41,7 @@ def test_videos_in_their_own_folder(folder):
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "told"),
+    ("file", "text", "message"),
     [
         ("classInd.txt", "2 YoYo\n", "line 1: '2 YoYo', need '1 NAME'"),
         ("classInd.txt", "", "classInd.txt is empty"),
@@ -51,13 +52,13 @@ def test_videos_in_their_own_folder(folder):
         ("trainlist01.txt", "YoYo/v_YoYo_g01_c01.avi 2\n", "testlist01.txt, line 3: .* again"),
     ],
 )
-def test_what_is_wrong_is_said(folder, file, text, told):
+def test_what_is_wrong_is_said(folder: Path, file: str, text: str, message: str) -> None:
     (folder / "ucfTrainTestlist" / file).write_text(text)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_ucf101(folder)
 
 
-def test_what_is_missing_is_named(folder):
+def test_what_is_missing_is_named(folder: Path) -> None:
     shutil.rmtree(folder / "ApplyEyeMakeup")
     with pytest.raises(DataError, match="lacks the videos"):
         read_ucf101(folder)

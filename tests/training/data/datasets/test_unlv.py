@@ -1,6 +1,8 @@
 """UNLV-Dive and UNLV-Vault: one clear error for each thing that can be wrong."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +20,12 @@ from training.errors import DataError
 
 
 @pytest.fixture
-def dive(published, tmp_path):
+def dive(published: Callable[[str], Path], tmp_path: Path) -> Path:
     """A copy that may be changed."""
     return shutil.copytree(published("unlv-dive"), tmp_path / "dive")
 
 
-def replace(folder, **matrices):
+def replace(folder: Path, **matrices: object) -> None:
     files = {
         "overall_scores": "diving_overall_scores.mat",
         "difficulty_level": "diving_difficulty_level.mat",
@@ -34,7 +36,7 @@ def replace(folder, **matrices):
         savemat(folder / files[key], {key: np.array(values)})
 
 
-def test_indices_count_from_one(dive):
+def test_indices_count_from_one(dive: Path) -> None:
     """By hand: index 1 is the first score and 001.avi, index 12 the last."""
     by_name = {clip.path.name: clip for clip in read_unlv_dive(dive)}
     assert by_name["001.avi"].score == score_of(1)
@@ -44,7 +46,7 @@ def test_indices_count_from_one(dive):
     assert tests == {f"{n:03d}.avi" for n in numbers_for_testing(CLIPS)}
 
 
-def test_an_index_from_zero_is_refused(dive):
+def test_an_index_from_zero_is_refused(dive: Path) -> None:
     replace(dive, training_idx=[[n - 1 for n in range(1, CLIPS + 1)]])
     with pytest.raises(DataError, match=r"training_idx.mat: 0 among the indices, need 1…12"):
         read_unlv_dive(dive)
@@ -54,7 +56,7 @@ SCORES = [score_of(n) for n in range(1, CLIPS + 1)]
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"overall_scores": [[*SCORES[:-1], np.nan]]}, "overall_scores.mat: clip 12 is nan"),
         ({"overall_scores": [[np.inf, *SCORES[1:]]]}, "clip 1 is inf"),
@@ -71,13 +73,13 @@ SCORES = [score_of(n) for n in range(1, CLIPS + 1)]
         ({"testing_idx": [[1.5, 5, 9]]}, "1.5 among the indices"),
     ],
 )
-def test_what_is_wrong_is_said(dive, changes, told):
+def test_what_is_wrong_is_said(dive: Path, changes: dict[str, object], message: str) -> None:
     replace(dive, **changes)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_unlv_dive(dive)
 
 
-def test_what_is_missing_is_named(dive):
+def test_what_is_missing_is_named(dive: Path) -> None:
     (dive / "diving_samples_len_ori" / "007.avi").unlink()
     with pytest.raises(DataError, match=r"diving_samples_len_ori.007 is missing, need 007.avi or"):
         read_unlv_dive(dive)
@@ -92,7 +94,7 @@ def test_what_is_missing_is_named(dive):
         read_unlv_dive(dive)
 
 
-def test_several_variables_need_the_right_name(dive):
+def test_several_variables_need_the_right_name(dive: Path) -> None:
     savemat(dive / "diving_overall_scores.mat", {"a": [[1.0]], "b": [[2.0]]})
     with pytest.raises(DataError, match=r"has \['a', 'b'\], need a matrix overall_scores"):
         read_unlv_dive(dive)
@@ -100,19 +102,22 @@ def test_several_variables_need_the_right_name(dive):
     assert len(read_unlv_dive(dive)) == CLIPS
 
 
-def test_a_clip_in_frames(dive):
+def test_a_clip_in_frames(dive: Path) -> None:
     (dive / "diving_samples_len_ori" / "003.avi").unlink()
     names = [f"{n}.jpg" for n in range(8, 28)]  # "10" comes after "9"
     write_frames(dive / "diving_samples_len_ori" / "003", score_of(3), names)
     [clip] = [clip for clip in read_unlv_dive(dive) if clip.path.name == "003"]
+    assert clip.frames is not None
     assert [path.name for path in clip.frames.paths] == names
     assert clip.frames.fps == 30
 
 
-def test_vault_adds_the_difficulty(published, tmp_path):
+def test_vault_adds_the_difficulty(published: Callable[[str], Path], tmp_path: Path) -> None:
     assert read_unlv_vault(published("unlv-vault"))[0].difficulty is None
     vault = shutil.copytree(published("unlv-vault"), tmp_path / "vault")
     levels = np.array([[difficulty_of(n) for n in range(1, CLIPS + 1)]])
     savemat(vault / "gym_vault_difficulty_level.mat", {"difficulty_level": levels})
     for clip in read_unlv_vault(vault):
+        assert clip.execution is not None
+        assert clip.difficulty is not None
         assert clip.execution + clip.difficulty == pytest.approx(clip.score)

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from model_store.card import ClipsCard
 from model_store.clip import cut, load_clip
@@ -16,8 +19,8 @@ from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
-from tests.training.commands.test_command_line import call, told
-from training.data.datasets.annotations import read_annotations
+from tests.training.command_line import call, error_message
+from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.learn.extractor_file import write_extractor
 from training.paper.baselines.fragments import Extraction, Fragments
 
@@ -26,7 +29,7 @@ EXTRACTOR = ("--action", "vault", "--resize", "32x32")
 
 
 @pytest.fixture(scope="module")
-def extractor(tmp_path_factory):
+def extractor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained one: brightness shows in its features all the same."""
     torch.manual_seed(0)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=(0,)), SPEC)
@@ -35,7 +38,7 @@ def extractor(tmp_path_factory):
     return file
 
 
-def write_poses(folder, clips):
+def write_poses(folder: Path, clips: list[JudgedClip]) -> None:
     """The better the clip, the wider the arms swing."""
     folder.mkdir()
     for clip in clips:
@@ -49,7 +52,9 @@ def write_poses(folder, clips):
 
 
 @pytest.mark.parametrize("method", ["c3d-svr", "c3d-lstm", "pose-dct"])
-def test_each_method_learns_and_reports(method, bright, extractor, tmp_path):
+def test_each_method_learns_and_reports(
+    method: str, bright: Path, extractor: Path, tmp_path: Path
+) -> None:
     figures, poses = tmp_path / "figures.json", tmp_path / "poses"
     clips = read_annotations(bright)
     write_poses(poses, clips)
@@ -69,11 +74,13 @@ def test_each_method_learns_and_reports(method, bright, extractor, tmp_path):
     assert f"{measured['spearman']:.4f}" in result.output
 
 
-def described(extraction, clips) -> Fragments:
+def described(extraction: Extraction, clips: list[JudgedClip]) -> Fragments:
     return extraction.of_clips(clips, lambda *_: None)
 
 
-def expected(network, clip, extractor_of) -> torch.Tensor:
+def expected(
+    network: FragmentNetwork, clip: JudgedClip, extractor_of: dict[int, int]
+) -> torch.Tensor:
     """(K, P) of one clip, each fragment k by the extractor `extractor_of` names for it."""
     cuts = cut(torch.from_numpy(load_clip(clip.path, SPEC))[None], SPEC)
     with torch.no_grad():
@@ -81,12 +88,12 @@ def expected(network, clip, extractor_of) -> torch.Tensor:
     return torch.cat(features).flatten(1)
 
 
-def assert_close(features, wanted) -> None:
+def assert_close(features: NDArray[np.float32], wanted: Tensor) -> None:
     scale = float(wanted.abs().max())  # the device may compute in bfloat16
     np.testing.assert_allclose(features, wanted, atol=0.03 * scale)
 
 
-def test_a_file_describes_all_fragments(bright, extractor):
+def test_a_file_describes_all_fragments(bright: Path, extractor: Path) -> None:
     clips = read_annotations(bright)[:2]
     fragments = described(Extraction.of_file(extractor, COMPACT, SPEC), clips)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=(0,)), SPEC).eval()
@@ -97,7 +104,9 @@ def test_a_file_describes_all_fragments(bright, extractor):
 
 
 @pytest.mark.parametrize("used", [None, (1, 2, 4)])
-def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(bright, used):
+def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(
+    bright: Path, used: tuple[int, ...] | None
+) -> None:
     torch.manual_seed(1)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=used), SPEC).eval()
     clips = read_annotations(bright)[:9]  # more than one batch
@@ -109,7 +118,7 @@ def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(bright, used)
     assert fragments.shown[0].tolist() == [k < 3 for k in own]
 
 
-def test_the_command_takes_the_extractors_of_a_checkpoint(bright, tmp_path):
+def test_the_command_takes_the_extractors_of_a_checkpoint(bright: Path, tmp_path: Path) -> None:
     publish_tiny(Store(tmp_path), "vault")
     result = call(
         "baseline", "--method", "c3d-svr", "--data", bright, "--checkpoint", "vault",
@@ -129,16 +138,16 @@ def test_the_command_takes_the_extractors_of_a_checkpoint(bright, tmp_path):
         (["--method", "c3d-svr", "--checkpoint", "none"], "no checkpoint"),
     ],
 )
-def test_what_cannot_be_done_is_said(bright, options, message):
-    assert message in told(call("baseline", "--data", bright, *options))
+def test_what_cannot_be_done_is_said(bright: Path, options: list[str], message: str) -> None:
+    assert message in error_message(call("baseline", "--data", bright, *options))
 
 
-def test_too_few_clips(tmp_path, bright):
+def test_too_few_clips(tmp_path: Path, bright: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     rows = "".join(f"{i}.mp4,{'test' if i else 'train'},{i}\n" for i in range(4))
     (data / "annotations.csv").write_text("clip,split,score\n" + rows)
     for i in range(4):
         (data / f"{i}.mp4").write_bytes(b"%d" % i)
-    output = told(call("baseline", "--method", "pose-dct", "--data", data))
+    output = error_message(call("baseline", "--method", "pose-dct", "--data", data))
     assert "1 training clips, need at least 8" in output

@@ -1,15 +1,16 @@
 """Pose+DCT against the transform written out."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.paper.baselines.pose_dct import COEFFICIENTS, describe, interpolated
 
 
-def joints(frames, seed=0):
+def joints(frames: int, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(size=(frames, 17, 2))
 
 
-def test_coefficients_by_hand():
+def test_coefficients_by_hand() -> None:
     """|Σ x_t cos(π k (2t + 1) / 2T)| · √(2/T) (√(1/T) for k = 0), over √T."""
     path, frames = joints(60), 60
     relative = path[:, 5, 1] - path[:, 0, 1]  # left shoulder, downwards, from the nose
@@ -22,7 +23,7 @@ def test_coefficients_by_hand():
     assert not described[:, 0].any()  # the head does not move against itself
 
 
-def test_place_does_not_count_and_length_hardly():
+def test_place_does_not_count_and_length_hardly() -> None:
     path = np.cumsum(joints(90), axis=0) / 10
     np.testing.assert_allclose(describe(path + np.array([40.0, -7.0])), describe(path), atol=1e-9)
     slow = np.repeat(path, 2, axis=0)  # the same routine at twice the frame rate
@@ -33,11 +34,11 @@ def test_place_does_not_count_and_length_hardly():
     )
 
 
-def test_short_clips_have_as_many_values():
+def test_short_clips_have_as_many_values() -> None:
     assert describe(joints(20)).shape == describe(joints(200)).shape == (COEFFICIENTS * 34,)
 
 
-def test_unknown_joints_are_interpolated():
+def test_unknown_joints_are_interpolated() -> None:
     values = np.array([[np.nan, 1.0, np.nan], [2.0, np.nan, np.nan], [4.0, 5.0, np.nan]])
     expected = [[2.0, 1.0, 0.0], [2.0, 3.0, 0.0], [4.0, 5.0, 0.0]]
     np.testing.assert_array_equal(interpolated(values), expected)

@@ -1,7 +1,8 @@
-"""Joints from the simulator's tracks and from COCO-17 keypoints; what does not fit is told."""
+"""Joints from the simulator's tracks and from COCO-17 keypoints; what does not fit is refused."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,24 +13,24 @@ from training.paper.baselines.poses import read_joints
 
 
 @pytest.fixture
-def clip(tmp_path):
+def clip(tmp_path: Path) -> JudgedClip:
     (tmp_path / "clips").mkdir()
     path = tmp_path / "clips" / "00007.mp4"
     return JudgedClip(path=path, split="train", score=5.0, columns={"clip": "clips/00007.mp4"})
 
 
-def person(frame, x, score=1.0, seen=2):
+def person(frame: int, x: float, score: float = 1.0, seen: int = 2) -> dict[str, Any]:
     return {"image_id": frame, "keypoints": [x, x + 1, seen] * 17, "score": score}
 
 
-def write(clip, content, name="00007.json") -> Path:
+def write(clip: JudgedClip, content: object, name: str = "00007.json") -> Path:
     folder = clip.path.parent.parent / "poses"
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(json.dumps(content))
     return folder
 
 
-def test_tracks(clip):
+def test_tracks(clip: JudgedClip) -> None:
     assert clip.tracks is None
     with pytest.raises(DataError, match="need --poses FOLDER"):
         read_joints(clip, None)
@@ -43,7 +44,7 @@ def test_tracks(clip):
         read_joints(clip, None)
 
 
-def test_keypoints_by_frame_of_the_surest_person(clip):
+def test_keypoints_by_frame_of_the_surest_person(clip: JudgedClip) -> None:
     people = [person(12, 5.0), person(10, 1.0, 0.3), person(10, 2.0, 0.9), person(13, 7.0, seen=0)]
     joints = read_joints(clip, write(clip, people))
     assert joints.shape == (4, 17, 2)  # frames 10…13
@@ -53,13 +54,13 @@ def test_keypoints_by_frame_of_the_surest_person(clip):
     assert np.isnan(joints[3]).all()  # nothing of them was seen
 
 
-def test_annotations_and_names_as_in_the_data_set(clip):
+def test_annotations_and_names_as_in_the_data_set(clip: JudgedClip) -> None:
     folder = write(clip, {"annotations": [person(0, 1.0), person(1, 2.0)]}, "clips/00007.json")
     assert read_joints(clip, folder)[1, 0].tolist() == [2.0, 3.0]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ([], "need a list of keypoints"),
         ({"people": []}, "need a list of keypoints"),
@@ -71,12 +72,12 @@ def test_annotations_and_names_as_in_the_data_set(clip):
         ([person(0, 1.0, seen=0), person(1, 1.0, seen=0)], "no joint is known"),
     ],
 )
-def test_what_is_wrong_is_said(clip, content, told):
-    with pytest.raises(DataError, match=told):
+def test_what_is_wrong_is_said(clip: JudgedClip, content: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         read_joints(clip, write(clip, content))
 
 
-def test_a_missing_file_is_named(clip, tmp_path):
+def test_a_missing_file_is_named(clip: JudgedClip, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"need .*clips.00007.json or .*poses.00007.json"):
         read_joints(clip, tmp_path / "poses")
     (tmp_path / "poses").mkdir()

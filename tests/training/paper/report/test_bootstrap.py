@@ -7,7 +7,7 @@ from training.metrics import mean_distance, spearman
 from training.paper.report.bootstrap import estimate
 
 
-def test_the_interval_of_a_mean_is_what_its_standard_error_says():
+def test_the_interval_of_a_mean_is_what_its_standard_error_says() -> None:
     random = np.random.default_rng(0)
     judged = random.normal(70, 10, 400)
     predicted = judged + random.normal(0, 5, 400)
@@ -19,7 +19,7 @@ def test_the_interval_of_a_mean_is_what_its_standard_error_says():
     assert found.high == pytest.approx(distance.mean() + 1.96 * error, abs=0.2 * error)
 
 
-def test_several_runs_count_by_their_mean():
+def test_several_runs_count_by_their_mean() -> None:
     judged = np.arange(12.0)
     runs = np.stack([judged, judged[::-1]])
     assert estimate(spearman, runs, judged).value == pytest.approx(0)
@@ -29,7 +29,7 @@ def test_several_runs_count_by_their_mean():
     )
 
 
-def test_the_same_clips_give_the_same_interval():
+def test_the_same_clips_give_the_same_interval() -> None:
     judged = np.arange(20.0)
     predicted = np.random.default_rng(1).permutation(judged)[None]
     assert estimate(spearman, predicted, judged) == estimate(spearman, predicted, judged)

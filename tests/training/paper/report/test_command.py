@@ -1,18 +1,14 @@
 """`report` from the shell: its figures are those of `evaluate` on the published run."""
 
 import json
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from training.__main__ import app
-
-
-def call(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
+from tests.training.command_line import call
 
 
-def train(bright, tmp_path, name: str, *words: object):
+def train(bright: Path, tmp_path: Path, name: str, *words: object) -> Path:
     result = call(
         "train", "--action", "vault", "--data", bright, "--out", tmp_path / name,
         "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 1, "--batch", 16,
@@ -22,7 +18,7 @@ def train(bright, tmp_path, name: str, *words: object):
     return tmp_path / name
 
 
-def test_a_report_measures_what_evaluate_measures(bright, tmp_path):
+def test_a_report_measures_what_evaluate_measures(bright: Path, tmp_path: Path) -> None:
     last = train(bright, tmp_path, "last", "--fragments", "last", "--loss", "both")
     other = train(bright, tmp_path, "other", "--fragments", "0,5", "--loss", "ranking")
     assert json.loads((last / "run.json").read_text())["network"]["fragments_used"] == [5]
@@ -68,7 +64,7 @@ def test_a_report_measures_what_evaluate_measures(bright, tmp_path):
     ("words", "message"),
     [([], "no readable run.json"), (["--baseline", "none.json"], "none.json is not readable")],
 )
-def test_what_is_missing_is_named(tmp_path, words, message):
+def test_what_is_missing_is_named(tmp_path: Path, words: list[str], message: str) -> None:
     result = call("report", "--run", tmp_path, *words, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert result.output.count("error:") == 1

@@ -1,7 +1,9 @@
 """Runs find their cells; tables and figures say what was measured, by hand."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from training.paper.report.measured import MeasuredRun
 from training.paper.report.results import gather
 from training.paper.report.tables import losses_table, methods_table
 
-LOSSES = {
+LOSSES: dict[str, dict[str, Any]] = {
     "MSE": {"alpha": 0.0},
     "ranking": {"alpha": 1.0, "regression": False},
     "MSE + ranking": {"alpha": "balance"},
@@ -28,13 +30,18 @@ LOSSES = {
 
 
 @pytest.fixture
-def measured(bright):
+def measured(bright: Path) -> Callable[..., MeasuredRun]:
     """A run as if measured: half the clips predicted as judged, the others 1 point higher."""
     clips = read_annotations(bright, "test")
     judged = np.array([clip.score for clip in clips])
 
     def made(
-        name: str, *, loss: str = "MSE", used=None, off: float = 1.0, **changes
+        name: str,
+        *,
+        loss: str = "MSE",
+        used: tuple[int, ...] | None = None,
+        off: float = 1.0,
+        **changes: Any,
     ) -> MeasuredRun:
         options = RunSpec(
             data=(str(bright),), clip=SPEC, network=dataclasses.replace(TINY, fragments_used=used),
@@ -60,13 +67,13 @@ def measured(bright):
     return made
 
 
-def baseline(bright, method="C3D+SVR") -> Baseline:
+def baseline(bright: Path, method: str = "C3D+SVR") -> Baseline:
     return Baseline(
         method=method, data=(str(bright),), spearman=0.4321, mean_distance=1.0, clips=12
     )
 
 
-def test_runs_find_their_cells(measured, bright):
+def test_runs_find_their_cells(measured: Callable[..., MeasuredRun], bright: Path) -> None:
     runs = [
         measured("a"),
         measured("b", loss="ranking", used=(1,)),
@@ -76,7 +83,9 @@ def test_runs_find_their_cells(measured, bright):
     assert [run.options.terms for run in runs] == ["MSE", "ranking", *["MSE + ranking"] * 2]
     assert [run.options.fragments for run in runs] == [(0, 1), (1,), (1,), (0,)]
     [data] = gather(runs, [baseline(bright)])
-    assert data.cell("ranking", data.last).runs == (runs[1],)
+    cell = data.cell("ranking", data.last)
+    assert cell is not None
+    assert cell.runs == (runs[1],)
     assert data.cell("MSE", data.last) is None
     loss, singles = data.singles()
     assert (loss, sorted(singles)) == ("MSE + ranking", [0, 1])
@@ -86,22 +95,28 @@ def test_runs_find_their_cells(measured, bright):
     assert data.training_mean == pytest.approx(np.mean(scores))
 
 
-def test_figures_by_hand(measured):
+def test_figures_by_hand(measured: Callable[..., MeasuredRun]) -> None:
     [data] = gather([measured("a"), measured("b", seed=1, off=3.0)], [])
     cell = data.cell("MSE", data.all)
+    assert cell is not None
     assert cell.mean_distance.value == pytest.approx((0.5 + 1.5) / 2)  # half the clips are off
     assert [round(each.value, 6) for each in cell.alone] == [1, -1]
     distance = np.abs(data.judged - data.training_mean).mean()
     assert data.always_the_mean.value == pytest.approx(distance)
+    assert data.difficulty_alone is not None
     assert data.difficulty_alone.value == 0  # all of these clips have the same
 
 
-def test_what_differs_in_more_than_its_seed_is_not_averaged(measured):
+def test_what_differs_in_more_than_its_seed_is_not_averaged(
+    measured: Callable[..., MeasuredRun],
+) -> None:
     with pytest.raises(RunError, match="differ in batch, rate"):
         gather([measured("a"), measured("b", rate=0.5, batch=4)], [])
 
 
-def test_a_baseline_of_other_data_is_refused(measured, bright):
+def test_a_baseline_of_other_data_is_refused(
+    measured: Callable[..., MeasuredRun], bright: Path
+) -> None:
     with pytest.raises(RunError, match=r"C3D\+SVR is of data/other"):
         gather([measured("a")], [dataclasses.replace(baseline(bright), data=("data/other",))])
     [data] = gather([measured("a")], [dataclasses.replace(baseline(bright), data=("old/bright",))])
@@ -113,7 +128,7 @@ def rows(table: str) -> dict[str, list[str]]:
     return {line[0]: line[1:] for line in lines}
 
 
-def test_table_1_has_the_paper_beside_it(measured):
+def test_table_1_has_the_paper_beside_it(measured: Callable[..., MeasuredRun]) -> None:
     [data] = gather([measured("a", loss="MSE + ranking", used=(1,))], [])
     table = rows(losses_table(data))
     assert table["MSE"][:2] == ["–", "–"]
@@ -124,7 +139,9 @@ def test_table_1_has_the_paper_beside_it(measured):
     assert table["declared difficulty alone"][4] == "0.858"
 
 
-def test_table_2_has_methods_in_rows_and_data_sets_in_columns(measured, bright):
+def test_table_2_has_methods_in_rows_and_data_sets_in_columns(
+    measured: Callable[..., MeasuredRun], bright: Path
+) -> None:
     baselines = [baseline(bright, "c3d-svr"), baseline(bright, "mine")]
     sets = gather([measured("a", used=(1,)), measured("b")], baselines)
     table = rows(methods_table(sets))
@@ -138,14 +155,16 @@ def test_table_2_has_methods_in_rows_and_data_sets_in_columns(measured, bright):
     assert table["always the training mean"] == ["0", "0"]
 
 
-def test_an_action_of_which_nothing_was_published(measured):
+def test_an_action_of_which_nothing_was_published(measured: Callable[..., MeasuredRun]) -> None:
     clip = dataclasses.replace(SPEC, action="trampoline")
     [data] = gather([measured("a", clip=clip), measured("b", used=(1,), clip=clip)], [])
     assert rows(losses_table(data))["MSE"][4:] == ["–", "–"]
     assert rows(methods_table([data]))["method"] == ["bright, 12 clips", "published, trampoline"]
 
 
-def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tmp_path):
+def test_the_document_names_its_pictures_and_says_what_is_simulated(
+    measured: Callable[..., MeasuredRun], tmp_path: Path
+) -> None:
     sets = gather([measured("a"), measured("b", used=(1,))], [])
     written = write_report(sets, tmp_path / "report", note="Only a try.").read_text()
     assert "\n\nOnly a try.\n\n" in written
@@ -159,7 +178,7 @@ def test_the_document_names_its_pictures_and_says_what_is_simulated(measured, tm
     assert "Simulated" not in text(sets, set())
 
 
-def test_examples_are_cut_as_the_network_sees_them_and_chosen_by_rank():
+def test_examples_are_cut_as_the_network_sees_them_and_chosen_by_rank() -> None:
     assert at_quantiles(np.array([5.0, 1, 4, 2, 3, 9, 8, 7, 6])) == [1, 4, 0, 7, 5]
     assert at_quantiles(np.array([5.0, 1.0])) == [1, 0]
     spec = dataclasses.replace(SPEC, resize=(72, 96), crop=(64, 64))
