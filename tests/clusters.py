@@ -57,7 +57,7 @@ class Cluster(LiveServer):
         return sum(float(value) for found, value in series if labels in found)
 
     def replicas(self, deployment: str) -> set[str]:
-        """Those that tell their metrics."""
+        """Those whose metrics are on the page."""
         text = httpx.get(f"{self.url}/metrics", timeout=60).text
         return set(re.findall(rf'score_ready\{{replica="({deployment}#\w+)"\}}', text))
 

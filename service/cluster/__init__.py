@@ -46,7 +46,7 @@ def app(settings: ClusterSettings) -> Application:
         autoscaling_config=AutoscalingConfig(
             min_replicas=settings.min_score_replicas,
             max_replicas=settings.max_score_replicas,
-            target_ongoing_requests=2 * settings.batch_clips,  # one batch runs, one is prepared
+            target_ongoing_requests=2 * settings.batch_clips,  # one batch runs, one waits
             **delays(settings),
         ),
         graceful_shutdown_timeout_s=settings.drain_s,

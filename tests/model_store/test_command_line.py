@@ -15,6 +15,8 @@ from model_store.store import SHIPPED, Store
 from tests.checkpoints import publish_tiny, tiny_store
 from tests.clips import clip_bytes
 
+Run = Callable[..., Result]
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
@@ -22,7 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def run(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def run(store: Store, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("SCORING_STORE", str(store.root))
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
@@ -35,21 +37,21 @@ def dive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_list_shows_every_version(run: Callable[..., Result]) -> None:
+def test_list_shows_every_version(run: Run) -> None:
     result = run("list")
     assert result.exit_code == 0
     assert "diving@1" in result.output
     assert "vault@1" in result.output
 
 
-def test_show_prints_the_card(run: Callable[..., Result], store: Store) -> None:
+def test_show_prints_the_card(run: Run, store: Store) -> None:
     card = json.loads(run("show", "diving").output)
     whole = json.loads(store.load("diving").card.model_dump_json())
     del whole["clips"]  # thousands of hashes
     assert card == whole
 
 
-def test_score_as_json_adds_up(run: Callable[..., Result], dive: Path) -> None:
+def test_score_as_json_adds_up(run: Run, dive: Path) -> None:
     result = run("score", dive, "--engine", "torch", "--difficulty", "3.2", "--json")
     answer = json.loads(result.stdout)
     contributions = [fragment["contribution"] for fragment in answer["fragments"]]
@@ -58,7 +60,7 @@ def test_score_as_json_adds_up(run: Callable[..., Result], dive: Path) -> None:
 
 
 def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(
-    run: Callable[..., Result], dive: Path
+    run: Run, dive: Path
 ) -> None:
     answer = json.loads(
         run("score", dive, "--engine", "torch", "--action", "vault", "--json").stdout
@@ -68,7 +70,7 @@ def test_a_score_outside_the_range_of_its_action_is_among_the_warnings(
 
 
 def test_a_score_says_what_it_rests_on(
-    run: Callable[..., Result], dive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, dive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = Store(tmp_path / "both")
     publish_tiny(both, "diving", target="both", calibrated=True)
@@ -82,13 +84,13 @@ def test_a_score_says_what_it_rests_on(
         shown = run("score", dive, "--engine", "torch", *words).output
         assert f"(by {scored_by}; diving@1, trained on simulated clips)" in shown
         scores.append((answer["score"], answer["execution"]))
-    (video, none), (told, execution) = scores
+    (video, none), (by_both, execution) = scores
     assert none is None
-    assert told == pytest.approx(execution * 3.2)
-    assert abs(told - video) > 1
+    assert by_both == pytest.approx(execution * 3.2)
+    assert abs(by_both - video) > 1
 
 
-def test_score_as_a_table_with_bars(run: Callable[..., Result], dive: Path) -> None:
+def test_score_as_a_table_with_bars(run: Run, dive: Path) -> None:
     result = run("score", dive, "--engine", "torch")
     assert result.exit_code == 0
     assert "trained on simulated clips" in result.output
@@ -102,7 +104,7 @@ def test_score_as_a_table_with_bars(run: Callable[..., Result], dive: Path) -> N
 
 
 def test_several_clips_get_a_line_each_and_a_progress_bar(
-    run: Callable[..., Result], dive: Path, tmp_path: Path
+    run: Run, dive: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     result = run("score", dive, tmp_path / "bad.mp4", dive, "--engine", "torch")
@@ -114,18 +116,14 @@ def test_several_clips_get_a_line_each_and_a_progress_bar(
     assert "cannot be scored" in lines[1]
 
 
-def test_strict_tells_a_script_that_somebody_should_look(
-    run: Callable[..., Result], dive: Path
-) -> None:
+def test_strict_exits_with_3_where_somebody_should_look(run: Run, dive: Path) -> None:
     assert run("score", dive, "--engine", "torch").exit_code == 0
     result = run("score", dive, "--engine", "torch", "--strict")
     assert result.exit_code == 3
     assert "not_calibrated" in result.stdout
 
 
-def test_one_bad_clip_does_not_stop_the_others(
-    run: Callable[..., Result], dive: Path, tmp_path: Path
-) -> None:
+def test_one_bad_clip_does_not_stop_the_others(run: Run, dive: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     result = run("score", tmp_path / "bad.mp4", dive, "--engine", "torch", "--json")
     first, second = map(json.loads, result.stdout.splitlines())
@@ -147,16 +145,14 @@ def test_one_bad_clip_does_not_stop_the_others(
         ("--checkpoint", "diving@7"),
     ],
 )
-def test_a_bad_command_is_refused(
-    run: Callable[..., Result], dive: Path, arguments: tuple[str, str]
-) -> None:
+def test_a_bad_command_is_refused(run: Run, dive: Path, arguments: tuple[str, ...]) -> None:
     result = run("score", dive, *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("error:")
 
 
 def test_the_difficulty_is_checked_before_anything_is_loaded(
-    run: Callable[..., Result], dive: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, dive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("load", "names", "versions"):
         monkeypatch.setattr(Store, name, lambda *_: pytest.fail("the store was asked"))
@@ -174,7 +170,7 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_pipe_is_scored_like_the_file(run: Callable[..., Result], dive: Path, fifo: Path) -> None:
+def test_a_pipe_is_scored_like_the_file(run: Run, dive: Path, fifo: Path) -> None:
     words = ("--engine", "torch", "--json")
     answer = json.loads(run("score", dive, *words).stdout)
     writer = threading.Thread(target=lambda: fifo.write_bytes(dive.read_bytes()))
@@ -198,9 +194,7 @@ def test_what_a_shell_makes_of_a_file_is_scored(store: Store, dive: Path, shell:
     assert "score" in json.loads(done.stdout)
 
 
-def test_what_is_no_clip_is_one_line_each(
-    run: Callable[..., Result], dive: Path, fifo: Path
-) -> None:
+def test_what_is_no_clip_is_one_line_each(run: Run, dive: Path, fifo: Path) -> None:
     writer = threading.Thread(target=lambda: fifo.write_bytes(b""))
     writer.start()
     result = run("score", "/dev/null", fifo, dive, "--engine", "torch", "--json")
@@ -212,9 +206,7 @@ def test_what_is_no_clip_is_one_line_each(
     assert "score" in scored
 
 
-def test_a_pipe_without_end_is_left(
-    run: Callable[..., Result], fifo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipe_without_end_is_left(run: Run, fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model_store.score_command.MOST_PIPED", 1 << 20)
 
     def pour() -> None:
@@ -229,9 +221,7 @@ def test_a_pipe_without_end_is_left(
     assert "more than 1048576 bytes" in json.loads(result.stdout)["error"]
 
 
-def test_an_execution_needs_its_difficulty(
-    run: Callable[..., Result], dive: Path, tmp_path: Path
-) -> None:
+def test_an_execution_needs_its_difficulty(run: Run, dive: Path, tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish_tiny(store, target="execution")
     result = run("score", dive, "--engine", "torch", "--store", tmp_path)
@@ -241,9 +231,7 @@ def test_an_execution_needs_its_difficulty(
     assert run("score", dive, *arguments).exit_code == 0
 
 
-def test_a_name_with_brackets_is_shown_as_it_is(
-    run: Callable[..., Result], dive: Path, tmp_path: Path
-) -> None:
+def test_a_name_with_brackets_is_shown_as_it_is(run: Run, dive: Path, tmp_path: Path) -> None:
     odd = tmp_path / "dive [" / "x] [final].mp4"
     odd.parent.mkdir()
     odd.write_bytes(dive.read_bytes())
@@ -253,9 +241,7 @@ def test_a_name_with_brackets_is_shown_as_it_is(
 
 
 @pytest.mark.parametrize("name", ["notes [old]", "a:dash:b [red]"])
-def test_names_in_errors_are_shown_as_they_are(
-    run: Callable[..., Result], tmp_path: Path, name: str
-) -> None:
+def test_names_in_errors_are_shown_as_they_are(run: Run, tmp_path: Path, name: str) -> None:
     """Rich would take brackets for a style, and colons for a picture."""
     store = tiny_store(tmp_path / "store").root
     (store / "vault" / "1" / name).touch()
@@ -272,7 +258,7 @@ def test_names_in_errors_are_shown_as_they_are(
 
 
 def test_verify_finds_what_was_damaged(
-    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tiny_store(tmp_path)
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
@@ -287,7 +273,7 @@ def test_verify_finds_what_was_damaged(
 
 
 def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(
-    run: Callable[..., Result], tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     store = tiny_store(tmp_path).root
     path = store / "vault" / "1" / "card.json"
@@ -303,9 +289,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_others_are_listed(
     assert f"error: {path} cannot be read" in result.stderr
 
 
-def test_use_rolls_back(
-    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_use_rolls_back(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.checkpoints import publish_tiny
 
     store = Store(tmp_path)
@@ -317,9 +301,7 @@ def test_use_rolls_back(
     assert run("use", "diving@9").exit_code == 1
 
 
-def test_install_fills_a_store_with_what_is_shipped(
-    run: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_install_fills_a_store_with_what_is_shipped(run: Run, tmp_path: Path) -> None:
     added = run("install", "--store", tmp_path)
     assert added.exit_code == 0
     assert f"diving@{Store(SHIPPED).current('diving')}" in added.output

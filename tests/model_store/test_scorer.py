@@ -145,7 +145,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @torch.inference_mode()
 def all_coalitions(network: FragmentNetwork, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(T, H, W, 3) -> (2^K, O): the head of each, bit i of the index for fragment i."""
+    """(T, H, W, 3) -> (2^K, O): the head for each, bit i of the index for fragment i."""
     fragments = cut(torch.from_numpy(clip[None]), network.clip_spec)
     seen = torch.cat([network.extract(i, fragments[:, k]) for i, k in enumerate(network.used)])
     blank = network.blank_features()  # (K, D, T', H', W')

@@ -135,7 +135,7 @@ def test_strangers_need_a_key_or_the_operators_word(module: ModuleType) -> None:
     assert module.app(ClusterSettings(allow_anonymous=True))
 
 
-def test_ray_tells_nobody(module: ModuleType) -> None:
+def test_ray_reports_no_usage(module: ModuleType) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
@@ -172,7 +172,7 @@ def test_decode_replicas_are_for_clips_that_are_to_be_decoded(module: ModuleType
 
 @contextmanager
 def kept_busy(cluster: Cluster, clip: bytes, clients: int, **fields: str) -> Iterator[None]:
-    """So many clients that ask again and again; each gets its answer, or is told to come back."""
+    """So many clients that ask again and again; each gets its answer, or a 429."""
     over = threading.Event()
     statuses: set[int] = set()
 

@@ -87,7 +87,7 @@ def test_a_type_means_one_thing() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_our_own_faults_tell_nothing(error: Exception) -> None:
+def test_our_own_faults_reveal_nothing(error: Exception) -> None:
     problem = problem_of(error)
     assert problem.kind.status == 500
     assert "secret" not in json.dumps(problem.body())
@@ -132,5 +132,5 @@ def test_texts_are_short_and_printable() -> None:
 
 def test_every_type_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[3] / "service/README.md").read_text()
-    for kind in {*KINDS.values()} - {KINDS[errors.ClientGone]}:  # nobody is there to be told
+    for kind in {*KINDS.values()} - {KINDS[errors.ClientGone]}:  # nobody reads that answer
         assert f"`{kind.uri}`" in readme

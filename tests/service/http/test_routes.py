@@ -301,7 +301,7 @@ async def test_a_client_that_leaves_is_dropped(store: Store) -> None:
         assert await metric(app, "score_fragments_total") - scored == 2 * 9
 
 
-async def test_an_engine_error_is_a_500_that_tells_nothing(
+async def test_an_engine_error_is_a_500_that_reveals_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_app(store, checkpoints="diving") as app:

@@ -145,7 +145,7 @@ async def test_pictures_are_not_kept(app: App) -> None:
         answer = await app.score(clip, include="frames")
         assert answer.headers["x-cache"] == "miss"
         assert answer.json()["fragments"][0]["jpeg"]
-    assert (await app.score(clip)).headers["x-cache"] == "miss"  # nor what was said with them
+    assert (await app.score(clip)).headers["x-cache"] == "miss"  # nor is the rest of that answer
     for answer in (await app.score(clip), await app.score(clip, include="frames")):
         assert ("jpeg" in answer.json()["fragments"][0]) == (answer.headers["x-cache"] == "miss")
 

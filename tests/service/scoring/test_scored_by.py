@@ -1,4 +1,4 @@
-"""A checkpoint with both outputs: which one answers, and that everything said of it is its own."""
+"""A checkpoint with both outputs: which one answers, and that the whole answer is its own."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,7 +33,7 @@ async def app(both: Store) -> AsyncIterator[App]:
         yield app
 
 
-def said_of(store: Store, action: str, difficulty: float | None) -> Score:
+def score_of(store: Store, action: str, difficulty: float | None) -> Score:
     scorer = Scorer(store.load(action), "torch")
     [score] = scorer.score([load_clip(CLIP, scorer.spec)])
     return score.with_difficulty(difficulty, scorer.spec.difficulty_rule)
@@ -47,28 +47,32 @@ async def test_the_declared_difficulty_chooses_the_output(
     for difficulty in (None, declared, None):  # from the cache, too
         given = {} if difficulty is None else {"difficulty": str(difficulty)}
         answer = answers[difficulty] = (await app.score(CLIP, action=action, **given)).json()
-        expected = said_of(both, action, difficulty)
+        expected = score_of(both, action, difficulty)
         assert expected.trust is not None
         assert answer["score"] == pytest.approx(expected.score, abs=1e-3)
         assert answer["baseline"] == pytest.approx(expected.baseline, abs=1e-3)
         for name in ("contribution", "alone", "without"):
-            told = [fragment[name] for fragment in answer["fragments"]]
-            assert told == pytest.approx(getattr(expected, name), abs=1e-3)
+            values = [fragment[name] for fragment in answer["fragments"]]
+            assert values == pytest.approx(getattr(expected, name), abs=1e-3)
         total = answer["baseline"] + sum(f["contribution"] for f in answer["fragments"])
         assert total == pytest.approx(answer["score"], abs=1e-6)
         interval = expected.trust.interval
         assert answer["interval"]["low"] == pytest.approx(interval.low, abs=1e-3)
         assert answer["interval"]["high"] == pytest.approx(interval.high, abs=1e-3)
-    video, told = answers[None], answers[declared]
-    assert (video["scored_by"], told["scored_by"]) == ("video", "video and difficulty")
+    video, both_known = answers[None], answers[declared]
+    assert (video["scored_by"], both_known["scored_by"]) == ("video", "video and difficulty")
     assert (video["execution"], video["difficulty"]) == (None, None)
-    assert told["difficulty"] == declared
-    final = told["execution"] * declared if action == "diving" else told["execution"] + declared
-    assert told["score"] == pytest.approx(final)
-    assert abs(video["score"] - told["score"]) > 1
+    assert both_known["difficulty"] == declared
+    final = (
+        both_known["execution"] * declared
+        if action == "diving"
+        else both_known["execution"] + declared
+    )
+    assert both_known["score"] == pytest.approx(final)
+    assert abs(video["score"] - both_known["score"]) > 1
     # The tiny calibration says so of the final score alone.
     assert video["review_reasons"] == ["wide_interval"]
-    assert told["review_reasons"] == []
+    assert both_known["review_reasons"] == []
 
 
 async def test_the_panel_is_held_against_the_answer(app: App) -> None:
