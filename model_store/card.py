@@ -158,7 +158,7 @@ class Card(_Strict):
     def action(self) -> str:
         return self.spec.action
 
-    def doubt(self, warnings: Collection[ClipWarning]) -> float:
+    def points_moved_by(self, warnings: Collection[ClipWarning]) -> float:
         """Points by which a score with these warnings may have moved: the largest counts."""
         return max((self.moved_by.get(warning, 0.0) for warning in warnings), default=0.0)
 

@@ -26,7 +26,7 @@ from service.errors import (
     NoRoom,
     Unauthorised,
 )
-from service.http.multipart import LastBoundary
+from service.http.last_boundary import LastBoundary
 from service.http.paths import own_path, tidied
 from service.metrics import Metrics
 from service.settings import Settings
@@ -91,11 +91,11 @@ class LimitsMiddleware:
             body.size += size
             self._hold(size)
             body.check_size(body.size)
-            body.last_boundary.look(message.get("body", b""))
+            body.last_boundary.feed(message.get("body", b""))
             if self._held > self._settings.max_inflight_bytes:
                 raise NoRoom("too many uploads at once")
             body.complete = not message.get("more_body", False)
-            if body.complete and not body.last_boundary.seen:
+            if body.complete and not body.last_boundary.found:
                 raise MalformedUpload("the body ends before its last boundary")
         return message
 

@@ -304,9 +304,9 @@ def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():
     card = tiny_card(tiny_spec()).model_copy(
         update={"moved_by": {ClipWarning.INTERLACED: 1.5, ClipWarning.SIZE_CHANGES: 6.0}}
     )
-    assert card.doubt([]) == card.doubt([ClipWarning.PADDED]) == 0
-    assert card.doubt([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
-    assert card.doubt([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
+    assert card.points_moved_by([]) == card.points_moved_by([ClipWarning.PADDED]) == 0
+    assert card.points_moved_by([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
+    assert card.points_moved_by([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
 
 
 @pytest.mark.parametrize(
