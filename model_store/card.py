@@ -2,6 +2,7 @@
 The card: everything that must be known of a checkpoint to use it, and to trust it.
 
 Strict both ways: an unknown or missing field is an error, no default fills one in.
+`training.release.publish` composes it, `checkpoint.save_checkpoint` writes it as `card.json`.
 """
 
 import hashlib

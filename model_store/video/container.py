@@ -37,7 +37,7 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a track of Ma
 
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 _BUFFER = 1 << 20  # bytes a read
-_TIMEOUT = 30.0  # seconds to open; bytes never keep FFmpeg waiting, a trick to make it wait might
+_TIMEOUT = 30.0  # seconds to open a file that makes FFmpeg loop; reading itself does not block
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Video:
     stream: VideoStream
     context: VideoCodecContext
     file_length: FileLength | None
-    """None for a container that does not say how long it is."""
+    """None for a container whose length is not stored in it."""
 
     @property
     def time_base(self) -> Fraction | None:
@@ -67,7 +67,7 @@ class Video:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What the file says about itself and the video, by names in small letters."""
+        """The metadata of the file and of the video, by names in small letters."""
         tags = {**self.container.metadata, **self.stream.metadata}
         return {name.lower(): value for name, value in tags.items()}
 

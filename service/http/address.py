@@ -95,9 +95,8 @@ def listen(addresses: Sequence[Address]) -> list[socket.socket]:
 def _listen(address: Address) -> socket.socket:
     listener = socket.socket(address.family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # not before, but after a stop
+        # This allows binding again right after a stop; it does not share a port that is in use.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address.place)

@@ -2,9 +2,10 @@
 What a request must pass before and while its body is read: key, admission, size, time, its end.
 
 The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
-it; and no more bytes than allowed are ever accepted. Whether there is anything at the address is
-known before a size is refused, since that counts when the body is asked for. Pure ASGI, so nothing
-is buffered here.
+it; and no more bytes than allowed are ever accepted. The size is checked at the first read of the
+body, so an unknown address gets 404 and not 413. Pure ASGI, so nothing is buffered here.
+
+The limits of the form's parts (how many files and fields, how large a field) are in `routes`.
 """
 
 import asyncio

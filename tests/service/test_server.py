@@ -173,7 +173,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0(store: Store, tmp_path: 
     assert not children_of(server.process.pid)
 
 
-def test_what_is_not_done_in_time_is_told_so(store: Store, tmp_path: Path) -> None:
+def test_requests_that_are_cut_by_the_stop_get_a_problem(store: Store, tmp_path: Path) -> None:
     clip = clip_bytes(height=720, width=1280)
     with (
         live_server(store.root, tmp_path, drain_s=0.1, decode_workers=1) as server,

@@ -71,7 +71,7 @@ def test_a_head_that_has_begun_has_little_time(server: LiveServer, beginning: by
         assert 0.5 < seconds_open(connection) < 2.5
 
 
-def test_also_if_it_came_with_the_one_before(server: LiveServer) -> None:
+def test_a_begun_head_after_a_whole_request_has_little_time(server: LiveServer) -> None:
     with connected(server) as connection:
         connection.sendall(GET + GET[:20])
         answer(connection)

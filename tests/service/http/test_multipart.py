@@ -60,7 +60,7 @@ async def test_a_body_that_is_cut_off_is_malformed(app: App, missing: int) -> No
     assert response.json()["type"] == "/problems/malformed-upload"
 
 
-async def test_a_whole_one_is_not(app: App) -> None:
+async def test_a_complete_body_is_read(app: App) -> None:
     for end in (b"", b"\r\n", b"an epilogue"):
         response = await post(app, body_of(action=b"diving").removesuffix(b"\r\n") + end)
         assert response.status_code == 200

@@ -13,6 +13,7 @@ from service import errors
 from service.http.problems import problem_of
 from service.problem_kinds import KINDS
 
+
 def below(cls: type[Exception]) -> Iterator[type[Exception]]:
     yield cls
     for sub in cls.__subclasses__():
