@@ -4,8 +4,8 @@ The progress of a request, sent while it is worked on: server-sent events.
     queued → decoding (n of N, many times) → scoring → result | problem
 
 The rule: a request that fails before its first event gets its problem as an ordinary answer with
-its status; after that the status is 200 and the last event reports how it ended. A client that leaves
-stops the work.
+its status; after that the status is 200 and the last event reports how it ended. A client that
+leaves stops the work.
 """
 
 import asyncio

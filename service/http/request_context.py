@@ -149,7 +149,7 @@ class _Messages:
         await self._send(message)
 
     async def _linger(self) -> None:
-        """Wait until the client has sent its body, because most clients read the answer only then."""
+        """Wait until the client has sent its body: most clients read the answer only then."""
         try:
             async with asyncio.timeout(LINGER_S):
                 while not self._all_received:

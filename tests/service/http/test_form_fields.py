@@ -116,7 +116,7 @@ async def test_so_is_a_key_that_json_has_twice(app: App, text: str, name: str) -
         ("&".join(f"f{i}=1" for i in range(40)), "body"),
     ],
 )
-async def test_a_panel_form_with_repeated_or_unknown_fields_is_refused(
+async def test_a_panel_form_with_fields_that_do_not_count_is_refused(
     app: App, text: str, name: str
 ) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
