@@ -49,7 +49,7 @@ def server() -> Iterator[str]:
         process.wait(60)
 
 
-def test_every_example_works(server, tmp_path):
+def test_every_example_works(server: str, tmp_path: Path) -> None:
     bin_folder = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -104,7 +104,7 @@ def test_every_example_works(server, tmp_path):
     assert documented["checkpoint"]["version"] == first["checkpoint"]["version"]
 
 
-def test_the_map_is_true():
+def test_the_map_is_true() -> None:
     """Every folder that the map names is there, and every package and room is in the map."""
     block = re.search(r"## Map\n.*?```text\n(.*?)```", README, re.DOTALL)[1]
     named = set(re.findall(r"^([\w./-]+)/ ", block, re.MULTILINE))

@@ -27,7 +27,7 @@ def write(folder: Path, name: str = "trampoline.toml", **changes: str | None) ->
     return folder / name
 
 
-def test_a_file_is_an_action(tmp_path):
+def test_a_file_is_an_action(tmp_path: Path) -> None:
     spec = read_action(write(tmp_path))
     assert (spec.action, spec.frames, spec.fragments, spec.slack) == ("trampoline", 103, 6, 7)
     assert spec.fps == Fraction(2997, 100)
@@ -37,7 +37,7 @@ def test_a_file_is_an_action(tmp_path):
     assert ClipSpec.from_json(spec.to_json()) == spec
 
 
-def test_what_is_optional_goes_before_the_preset(tmp_path):
+def test_what_is_optional_goes_before_the_preset(tmp_path: Path) -> None:
     assert read_action(write(tmp_path), (64, 64), (48, 48)).crop == (48, 48)
     file = write(tmp_path, pad='"start"', start="7", resize="[64, 86]", crop="[60, 70]")
     spec = read_action(file, (32, 32), (32, 32))
@@ -46,7 +46,7 @@ def test_what_is_optional_goes_before_the_preset(tmp_path):
     assert whole.crop == (64, 86)
 
 
-def test_a_file_of_a_windows_editor_is_read(tmp_path):
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     file = write(tmp_path, fps='"24/5"')
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert read_action(file).fps == Fraction(24, 5)
@@ -78,7 +78,9 @@ def test_a_file_of_a_windows_editor_is_read(tmp_path):
         ({"crop": "[200, 200]"}, "does not fit into resize"),
     ],
 )
-def test_what_is_wrong_is_reported_once(tmp_path, changes, message):
+def test_what_is_wrong_is_reported_once(
+    tmp_path: Path, changes: dict[str, str | None], message: str
+) -> None:
     file = write(tmp_path, **changes)
     with pytest.raises(SpecError, match=message) as error:
         read_action(file)
@@ -86,12 +88,12 @@ def test_what_is_wrong_is_reported_once(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize("name", ["Trampoline.toml", "my action.toml", "7-up.toml", "jumps.txt"])
-def test_a_name_that_no_action_can_have(tmp_path, name):
+def test_a_name_that_no_action_can_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(SpecError, match="named as its file is, need a-z, 0-9 and -"):
         read_action(write(tmp_path, name))
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot be read: No such file"):
         read_action(tmp_path / "none.toml")
     for content in (b"frames: 103", b"\xff\xfe\x00"):
@@ -100,7 +102,7 @@ def test_a_file_that_is_none(tmp_path):
             read_action(tmp_path / "bad.toml")
 
 
-def test_a_shipped_name_stays_what_it_is(tmp_path):
+def test_a_shipped_name_stays_what_it_is(tmp_path: Path) -> None:
     copy = tmp_path / "diving.toml"
     copy.write_bytes((ACTIONS / "diving.toml").read_bytes())
     assert read_action(copy) == SPECS["diving"]
@@ -109,12 +111,12 @@ def test_a_shipped_name_stays_what_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("action", AQA_7)
-def test_the_actions_of_aqa_7_have_103_frames(action):
+def test_the_actions_of_aqa_7_have_103_frames(action: str) -> None:
     spec = SPECS[f"aqa-7-{action}"]
     assert (spec.frames, spec.fragments, spec.fragment_length, spec.fps) == (103, 6, 16, 30)
 
 
-def test_what_is_shipped_is_packaged():
+def test_what_is_shipped_is_packaged() -> None:
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["model_store"]

@@ -2,10 +2,14 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from model_store.card import ClipsCard, group_hash
 from model_store.checkpoint import (
@@ -34,19 +38,19 @@ from tests.clips import clip_bytes
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory):
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store)
     return store.path("diving@1")
 
 
 @pytest.fixture
-def folder(published, tmp_path):
+def folder(published: Path, tmp_path: Path) -> Path:
     """A copy that the test may damage."""
     return shutil.copytree(published, tmp_path / "1")
 
 
-def reseal(folder):
+def reseal(folder: Path) -> None:
     """Make the manifest true again, as an attacker or a careless editor would."""
     lines = subprocess.run(
         ["sha256sum", *FILES], cwd=folder, check=True, capture_output=True, text=True
@@ -54,7 +58,7 @@ def reseal(folder):
     (folder / MANIFEST).write_text(lines)
 
 
-def test_what_is_loaded_is_what_was_saved(published):
+def test_what_is_loaded_is_what_was_saved(published: Path) -> None:
     loaded = load_checkpoint(published)
     network = tiny_network(tiny_spec())
     halved = {name for name, parameter in network.named_parameters() if parameter.ndim >= 2}
@@ -67,12 +71,12 @@ def test_what_is_loaded_is_what_was_saved(published):
     assert not loaded.network.training
 
 
-def test_the_manifest_is_one_that_sha256sum_reads(published):
+def test_the_manifest_is_one_that_sha256sum_reads(published: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", MANIFEST], cwd=published, check=True)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_one_flipped_bit_in_any_file_is_found(folder, name):
+def test_one_flipped_bit_in_any_file_is_found(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -81,13 +85,13 @@ def test_one_flipped_bit_in_any_file_is_found(folder, name):
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
-def test_a_missing_file_is_found(folder, name):
+def test_a_missing_file_is_found(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(CheckpointCorrupt, match=name):
         load_checkpoint(folder)
 
 
-def test_a_file_that_the_manifest_does_not_list_is_found(folder):
+def test_a_file_that_the_manifest_does_not_list_is_found(folder: Path) -> None:
     (folder / "weights.bin").write_bytes(b"")
     with pytest.raises(CheckpointCorrupt, match=r"weights\.bin"):
         load_checkpoint(folder)
@@ -100,7 +104,7 @@ LEFT = [
 ]  # fmt: skip
 
 
-def test_what_systems_and_editors_leave_plays_no_part(folder, tmp_path):
+def test_what_systems_and_editors_leave_plays_no_part(folder: Path, tmp_path: Path) -> None:
     for name in LEFT:
         (folder / name).write_bytes(b"x")
         (folder.parent / name).write_bytes(b"x")
@@ -111,21 +115,21 @@ def test_what_systems_and_editors_leave_plays_no_part(folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors.bak", "weights.pt", "card (1).json", "x"])
-def test_any_other_file_is_reported(folder, name):
+def test_any_other_file_is_reported(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
     with pytest.raises(CheckpointCorrupt, match=re.escape(name)):
         load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("name", [*FILES, MANIFEST])
-def test_what_cannot_be_read_is_named(folder, name):
+def test_what_cannot_be_read_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     (folder / name).symlink_to(name)  # to itself: not even root can read it
     with pytest.raises(CheckpointUnreadable, match=re.escape(str(folder / name))):
         load_checkpoint(folder)
 
 
-def test_pictures_are_kept_and_verified_like_the_rest(tmp_path):
+def test_pictures_are_kept_and_verified_like_the_rest(tmp_path: Path) -> None:
     spec = tiny_spec()
     checkpoint = Store(tmp_path).publish(
         tiny_card(spec),
@@ -145,7 +149,7 @@ def test_pictures_are_kept_and_verified_like_the_rest(tmp_path):
         load_checkpoint(checkpoint.path)
 
 
-def test_no_such_checkpoint(tmp_path):
+def test_no_such_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFound):
         load_checkpoint(tmp_path / "diving" / "3")
 
@@ -161,7 +165,9 @@ def test_no_such_checkpoint(tmp_path):
         (lambda w: w.update(mean=torch.zeros(3, 1, 1, 1)), "mean"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(folder, change, message):
+def test_weights_that_do_not_fit_are_refused(
+    folder: Path, change: Callable[[dict[str, Tensor]], object], message: str
+) -> None:
     weights = load_file(folder / WEIGHTS)
     change(weights)
     save_file(weights, folder / WEIGHTS)
@@ -170,21 +176,23 @@ def test_weights_that_do_not_fit_are_refused(folder, change, message):
         load_checkpoint(folder)
 
 
-def test_weights_that_are_not_safetensors_are_refused(folder):
+def test_weights_that_are_not_safetensors_are_refused(folder: Path) -> None:
     torch.save({"head.out.bias": torch.zeros(1)}, folder / WEIGHTS)
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match="safetensors"):
         load_checkpoint(folder)
 
 
-def card_keys(values, prefix=()):
+def card_keys(
+    values: dict[str, Any], prefix: tuple[str, ...] = ()
+) -> Iterator[Iterator[tuple[str, ...]]]:
     for key, value in values.items():
         yield (*prefix, key)
         if isinstance(value, dict) and key in ("data", "training", "spec", "network", "clips"):
             yield from card_keys(value, (*prefix, key))
 
 
-def test_a_card_must_have_every_field_and_no_other(folder):
+def test_a_card_must_have_every_field_and_no_other(folder: Path) -> None:
     original = json.loads((folder / CARD).read_text())
     paths = [p for p in card_keys(original) if p[:2] != ("training", "options")]
     assert len(paths) > 30
@@ -202,7 +210,9 @@ def test_a_card_must_have_every_field_and_no_other(folder):
                 pytest.fail(f"{path} {name}: {parse_card(json.dumps(card).encode())}")
 
 
-def test_saving_never_overwrites_and_leaves_nothing_half_written(published, tmp_path):
+def test_saving_never_overwrites_and_leaves_nothing_half_written(
+    published: Path, tmp_path: Path
+) -> None:
     spec = tiny_spec()
     arguments = {"golden_clip": clip_bytes(frames=40, height=48, width=64), "readme": "x"}
     with pytest.raises(CheckpointExists):
@@ -217,7 +227,7 @@ def test_saving_never_overwrites_and_leaves_nothing_half_written(published, tmp_
     assert not (tmp_path / "diving").exists()
 
 
-def test_float32_weights_are_kept_to_the_bit(tmp_path):
+def test_float32_weights_are_kept_to_the_bit(tmp_path: Path) -> None:
     spec = tiny_spec("vault")
     network = tiny_network(spec)
     clip = clip_bytes(frames=100, height=48, width=64)
@@ -228,7 +238,7 @@ def test_float32_weights_are_kept_to_the_bit(tmp_path):
     assert all(torch.equal(tensor, loaded[k]) for k, tensor in network.state_dict().items())
 
 
-def test_a_clip_has_one_role_on_the_card():
+def test_a_clip_has_one_role_on_the_card() -> None:
     a, b, c = (digit * 64 for digit in "abc")
     clips = ClipsCard.of(training=[b, a, a], validation=[b, c], calibration=[c, a])
     assert (clips.training, clips.validation, clips.calibration) == (
@@ -241,7 +251,7 @@ def test_a_clip_has_one_role_on_the_card():
     assert further.validation == ["d" * 16]
 
 
-def test_groups_are_on_the_card_without_their_names():
+def test_groups_are_on_the_card_without_their_names() -> None:
     clips = ClipsCard.of(training=["a" * 64], groups=[group_hash("Ada"), group_hash("Ada")])
     assert clips.groups == [group_hash("Ada")]
     assert "Ada" not in clips.model_dump_json()
@@ -250,13 +260,13 @@ def test_groups_are_on_the_card_without_their_names():
 
 
 @pytest.fixture(scope="session")
-def calibrated(tmp_path_factory):
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = Store(tmp_path_factory.mktemp("store"))
     publish_tiny(store, "vault", target="both", calibrated=True)
     return store.path("vault@1")
 
 
-def test_each_output_has_its_calibration_and_its_golden_answer(calibrated):
+def test_each_output_has_its_calibration_and_its_golden_answer(calibrated: Path) -> None:
     loaded = load_checkpoint(calibrated)
     assert loaded.card.network.outputs == ("final", "execution")
     assert [*loaded.confidence.outputs] == ["final", "execution"]
@@ -274,7 +284,9 @@ def test_each_output_has_its_calibration_and_its_golden_answer(calibrated):
     assert Golden.from_json(loaded.golden.to_json(), 2) == loaded.golden
 
 
-def test_a_calibration_or_golden_answer_that_lacks_an_output_is_refused(calibrated, tmp_path):
+def test_a_calibration_or_golden_answer_that_lacks_an_output_is_refused(
+    calibrated: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(calibrated, tmp_path / "1")
     golden = json.loads((folder / GOLDEN_ANSWER).read_text())
     del golden["execution"]
@@ -293,14 +305,14 @@ def test_a_calibration_or_golden_answer_that_lacks_an_output_is_refused(calibrat
         load_checkpoint(folder)
 
 
-def test_hashes_on_the_card_are_hashes(folder):
+def test_hashes_on_the_card_are_hashes(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text())
     card["clips"]["training"] = ["clips/001.mp4"]
     with pytest.raises(CheckpointIncompatible, match=r"clips\.training"):
         parse_card(json.dumps(card).encode())
 
 
-def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():
+def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches() -> None:
     card = tiny_card(tiny_spec()).model_copy(
         update={"moved_by": {ClipWarning.INTERLACED: 1.5, ClipWarning.SIZE_CHANGES: 6.0}}
     )
@@ -312,7 +324,9 @@ def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches():
 @pytest.mark.parametrize(
     "moved_by", [{"sunshine": 1.0}, {"interlaced": -1.0}, {"interlaced": "far"}]
 )
-def test_ways_of_storing_on_the_card_are_known_ones(folder, moved_by):
+def test_ways_of_storing_on_the_card_are_known_ones(
+    folder: Path, moved_by: dict[str, float | str]
+) -> None:
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"moved_by": moved_by}))
     reseal(folder)

@@ -26,7 +26,7 @@ def on_meta(network: NetworkSpec, spec: ClipSpec) -> FragmentNetwork:
         return FragmentNetwork(network, spec)
 
 
-def test_an_extractor_of_full_width_has_the_parameters_of_c3d():
+def test_an_extractor_of_full_width_has_the_parameters_of_c3d() -> None:
     with torch.device("meta"):
         extractor = C3DExtractor()
     assert sum(parameter.numel() for parameter in extractor.parameters()) == 27_655_936
@@ -40,7 +40,7 @@ def test_an_extractor_of_full_width_has_the_parameters_of_c3d():
     [(DIVING, (512, 9, 4, 4)), (VAULT, (512, 6, 4, 4)), (SKATING, (512, 54, 4, 4))],
     ids=["diving", "vault", "skating"],
 )
-def test_shapes_of_the_paper(spec, shape):
+def test_shapes_of_the_paper(spec: ClipSpec, shape: tuple[int, ...]) -> None:
     network = on_meta(PAPER, spec)
     clip = pixels(spec, device="meta")
     assert network.extract(0, clip[:, 0]).shape == (1, 512, shape[1] // spec.fragments, 4, 4)
@@ -53,7 +53,7 @@ def test_shapes_of_the_paper(spec, shape):
 
 @pytest.mark.parametrize("length", [16, 17, 40, 100])
 @pytest.mark.parametrize("crop", [(64, 64), (96, 72), (33, 47)])
-def test_the_feature_shape_is_what_comes_out(length, crop):
+def test_the_feature_shape_is_what_comes_out(length: int, crop: tuple[int, int]) -> None:
     spec = dataclasses.replace(
         DIVING.with_size(crop, crop), fragments=2, fragment_length=length, frames=2 * length
     )
@@ -61,7 +61,7 @@ def test_the_feature_shape_is_what_comes_out(length, crop):
     assert network.features(pixels(spec, device="meta")).shape[1:] == network.feature_shape
 
 
-def test_the_last_fragment_alone():
+def test_the_last_fragment_alone() -> None:
     only_last = dataclasses.replace(PAPER, fragments_used=(8,))
     network = on_meta(only_last, DIVING)
     assert network.features(pixels(DIVING, device="meta")).shape == (1, 512, 1, 4, 4)
@@ -76,7 +76,7 @@ def test_the_last_fragment_alone():
     assert not torch.equal(small(clip), small(last))
 
 
-def test_a_fragment_that_the_clip_lacks_is_refused():
+def test_a_fragment_that_the_clip_lacks_is_refused() -> None:
     with pytest.raises(SpecError, match="9 fragments"):
         on_meta(dataclasses.replace(PAPER, fragments_used=(8, 9)), DIVING)
 
@@ -109,7 +109,7 @@ def by_hand(network: FragmentNetwork, clip: Tensor) -> Tensor:
     return outputs + torch.tensor([70.0, 70.0 / 3])
 
 
-def test_the_forward_pass_is_the_composition_of_its_layers():
+def test_the_forward_pass_is_the_composition_of_its_layers() -> None:
     spec = tiny_spec("vault")
     wider = dataclasses.replace(COMPACT, normalisation="none", target="both")
     network = tiny_network(spec, wider, baseline=70.0)
@@ -120,14 +120,14 @@ def test_the_forward_pass_is_the_composition_of_its_layers():
     assert (scores[0] - scores[1]).abs().min() > 1e-2
 
 
-def test_the_pool_may_come_before_the_relu():
+def test_the_pool_may_come_before_the_relu() -> None:
     x = torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     assert torch.equal(F.relu(F.max_pool3d(x, 2)), F.max_pool3d(F.relu(x), 2))
     padded = {"kernel_size": 3, "stride": 2, "padding": 1}  # what is padded is never the maximum
     assert torch.equal(F.relu(F.max_pool3d(x, **padded)), F.max_pool3d(F.relu(x), **padded))
 
 
-def test_a_batch_of_two_is_twice_a_batch_of_one():
+def test_a_batch_of_two_is_twice_a_batch_of_one() -> None:
     spec = tiny_spec()
     network = tiny_network(spec)
     clips = pixels(spec, clips=2)
@@ -137,7 +137,7 @@ def test_a_batch_of_two_is_twice_a_batch_of_one():
     assert abs(apart[0] - apart[1]) > 1e-2
 
 
-def test_folding_keeps_the_scores():
+def test_folding_keeps_the_scores() -> None:
     spec = tiny_spec()
     network = tiny_network(spec)
     assert network.extractors[0].conv1a_norm.running_mean.abs().max() > 0.1
@@ -148,7 +148,7 @@ def test_folding_keeps_the_scores():
         torch.testing.assert_close(folded(clips), network(clips), rtol=0, atol=1e-3)
 
 
-def test_folding_leaves_the_network_and_the_seed_alone():
+def test_folding_leaves_the_network_and_the_seed_alone() -> None:
     network = FragmentNetwork(COMPACT, tiny_spec()).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
@@ -163,7 +163,7 @@ def test_folding_leaves_the_network_and_the_seed_alone():
 
 
 @pytest.mark.parametrize("network", [PAPER, COMPACT, TINY])
-def test_a_network_spec_survives_json(network):
+def test_a_network_spec_survives_json(network: NetworkSpec) -> None:
     assert NetworkSpec.from_json(network.to_json()) == network
 
 
@@ -179,6 +179,8 @@ def test_a_network_spec_survives_json(network):
         ("target", "difficulty"),
     ],
 )
-def test_a_contradictory_network_spec_is_refused(field, value):
+def test_a_contradictory_network_spec_is_refused(
+    field: str, value: float | str | tuple[int, int]
+) -> None:
     with pytest.raises(SpecError):
         NetworkSpec.from_json(COMPACT.to_json() | {field: value})

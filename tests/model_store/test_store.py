@@ -2,6 +2,7 @@ import contextlib
 import os
 import pickle
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ from tests.checkpoints import publish_tiny
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Store:
     store = Store(tmp_path)
     publish_tiny(store)
     publish_tiny(store, seed=1)
     return store
 
 
-def test_a_name_means_the_last_published_until_another_is_made_current(store):
+def test_a_name_means_the_last_published_until_another_is_made_current(store: Store) -> None:
     assert store.versions("diving") == [1, 2]
     assert store.load("diving").version == 2
     store.make_current("diving", 1)
@@ -31,12 +32,12 @@ def test_a_name_means_the_last_published_until_another_is_made_current(store):
 @pytest.mark.parametrize(
     "reference", ["vault", "diving@3", "diving@", "diving@-1", "../diving", "diving/1", "", "@1"]
 )
-def test_an_unknown_reference(store, reference):
+def test_an_unknown_reference(store: Store, reference: str) -> None:
     with pytest.raises(CheckpointNotFound):
         store.load(reference)
 
 
-def test_current_cannot_mean_a_version_that_is_not_there(store):
+def test_current_cannot_mean_a_version_that_is_not_there(store: Store) -> None:
     with pytest.raises(CheckpointNotFound):
         store.make_current("diving", 9)
     (store.root / "diving" / "current").write_text("9\n")
@@ -44,13 +45,15 @@ def test_current_cannot_mean_a_version_that_is_not_there(store):
         store.load("diving")
 
 
-def test_a_folder_under_another_name_is_refused(store):
+def test_a_folder_under_another_name_is_refused(store: Store) -> None:
     (store.root / "diving" / "2").rename(store.root / "diving" / "7")
     with pytest.raises(CheckpointCorrupt, match="diving@2"):
         store.load("diving@7")
 
 
-def test_what_a_newer_release_ships_is_added_and_nothing_else_changes(store, tmp_path):
+def test_what_a_newer_release_ships_is_added_and_nothing_else_changes(
+    store: Store, tmp_path: Path
+) -> None:
     shipped = Store(tmp_path / "shipped")
     publish_tiny(shipped)
     publish_tiny(shipped, "vault")
@@ -69,7 +72,7 @@ def test_what_a_newer_release_ships_is_added_and_nothing_else_changes(store, tmp
     assert ours.add_from(shipped) == []
 
 
-def test_a_damaged_version_is_not_added(store, tmp_path):
+def test_a_damaged_version_is_not_added(store: Store, tmp_path: Path) -> None:
     (store.path("diving@2") / "golden.mp4").write_bytes(b"damaged")
     ours = Store(tmp_path / "ours")
     with pytest.raises(CheckpointCorrupt, match=r"golden\.mp4"):
@@ -78,13 +81,15 @@ def test_a_damaged_version_is_not_added(store, tmp_path):
     assert not list((ours.root / "diving").glob(".*"))
 
 
-def test_the_store_is_where_the_environment_has_it(monkeypatch, tmp_path):
+def test_the_store_is_where_the_environment_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SCORING_STORE", str(tmp_path))
     assert Store().root == tmp_path
     assert Store().names() == []
 
 
-def test_what_systems_leave_in_a_store_plays_no_part(store):
+def test_what_systems_leave_in_a_store_plays_no_part(store: Store) -> None:
     for folder in (store.root, store.root / "diving"):
         for name in (".DS_Store", "._diving", "Thumbs.db", "٣", "01", "0", "2 copy", "2_0"):
             (folder / name).write_bytes(b"x")
@@ -107,7 +112,7 @@ def test_what_systems_leave_in_a_store_plays_no_part(store):
         ("-1", None),
     ],
 )
-def test_current_as_people_write_it(store, text, version):
+def test_current_as_people_write_it(store: Store, text: str, version: int | None) -> None:
     (store.root / "diving" / "current").write_text(text)
     if version is None:
         with pytest.raises(CheckpointCorrupt, match="not a version"):
@@ -117,7 +122,7 @@ def test_current_as_people_write_it(store, text, version):
 
 
 @contextlib.contextmanager
-def as_nobody():
+def as_nobody() -> Iterator[Iterator[None]]:
     """Root may read everything: be somebody else for a while."""
     mine = os.geteuid()
     if mine == 0:
@@ -129,7 +134,7 @@ def as_nobody():
 
 
 @pytest.fixture
-def public_store():
+def public_store() -> Iterator[Iterator[Store]]:
     """Where others than its owner can get to, too."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -143,7 +148,9 @@ def public_store():
     "place",
     ["vault/1/weights.safetensors", "vault/1/MANIFEST.sha256", "vault/current", "vault/1", "vault"],
 )
-def test_what_this_user_may_not_read_is_named_and_costs_itself(public_store, place):
+def test_what_this_user_may_not_read_is_named_and_costs_itself(
+    public_store: Store, place: str
+) -> None:
     path = public_store.root / place
     path.chmod(0)
     try:
@@ -158,7 +165,7 @@ def test_what_this_user_may_not_read_is_named_and_costs_itself(public_store, pla
         path.chmod(0o755)
 
 
-def test_a_store_that_may_not_be_read_is_named(public_store):
+def test_a_store_that_may_not_be_read_is_named(public_store: Store) -> None:
     public_store.root.chmod(0)
     try:
         with as_nobody(), pytest.raises(CheckpointUnreadable, match=str(public_store.root)):
@@ -167,7 +174,7 @@ def test_a_store_that_may_not_be_read_is_named(public_store):
         public_store.root.chmod(0o755)
 
 
-def test_the_error_survives_the_way_between_processes():
+def test_the_error_survives_the_way_between_processes() -> None:
     error = pickle.loads(pickle.dumps(CheckpointUnreadable("/store/x", "Permission denied")))
     assert str(error) == "/store/x cannot be read: Permission denied"
     assert error.reason == "Permission denied"

@@ -52,18 +52,18 @@ def extractor(conv4b: type[Rounded] = Rounded) -> C3DExtractor:
     return made
 
 
-def test_rounding_is_no_disagreement():
+def test_rounding_is_no_disagreement() -> None:
     assert disagreement(HALF, extractor(), SPEC, batches={4}) is None
 
 
-def test_a_wrong_gradient_is_named_with_its_layer():
+def test_a_wrong_gradient_is_named_with_its_layer() -> None:
     found = disagreement(HALF, extractor(WrongGradient), SPEC, batches={4})
     assert found is not None
     assert found.what.startswith("gradient of the weight of conv4b on ")
     assert found.difference == pytest.approx(1.0, abs=TOLERANCE)
 
 
-def test_an_answer_that_is_not_finite_is_a_disagreement():
+def test_an_answer_that_is_not_finite_is_a_disagreement() -> None:
     found = disagreement(HALF, extractor(UnwrittenOutput), SPEC, batches={4})
     assert found is not None
     assert found.what.startswith("output of conv4b")
@@ -71,7 +71,9 @@ def test_an_answer_that_is_not_finite_is_a_disagreement():
 
 
 @pytest.mark.parametrize("wrong", [WrongGradient, UnwrittenOutput])
-def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong, capsys):
+def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(
+    wrong: type[torch.autograd.Function], capsys: pytest.CaptureFixture[str]
+) -> None:
     device = trusted_device("bfloat16", extractor(wrong), SPEC, {4})
     assert device.dtype == torch.float32
     warning = capsys.readouterr().err
@@ -79,13 +81,13 @@ def test_a_wrong_precision_is_replaced_by_float32_with_a_warning(wrong, capsys):
     assert "conv4b" in warning
 
 
-def test_a_right_one_is_used_and_nothing_is_warned_of(capsys):
+def test_a_right_one_is_used_and_nothing_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     assert trusted_device("bfloat16", extractor(), SPEC, {4}) == Device.best("bfloat16")
     assert trusted_device("float32", extractor(WrongGradient), SPEC, {4}).dtype == torch.float32
     assert capsys.readouterr().err == ""
 
 
-def test_the_check_leaves_the_extractor_as_it_was():
+def test_the_check_leaves_the_extractor_as_it_was() -> None:
     checked = extractor().train()
     before = {name: value.clone() for name, value in checked.state_dict().items()}
     disagreement(HALF, checked, SPEC, batches={4})

@@ -23,7 +23,7 @@ EPOCHS = 20
 
 
 @pytest.fixture(scope="module")
-def store(bright, tmp_path_factory) -> Path:
+def store(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With `bright@1`, which knows that brighter is better."""
     folder = tmp_path_factory.mktemp("base")
     done = call(
@@ -39,7 +39,7 @@ def store(bright, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory) -> Path:
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """72 clips that the base has never seen, 60 of them for training."""
     return write_bright_dataset(tmp_path_factory.mktemp("others") / "data", 72, seed=5)
 
@@ -82,7 +82,9 @@ def measured(checkpoint: str, store: Path, data: Path, file: Path) -> dict[str, 
 
 
 @pytest.mark.parametrize(("factor", "extra"), [(1.0, 0.0), (0.55, 0.0), (0.1, 14.0)])
-def test_other_scores_cost_nothing_of_what_the_base_knows(others, store, tmp_path, factor, extra):
+def test_other_scores_cost_nothing_of_what_the_base_knows(
+    others: Path, store: Path, tmp_path: Path, factor: float, extra: float
+) -> None:
     data, own = rescored(others, tmp_path / "data", factor, extra), tmp_path / "store"
     shutil.copytree(store, own)
     output = fine_tune(own, data, tmp_path / "run", "--validation", 0.2)
@@ -96,7 +98,7 @@ def test_other_scores_cost_nothing_of_what_the_base_knows(others, store, tmp_pat
         assert base["distance_share"] > 2 * ours["distance_share"]
 
 
-def test_folds_give_a_checkpoint_with_intervals(others, store, tmp_path):
+def test_folds_give_a_checkpoint_with_intervals(others: Path, store: Path, tmp_path: Path) -> None:
     data, own, out = rescored(others, tmp_path / "data", 0.55), tmp_path / "store", tmp_path / "run"
     shutil.copytree(store, own)
     output = fine_tune(own, data, out, "--folds", 3)
@@ -142,7 +144,7 @@ def test_folds_give_a_checkpoint_with_intervals(others, store, tmp_path):
     assert sorted(path.name for path in out.glob("fold-*")) == ["fold-0", "fold-1"]
 
 
-def test_epochs_that_make_it_worse_are_not_kept(others, store, tmp_path):
+def test_epochs_that_make_it_worse_are_not_kept(others: Path, store: Path, tmp_path: Path) -> None:
     out, asked = tmp_path / "run", ("--head-epochs", 2, "--head-rate", 0.03)
     output = fine_tune(store, others, tmp_path / "one", "--validation", 0.2, *asked)
     assert "validation clips not surely better than what was there before" in output
@@ -172,7 +174,9 @@ def test_epochs_that_make_it_worse_are_not_kept(others, store, tmp_path):
     assert RunFolder(kept).load_weights()[1]["phase"] == "head"
 
 
-def test_clips_that_taught_the_base_choose_nothing(bright, others, store, tmp_path):
+def test_clips_that_taught_the_base_choose_nothing(
+    bright: Path, others: Path, store: Path, tmp_path: Path
+) -> None:
     """Of them it knows the scores by heart: what it says of the others is listened to alone."""
     alone = fine_tune(store, bright, tmp_path / "seen", "--folds", 3, code=2)
     assert "cannot validate" in alone
@@ -199,7 +203,7 @@ def test_clips_that_taught_the_base_choose_nothing(bright, others, store, tmp_pa
     torch.testing.assert_close(both["head.readout"], alone["head.readout"], rtol=1e-3, atol=1e-3)
 
 
-def test_a_handful_of_clips_gets_the_base_on_its_scale(store, tmp_path):
+def test_a_handful_of_clips_gets_the_base_on_its_scale(store: Path, tmp_path: Path) -> None:
     data = write_bright_dataset(tmp_path / "few", 10, seed=6)  # 9 of them for training
     output = fine_tune(store, data, tmp_path / "run", "--validation", 0.3)
     assert (
@@ -210,7 +214,9 @@ def test_a_handful_of_clips_gets_the_base_on_its_scale(store, tmp_path):
     assert points["readout"] == points["base"]
 
 
-def test_a_base_is_tuned_to_another_target_and_back(others, store, tmp_path):
+def test_a_base_is_tuned_to_another_target_and_back(
+    others: Path, store: Path, tmp_path: Path
+) -> None:
     """`bright` has both outputs; the scores are its own, so that nothing is lost on the way."""
     own = tmp_path / "store"
     shutil.copytree(store, own)

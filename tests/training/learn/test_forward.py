@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import Tensor
 
 from model_store.network import C3DExtractor, FragmentNetwork, initialise
 from tests.training.bright import SPEC, TINY
@@ -21,19 +22,19 @@ REFERENCE = Device("cpu", torch.float32)
 
 
 @pytest.fixture
-def network():
+def network() -> FragmentNetwork:
     torch.manual_seed(0)
     network = FragmentNetwork(TINY, SPEC)
     network(pixels(6))  # so that running statistics are not those of a new network
     return network.eval()
 
 
-def pixels(clips=3):
+def pixels(clips: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(2)
     return torch.randint(1, 256, (clips, 2, 16, 32, 32, 3), dtype=torch.uint8, generator=generator)
 
 
-def test_what_is_shown_and_hidden_is_what_the_service_computes(network):
+def test_what_is_shown_and_hidden_is_what_the_service_computes(network: FragmentNetwork) -> None:
     shown = torch.tensor([[True, True], [False, True], [False, False]])
     fragments = pixels()
     blanked = torch.where(shown[:, :, None, None, None, None], fragments, 0).to(torch.uint8)
@@ -45,7 +46,7 @@ def test_what_is_shown_and_hidden_is_what_the_service_computes(network):
         torch.testing.assert_close(blank_features(network, REFERENCE), got[2])
 
 
-def test_hidden_fragments_do_not_enter_the_statistics(network):
+def test_hidden_fragments_do_not_enter_the_statistics(network: FragmentNetwork) -> None:
     network.train()
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     shown = torch.tensor([[True, False], [True, False], [True, False]])
@@ -60,7 +61,9 @@ def test_hidden_fragments_do_not_enter_the_statistics(network):
     assert not torch.equal(features[0, 0], features[1, 0])
 
 
-def test_gradients_reach_every_extractor_also_through_blank_features(network):
+def test_gradients_reach_every_extractor_also_through_blank_features(
+    network: FragmentNetwork,
+) -> None:
     shown = torch.tensor([[True, False], [True, True], [False, False]])
     features_by_fragment(network, pixels(), shown, REFERENCE, frozen=True).square().sum().backward()
     for name, parameter in network.extractors.named_parameters():
@@ -69,7 +72,7 @@ def test_gradients_reach_every_extractor_also_through_blank_features(network):
 
 
 @pytest.mark.parametrize("normalisation", ["none", "batch"])
-def test_frozen_normalisation_is_folded_with_its_gradients(normalisation):
+def test_frozen_normalisation_is_folded_with_its_gradients(normalisation: str) -> None:
     torch.manual_seed(0)
     reference = C3DExtractor(1 / 16, normalisation).apply(initialise).double().eval()
     for module in reference.modules():
@@ -92,7 +95,7 @@ def test_frozen_normalisation_is_folded_with_its_gradients(normalisation):
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_half_precision_stays_close(network, frozen):
+def test_half_precision_stays_close(network: FragmentNetwork, frozen: bool) -> None:
     extractor, half = network.extractors[0], Device("cpu", torch.bfloat16)
     fragments = pixels(8)[:, 0]
     with torch.no_grad():

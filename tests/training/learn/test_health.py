@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
+from model_store.spec import ClipSpec
 from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of
 from tests.training.together import TRAIN, start
 from training.__main__ import app
@@ -37,7 +38,7 @@ def alike(clips: int) -> np.ndarray:
     return np.full(clips, 77.25, np.float32)
 
 
-def test_a_loss_that_jumps_ends_the_run(health):
+def test_a_loss_that_jumps_ends_the_run(health: Health) -> None:
     health.after_step(1, figures(2197.0))
     with pytest.raises(RunError) as error:
         health.after_step(2, figures(1.4e9))
@@ -47,7 +48,7 @@ def test_a_loss_that_jumps_ends_the_run(health):
 
 @pytest.mark.parametrize("name", ["fit", "gradient"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_so_does_one_that_is_not_finite(health, name, value):
+def test_so_does_one_that_is_not_finite(health: Health, name: str, value: float) -> None:
     with pytest.raises(RunError, match=r"(nan|inf).* at step 1"):
         health.after_step(1, figures(98.0) | {name: value})
 
@@ -60,12 +61,12 @@ def test_so_does_one_that_is_not_finite(health, name, value):
         [98.0, 490_000.0, 240_000.0, 98.0],  # a bad patch: an error 70 times the usual one
     ],
 )
-def test_a_loss_that_comes_down_does_not(health, fits):
+def test_a_loss_that_comes_down_does_not(health: Health, fits: list[float]) -> None:
     for step, fit in enumerate(fits, 1):
         health.after_step(step, figures(fit))
 
 
-def test_what_always_the_mean_costs():
+def test_what_always_the_mean_costs() -> None:
     judged = torch.tensor([70.0, 80.0, 90.0])
     both = Objective(alpha=0.5, beta=0.1)
     assert both.always_mean(judged).item() == pytest.approx(200 / 6 + 0.5 * 3 * 2)
@@ -73,25 +74,25 @@ def test_what_always_the_mean_costs():
     assert ranking.always_mean(judged).item() == pytest.approx(3 * 2)
 
 
-def test_one_answer_for_all_clips_ends_the_run(health):
+def test_one_answer_for_all_clips_ends_the_run(health: Health) -> None:
     for epoch in range(1, PATIENCE):
         health.after_validation(LONG // 2 * epoch, alike(60), last=False)
     with pytest.raises(RunError, match=r"77\.25 for all 60 clips at step 300"):
         health.after_validation(300, alike(60), last=False)
 
 
-def test_a_few_steps_prove_nothing(health):
+def test_a_few_steps_prove_nothing(health: Health) -> None:
     """Running statistics of batch normalisation are not yet those of the clips."""
     for step in range(0, LONG, 5):
         health.after_validation(step, alike(60), last=False)
 
 
-def test_it_ends_at_once_where_no_validation_follows(health):
+def test_it_ends_at_once_where_no_validation_follows(health: Health) -> None:
     with pytest.raises(RunError, match="for all 60"):
         health.after_validation(10, alike(60), last=True)
 
 
-def test_a_network_that_begins_with_one_answer_and_moves_on_is_left_alone(health):
+def test_a_network_that_begins_with_one_answer_and_moves_on_is_left_alone(health: Health) -> None:
     for epoch in range(10):
         predicted = alike(60)
         if epoch % PATIENCE == PATIENCE - 1:
@@ -99,7 +100,7 @@ def test_a_network_that_begins_with_one_answer_and_moves_on_is_left_alone(health
         health.after_validation(LONG * epoch, predicted, last=False)
 
 
-def test_a_few_clips_may_get_one_answer_by_chance(health):
+def test_a_few_clips_may_get_one_answer_by_chance(health: Health) -> None:
     for epoch in range(10):
         health.after_step(LONG * epoch, figures(98.0))
         health.after_validation(LONG * epoch, alike(FEW - 1), last=epoch == 9)
@@ -111,19 +112,19 @@ def test_a_few_clips_may_get_one_answer_by_chance(health):
         health.after_validation(LONG * 20, alike(2), last=False)
 
 
-def test_equal_scores_are_rightly_given_one_answer():
+def test_equal_scores_are_rightly_given_one_answer() -> None:
     health = Health(0.0, "")
     for epoch in range(PATIENCE):
         health.after_validation(epoch, alike(60), last=True)
 
 
-def test_predictions_that_are_not_finite_end_the_run(health):
+def test_predictions_that_are_not_finite_end_the_run(health: Health) -> None:
     with pytest.raises(RunError, match="not finite at step 7"):
         health.after_validation(7, np.array([1.0, np.nan], np.float32), last=False)
 
 
 @pytest.fixture
-def run(bright, spec) -> RunSpec:
+def run(bright: Path, spec: ClipSpec) -> RunSpec:
     """Of a network without dropout, on 48 clips to train on and 12 to validate on."""
     return RunSpec(
         data=(str(bright),),
@@ -149,7 +150,7 @@ def train(run: RunSpec, path: Path) -> RunFolder:
 
 
 @pytest.fixture
-def dead(run, tmp_path) -> RunSpec:
+def dead(run: RunSpec, tmp_path: Path) -> RunSpec:
     """Extractors whose units never fire; dropout makes the training batches differ all the same."""
     network = dataclasses.replace(TINY, normalisation="none", dropout=0.5)
     weights = FragmentNetwork(network, run.clip).extractors[0].state_dict()
@@ -158,7 +159,7 @@ def dead(run, tmp_path) -> RunSpec:
     return dataclasses.replace(run, network=network, extractor=str(tmp_path / "dead.safetensors"))
 
 
-def test_a_dead_network_is_ended_after_some_validations(dead, tmp_path):
+def test_a_dead_network_is_ended_after_some_validations(dead: RunSpec, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"all \d+ clips at step \d+: "):
         train(dead, tmp_path / "run")
     with pytest.raises(RunError, match=r"all \d+ clips at step \d+: "):
@@ -167,8 +168,8 @@ def test_a_dead_network_is_ended_after_some_validations(dead, tmp_path):
 
 @pytest.mark.parametrize("change", [{"folds": 2}, {"readout": True}])
 def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
-    dead, tmp_path, change
-):
+    dead: RunSpec, tmp_path: Path, change: dict[str, bool | int]
+) -> None:
     """A run on all clips keeps none; what the linear path says differs from clip to clip."""
     network = dataclasses.replace(dead.network, readout="readout" in change)
     run = dataclasses.replace(dead, **change, network=network)
@@ -176,19 +177,19 @@ def test_a_dead_network_is_found_without_validation_clips_and_beside_a_readout(
         train(run, tmp_path / "run")
 
 
-def test_a_head_that_the_readout_left_out_is_no_alarm(run, tmp_path):
+def test_a_head_that_the_readout_left_out_is_no_alarm(run: RunSpec, tmp_path: Path) -> None:
     """It answers 0 on purpose, and at no rate it stays so; the extractors go on to learn."""
     deaf = beside_a_readout(run, tmp_path)
     train(dataclasses.replace(deaf, epochs=2, rate=0.0), tmp_path / "run")
 
 
-def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run, tmp_path):
+def test_two_validation_clips_of_a_healthy_run_are_no_alarm(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, validation=0.03, epochs=2)
     assert len(dataset_of(run).validation) == 2
     train(run, tmp_path / "run")
 
 
-def test_a_diverging_command_says_what_to_change(bright, tmp_path):
+def test_a_diverging_command_says_what_to_change(bright: Path, tmp_path: Path) -> None:
     words = [
         "train", "--action", "vault", "--data", bright, "--cache", tmp_path / "cache",
         "--resize", "32x32", "--batch", 16, "--fragments", "last", "--epochs", 2,
@@ -202,7 +203,7 @@ def test_a_diverging_command_says_what_to_change(bright, tmp_path):
 
 
 @pytest.mark.timeout(1000)
-def test_all_processes_end_together(dead, tmp_path):
+def test_all_processes_end_together(dead: RunSpec, tmp_path: Path) -> None:
     """The first one alone validates, and the other one does not wait for a step of it."""
     run = dataclasses.replace(dead, batch=8, processes=2)
     folder = RunFolder(tmp_path / "run")

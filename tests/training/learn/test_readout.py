@@ -10,7 +10,7 @@ from model_store.network import FragmentNetwork
 from tests.training.bright import SPEC, TINY
 from training.errors import DataError
 from training.learn.forward import join
-from training.learn.readout import Rows, fit, rescaled
+from training.learn.readout import Readout, Rows, fit, rescaled
 from training.learn.starting_point import by_place
 
 FRAGMENTS, CHANNELS = 2, 12
@@ -37,31 +37,31 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
     )
 
 
-def error(line, held: Rows) -> float:
+def error(line: Readout, held: Rows) -> float:
     return float(np.abs(line.predict(held.features, held.head) - held.judged).mean())
 
 
-def test_what_the_features_tell_is_learned_without_the_head():
+def test_what_the_features_tell_is_learned_without_the_head() -> None:
     learnt, held = (rows(n, of_features=5, of_head=0, noise=0.5, seed=n) for n in (300, 100))
     line = fit(learnt, BLANK)
     assert error(line, held) < 0.3 * np.abs(held.judged - learnt.judged.mean()).mean()
     assert abs(line.scale) < 0.05
 
 
-def test_a_head_that_knows_is_listened_to_and_brought_to_scale():
+def test_a_head_that_knows_is_listened_to_and_brought_to_scale() -> None:
     learnt, held = (rows(n, of_features=0, of_head=0.55, noise=1.0, seed=n) for n in (40, 400))
     line = fit(learnt, BLANK)
     assert line.scale == pytest.approx(0.55, abs=0.06)
     assert error(line, held) < 1.1 * error(rescaled(learnt), held)
 
 
-def test_both_together_are_better_than_either():
+def test_both_together_are_better_than_either() -> None:
     learnt, held = (rows(n, of_features=3, of_head=0.5, noise=1.0, seed=n) for n in (200, 200))
     both, ridge = fit(learnt, BLANK), fit(learnt, BLANK, use_head=False)
     assert error(both, held) < 0.5 * min(error(ridge, held), error(rescaled(learnt), held))
 
 
-def test_where_nothing_tells_of_the_score_the_mean_is_answered():
+def test_where_nothing_tells_of_the_score_the_mean_is_answered() -> None:
     """A clip's second variant in another fold would give its score away."""
     learnt = rows(60, of_features=0, of_head=0, noise=5.0)
     line = fit(learnt, BLANK)
@@ -69,13 +69,13 @@ def test_where_nothing_tells_of_the_score_the_mean_is_answered():
     assert answers.std() < 0.4 * learnt.judged.std()
 
 
-def test_a_head_that_is_the_wrong_way_round_is_left_out():
+def test_a_head_that_is_the_wrong_way_round_is_left_out() -> None:
     wrong = rows(50, of_features=0, of_head=-1.0, noise=1.0)
     for line in (fit(wrong, BLANK), rescaled(wrong)):
         assert line.scale == 0
 
 
-def test_a_blank_fragment_counts_as_an_average_one():
+def test_a_blank_fragment_counts_as_an_average_one() -> None:
     learnt = rows(300, of_features=5, of_head=0, noise=0.5)
     line = fit(learnt, BLANK, use_head=False)
     mean = learnt.features[0].mean(axis=0)
@@ -87,7 +87,7 @@ def test_a_blank_fragment_counts_as_an_average_one():
 
 
 @torch.inference_mode()
-def test_the_network_says_what_was_fitted():
+def test_the_network_says_what_was_fitted() -> None:
     torch.manual_seed(0)
     spec = dataclasses.replace(TINY, readout=True, target="both")
     network = FragmentNetwork(spec, SPEC).eval()
@@ -114,7 +114,7 @@ def test_the_network_says_what_was_fitted():
     np.testing.assert_array_equal(said[:, 0], before[:, 0])  # another output is left alone
 
 
-def test_errors_count_in_points_of_the_announced_score():
+def test_errors_count_in_points_of_the_announced_score() -> None:
     """What is hard to tell is told of the clips whose difficulty makes most of it."""
     learnt = rows(200, of_features=5, of_head=0, noise=0.5)
     easy = np.arange(200) % 2 == 0
@@ -128,7 +128,7 @@ def test_errors_count_in_points_of_the_announced_score():
             assert error(line, contrary.of(clips)) < 0.3 * contrary.judged[:, clips].std()
 
 
-def test_a_clip_whose_errors_count_twice_is_as_two_clips():
+def test_a_clip_whose_errors_count_twice_is_as_two_clips() -> None:
     learnt = rows(40, of_features=0, of_head=0.5, noise=4.0)
     twice = np.arange(40) < 10
     weighed = dataclasses.replace(learnt, factor=np.where(twice, np.sqrt(2), 1.0))
@@ -139,7 +139,7 @@ def test_a_clip_whose_errors_count_twice_is_as_two_clips():
     np.testing.assert_allclose(alike.weights, fit(learnt, BLANK).weights)
 
 
-def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others():
+def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others() -> None:
     """Features that tell the group, as a pool or a camera does, tell nothing of a new one."""
     random = np.random.default_rng(1)
     learnt = rows(80, of_features=0, of_head=0, noise=0.5)
@@ -154,7 +154,7 @@ def test_clips_of_a_group_do_not_choose_what_is_learned_from_the_others():
     assert parted.penalty > 100 * fit(of_group, BLANK).penalty
 
 
-def test_too_few_clips_are_refused():
+def test_too_few_clips_are_refused() -> None:
     with pytest.raises(DataError, match="7 training clips of 7 groups, need at least 8 of 3"):
         fit(rows(7, of_features=1, of_head=0, noise=1), BLANK)
     learnt = rows(40, of_features=1, of_head=0, noise=1)

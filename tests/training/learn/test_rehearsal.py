@@ -32,13 +32,13 @@ def darker_is_better(folder: Path, clips: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> tuple[Path, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("rehearsal")
     return write_bright_dataset(folder / "own", 36), darker_is_better(folder / "other", 24)
 
 
 @pytest.fixture
-def run(folders, tmp_path) -> RunSpec:
+def run(folders: tuple[Path, Path], tmp_path: Path) -> RunSpec:
     """A line that is fitted to clips of both kinds, and nothing else."""
     own, other = map(str, folders)
     plain = RunSpec(
@@ -48,7 +48,9 @@ def run(folders, tmp_path) -> RunSpec:
     return dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
 
 
-def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
+def test_rehearsed_clips_train_and_never_validate(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     own, other = map(str, folders)
     dataset = open_dataset((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
                              cache=tmp_path)  # fmt: skip
@@ -66,7 +68,7 @@ def test_rehearsed_clips_train_and_never_validate(folders, tmp_path):
         open_dataset((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
 
 
-def test_what_is_rehearsed_is_kept(run, tmp_path):
+def test_what_is_rehearsed_is_kept(run: RunSpec, tmp_path: Path) -> None:
     """A line is fitted to both kinds: to the rehearsed one as far as it counts."""
     dataset = open_dataset(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
                              cache=tmp_path / "cache")  # fmt: skip
@@ -85,7 +87,9 @@ def test_what_is_rehearsed_is_kept(run, tmp_path):
     assert errors[0.0][1] <= errors[1.0][1]
 
 
-def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(run, tmp_path):
+def test_the_summary_tells_both_and_the_golden_clip_is_a_rehearsed_one(
+    run: RunSpec, tmp_path: Path
+) -> None:
     TrainingRun(run, tmp_path / "run", None, tmp_path / "cache", 60.0, ALONE).train()
     summary = read_summary(RunFolder(tmp_path / "run"))
     assert summary.splits["rehearsed"] == 20

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from model_store.network import FragmentNetwork
+from model_store.spec import ClipSpec
 from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
 from tests.training.learn.test_forward import REFERENCE, pixels
 from training.distributed import ALONE
@@ -35,7 +37,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(bright, spec) -> RunSpec:
+def run(bright: Path, spec: ClipSpec) -> RunSpec:
     return RunSpec(
         data=(str(bright),),
         clip=spec,
@@ -65,7 +67,9 @@ def pair(normalisation: str) -> tuple[FragmentNetwork, FragmentNetwork]:
     return tied, untied
 
 
-def backward(network: FragmentNetwork, *, frozen: bool, checkpointing: bool = False):
+def backward(
+    network: FragmentNetwork, *, frozen: bool, checkpointing: bool = False
+) -> tuple[Tensor, list[dict[str, Tensor | None]]]:
     """Features of four clips, and gradients by extractor and parameter of a random pull."""
     features = features_by_fragment(
         network, pixels(4), SHOWN, REFERENCE, frozen=frozen, checkpointing=checkpointing
@@ -80,7 +84,9 @@ def backward(network: FragmentNetwork, *, frozen: bool, checkpointing: bool = Fa
     ("normalisation", "frozen", "checkpointing"),
     [("none", False, False), ("none", False, True), ("batch", True, False), ("batch", True, True)],
 )
-def test_its_gradient_is_the_sum_over_the_fragments(normalisation, frozen, checkpointing):
+def test_its_gradient_is_the_sum_over_the_fragments(
+    normalisation: str, frozen: bool, checkpointing: bool
+) -> None:
     tied, untied = pair(normalisation)
     assert is_tied(tied)
     assert not is_tied(untied)
@@ -94,7 +100,7 @@ def test_its_gradient_is_the_sum_over_the_fragments(normalisation, frozen, check
         assert torch.equal(buffer, before[name])
 
 
-def test_statistics_are_of_all_fragments_that_are_shown():
+def test_statistics_are_of_all_fragments_that_are_shown() -> None:
     tied, untied = pair("batch")
     reference = copy.deepcopy(untied.extractors[0]).train()
     tied.train()
@@ -110,7 +116,9 @@ def test_statistics_are_of_all_fragments_that_are_shown():
     assert not torch.equal(hidden[0], expected[0])
 
 
-def test_a_step_is_one_batch_through_one_extractor(run, monkeypatch):
+def test_a_step_is_one_batch_through_one_extractor(
+    run: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = Trainer(run, dataset_of(run), RunFolder(Path("nowhere"))).learner
     phase = WholePhase(learner)
     extractor, sizes = learner.network.extractors[0], []
@@ -123,7 +131,9 @@ def test_a_step_is_one_batch_through_one_extractor(run, monkeypatch):
 
 
 @pytest.mark.parametrize("frozen_norm", [True, False])
-def test_a_run_keeps_equal_copies_that_have_learned(run, tmp_path, frozen_norm):
+def test_a_run_keeps_equal_copies_that_have_learned(
+    run: RunSpec, tmp_path: Path, frozen_norm: bool
+) -> None:
     run = dataclasses.replace(run, frozen_norm=frozen_norm, epochs=12)
     start = new_network(run, dataset_of(run)).state_dict()
     folder, figures = train(run, tmp_path / "run")
@@ -139,7 +149,7 @@ def test_a_run_keeps_equal_copies_that_have_learned(run, tmp_path, frozen_norm):
     )
 
 
-def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
+def test_a_stopped_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(
         beside_a_readout(run, tmp_path), head_epochs=1, epochs=2, folds=3, fold=0, average=0.5,
         extractor_rate=1e-4, rate=1e-3, seed=1,
@@ -162,7 +172,9 @@ def base_of(run: RunSpec) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("new_head", [True, False])
-def test_extractors_of_a_base_that_differ_start_from_their_mean(run, new_head):
+def test_extractors_of_a_base_that_differ_start_from_their_mean(
+    run: RunSpec, new_head: bool
+) -> None:
     base = base_of(run)
     assert differ(base.network.extractors)
     run = dataclasses.replace(run, base="base@1", new_head=new_head)
@@ -177,7 +189,9 @@ def test_extractors_of_a_base_that_differ_start_from_their_mean(run, new_head):
 
 
 @pytest.mark.parametrize("alike", [True, False])
-def test_a_run_says_that_they_differ(run, monkeypatch, capsys, alike):
+def test_a_run_says_that_they_differ(
+    run: RunSpec, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], alike: bool
+) -> None:
     base = base_of(run)
     if alike:
         base.network.extractors[1].load_state_dict(base.network.extractors[0].state_dict())
@@ -189,7 +203,7 @@ def test_a_run_says_that_they_differ(run, monkeypatch, capsys, alike):
     assert (said in capsys.readouterr().err) != alike
 
 
-def test_one_from_a_file_stays_as_it_is(run, tmp_path):
+def test_one_from_a_file_stays_as_it_is(run: RunSpec, tmp_path: Path) -> None:
     run = beside_a_readout(run, tmp_path)
     given = load_file(run.extractor)
     network = new_network(run, dataset_of(run))

@@ -8,27 +8,31 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from model_store.clip import cut, load_clip
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
-from model_store.spec import SPECS
+from model_store.spec import SPECS, ClipSpec
 from model_store.store import Store
+from tests.bench.throughput import Scores
 from tests.checkpoints import tiny_card, tiny_network
 from tests.clips import clip_bytes
 from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of, train
+from training.choices import Precision
 from training.data.batches import full
 from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_extractor, new_network
 from training.learn.forward import Device
 from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
-from training.learn.run_folder import RunFolder
+from training.learn.run_folder import RunFolder, State
 from training.learn.run_spec import PRESETS, RunSpec, preset_clip
 from training.learn.schedule import rate_factor
 from training.learn.summary import summarise, write_summary
@@ -51,7 +55,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(bright, spec) -> RunSpec:
+def run(bright: Path, spec: ClipSpec) -> RunSpec:
     return RunSpec(
         data=(str(bright),),
         clip=spec,
@@ -69,14 +73,14 @@ def run(bright, spec) -> RunSpec:
     )
 
 
-def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options) -> RunFolder:
+def stop_at(run: RunSpec, path: Path, position: dict[str, int], **options: Any) -> RunFolder:
     """As if killed when a state of this position has just been saved."""
 
     class Stopped(Exception):
         pass
 
     class Stopping(RunFolder):
-        def save_state(self, state):
+        def save_state(self, state: State) -> None:
             super().save_state(state)
             if position.items() <= state["position"].items():
                 raise Stopped
@@ -98,7 +102,7 @@ def log_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_it_learns_that_brighter_is_better(run, tmp_path):
+def test_it_learns_that_brighter_is_better(run: RunSpec, tmp_path: Path) -> None:
     folder, figures = train(dataclasses.replace(run, head_epochs=2), tmp_path / "run")
     assert figures["spearman"] > 0.8
     assert figures["distance_share"] < 0.8
@@ -125,7 +129,7 @@ def test_it_learns_that_brighter_is_better(run, tmp_path):
 
 
 @pytest.mark.parametrize("alpha", ["balance", 0.1])
-def test_the_ranking_loss_trains_too(run, tmp_path, alpha):
+def test_the_ranking_loss_trains_too(run: RunSpec, tmp_path: Path, alpha: float | str) -> None:
     run = dataclasses.replace(run, alpha=alpha, beta=1e-4, epochs=1)
     folder, _ = train(run, tmp_path / "run")
     for row in log_of(folder.path):
@@ -138,14 +142,14 @@ def test_the_ranking_loss_trains_too(run, tmp_path, alpha):
         assert float(row["alpha"]) > 0
 
 
-def test_auxiliary_heads_learn_beside_the_score(run, tmp_path):
+def test_auxiliary_heads_learn_beside_the_score(run: RunSpec, tmp_path: Path) -> None:
     folder, _ = train(dataclasses.replace(run, auxiliary=1.0, epochs=4), tmp_path / "run")
     values = [float(row["auxiliary"]) for row in log_of(folder.path)]
     assert sum(values[-4:]) < 0.9 * sum(values[:4])
     assert "auxiliary" not in " ".join(folder.load_weights()[0])
 
 
-def test_frozen_layers_stay_as_they_are(run, tmp_path):
+def test_frozen_layers_stay_as_they_are(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, frozen_layers=2, frozen_norm=True, epochs=2)
     dataset = dataset_of(run)
     torch.manual_seed(run.seed)
@@ -161,7 +165,7 @@ def test_frozen_layers_stay_as_they_are(run, tmp_path):
     assert {"conv3a", "conv5b", "conv5b_norm"} <= changed
 
 
-def test_frozen_layers_need_frozen_statistics(run):
+def test_frozen_layers_need_frozen_statistics(run: RunSpec) -> None:
     with pytest.raises(RunError, match="need frozen_norm"):
         dataclasses.replace(run, frozen_layers=2)
 
@@ -184,7 +188,7 @@ Trainer(run, dataset_of(run), folder, save_every=0.0).train(Quiet())
 """
 
 
-def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
+def test_a_killed_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) -> None:
     """Killed hard at whatever step it is; every loss and every weight is the same afterwards."""
     run = dataclasses.replace(
         run,
@@ -224,7 +228,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run, tmp_path):
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])  # until the end of an epoch, a phase, the run
-def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, epochs):
+def test_a_run_stopped_before_it_validates_goes_on(
+    run: RunSpec, tmp_path: Path, epochs: int
+) -> None:
     run = dataclasses.replace(run, head_epochs=2, epochs=1)
     step = epochs * batches_of(run)
     whole, figures = train(run, tmp_path / "whole")
@@ -236,7 +242,9 @@ def test_a_run_stopped_before_it_validates_goes_on(run, tmp_path, epochs):
 
 
 @pytest.mark.parametrize("phase", [1, 2])
-def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(run, tmp_path, phase):
+def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(
+    run: RunSpec, tmp_path: Path, phase: int
+) -> None:
     run = dataclasses.replace(run, head_epochs=2, epochs=2, average=0.5)
     whole, figures = train(run, tmp_path / "whole")
 
@@ -248,7 +256,7 @@ def test_a_run_stopped_after_the_last_epoch_of_a_phase_goes_on_from_the_mean(run
         assert torch.equal(folder.load_state()["network"][name], tensor), name
 
 
-def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
+def test_a_state_older_than_the_log_cuts_the_log(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, epochs=2)
     whole, _ = train(run, tmp_path / "run")
     before = log_of(whole.path)
@@ -267,7 +275,7 @@ def test_a_state_older_than_the_log_cuts_the_log(run, tmp_path):
     assert log_of(folder.path) == before
 
 
-def test_a_finished_run_is_left_alone(run, tmp_path):
+def test_a_finished_run_is_left_alone(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, epochs=1)
     folder, figures = train(run, tmp_path / "run")
     before = (folder.path / "weights.safetensors").read_bytes()
@@ -275,7 +283,7 @@ def test_a_finished_run_is_left_alone(run, tmp_path):
     assert (folder.path / "weights.safetensors").read_bytes() == before
 
 
-def test_a_folder_of_another_run_is_refused(run, tmp_path):
+def test_a_folder_of_another_run_is_refused(run: RunSpec, tmp_path: Path) -> None:
     train(dataclasses.replace(run, epochs=1), tmp_path / "run")
     with pytest.raises(RunError, match="epochs was 1, is 2"):
         train(dataclasses.replace(run, epochs=2), tmp_path / "run")
@@ -285,7 +293,7 @@ def test_a_folder_of_another_run_is_refused(run, tmp_path):
         train(run, tmp_path / "other")
 
 
-def test_one_extractor_goes_into_every_fragment(run, tmp_path):
+def test_one_extractor_goes_into_every_fragment(run: RunSpec, tmp_path: Path) -> None:
     network = FragmentNetwork(run.network, run.clip)
     weights = {
         n: torch.randn_like(t.float()) for n, t in network.extractors[0].state_dict().items()
@@ -303,7 +311,7 @@ def test_one_extractor_goes_into_every_fragment(run, tmp_path):
             load_extractor(network, tmp_path / name)
 
 
-def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
+def test_a_run_goes_on_from_a_published_checkpoint(run: RunSpec, tmp_path: Path) -> None:
     network = tiny_network(run.clip, run.network)
     base = Store(tmp_path / "store").publish(
         tiny_card(run.clip, run.network),
@@ -333,7 +341,7 @@ def test_a_run_goes_on_from_a_published_checkpoint(run, tmp_path):
             new_network(other, dataset_of(run), base)
 
 
-def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
+def test_what_is_known_is_taught_for_what_is_shown(tmp_path: Path) -> None:
     """In both phases, on real simulated clips: the targets are those of `PartialScores`."""
     data = tmp_path / "vault"
     write_dataset("vault", 5, 1, data, test_share=0, workers=1)
@@ -361,7 +369,9 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path):
                 assert scores[row].item() == pytest.approx(told, rel=1e-6)
 
 
-def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, monkeypatch):
+def test_a_phase_has_to_be_better_than_what_was_kept_before_it(
+    run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The head's epochs are, the whole network's are not; the card says what made the weights."""
     run = dataclasses.replace(
         beside_a_readout(run, tmp_path),
@@ -373,7 +383,7 @@ def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, mo
     )
     compared, answers = [], iter([True, False])
 
-    def better(predicted, before, judged, **_) -> bool:
+    def better(predicted: Scores, before: Scores, judged: Scores, **_: object) -> bool:
         compared.append((predicted.copy(), before.copy()))
         return next(answers)
 
@@ -396,7 +406,9 @@ def test_a_phase_has_to_be_better_than_what_was_kept_before_it(run, tmp_path, mo
 
 
 @pytest.mark.parametrize("raised", [1.0, 3.0])
-def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_path, raised):
+def test_the_first_predictions_are_on_the_scale_of_the_scores(
+    bright: Path, spec: ClipSpec, tmp_path: Path, raised: float
+) -> None:
     """Whatever random extractors make of the pixels without normalisation."""
     network = dataclasses.replace(PAPER, width=1 / 32, head_hidden=(64, 64), dropout=0.5)
     run = RunSpec(
@@ -418,11 +430,13 @@ def test_the_first_predictions_are_on_the_scale_of_the_scores(bright, spec, tmp_
     assert 0.2 * dataset.deviation < stray < 2 * dataset.deviation
 
 
-def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkeypatch):
+def test_a_run_goes_on_in_the_precision_that_it_began_with(
+    run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A machine that another check would trust does not change its numbers half way."""
     asked = []
 
-    def device(precision, *_) -> Device:
+    def device(precision: Precision, *_: object) -> Device:
         asked.append(precision)
         return Device("cpu", torch.float32)
 
@@ -440,7 +454,9 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(run, tmp_path, monkey
     assert asked == ["bfloat16", "float32", "float32"]
 
 
-def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monkeypatch):
+def test_the_precision_is_checked_on_the_batches_of_the_run(
+    run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checked = []
     monkeypatch.setattr(
         "training.learn.run_device.trusted_device",
@@ -456,13 +472,13 @@ def test_the_precision_is_checked_on_the_batches_of_the_run(run, tmp_path, monke
     assert len(trainer.learner.dataset.validation) in looked_at
 
 
-def test_a_diverging_run_says_so(run, tmp_path):
+def test_a_diverging_run_says_so(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, rate=1e30, extractor_rate=1e30, max_gradient=None)
     with pytest.raises(RunError, match=r"at step 2.*Lower the learning rates"):
         train(run, tmp_path / "run")
 
 
-def test_rates_of_the_paper_and_of_a_cosine(run):
+def test_rates_of_the_paper_and_of_a_cosine(run: RunSpec) -> None:
     paper = dataclasses.replace(run, schedule="steps", warmup=0.0)
     assert [rate_factor(paper, step, 2000) for step in (0, 599, 600, 1200)] == pytest.approx(
         [1, 1, 0.45, 0.45**2]
@@ -476,7 +492,7 @@ def test_rates_of_the_paper_and_of_a_cosine(run):
     assert factors[-1] == pytest.approx(0.01, abs=0.01)
 
 
-def test_the_literal_preset_is_the_papers_numbers():
+def test_the_literal_preset_is_the_papers_numbers() -> None:
     paper = PRESETS["paper-literal"]
     assert (paper["extractor_rate"], paper["rate"]) == (0.001, 0.01)
     defaults = {field.name: field.default for field in dataclasses.fields(RunSpec)}
@@ -499,29 +515,31 @@ def test_the_literal_preset_is_the_papers_numbers():
 
 
 @pytest.fixture
-def small(bright, spec) -> dict[str, object]:
+def small(bright: Path, spec: ClipSpec) -> dict[str, object]:
     """The paper's head, whole, on narrow extractors."""
     network = dataclasses.replace(PAPER, width=1 / 32)
     return {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2}
 
 
-def test_the_papers_preset_trains(small, tmp_path):
+def test_the_papers_preset_trains(small: dict[str, object], tmp_path: Path) -> None:
     run = RunSpec(**PRESETS["paper"] | small | {"epochs": 4})
     _, figures = train(run, tmp_path / "run")
     assert figures["spearman"] > 0.7
 
 
-def test_the_literal_one_is_reported_as_unable_to_learn(small, tmp_path):
+def test_the_literal_one_is_reported_as_unable_to_learn(
+    small: dict[str, object], tmp_path: Path
+) -> None:
     run = RunSpec(**PRESETS["paper-literal"] | small | {"epochs": 4})
     with pytest.raises(RunError, match=r"the loss is .* at step 2: the run cannot learn"):
         train(run, tmp_path / "run")
 
 
-def test_options_survive_json(run):
+def test_options_survive_json(run: RunSpec) -> None:
     assert RunSpec.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
-def test_options_of_something_else_are_refused(run):
+def test_options_of_something_else_are_refused(run: RunSpec) -> None:
     values = run.to_json()
     for wrong in ({**values, "steps": 4000}, {k: v for k, v in values.items() if k != "data"}):
         with pytest.raises(RunError, match="no options of `train`"):
@@ -537,16 +555,21 @@ def test_options_of_something_else_are_refused(run):
      {"average": 0.0},
      {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0}],
 )  # fmt: skip
-def test_impossible_options_are_refused(run, wrong):
+def test_impossible_options_are_refused(run: RunSpec, wrong: dict[str, object]) -> None:
     with pytest.raises(RunError):
         dataclasses.replace(run, **wrong)
 
 
-def test_a_wrong_kernel_gives_the_run_of_float32(run, tmp_path, monkeypatch, capsys):
+def test_a_wrong_kernel_gives_the_run_of_float32(
+    run: RunSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The convolution's weight gradient is doubled in bfloat16, as by a broken library."""
     right = torch.nn.Conv3d._conv_forward
 
-    def wrong(module, inputs, weight, bias):
+    def wrong(module: nn.Conv3d, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
             weight = weight + (weight - weight.detach())
         return right(module, inputs, weight, bias)

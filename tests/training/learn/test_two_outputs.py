@@ -5,16 +5,19 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
 from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
 from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_base, new_network
+from training.learn.learner import Learner
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
@@ -36,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def dives(bright, tmp_path_factory) -> Path:
+def dives(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bright clips, at difficulties of 2 to 4 that the picture does not show."""
     folder = tmp_path_factory.mktemp("dives")
     (folder / "clips").symlink_to(bright / "clips")
@@ -59,7 +62,7 @@ def with_target(run: RunSpec, target: Target) -> RunSpec:
 
 
 @pytest.fixture
-def run(dives) -> RunSpec:
+def run(dives: Path) -> RunSpec:
     return RunSpec(
         data=(str(dives),),
         clip=MULTIPLIED,
@@ -77,14 +80,14 @@ def run(dives) -> RunSpec:
     )
 
 
-def learner_of(run: RunSpec, weights=None):
+def learner_of(run: RunSpec, weights: dict[str, Tensor] | None = None) -> Learner:
     learner = Trainer(run, dataset_of(run), RunFolder(Path("nowhere"))).learner
     if weights is not None:
         learner.network.load_state_dict(weights)
     return learner
 
 
-def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
+def test_the_difficulty_tells_what_the_picture_does_not(run: RunSpec, tmp_path: Path) -> None:
     folder, figures = train(run, tmp_path / "run")
     known = figures["with_difficulty"]
     assert known["spearman"] > max(0.7, figures["spearman"] + 0.2)
@@ -109,13 +112,13 @@ def test_the_difficulty_tells_what_the_picture_does_not(run, tmp_path):
     assert again["with_difficulty"] == pytest.approx(known, rel=0.05)
 
 
-def test_ranking_alone_and_pairs_train_both(run, tmp_path):
+def test_ranking_alone_and_pairs_train_both(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(run, regression=False, alpha=0.1, epochs=6)
     _, figures = train(run, tmp_path / "run")
     assert figures["with_difficulty"]["spearman"] > 0.7
 
 
-def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run):
+def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run: RunSpec) -> None:
     """And so is its gradient."""
     run = dataclasses.replace(run, alpha="balance", blanking=0.0, precision="float32")
     learner = learner_of(run)
@@ -138,7 +141,7 @@ def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run):
     torch.testing.assert_close(weight.grad, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_readout_is_fitted_to_each_output(run, tmp_path):
+def test_a_readout_is_fitted_to_each_output(run: RunSpec, tmp_path: Path) -> None:
     base = beside_a_readout(run, tmp_path)
     run = with_target(dataclasses.replace(base, epochs=0), "both")
     folder, figures = train(run, tmp_path / "run")
@@ -159,7 +162,7 @@ def test_a_readout_is_fitted_to_each_output(run, tmp_path):
         assert said["mean_distance"] == pytest.approx(figures_of["mean_distance"])
 
 
-def base_of(run: RunSpec, target: Target):
+def base_of(run: RunSpec, target: Target) -> Any:
     """A published base with that target and random weights."""
     torch.manual_seed(5)
     spec = dataclasses.replace(run.network, target=target, readout=True)
@@ -181,7 +184,9 @@ def base_of(run: RunSpec, target: Target):
         ("both", "both", [0, 1]),
     ],
 )
-def test_an_output_begins_as_the_bases_of_its_name_or_its_first(run, theirs, ours, rows):
+def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
+    run: RunSpec, theirs: str, ours: str, rows: list[int]
+) -> None:
     base = base_of(run, theirs)
     network = FragmentNetwork(
         dataclasses.replace(run.network, target=ours, readout=True), run.clip
@@ -194,7 +199,9 @@ def test_an_output_begins_as_the_bases_of_its_name_or_its_first(run, theirs, our
 
 @pytest.mark.parametrize("theirs", ["final", "execution", "both"])
 @pytest.mark.parametrize("readout", [True, False])
-def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, readout):
+def test_each_output_of_a_base_is_brought_to_its_scale(
+    run: RunSpec, tmp_path: Path, theirs: str, readout: bool
+) -> None:
     """What the base knows of brightness is worth points of either kind."""
     teacher = dataclasses.replace(run, network=dataclasses.replace(TINY, target=theirs))
     folder, _ = train(teacher, tmp_path / "teacher")
@@ -228,7 +235,7 @@ def test_each_output_of_a_base_is_brought_to_its_scale(run, tmp_path, theirs, re
         )
 
 
-def test_the_first_predictions_of_each_output_are_on_its_scale(run):
+def test_the_first_predictions_of_each_output_are_on_its_scale(run: RunSpec) -> None:
     network = dataclasses.replace(run.network, normalisation="none")
     learner = learner_of(dataclasses.replace(run, network=network))
     dataset, head = learner.dataset, learner.network.head
@@ -248,7 +255,7 @@ def test_the_first_predictions_of_each_output_are_on_its_scale(run):
     assert stray.max() < 2
 
 
-def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
+def test_a_stopped_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(
         beside_a_readout(run, tmp_path), head_epochs=2, epochs=2, extractor_rate=1e-3
     )
@@ -260,11 +267,11 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(run, tmp_path):
         assert torch.equal(folder.load_weights()[0][name], tensor), name
 
 
-def test_what_fragments_tell_is_known_of_the_final_score_alone(run):
+def test_what_fragments_tell_is_known_of_the_final_score_alone(run: RunSpec) -> None:
     with pytest.raises(RunError, match="what is known is a final score, the network's target is b"):
         dataclasses.replace(run, teach="known")
 
 
-def test_new_networks_have_a_row_for_each_output(run):
+def test_new_networks_have_a_row_for_each_output(run: RunSpec) -> None:
     network = new_network(run, dataset_of(run))
     assert network.head.out.weight.shape[0] == network.head.baseline.shape[0] == 2

@@ -11,18 +11,18 @@ CLOSE, FAR = (JUDGED[:, None] + RANDOM.normal(0, noise, (200, 1)) for noise in (
 
 
 @pytest.mark.parametrize("in_points", [True, False])
-def test_smaller_errors_are_better_and_like_ones_are_not(in_points):
+def test_smaller_errors_are_better_and_like_ones_are_not(in_points: bool) -> None:
     assert surely_better(CLOSE, FAR, JUDGED, in_points=in_points)
     assert not surely_better(FAR, CLOSE, JUDGED, in_points=in_points)
     assert not surely_better(CLOSE, CLOSE, JUDGED, in_points=in_points)
 
 
-def test_scores_that_are_only_to_rank_are_in_no_unit():
+def test_scores_that_are_only_to_rank_are_in_no_unit() -> None:
     assert surely_better(100 * CLOSE, FAR, JUDGED, in_points=False)
     assert not surely_better(100 * CLOSE, FAR, JUDGED, in_points=True)
 
 
-def test_a_dozen_clips_rarely_take_chance_for_better():
+def test_a_dozen_clips_rarely_take_chance_for_better() -> None:
     """Noise of one size twice: on a dozen clips the better half of the draws is not kept."""
     taken = 0
     for _ in range(400):
@@ -33,7 +33,7 @@ def test_a_dozen_clips_rarely_take_chance_for_better():
 
 
 @pytest.mark.parametrize("in_points", [True, False])
-def test_of_two_outputs_the_mean_error_decides(in_points):
+def test_of_two_outputs_the_mean_error_decides(in_points: bool) -> None:
     far, close = np.hstack([FAR, FAR]), np.hstack([CLOSE, FAR])
     assert surely_better(close, far, JUDGED, in_points=in_points)
     assert not surely_better(
@@ -41,7 +41,7 @@ def test_of_two_outputs_the_mean_error_decides(in_points):
     )
 
 
-def test_quality_is_the_mean_over_the_outputs():
+def test_quality_is_the_mean_over_the_outputs() -> None:
     final = {"spearman": 0.5, "mean_distance": 8.0, "distance_share": 0.8}
     known = {"spearman": 0.7, "mean_distance": 5.0, "distance_share": 0.5}
     both = final | {"with_difficulty": known}
