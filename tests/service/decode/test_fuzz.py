@@ -110,6 +110,8 @@ def pool() -> Iterator[Callable[[bytes], int]]:
                 except (DecoderFailed, DecoderTimeout, DecoderInterrupted):
                     raise
                 except Exception as error:
+                    if any(internal in str(error) for internal in ("Errno", "none>")):
+                        raise  # a client cannot use such a text
                     return problem_of(error).kind.status
             return 200
 
