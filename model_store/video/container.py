@@ -72,10 +72,10 @@ class Video:
         return {name.lower(): value for name, value in tags.items()}
 
     def end(self, first: int) -> int | None:
-        """When the last frame ends, as the file says; `first` is when the first one begins.
+        """When the last frame ends, as the file states it; `first` is when the first one begins.
 
-        Both are timestamps of the stream. None where the file only says how long everything in it
-        lasts, sound and subtitles too, or says nothing: the duration that FFmpeg gives for a
+        Both are timestamps of the stream. None where the file only states how long everything in
+        it lasts, sound and subtitles too, or states nothing: the duration that FFmpeg gives for a
         transport stream is its own estimate.
         """
         if self.kind == "matroska":

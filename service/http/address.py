@@ -35,9 +35,9 @@ class Address:
     """As the family has it: IP address, port, and for IPv6 two more numbers."""
 
     @classmethod
-    def of(cls, one: socket.socket) -> Self:
+    def of(cls, listener: socket.socket) -> Self:
         """That on which a socket listens."""
-        return cls(socket.AddressFamily(one.family), one.getsockname())
+        return cls(socket.AddressFamily(listener.family), listener.getsockname())
 
     @property
     def ip(self) -> str:

@@ -148,7 +148,7 @@ async def test_slow_uploads_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_the_deadline_ends_with_the_body() -> None:
-    """Whoever waits for the client to hang up after the body must not be told of a deadline."""
+    """An application that waits for the client to hang up after the body gets no deadline."""
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
