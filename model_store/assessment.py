@@ -137,7 +137,7 @@ def assess(
     what the clip's warnings may have moved the score. Raises InvalidDifficulty.
     """
     score = score.with_difficulty(difficulty, card.spec.difficulty_rule)
-    score = score.widened(card.doubt(clip.warnings))
+    score = score.widened(card.points_moved_by(clip.warnings))
     return Assessment(
         action=card.action,
         score=score.score,

@@ -2,6 +2,7 @@
 The card: everything that must be known of a checkpoint to use it, and to trust it.
 
 Strict both ways: an unknown or missing field is an error, no default fills one in.
+`training.release.publish` composes it, `checkpoint.save_checkpoint` writes it as `card.json`.
 """
 
 import hashlib
@@ -158,7 +159,7 @@ class Card(_Strict):
     def action(self) -> str:
         return self.spec.action
 
-    def doubt(self, warnings: Collection[ClipWarning]) -> float:
+    def points_moved_by(self, warnings: Collection[ClipWarning]) -> float:
         """Points by which a score with these warnings may have moved: the largest counts."""
         return max((self.moved_by.get(warning, 0.0) for warning in warnings), default=0.0)
 

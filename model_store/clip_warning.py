@@ -20,4 +20,4 @@ class ClipWarning(StrEnum):
     SIZE_CHANGES = "size_changes"  # the frames change their size within the clip
     INTERLACED = "interlaced"  # its frames are made of two fields, which were separated
     BARS = "bars"  # black bars around the frames were cut off
-    HDR = "hdr"  # the file does not say enough about its colours, they were guessed
+    HDR = "hdr"  # the file states too little about its colours, they were guessed

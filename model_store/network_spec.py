@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model_store.errors import SpecError
+from model_store.spec import strict_fields
 
 Normalisation = Literal["none", "batch"]
 Target = Literal["final", "execution", "both"]
@@ -74,13 +75,8 @@ class NetworkSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
         """Strict: a missing or unknown field is a SpecError, nothing is filled in."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != names:
-            raise SpecError(f"network spec has fields {sorted(values)}, need {sorted(names)}")
+        fields = strict_fields(cls, values)
         try:
-            fields: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-            }
             return cls(**fields)
         except TypeError as error:
             raise SpecError(f"network spec: {error}") from error

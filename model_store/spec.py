@@ -15,7 +15,7 @@ import dataclasses
 import math
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -166,20 +166,26 @@ class ClipSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ClipSpec":
         """Strict: a missing or unknown field is a SpecError, nothing is filled in."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        if missing := names - values.keys():
-            raise SpecError(f"spec lacks {sorted(missing)}")
-        if unknown := values.keys() - names:
-            raise SpecError(f"spec has unknown {sorted(unknown)}")
+        fields = strict_fields(cls, values)
         try:
-            fields: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-            }
             return cls(**fields | {"fps": Fraction(values["fps"])})
         except SpecError:
             raise
         except (TypeError, ValueError, ZeroDivisionError) as error:
             raise SpecError(f"spec: {error}") from error
+
+
+def strict_fields(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a dataclass from JSON, lists as tuples.   Raises SpecError.
+
+    Nothing is filled in: a missing field is an error, and so is an unknown one.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}
+    if missing := names - values.keys():
+        raise SpecError(f"{cls.__name__} lacks {sorted(missing)}")
+    if unknown := values.keys() - names:
+        raise SpecError(f"{cls.__name__} has unknown {sorted(unknown)}")
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 _PAPER: dict[str, Any] = {

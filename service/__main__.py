@@ -33,7 +33,7 @@ def check_arguments() -> None:
 
 if __name__ == "__main__":
     check_arguments()
-    if hasattr(signal, "SIGHUP"):  # "load what is new": a process that has not loaded yet will
+    if hasattr(signal, "SIGHUP"):  # it means reload; until the first load there is nothing to do
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from service.server import main  # takes seconds
 

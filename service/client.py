@@ -12,7 +12,7 @@ service refuses a request, ScoringError is raised; its `type` never changes its 
 
     httpx.HTTPError     the service cannot be reached, or closed the connection
     ScoringError        it answered with a problem (RFC 9457)
-    └── Overloaded      it is full, also after the retries; `retry_after_s` says when to try again
+    └── Overloaded      it is full, also after the retries; `retry_after_s` is the time to wait
 """
 
 import json
@@ -45,7 +45,7 @@ class ScoringError(Exception):
 
 
 class Overloaded(ScoringError):
-    """429, or a 503 that says when to try again."""
+    """429, or a 503 with the time to wait."""
 
 
 class ScoringClient:

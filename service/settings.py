@@ -19,11 +19,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from model_store.engines import EngineName
 from model_store.video.limits import ClipLimits
 from service.cpus import usable_cpus
-from service.http.paths import OWN_NAMES
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+OWN_NAMES = frozenset(
+    {"score", "rank", "panel", "checkpoints", "admin"}
+    | {"livez", "readyz", "metrics", "docs", "openapi.json", "web"}
+)
+"""First parts of the service's own paths: a prefix that begins with one could not be recognised."""
 
 _LIMITS = ClipLimits()
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")

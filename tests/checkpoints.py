@@ -48,6 +48,12 @@ def tiny_network(
     return built.eval()
 
 
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+
+
 def tiny_confidence(network: FragmentNetwork) -> Confidence:
     """Intervals of ± 2 points that are wide, and of an execution beside them ± 0.5 that are not."""
     channels, features = network.fragment_feature_shape[0], len(network.used)

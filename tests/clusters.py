@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,16 @@ from typing import Any
 
 import httpx
 
-from tests.servers import QUICK, LiveServer, wait_until_ready
+from tests.servers import LiveServer, live_server, wait_until_ready
 
 # `serve run` itself starts as many CPUs as there are, and listens on 8000.
 COMMAND = """
-import sys
+import os
 import ray
 from ray import serve
 from ray.serve.scripts import cli
 ray.init(num_cpus=2, include_dashboard=False, object_store_memory=200_000_000)
-serve.start(http_options={"port": int(sys.argv[1])})
+serve.start(http_options={"port": int(os.environ["SCORING_PORT"])})
 cli(["run", "service.cluster:app"])
 """
 SMALL: dict[str, Any] = {
@@ -86,33 +85,25 @@ def read(pid: int, name: str) -> bytes:
 @contextmanager
 def live_cluster(store: Path, folder: Path, **settings: Any) -> Iterator[Cluster]:
     """`folder` must have a short path: Ray puts its sockets there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    chosen = {f"SCORING_{k.upper()}": str(v) for k, v in (QUICK | SMALL | settings).items()}
     root = str(Path(__file__).parent.parent)
-    own = {"SCORING_STORE": str(store), "RAY_TMPDIR": str(folder), "PYTHONPATH": root}
-    log = folder / "driver.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, str(port)],
-            env=os.environ | ENVIRONMENT | chosen | own,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    cluster = Cluster(process, port, log, folder)
-    try:
-        wait_until_ready(cluster, timeout_s=280)
-        yield cluster
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
-        process.kill()
-        process.wait()
-        end(cluster)
+    with live_server(
+        store,
+        folder,
+        ready=False,
+        command=(sys.executable, "-c", COMMAND),
+        environment=ENVIRONMENT | {"RAY_TMPDIR": str(folder), "PYTHONPATH": root},
+        **SMALL | settings,
+    ) as server:
+        cluster = Cluster(server.process, server.port, server.log, folder)
+        try:
+            wait_until_ready(cluster, timeout_s=280)
+            yield cluster
+        finally:
+            server.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.process.wait(timeout=30)
+            server.process.kill()
+            end(cluster)
 
 
 def end(cluster: Cluster, timeout_s: float = 20.0) -> None:

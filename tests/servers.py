@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -120,6 +121,14 @@ class LiveServer:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=timeout_s)
 
+    def open_files(self) -> list[str]:
+        """What its descriptors stand for: paths, `socket:[…]`; "… (deleted)" is a removed file."""
+        links = []
+        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                links.append(str(entry.readlink()))
+        return links
+
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
@@ -132,20 +141,20 @@ def live_server(
     ready: bool = True,
     host: str = "127.0.0.1",
     command: Sequence[str] = COMMAND,
+    environment: Mapping[str, str] = MappingProxyType({}),
     **settings: Any,
 ) -> Iterator[LiveServer]:
-    """`python -m service` on a free port."""
+    """`python -m service`, or another command, on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     chosen = {f"SCORING_{k.upper()}": str(v) for k, v in (QUICK | settings).items()}
     own = {"SCORING_HOST": host, "SCORING_PORT": str(port), "SCORING_STORE": str(store)}
-    environment = os.environ | chosen | own
     log = folder / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=environment,
+            env={**os.environ, **environment, **chosen, **own},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -172,6 +181,21 @@ def wait_until_ready(server: LiveServer, timeout_s: float = 240.0) -> None:
             pass
         time.sleep(0.05)
     raise TimeoutError(server.log.read_text())
+
+
+def until(happened: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """A process that is dead and waits to be collected by its parent is not running."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def children_of(pid: int) -> list[int]:

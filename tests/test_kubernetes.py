@@ -102,12 +102,12 @@ def test_keda_accepts_it(version: str) -> None:
     kubernetes_validate.validate(made_by_keda, version, strict=True)
 
 
-def test_it_scales_on_what_the_service_tells() -> None:
+def test_it_scales_on_metrics_of_the_service() -> None:
     [trigger] = SCALED["triggers"]
-    told = {family.name for family in Metrics().registry.collect()}
+    exported = {family.name for family in Metrics().registry.collect()}
     asked = set(re.findall(r"\bscore_\w+", trigger["metadata"]["query"]))
     assert asked
-    assert asked <= told
+    assert asked <= exported
     assert 0 < int(trigger["metadata"]["threshold"]) < Settings().queue_fragments
 
 

@@ -6,9 +6,8 @@ Shapes: B clips, V views of each, T frames, K fragments that the network uses, M
 features D T' H' W', O outputs.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from model_store.clip import blank_fragments
 from model_store.contributions import Contributions
 from model_store.engines.parts import Parts
 from model_store.errors import EngineError
-from model_store.spec import ClipSpec, View
 
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -49,18 +47,6 @@ class Runtime(Protocol):
         ...
 
 
-def in_view(clips: Clips, spec: ClipSpec, view: View) -> Clips:
-    """(B, T, H, W, 3) -> the same, with the frames of the view's fragments where the spec's are."""
-    moved = np.roll(clips, spec.start - view.start, axis=1)  # what wraps round is in no fragment
-    return moved[:, :, :, ::-1] if view.mirrored else moved
-
-
-def blank_in_all(clips: Clips, spec: ClipSpec, views: Sequence[View]) -> NDArray[np.bool_]:
-    """(B, T, H, W, 3) -> (B, K): fragments that are black in every view."""
-    blank: Any = np.all([blank_fragments(clips, spec, view.start) for view in views], axis=0)
-    return np.asarray(blank, np.bool_)
-
-
 class Engine:
     """Runs one network. Made by `make_engine`."""
 
@@ -83,7 +69,8 @@ class Engine:
             features, values = map(self._mean, self.runtime.values(self._in_every_view(clips)))
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
-        blank = blank_in_all(clips, self.spec, self.views)
+        by_view = [blank_fragments(clips, self.spec, view.start) for view in self.views]
+        blank = np.asarray(np.all(by_view, axis=0), np.bool_)
         answers = (
             Contributions.of(
                 values[:, :, output],
@@ -114,7 +101,12 @@ class Engine:
         """(B, T, H, W, 3) -> (B·V, T, H, W, 3)"""
         if len(self.views) == 1:
             return clips
-        views = [in_view(clips, self.spec, view) for view in self.views]
+        views = []
+        for view in self.views:
+            # The frames of the view's fragments go where the spec's are; what wraps round is in no
+            # fragment.
+            moved = np.roll(clips, self.spec.start - view.start, axis=1)
+            views.append(moved[:, :, :, ::-1] if view.mirrored else moved)
         return np.stack(views, axis=1).reshape(-1, *clips.shape[1:])
 
     def _mean(self, values: Floats) -> Floats:

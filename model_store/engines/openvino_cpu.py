@@ -63,12 +63,12 @@ class OpenVinoRuntime:
 
     def _compile(self, models: dict[str, Any], threads: int | None) -> None:
         core = ov.Core()
-        alone = COMMON | {"NUM_STREAMS": 1}
+        one_at_a_time = COMMON | {"NUM_STREAMS": 1}
         if threads is not None:
-            alone |= {"INFERENCE_NUM_THREADS": threads}
+            one_at_a_time |= {"INFERENCE_NUM_THREADS": threads}
         requests = {}
         for name, model in models.items():
-            compiled = core.compile_model(model, "CPU", alone)
+            compiled = core.compile_model(model, "CPU", one_at_a_time)
             requests[name] = compiled.create_infer_request()
             self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
         self.extraction = requests["extraction"]
@@ -76,8 +76,11 @@ class OpenVinoRuntime:
         self.streams = min(self.threads, MAX_STREAMS)
         self.queue = None
         if self.streams > 1:
-            apart = COMMON | {"NUM_STREAMS": self.streams, "INFERENCE_NUM_THREADS": self.threads}
-            compiled = core.compile_model(models["extraction"], "CPU", apart)
+            side_by_side = COMMON | {
+                "NUM_STREAMS": self.streams,
+                "INFERENCE_NUM_THREADS": self.threads,
+            }
+            compiled = core.compile_model(models["extraction"], "CPU", side_by_side)
             self.queue = ov.AsyncInferQueue(compiled, self.streams)
 
     def batch_sizes(self, most: int) -> list[int]:

@@ -1,5 +1,5 @@
 """
-What packets say about the frames that refer to them, read from their first bits.
+Random access points and reference frames, read from the first bits of their packets.
 
 The rule: leaving frames out (see `decoder`) relies on these bits and not on the flags of the
 container, which are often wrong. In doubt the answer is the one that leaves less out.

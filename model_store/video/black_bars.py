@@ -55,7 +55,7 @@ class Bars:
     def aligned(self, size: tuple[int, int], pixels: VideoFormat, *, fields: bool) -> "Bars":
         """For frames (h, w) of a pixel format: no chroma sample is split, no field is shifted.
 
-        Rather a row or column of the picture is cut off than one of a bar kept.
+        In doubt one more row or column of the picture is cut off, so that no bar remains.
         """
         height, width = size
         step_y = (8 // (pixels.chroma_height(8) or 8)) * (2 if fields else 1)
@@ -152,7 +152,8 @@ def _bar(highest: Levels, mean: NDArray[np.float64], least: int) -> _Bar:
     bound = float(np.quantile(highest[:least], 1 - _STRAYS))
     if bound > _NOISE:
         return _Bar()
-    nearest = _edge(highest, mean, bound + _STEP, least)  # of a dark picture, or where noise begins
+    # The edge of a dark picture, or only the point where the codec's noise begins.
+    nearest = _edge(highest, mean, bound + _STEP, least)
     sure = _edge(highest, mean, _NOISE + _STEP, least)
     return sure if sure.rows and sure.rows - nearest.lines <= _BLOCK else nearest
 

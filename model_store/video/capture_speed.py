@@ -1,5 +1,5 @@
 """
-Whether a file says that it was recorded in slow motion or as a time lapse.
+Whether a file is tagged as recorded in slow motion or as a time lapse.
 
 The rule: only a tag of the file counts. A high frame rate proves nothing: 240 frames a second,
 played at the same rate, are real time.

@@ -77,7 +77,7 @@ _UNREADABLE = (8, 9, 10, 17)  # transfers that are not made for a screen: linear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourTags:
-    """What a frame says about its colours, in numbers of [H.273]."""
+    """The colours that a frame is tagged with, in numbers of [H.273]."""
 
     transfer: int
     primaries: int

@@ -37,7 +37,7 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of a track of Ma
 
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 _BUFFER = 1 << 20  # bytes a read
-_TIMEOUT = 30.0  # seconds to open; bytes never keep FFmpeg waiting, a trick to make it wait might
+_TIMEOUT = 30.0  # seconds to open a file that makes FFmpeg loop; reading itself does not block
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Video:
     stream: VideoStream
     context: VideoCodecContext
     file_length: FileLength | None
-    """None for a container that does not say how long it is."""
+    """None for a container whose length is not stored in it."""
 
     @property
     def time_base(self) -> Fraction | None:
@@ -67,15 +67,15 @@ class Video:
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """What the file says about itself and the video, by names in small letters."""
+        """The metadata of the file and of the video, by names in small letters."""
         tags = {**self.container.metadata, **self.stream.metadata}
         return {name.lower(): value for name, value in tags.items()}
 
     def end(self, first: int) -> int | None:
-        """When the last frame ends, as the file says; `first` is when the first one begins.
+        """When the last frame ends, as the file states it; `first` is when the first one begins.
 
-        Both are timestamps of the stream. None where the file only says how long everything in it
-        lasts, sound and subtitles too, or says nothing: the duration that FFmpeg gives for a
+        Both are timestamps of the stream. None where the file only states how long everything in
+        it lasts, sound and subtitles too, or states nothing: the duration that FFmpeg gives for a
         transport stream is its own estimate.
         """
         if self.kind == "matroska":

@@ -16,7 +16,7 @@ from model_store.video.bitstream import is_random_access_point, marks_references
 from model_store.video.demuxer import VideoPacket
 from model_store.video.limits import ClipLimits
 
-Progress = Callable[[int, int], None]
+OnPacket = Callable[[int, int], None]
 """Called with how many packets have been decoded, and how many there are to decode."""
 
 
@@ -24,7 +24,7 @@ class Decoder:
     """Decodes a video once."""
 
     def __init__(
-        self, context: VideoCodecContext, limits: ClipLimits, on_packet: Progress | None = None
+        self, context: VideoCodecContext, limits: ClipLimits, on_packet: OnPacket | None = None
     ) -> None:
         self._context = context
         self._limits = limits

@@ -1,8 +1,8 @@
 """
-The packets of a video stream, and what the container says about their times.
+The packets of a video stream, and the times that the container states for them.
 
-The rule: timestamps are believed only as far as they agree with each other. What the container
-says about its own length counts sound and subtitles, too, so a clip is as long as its frames say.
+The rule: timestamps are believed only as far as they agree with each other. The length that the
+container states counts sound and subtitles, too, so a clip is as long as its frames.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Demuxed:
         )
 
     def _stated_last_duration(self, video: Video, known: Sequence[int]) -> int:
-        """Steps that the last frame stays, as the container says; 0 where it does not say."""
+        """Steps that the last frame stays, as the container states; 0 where it states nothing."""
         announced = [time for time in self.pts if time is not None]
         if not known or not announced or max(known) != announced[-1] or video.cut_off:
             return 0

@@ -25,7 +25,7 @@ from model_store.errors import UnusableClip
 from model_store.spec import ClipSpec
 from model_store.video.capture_speed import is_slow_motion, is_time_lapse
 from model_store.video.container import Video, open_video, sha256_of
-from model_store.video.decoder import Decoder, Progress
+from model_store.video.decoder import Decoder, OnPacket
 from model_store.video.demuxer import Demuxed, demux
 from model_store.video.limits import ClipLimits
 from model_store.video.scaler import Corrections, FrameScaler
@@ -78,7 +78,7 @@ class ClipReader:
     window: Window = Window()  # noqa: RUF009 it is frozen
     sha256: str | None = None
     """Of the file, where it is known; None: the reader hashes it."""
-    on_packet: Progress | None = None
+    on_packet: OnPacket | None = None
     corrections: Corrections | None = None
     """Those that the frames need; None: find them out, and read once more if there are any."""
 

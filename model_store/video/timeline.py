@@ -35,7 +35,7 @@ class Timeline:
     repaired: bool = False
     """Some frames had no usable time and were left out, or the times had to be moved."""
     stated_last_duration: int = 0
-    """Steps that the last frame stays, as the container says; 0 where it does not say."""
+    """Steps that the last frame stays, as the container states; 0 where it states nothing."""
     assumed: bool = False
     """The file has no usable times: its frames follow each other at an assumed rate."""
 
@@ -80,7 +80,7 @@ class Timeline:
     def last_duration(self) -> int:
         """Steps that the last frame stays.
 
-        They are what the container says if that is clearly longer than usual: a screen on which
+        They are what the container states if that is clearly longer than usual: a screen on which
         nothing happens any more. Otherwise they are the usual gap, since containers round, and
         many writers do not know how long their last frame lasts. A single frame has no duration.
         """

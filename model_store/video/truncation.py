@@ -19,7 +19,7 @@ _SEGMENT, _CLUSTER, _EBML = 0x18538067, 0x1F43B675, 0x1A45DFA3
 
 @dataclass(frozen=True, slots=True)
 class FileLength:
-    """What a file says about its own length."""
+    """The length of a file as the file itself states it."""
 
     kind: str
     """The container's name in an error text."""

@@ -1,7 +1,8 @@
 """
 One page of metrics for all replicas of a cluster: each series with the name of its replica.
 
-Prometheus then sees what it would see with one target a replica: a counter falls for nobody.
+Prometheus then sees what it would see with one target a replica, so no counter seems to decrease
+when a replica stops.
 """
 
 from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ types (see `process`). The worker loads this module too, so it imports no pydant
     worker    Ready                               once, after it has confined itself
     pool      DecodeJob, with two descriptors     the upload, and memory for the pixels
     worker    Taken                               from here on, a crash is the clip's fault
-    worker    Progress                            any number, for a job with `progress`
+    worker    DecodeProgress                      any number, for a job that wants it
     worker    Decoded or Refused
 """
 
@@ -33,9 +33,9 @@ class DecodeJob:
     """Of the upload. The pool takes no other from the worker's answer."""
     start_s: float | None = None
     end_s: float | None = None
-    pictures: bool = False
+    wants_fragment_jpegs: bool = False
     """Also send a JPEG of each fragment."""
-    progress: bool = False
+    wants_progress: bool = False
     """Also report how far the decoding is."""
 
     cpu_s: int = 0
@@ -61,7 +61,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class DecodeProgress:
     done: int
     of: int
     """Frames."""
@@ -78,10 +78,10 @@ class Decoded:
     info: ClipInfo
     warnings: tuple[ClipWarning, ...]
     times: list[float | None]
-    pictures: list[str | None] | None
+    fragment_jpegs: list[str | None] | None
 
     def __post_init__(self) -> None:
-        if not all(each is None or _BASE64.fullmatch(each) for each in self.pictures or ()):
+        if not all(each is None or _BASE64.fullmatch(each) for each in self.fragment_jpegs or ()):
             raise ValueError("a picture is not in base64")
 
 
@@ -96,7 +96,7 @@ class Refused:
 
 
 Answer: TypeAlias = Decoded | Refused
-Message: TypeAlias = Ready | Taken | Progress | Answer
+Message: TypeAlias = Ready | Taken | DecodeProgress | Answer
 
 
 def packed(message: DecodeJob | Message) -> bytes:

@@ -37,7 +37,7 @@ _REFUSALS = {cls.__name__: cls for cls in (NotAVideo, ClipTooLarge, UnusableClip
 @dataclass(frozen=True, slots=True)
 class DecodedUpload:
     clip: PreparedClip
-    pictures: list[str | None] | None
+    fragment_jpegs: list[str | None] | None
     """K base64 JPEGs, None for a blank fragment; None if they were not asked for."""
     seconds: float
     """Of the worker's work, without the wait for a free worker."""
@@ -138,4 +138,4 @@ def _result(answer: Answer, memory: ClipMemory, job: DecodeJob, seconds: float) 
         raise DecoderFailed("the decoder's answer makes no sense")
     info = replace(answer.info, sha256=job.sha256)
     clip = PreparedClip(frames=memory.frames(), times=times, info=info, warnings=answer.warnings)
-    return DecodedUpload(clip, answer.pictures, seconds)
+    return DecodedUpload(clip, answer.fragment_jpegs, seconds)

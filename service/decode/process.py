@@ -21,8 +21,8 @@ from service.decode.messages import (
     LENGTH,
     Answer,
     DecodeJob,
+    DecodeProgress,
     Message,
-    Progress,
     Ready,
     Taken,
     packed,
@@ -122,7 +122,7 @@ class WorkerProcess:
                 message = await self._receive()
                 if isinstance(message, (Ready, Taken)):
                     break
-                if not isinstance(message, Progress):
+                if not isinstance(message, DecodeProgress):
                     return message
                 on_frame(message.done, message.of)
         except ValidationError as error:

@@ -48,7 +48,8 @@ def main() -> None:
         connection.sendall(messages.packed(messages.Taken()))
         try:
             limit_processor_time(job.cpu_s)
-            answer = perform(job, upload, memory, progress_to(connection) if job.progress else None)
+            on_frame = progress_to(connection) if job.wants_progress else None
+            answer = perform(job, upload, memory, on_frame)
         finally:
             os.close(upload)
             os.close(memory)
@@ -91,7 +92,7 @@ def decode_a_small_clip() -> None:
             luma.update(bytes([16 + 7 * number]) * luma.buffer_size)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    fragment_pictures(prepare_clip(read_clip(file, spec), spec), spec)
+    fragment_jpegs(prepare_clip(read_clip(file, spec), spec), spec)
 
 
 def progress_to(connection: socket.socket) -> Callable[[int, int], None]:
@@ -102,7 +103,7 @@ def progress_to(connection: socket.socket) -> Callable[[int, int], None]:
         nonlocal last
         if done == of or time.monotonic() - last >= _PROGRESS_S:
             last = time.monotonic()
-            connection.sendall(messages.packed(messages.Progress(done, of)))
+            connection.sendall(messages.packed(messages.DecodeProgress(done, of)))
 
     return on_frame
 
@@ -140,23 +141,23 @@ def perform(
         text = "the file cannot be decoded"
         return messages.Refused(UnusableClip.__name__, text, traceback.format_exc())
     times = [None if np.isnan(time) else float(time) for time in clip.times]
-    pictures = fragment_pictures(clip, spec) if job.pictures else None
-    return messages.Decoded(clip.info, clip.warnings, times, pictures)
+    jpegs = fragment_jpegs(clip, spec) if job.wants_fragment_jpegs else None
+    return messages.Decoded(clip.info, clip.warnings, times, jpegs)
 
 
-def fragment_pictures(clip: PreparedClip, spec: ClipSpec) -> list[str | None]:
+def fragment_jpegs(clip: PreparedClip, spec: ClipSpec) -> list[str | None]:
     """For each fragment a JPEG of its middle frame, as scored, in base64; None if it is blank."""
-    pictures: list[str | None] = []
+    jpegs: list[str | None] = []
     for index in range(spec.fragments):
         seen = [frame for frame in spec.fragment_frames(index) if not np.isnan(clip.times[frame])]
         if not seen:
-            pictures.append(None)
+            jpegs.append(None)
             continue
         pixels = clip.frames[seen[len(seen) // 2]]
         if spec.colour_order == "bgr":
             pixels = pixels[..., ::-1]
-        pictures.append(base64.b64encode(jpeg(pixels)).decode())
-    return pictures
+        jpegs.append(base64.b64encode(jpeg(pixels)).decode())
+    return jpegs
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:

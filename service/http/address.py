@@ -35,9 +35,9 @@ class Address:
     """As the family has it: IP address, port, and for IPv6 two more numbers."""
 
     @classmethod
-    def of(cls, one: socket.socket) -> Self:
+    def of(cls, listener: socket.socket) -> Self:
         """That on which a socket listens."""
-        return cls(socket.AddressFamily(one.family), one.getsockname())
+        return cls(socket.AddressFamily(listener.family), listener.getsockname())
 
     @property
     def ip(self) -> str:
@@ -93,18 +93,19 @@ def listen(addresses: Sequence[Address]) -> list[socket.socket]:
 
 
 def _listen(address: Address) -> socket.socket:
-    one = socket.socket(address.family, socket.SOCK_STREAM)
+    listener = socket.socket(address.family, socket.SOCK_STREAM)
     try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # not before, but after a stop
+        # This allows binding again right after a stop; it does not share a port that is in use.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address.family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(address.place)
-        one.listen(_BACKLOG)
-        one.setblocking(False)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address.place)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
     except BaseException:
-        one.close()
+        listener.close()
         raise
-    return one
+    return listener
 
 
 def _error(address: Address, error: OSError) -> AddressError:

@@ -1,5 +1,5 @@
 """
-Connections that ask for nothing: uvicorn would keep them for ever, a descriptor each.
+Closes connections that are idle, slow or too many. uvicorn keeps them for ever, a descriptor each.
 
 The rule: whoever is connected has a request being answered, or little time to send the head of
 the next one or to take in the answer, or waits between two requests for as long as proxies do; and

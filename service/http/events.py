@@ -4,8 +4,8 @@ The progress of a request, sent while it is worked on: server-sent events.
     queued → decoding (n of N, many times) → scoring → result | problem
 
 The rule: a request that fails before its first event gets its problem as an ordinary answer with
-its status; after that the status is 200 and the last event says how it ended. A client that leaves
-stops the work.
+its status; after that the status is 200 and the last event reports how it ended. A client that
+leaves stops the work.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 from service.errors import NotAcceptable
 from service.http.problems import report_problem
 from service.http.request_context import RequestContext
-from service.scoring.progress import Decoding, OnProgress, Progress, Queued, Scoring
+from service.scoring.progress import Decoding, OnProgress, ProgressEvent, Queued, Scoring
 
 EXAMPLE = """event: queued
 data: {"ahead": 0}
@@ -81,7 +81,7 @@ async def stream(
     request: Request, work: Callable[[OnProgress], Coroutine[Any, Any, BaseModel]]
 ) -> EventSourceResponse:
     """The progress of `work`, then its result or problem.   Raises what it raises before any."""
-    progress: asyncio.Queue[Progress | None] = asyncio.Queue()
+    progress: asyncio.Queue[ProgressEvent | None] = asyncio.Queue()
     task = asyncio.create_task(work(progress.put_nowait))
     task.add_done_callback(lambda _: progress.put_nowait(None))
     try:
@@ -99,8 +99,8 @@ class _Stream(EventSourceResponse):
         self,
         request: Request,
         task: asyncio.Task[BaseModel],
-        first: Progress | None,
-        progress: asyncio.Queue[Progress | None],
+        first: ProgressEvent | None,
+        progress: asyncio.Queue[ProgressEvent | None],
     ) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(self._events(first), headers=headers)
@@ -114,7 +114,7 @@ class _Stream(EventSourceResponse):
         finally:
             self._task.cancel()
 
-    async def _events(self, step: Progress | None) -> AsyncIterator[bytes]:
+    async def _events(self, step: ProgressEvent | None) -> AsyncIterator[bytes]:
         while step is not None:
             yield format_sse_event(event=_NAMES[type(step)], data_str=_json(step))
             while True:
@@ -138,5 +138,5 @@ class _Stream(EventSourceResponse):
         return format_sse_event(event="result", data_str=text)
 
 
-def _json(step: Progress) -> str:
+def _json(step: ProgressEvent) -> str:
     return to_json(asdict(step)).decode()

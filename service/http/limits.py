@@ -2,9 +2,10 @@
 What a request must pass before and while its body is read: key, admission, size, time, its end.
 
 The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
-it; and no more bytes than allowed are ever accepted. Whether there is anything at the address is
-known before a size is refused, since that counts when the body is asked for. Pure ASGI, so nothing
-is buffered here.
+it; and no more bytes than allowed are ever accepted. The size is checked at the first read of the
+body, so an unknown address gets 404 and not 413. Pure ASGI, so nothing is buffered here.
+
+The limits of the form's parts (how many files and fields, how large a field) are in `routes`.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from service.errors import (
     NoRoom,
     Unauthorised,
 )
-from service.http.multipart import LastBoundary
+from service.http.last_boundary import LastBoundary
 from service.http.paths import own_path, tidied
 from service.metrics import Metrics
 from service.settings import Settings
@@ -91,11 +92,11 @@ class LimitsMiddleware:
             body.size += size
             self._hold(size)
             body.check_size(body.size)
-            body.last_boundary.look(message.get("body", b""))
+            body.last_boundary.feed(message.get("body", b""))
             if self._held > self._settings.max_inflight_bytes:
                 raise NoRoom("too many uploads at once")
             body.complete = not message.get("more_body", False)
-            if body.complete and not body.last_boundary.seen:
+            if body.complete and not body.last_boundary.found:
                 raise MalformedUpload("the body ends before its last boundary")
         return message
 

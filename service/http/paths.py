@@ -19,11 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import NoSuchAddress
 
-OWN_NAMES = frozenset(
-    {"score", "rank", "panel", "checkpoints", "admin"}
-    | {"livez", "readyz", "metrics", "docs", "openapi.json", "web"}
-)
-"""First parts of the service's own paths: a prefix that begins with one could not be recognised."""
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _SLASHES = re.compile("/{2,}")
 _METHODS = ("GET", "POST")  # that a route may have

@@ -112,7 +112,7 @@ def log_request(context: RequestContext, method: str, route: object, seconds: fl
 
 
 class _Messages:
-    """Between the server and the application: the id goes out, a body that is refused comes in."""
+    """Adds the request id to the answer, and reads the rest of a refused body."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Messages:
         await self._send(message)
 
     async def _linger(self) -> None:
-        """Most clients read the answer only when they have sent all: let them come to that."""
+        """Wait until the client has sent its body: most clients read the answer only then."""
         try:
             async with asyncio.timeout(LINGER_S):
                 while not self._all_received:

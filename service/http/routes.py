@@ -52,7 +52,7 @@ _WHEN = {
     413: "Too many bytes, pixels, frames or seconds",
     415: "Not a video of a kind that is decoded here",
     422: "Parameters that cannot be used, or a clip that cannot be scored",
-    429: "Too much work is waiting; `Retry-After` says when to come back",
+    429: "Too much work is waiting; `Retry-After` is the time to wait",
     500: "Our fault; quote the request id",
     503: "Not ready yet, or going down",
     504: "The answer was not ready in time",
@@ -127,7 +127,7 @@ async def score(
     """The predicted score of a routine, and what each part of it contributed, in points.
 
     A checkpoint whose `target` is `both` answers with the execution × or + the difficulty where one
-    is declared, and with the final score where none is; `scored_by` says which it was, and
+    is declared, and with the final score where none is; `scored_by` names which it was, and
     contributions and interval are those of the answer.
 
     With `marks` also the panel's official total, and how far each judge is from the others and

@@ -14,27 +14,7 @@ from service.errors import QueueFull
 from service.metrics import Metrics
 
 RETRY_AFTER_S = (1, 60)  # the shortest and the longest wait that is asked of a client
-
-
-class DrainRate:
-    """Fragments a second that leave while there is work: a mean that forgets, by time."""
-
-    def __init__(self, *, memory_s: float = 10.0) -> None:
-        self._memory_s = memory_s
-        self._rate: float | None = None
-
-    @property
-    def per_second(self) -> float | None:
-        return self._rate
-
-    def add(self, fragments: int, seconds: float) -> None:
-        """`fragments` were done in `seconds` of work."""
-        seconds = max(seconds, 1e-6)
-        rate = fragments / seconds
-        if self._rate is None:
-            self._rate = rate
-        else:
-            self._rate += -math.expm1(-seconds / self._memory_s) * (rate - self._rate)
+RATE_MEMORY_S = 10.0  # of work, after which a rate measured before counts 1/e
 
 
 class Admission:
@@ -51,7 +31,7 @@ class Admission:
         self._fragments = 0
         self._clips = 0
         self._since = 0.0
-        self._rate = DrainRate()
+        self._rate: float | None = None  # fragments a second, while there is work
 
     @property
     def fragments(self) -> int:
@@ -84,14 +64,16 @@ class Admission:
         """So many fragments were scored since the last call, or since there was work again."""
         with self._lock:
             now = self._clock()
-            self._rate.add(fragments, now - self._since)
+            seconds = max(now - self._since, 1e-6)
+            rate = fragments / seconds
+            before = rate if self._rate is None else self._rate
+            self._rate = before - math.expm1(-seconds / RATE_MEMORY_S) * (rate - before)
             self._since = now
 
     def retry_after_s(self) -> int:
         """Seconds until what is inside now will be done, at the measured rate."""
         low, high = RETRY_AFTER_S
-        rate = self._rate.per_second
-        seconds = math.ceil(self._fragments / rate) if rate else high
+        seconds = math.ceil(self._fragments / self._rate) if self._rate else high
         return min(high, max(low, seconds))
 
     def _full(self) -> QueueFull:

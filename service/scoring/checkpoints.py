@@ -8,7 +8,7 @@ from model_store.errors import CheckpointNotFound
 from model_store.spec import ClipSpec
 from service.errors import CheckpointUnusable
 
-USUAL = "diving"  # the default checkpoint, where it is loaded
+DEFAULT_NAME = "diving"  # the default checkpoint, where it is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class LoadedCheckpoint:
 class LoadedCheckpoints:
     """By name, which means the current version, and by name@version; and what cannot be loaded."""
 
-    def __init__(self, default: str = USUAL) -> None:
+    def __init__(self, default: str = DEFAULT_NAME) -> None:
         self._by_reference: dict[str, LoadedCheckpoint] = {}
         self.default = default
         """What a request that names none gets."""

@@ -23,7 +23,7 @@ from model_store.store import Store
 from service.errors import CheckpointUnusable, ReloadRefused
 from service.metrics import Metrics
 from service.scoring.backend import ScoringBackend
-from service.scoring.checkpoints import USUAL, LoadedCheckpoint, LoadedCheckpoints
+from service.scoring.checkpoints import DEFAULT_NAME, LoadedCheckpoint, LoadedCheckpoints
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class CheckpointLoader:
                 name, version = await asyncio.to_thread(self._store.resolve, reference)
                 exact = f"{name}@{version}"
                 current = version == await asyncio.to_thread(self._store.current, name)
-                one = await self._one(exact, loaded)
+                checkpoint = await self._loaded(exact, loaded)
             except CheckpointNotFound:
                 raise  # a setting that asks for what there is not
             except (ModelStoreError, OSError) as error:
@@ -66,7 +66,7 @@ class CheckpointLoader:
                 fresh.unusable[exact] = public_reason(error)
                 failed.append(error)
             else:
-                fresh.add(dataclasses.replace(one, current=current))
+                fresh.add(dataclasses.replace(checkpoint, current=current))
         try:
             fresh.get(fresh.default)
         except CheckpointUnusable as error:
@@ -79,9 +79,9 @@ class CheckpointLoader:
         if self._settings.default_checkpoint is not None:
             return self._settings.default_checkpoint
         names = [reference.partition("@")[0] for reference in references]
-        return USUAL if USUAL in names else min(names)
+        return DEFAULT_NAME if DEFAULT_NAME in names else min(names)
 
-    async def _one(self, reference: str, loaded: LoadedCheckpoints) -> LoadedCheckpoint:
+    async def _loaded(self, reference: str, loaded: LoadedCheckpoints) -> LoadedCheckpoint:
         for known in loaded.all():
             if known.reference == reference:
                 return known

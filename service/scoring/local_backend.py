@@ -80,13 +80,13 @@ class LocalBackend:
         checkpoint = await asyncio.to_thread(self._store.load, reference)
         thread = ThreadPoolExecutor(1, thread_name_prefix="loading")
 
-        async def apart(function: Callable[[], T]) -> T:
+        async def on_loading_thread(function: Callable[[], T]) -> T:
             return await asyncio.wrap_future(
                 self._batcher.run_on_device(function) if self._has_gpu else thread.submit(function)
             )
 
         try:
-            scorer = await apart(
+            scorer = await on_loading_thread(
                 lambda: Scorer(
                     checkpoint,
                     settings.engine,
@@ -97,8 +97,8 @@ class LocalBackend:
             spec = checkpoint.spec
             blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
             for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
-                await apart(partial(scorer.score, [blank] * clips))
-            golden_error = await apart(scorer.check_golden)
+                await on_loading_thread(partial(scorer.score, [blank] * clips))
+            golden_error = await on_loading_thread(scorer.check_golden)
         finally:
             thread.shutdown(wait=False)
         log.info(

@@ -29,6 +29,6 @@ class Scoring:
     """The clip is decoded; it waits for the engine or is in it."""
 
 
-Progress = Queued | Decoding | Scoring
-OnProgress = Callable[[Progress], None]
+ProgressEvent = Queued | Decoding | Scoring
+OnProgress = Callable[[ProgressEvent], None]
 """Called on the event loop; must not block."""

@@ -30,7 +30,7 @@ _OF_ONE_CLIP = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankedPair:
+class NeighbourPair:
     """Two neighbours in the order, by their indices."""
 
     first: int
@@ -48,7 +48,7 @@ class Ranking:
     """Of the clips in the order given; an exception is why a clip cannot be scored."""
     order: tuple[int, ...]
     """Indices of the scored clips, the best first."""
-    pairs: tuple[RankedPair, ...]
+    pairs: tuple[NeighbourPair, ...]
     """Each clip of the order with the next."""
 
 
@@ -80,10 +80,10 @@ async def rank(
     return Ranking(outcomes=outcomes, order=order, pairs=pairs)
 
 
-def _pair(first: int, second: int, scored: Mapping[int, Assessment]) -> RankedPair:
+def _pair(first: int, second: int, scored: Mapping[int, Assessment]) -> NeighbourPair:
     one, other = scored[first], scored[second]
     difference = one.score - other.score
     probability = None
     if one.interval is not None and other.interval is not None:
         probability = order_probability(difference, one.interval, other.interval)
-    return RankedPair(first=first, second=second, difference=difference, probability=probability)
+    return NeighbourPair(first=first, second=second, difference=difference, probability=probability)

@@ -6,9 +6,10 @@ kept than allowed; the ones not asked for longest go first. Pictures of the clip
 nothing of what it shows outlasts its request. Lives on one event loop.
 """
 
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 
+from cachetools import LRUCache
 from pydantic import TypeAdapter
 
 from model_store.assessment import Assessment
@@ -33,30 +34,21 @@ class ResultKey:
 class ResultCache:
     def __init__(self, max_bytes: int, metrics: Metrics) -> None:
         """Keeps nothing if `max_bytes` is 0."""
-        self._max_bytes = max_bytes
         self._metrics = metrics
-        self._texts: OrderedDict[ResultKey, bytes] = OrderedDict()
-        self._size = 0
+        self._texts: LRUCache[ResultKey, bytes] = LRUCache(
+            max_bytes, getsizeof=lambda text: len(text) + _OVERHEAD
+        )
 
     @property
     def enabled(self) -> bool:
-        return self._max_bytes > 0
+        return self._texts.maxsize > 0
 
     def get(self, key: ResultKey) -> Assessment | None:
         text = self._texts.get(key)
         self._metrics.cache_lookups.labels("miss" if text is None else "hit").inc()
-        if text is None:
-            return None
-        self._texts.move_to_end(key)
-        return _JSON.validate_json(text)
+        return None if text is None else _JSON.validate_json(text)
 
     def put(self, key: ResultKey, assessment: Assessment) -> None:
-        text = _JSON.dump_json(assessment)
-        self._size += len(text) + _OVERHEAD
-        if (replaced := self._texts.pop(key, None)) is not None:
-            self._size -= len(replaced) + _OVERHEAD
-        self._texts[key] = text
-        while self._size > self._max_bytes:
-            _, oldest = self._texts.popitem(last=False)
-            self._size -= len(oldest) + _OVERHEAD
-        self._metrics.cache_bytes.set(self._size)
+        with suppress(ValueError):  # an assessment that is larger than the cache is not kept
+            self._texts[key] = _JSON.dump_json(assessment)
+        self._metrics.cache_bytes.set(self._texts.currsize)

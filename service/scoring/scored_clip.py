@@ -19,12 +19,12 @@ class ClipToScore:
     start_s: float | None = None
     """Where the routine begins and ends, seconds of the file."""
     end_s: float | None = None
-    pictures: bool = False
+    wants_fragment_jpegs: bool = False
     """Also give a JPEG of each fragment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
+class StageSeconds:
     """Seconds that one clip took."""
 
     decode: float = 0.0
@@ -39,8 +39,8 @@ class Timings:
 class ScoredClip:
     assessment: Assessment
     engine: str
-    timings: Timings
+    stage_seconds: StageSeconds
     is_repeated: bool = False
     """Whether the assessment was found in the result cache."""
-    pictures: list[str | None] | None = None
+    fragment_jpegs: list[str | None] | None = None
     """K base64 JPEGs, None for a blank fragment; None if they were not asked for."""

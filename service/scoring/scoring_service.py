@@ -42,7 +42,7 @@ from service.scoring.lifecycle import CheckpointLoader
 from service.scoring.progress import Decoding, OnProgress, Queued, Scoring
 from service.scoring.ranking import Ranking, rank
 from service.scoring.result_cache import ResultCache, ResultKey
-from service.scoring.scored_clip import ClipToScore, ScoredClip, Timings
+from service.scoring.scored_clip import ClipToScore, ScoredClip, StageSeconds
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ class ScoringService:
             return ScoredClip(
                 assessment=known,
                 engine=clip.checkpoint.engine,
-                timings=Timings(total=time.monotonic() - clip.received),
+                stage_seconds=StageSeconds(total=time.monotonic() - clip.received),
                 is_repeated=True,
             )
         outcome = await self._decode_and_score(clip, sha256, on_progress)
@@ -188,13 +188,13 @@ class ScoringService:
         return ScoredClip(
             assessment=assessment,
             engine=clip.checkpoint.engine,
-            timings=Timings(
+            stage_seconds=StageSeconds(
                 decode=outcome.decoded.seconds,
                 queue=outcome.wait_s,
                 inference=outcome.scored.inference_s,
                 total=time.monotonic() - clip.received,
             ),
-            pictures=outcome.decoded.pictures,
+            fragment_jpegs=outcome.decoded.fragment_jpegs,
         )
 
     async def rank(self, clips: Sequence[ClipToScore]) -> Ranking:
@@ -217,7 +217,7 @@ class ScoringService:
 
     def _result_key(self, clip: ClipToScore, sha256: str) -> ResultKey | None:
         """None if the assessment of this clip is not kept."""
-        if not self.results.enabled or clip.pictures:
+        if not self.results.enabled or clip.wants_fragment_jpegs:
             return None
         return ResultKey(
             clip_sha256=sha256,
@@ -239,8 +239,8 @@ class ScoringService:
             sha256=sha256,
             start_s=clip.start_s,
             end_s=clip.end_s,
-            pictures=clip.pictures,
-            progress=on_progress is not None,
+            wants_fragment_jpegs=clip.wants_fragment_jpegs,
+            wants_progress=on_progress is not None,
         )
         stage, entered = "decode", time.monotonic()
         ahead = self.admission.fragments

@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure what is listed, and say whether the targets are met."""
+"""`python -m tests.bench`: measure what is listed, and report whether the targets are met."""
 
 import signal
 import sys
@@ -12,7 +12,6 @@ from rich.console import Console
 
 from tests.bench import report
 from tests.bench.bench import Bench
-from tests.bench.chart import draw
 
 STAGES = (
     "decode", "network", "contributions", "growth", "request", "throughput", "overload", "start",
@@ -33,11 +32,9 @@ def bench(
     ] = None,
     list_stages: Annotated[bool, typer.Option("--list", help="Name the stages and end.")] = False,
     quick: Annotated[bool, typer.Option(help="Rougher, to try things out.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = Path(
-        "data/bench"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for bench.json.")] = Path("data/bench"),
     write: Annotated[
-        bool, typer.Option("--write", help="Also put table and chart into tests/bench/README.md.")
+        bool, typer.Option("--write", help="Also put the table into tests/bench/README.md.")
     ] = False,
 ) -> None:
     """Measure every stage against its peers, side by side.
@@ -80,11 +77,9 @@ def bench(
         console.print(f"{name}: {configuration}", style="dim", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(report.to_json(results, about))
-    draw(results, out / "bench.png")
     if write:
         report.write_markdown(HERE / "README.md", results, about)
-        draw(results, HERE / "bench.png")
-    console.print(f"{report.summary(results)}; {out / 'bench.json'}, {out / 'bench.png'}")
+    console.print(f"{report.summary(results)}; {out / 'bench.json'}")
     raise typer.Exit(results.exit_code)
 
 

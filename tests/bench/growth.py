@@ -35,15 +35,12 @@ def run(bench: Bench) -> None:
         timings = bench.compare(
             name, {str(size): run for size, run in contenders.items()}, budget_s=12, fewest=3
         )
-        record(bench, name, {size: timings[str(size)] for size in contenders})
+        worst_row(bench, name, {size: timings[str(size)] for size in contenders})
 
 
-def record(bench: Bench, name: str, by_size: dict[int, Timings]) -> None:
-    """The curve, and the row of its worst point."""
+def worst_row(bench: Bench, name: str, by_size: dict[int, Timings]) -> None:
+    """Add the row of the size that costs most, compared with a straight line from the least."""
     least = min(by_size)
-    bench.results.growth[name] = [
-        (size, timings.median / by_size[least].median) for size, timings in by_size.items()
-    ]
     lines = {
         size: Timings(tuple(seconds * size / least for seconds in by_size[least].seconds))
         for size in by_size

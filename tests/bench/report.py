@@ -53,7 +53,6 @@ def to_json(results: Results, about: dict[str, Any]) -> str:
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": about,
         "rows": [row.to_json() for row in results.rows],
-        "growth": results.growth,
         "peers": results.peers,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

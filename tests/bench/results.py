@@ -114,8 +114,6 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     peers: dict[str, str] = field(default_factory=dict)
     """By name, with which configuration it ran."""
-    growth: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """By what grows: (size, cost), cost in units of the smallest size's."""
     broken: list[str] = field(default_factory=list)
     """Stages that ended with an error, or were stopped."""
 

@@ -12,7 +12,6 @@ import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import STAGES, stage
-from tests.bench.chart import draw
 from tests.bench.footage import Footage, repeated
 from tests.bench.load import Answer
 from tests.bench.measure import Ratio, Timings, interleaved, quartiles
@@ -124,7 +123,6 @@ def test_report(tmp_path: Path) -> None:
             row(None, absent="why"),
         ],
         peers={"peer": "its options"},
-        growth={"clips": [(1, 1.0), (2, 1.9)]},
     )
     about = report.machine()
     written = json.loads(report.to_json(results, about))
@@ -140,8 +138,6 @@ def test_report(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert "| decode | a clip | peer | 100 ms | 200 ms | 0.50 | 0.50–0.75 | ≤ 0.4 | miss |" in text
-    draw(results, tmp_path / "chart.png")
-    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_why_a_peer_is_absent_names_no_place_of_this_machine() -> None:

@@ -214,7 +214,7 @@ def _growing(bench: Bench, server: Process, clips: list[bytes]) -> None:
         fewest=3,
     )
     work = {n: max(n, 16) / n for n in GROWING}  # clips a client
-    growth.record(
+    growth.worst_row(
         bench,
         "clients at a time",
         {n: Timings(tuple(s / work[n] for s in timings[str(n)].seconds)) for n in GROWING},

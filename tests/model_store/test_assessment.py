@@ -157,10 +157,10 @@ def test_the_command_line_and_the_service_give_the_same_answer(
 ) -> None:
     """Each writes the same assessment in its own way; what both have is the same."""
     from service.http.wire.score import score_answer
-    from service.scoring.scored_clip import ScoredClip, Timings
+    from service.scoring.scored_clip import ScoredClip, StageSeconds
 
     found = assessed(scorer, score, clip, 3.2)
-    scored = ScoredClip(assessment=found, engine="torch", timings=Timings(total=1.0))
+    scored = ScoredClip(assessment=found, engine="torch", stage_seconds=StageSeconds(total=1.0))
     answer = score_answer(scored, "an-id").model_dump(mode="json", exclude_unset=True)
     printed = json.loads(json.dumps(json_of(found)))
     apart = {"checkpoint", "trained_on", "sha256"}  # part of other keys in the service's answer

@@ -33,7 +33,7 @@ from model_store.errors import (
     CheckpointUnreadable,
 )
 from model_store.store import Store
-from tests.checkpoints import TINY, publish_tiny, tiny_card, tiny_network, tiny_spec
+from tests.checkpoints import TINY, flip_a_bit, publish_tiny, tiny_card, tiny_network, tiny_spec
 from tests.clips import clip_bytes
 
 
@@ -77,9 +77,7 @@ def test_the_manifest_is_one_that_sha256sum_reads(published: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_one_flipped_bit_in_any_file_is_found(folder: Path, name: str) -> None:
-    content = bytearray((folder / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / name).write_bytes(content)
+    flip_a_bit(folder / name)
     with pytest.raises(CheckpointCorrupt, match=name):
         load_checkpoint(folder)
 
@@ -88,12 +86,6 @@ def test_one_flipped_bit_in_any_file_is_found(folder: Path, name: str) -> None:
 def test_a_missing_file_is_found(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(CheckpointCorrupt, match=name):
-        load_checkpoint(folder)
-
-
-def test_a_file_that_the_manifest_does_not_list_is_found(folder: Path) -> None:
-    (folder / "weights.bin").write_bytes(b"")
-    with pytest.raises(CheckpointCorrupt, match=r"weights\.bin"):
         load_checkpoint(folder)
 
 
@@ -114,7 +106,9 @@ def test_what_systems_and_editors_leave_plays_no_part(folder: Path, tmp_path: Pa
     assert copied == {*FILES, MANIFEST}
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors.bak", "weights.pt", "card (1).json", "x"])
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors.bak", "weights.bin", "weights.pt", "card (1).json", "x"]
+)
 def test_any_other_file_is_reported(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
     with pytest.raises(CheckpointCorrupt, match=re.escape(name)):
@@ -319,9 +313,9 @@ def test_the_warning_that_moves_a_score_most_says_how_far_an_interval_reaches() 
     card = tiny_card(tiny_spec()).model_copy(
         update={"moved_by": {ClipWarning.INTERLACED: 1.5, ClipWarning.SIZE_CHANGES: 6.0}}
     )
-    assert card.doubt([]) == card.doubt([ClipWarning.PADDED]) == 0
-    assert card.doubt([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
-    assert card.doubt([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
+    assert card.points_moved_by([]) == card.points_moved_by([ClipWarning.PADDED]) == 0
+    assert card.points_moved_by([ClipWarning.PADDED, ClipWarning.INTERLACED]) == 1.5
+    assert card.points_moved_by([ClipWarning.SIZE_CHANGES, ClipWarning.INTERLACED]) == 6.0
 
 
 @pytest.mark.parametrize(

@@ -74,19 +74,6 @@ def test_every_coalition_scores_as_the_blanked_clip_does(fragments: int, length:
     assert expected.std(dim=1).min() > 0.02
 
 
-@torch.inference_mode()
-def test_nine_fragments_of_a_dive() -> None:
-    spec = spec_of(9)
-    network = tiny_network(spec, seed=5)
-    clips = random_clips(spec, 1)
-    shown = Coalitions.all(9).shown
-    scores = CoalitionHead(network.folded(), shown)(features_of(network, clips))
-    some = np.random.default_rng(0).choice(512, 48, replace=False)
-    expected = forward_on_blanked(network, clips, shown[some])
-    torch.testing.assert_close(scores[:, some], expected, rtol=0, atol=1e-3)
-    assert expected.std() > 0.02
-
-
 @pytest.mark.parametrize("crop", [(112, 112), (64, 96), (32, 32)])
 @torch.inference_mode()
 def test_a_wide_head_on_all_512(crop: tuple[int, int]) -> None:
@@ -129,27 +116,6 @@ def test_a_linear_path_beside_the_layers(length: int) -> None:
     scores = CoalitionHead(network, shown)(features_of(network, clips))
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)
     assert (expected - before).std() > 0.02
-
-
-@torch.inference_mode()
-def test_fragments_that_are_not_used_change_nothing() -> None:
-    spec = spec_of(5)
-    network = random_network(dataclasses.replace(PLAIN, fragments_used=(1, 4)), spec)
-    clips = random_clips(spec, 2)
-    shown = Coalitions.all(2).shown
-    scores = CoalitionHead(network, shown)(features_of(network, clips))
-    expected = forward_on_blanked(network, clips, shown)
-    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-3)
-    assert expected.std() > 0.02
-
-
-@torch.inference_mode()
-def test_a_batch_of_three_is_three_batches_of_one() -> None:
-    network = random_network(PLAIN, spec_of(9, crop=(64, 64)))
-    features = random_features(network, 3)
-    head = CoalitionHead(network, Coalitions.all(9).shown)
-    apart = torch.cat([head(one) for one in features.split(1)])
-    torch.testing.assert_close(head(features), apart, rtol=0, atol=1e-4)
 
 
 def test_only_a_folded_network_will_do() -> None:

@@ -1,7 +1,6 @@
 """The network against the paper's figures (on the meta device) and against layers by hand."""
 
 import dataclasses
-import functools
 
 import pytest
 import torch
@@ -120,34 +119,6 @@ def test_the_forward_pass_is_the_composition_of_its_layers() -> None:
         scores = network(clip)
         torch.testing.assert_close(scores, by_hand(network, clip), rtol=0, atol=1e-3)
     assert (scores[0] - scores[1]).abs().min() > 1e-2
-
-
-def test_the_pool_may_come_before_the_relu() -> None:
-    x = torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(F.relu(F.max_pool3d(x, 2)), F.max_pool3d(F.relu(x), 2))
-    padded = functools.partial(F.max_pool3d, kernel_size=3, stride=2, padding=1)
-    assert torch.equal(F.relu(padded(x)), padded(F.relu(x)))  # padding is never the maximum
-
-
-def test_a_batch_of_two_is_twice_a_batch_of_one() -> None:
-    spec = tiny_spec()
-    network = tiny_network(spec)
-    clips = pixels(spec, clips=2)
-    with torch.inference_mode():
-        apart = torch.cat([network(clips[:1]), network(clips[1:])])
-        torch.testing.assert_close(network(clips), apart, rtol=0, atol=1e-4)
-    assert abs(apart[0] - apart[1]) > 1e-2
-
-
-def test_folding_keeps_the_scores() -> None:
-    spec = tiny_spec()
-    network = tiny_network(spec)
-    assert network.get_buffer("extractors.0.conv1a_norm.running_mean").abs().max() > 0.1
-    folded = network.folded()
-    clips = pixels(spec, clips=2)
-    assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in folded.modules())
-    with torch.inference_mode():
-        torch.testing.assert_close(folded(clips), network(clips), rtol=0, atol=1e-3)
 
 
 def test_folding_leaves_the_network_and_the_seed_alone() -> None:

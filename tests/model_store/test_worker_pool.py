@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.servers import children_of
+from tests.servers import children_of, is_running, until
 
 PARENT = """
 import time
@@ -37,15 +36,4 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         children = children_of(parent.pid)
         assert len(children) >= 2
         parent.send_signal(signal.SIGKILL)
-    until = time.monotonic() + 30
-    while any(map(_runs, children)):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # dead, and not yet collected by the process that adopted it
+    until(lambda: not any(map(is_running, children)), timeout_s=30)

@@ -21,7 +21,7 @@ from service.settings import ClusterSettings
 from tests.checkpoints import publish_tiny, tiny_card, tiny_network, tiny_spec, tiny_store
 from tests.clips import clip_bytes
 from tests.clusters import Cluster, command_of, live_cluster
-from tests.servers import LiveServer, children_of
+from tests.servers import LiveServer, children_of, until
 
 KEY = {"authorization": "Bearer a-key"}
 
@@ -33,14 +33,6 @@ def module() -> ModuleType:
         import service.cluster
 
         return service.cluster
-
-
-def until(condition: object, timeout_s: float = 120.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("fields", [{}, {"action": "vault", "difficulty": "5.8"}, {"end_s": "2"}])

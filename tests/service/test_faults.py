@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from model_store.store import Store
 from tests.clips import clip_bytes
-from tests.servers import COMMAND, LiveServer, children_of, live_server, running_app
+from tests.servers import COMMAND, LiveServer, children_of, live_server, running_app, until
 
 CLIP = clip_bytes(frames=40)
 LONG = clip_bytes(height=480, width=640)
@@ -39,13 +39,6 @@ def check_and_break(self):
 Scorer.check_golden = check_and_break
 sys.exit(main())
 """
-
-
-def until(happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -242,8 +235,4 @@ def test_connections_beyond_the_limit_are_closed(exposed: LiveServer) -> None:
 
 
 def open_sockets(server: LiveServer) -> int:
-    links = []
-    for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            links.append(str(entry.readlink()))
-    return sum(link.startswith("socket:") for link in links)
+    return sum(name.startswith("socket:") for name in server.open_files())

@@ -81,35 +81,32 @@ def checkpoint_used(loaded: LoadedCheckpoint) -> CheckpointUsed:
     return CheckpointUsed(**asdict(loaded.identity), engine=loaded.engine)
 
 
-def checkpoint_summary(loaded: LoadedCheckpoint) -> CheckpointSummary:
-    return CheckpointSummary(**_summary(loaded))
-
-
 def checkpoint_detail(loaded: LoadedCheckpoint) -> CheckpointDetail:
     card = loaded.card
+    fields = {"metrics", "splits", "training", "spec", "network", "versions"}
+    data = {"description", "licence", "judged_mean", "judged_deviation"}
     return CheckpointDetail(
         **_summary(loaded),
-        description=card.data.description,
-        licence=card.data.licence,
-        metrics=card.metrics,
-        splits=card.splits,
-        judged_mean=card.data.judged_mean,
-        judged_deviation=card.data.judged_deviation,
-        training=card.training.model_dump(),
+        **card.model_dump(include=fields),
+        **card.data.model_dump(include=data),
         calibrated=card.calibration is not None,
-        spec=card.spec.to_json(),
-        network=card.network.to_json(),
-        versions=card.versions,
         golden_error=loaded.golden_error,
     )
 
 
 def checkpoint_list(checkpoints: LoadedCheckpoints) -> CheckpointList:
-    return CheckpointList(**_list(checkpoints))
+    return CheckpointList(
+        default=checkpoints.default,
+        checkpoints=[CheckpointSummary(**_summary(loaded)) for loaded in checkpoints.all()],
+        unusable=[
+            UnusableCheckpoint(reference=reference, reason=reason)
+            for reference, reason in sorted(checkpoints.unusable.items())
+        ],
+    )
 
 
 def reload_answer(outcome: ReloadOutcome, checkpoints: LoadedCheckpoints) -> ReloadAnswer:
-    return ReloadAnswer(**_list(checkpoints), loaded=outcome.loaded, released=outcome.released)
+    return ReloadAnswer(**dict(checkpoint_list(checkpoints)), **asdict(outcome))
 
 
 def _summary(loaded: LoadedCheckpoint) -> dict[str, Any]:
@@ -126,15 +123,4 @@ def _summary(loaded: LoadedCheckpoint) -> dict[str, Any]:
         "seconds": float(spec.frames / spec.fps),
         "stages": list(spec.stages),
         "stage_of_fragment": card.stage_of_fragment,
-    }
-
-
-def _list(checkpoints: LoadedCheckpoints) -> dict[str, Any]:
-    return {
-        "default": checkpoints.default,
-        "checkpoints": [checkpoint_summary(loaded) for loaded in checkpoints.all()],
-        "unusable": [
-            UnusableCheckpoint(reference=reference, reason=reason)
-            for reference, reason in sorted(checkpoints.unusable.items())
-        ],
     }

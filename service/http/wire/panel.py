@@ -4,9 +4,8 @@ The panel check: `marks` with `POST /score`, and `POST /panel` without a clip.
 The arithmetic is in `model_store.judging.panel`; here are its requests and answers.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -68,7 +67,7 @@ class JudgeAnswer(BaseModel):
     mark: float
     counts: bool = Field(description="Whether the mark is part of the total.")
     from_panel: float = Field(description="Mark − median of the others with the same role.")
-    from_model: float | None = Field(description="Mark − what the model says; null without a clip.")
+    from_model: float | None = Field(description="Mark − the model's mark; null without a clip.")
     real_share: float | None = Field(
         description="Of real marks, those at least as far from the others; null: not known."
     )
@@ -78,7 +77,7 @@ class JudgeAnswer(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """What the model says of the clip, on the scale of the marks."""
+    """The model's score of the clip, on the scale of the marks."""
 
     mark: float
     low: float | None = Field(description="Interval of the mark; null if not calibrated.")
@@ -122,8 +121,10 @@ def panel_answer(
 ) -> PanelAnswer:
     """With a score, also how far everybody is from the model."""
     model = None if score is None else model_mark(panel, score, interval)
-    judges: Sequence[dict[str, Any]] = [
-        asdict(each) | {"from_model": model and each.mark - model.mark} for each in panel.marks
+    fields = asdict(panel)
+    judges = [
+        JudgeAnswer(**each, from_model=None if model is None else each["mark"] - model.mark)
+        for each in fields.pop("marks")
     ]
     agrees = (
         None
@@ -131,13 +132,8 @@ def panel_answer(
         else model.low <= panel.mark <= model.high
     )
     return PanelAnswer(
-        action=panel.action,
-        total=panel.total,
-        execution=panel.execution,
-        difficulty=panel.difficulty,
-        deductions=panel.deductions,
-        mark=panel.mark,
-        judges=[JudgeAnswer(**each) for each in judges],
-        out_of_line=[each.judge for each in panel.marks if each.out_of_line],
+        **fields,
+        judges=judges,
+        out_of_line=[each.judge for each in judges if each.out_of_line],
         model=None if model is None else ModelAnswer(**asdict(model), agrees=agrees),
     )

@@ -75,7 +75,7 @@ class RankForm(BaseModel):
 
 class RankedClip(BaseModel):
     index: int = Field(description="From 0, in the order sent.")
-    rank: int | None = Field(description="From 1, the best; null where `problem` says why.")
+    rank: int | None = Field(description="From 1, the best; null if there is a `problem`.")
     score: float | None
     execution: float | None = Field(description="Null without a difficulty.")
     scored_by: ScoredBy | None = Field(description="What its score rests on; null without one.")

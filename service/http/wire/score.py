@@ -60,7 +60,7 @@ class ScoreForm(BaseModel):
             difficulty=self.difficulty,
             start_s=self.start_s,
             end_s=self.end_s,
-            pictures=self.include == "frames",
+            wants_fragment_jpegs=self.include == "frames",
         )
 
 
@@ -188,9 +188,10 @@ def score_answer(scored: ScoredClip, request_id: str, panel: Panel | None = None
     known = scored.assessment
     fields = known.to_json()
     fields["checkpoint"]["engine"] = scored.engine
-    for fragment, picture in zip(fields["fragments"], scored.pictures or [], strict=False):
-        fragment["jpeg"] = picture
+    for fragment, jpeg in zip(fields["fragments"], scored.fragment_jpegs or [], strict=False):
+        fragment["jpeg"] = jpeg
     if panel is not None:
         fields["panel"] = panel_answer(panel, known.score, known.interval)
-    timings = {name: round(1e3 * seconds, 2) for name, seconds in asdict(scored.timings).items()}
-    return ScoreAnswer(**fields, request_id=request_id, timings_ms=Timings(**timings))
+    taken = asdict(scored.stage_seconds)
+    timings = Timings(**{name: round(1e3 * seconds, 2) for name, seconds in taken.items()})
+    return ScoreAnswer(**fields, request_id=request_id, timings_ms=timings)

@@ -132,7 +132,7 @@ def tags(transfer: int, primaries: int, matrix: int, depth: int = 10) -> ColourT
         (tags(BT709, P3, 1), False, False),
         (tags(UNTAGGED, BT2020, 9, 8), False, False),  # eight bits are no high range
         (tags(UNTAGGED, BT2020, 9), False, True),
-        (tags(HLG, UNTAGGED, 9), False, False),  # the matrix tells the primaries
+        (tags(HLG, UNTAGGED, 9), False, False),  # the primaries follow from the matrix
         (tags(HLG, UNTAGGED, UNTAGGED), False, True),
         (tags(PQ, BT2020, 14), False, True),  # ICtCp
         (tags(UNTAGGED, UNTAGGED, 8, 8), True, True),  # YCgCo

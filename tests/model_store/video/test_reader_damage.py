@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model_store.clip import ClipLimits, ClipWarning, decode, read_clip
-from model_store.errors import ClipError, UnusableClip
+from model_store.errors import UnusableClip
 from model_store.spec import ClipSpec
 from tests.clips import (
     LOSSLESS,
@@ -79,7 +79,8 @@ def test_a_file_that_ends_early(container: str, tmp_path: Path, small: ClipSpec)
     frames = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
     index_first = {"movflags": "faststart"} if container == "mp4" else {}
     path = tmp_path / "clip"
-    write_clip(path, frames, container=container, container_options=index_first, **codec)
+    sound = {"audio": 1.0} if container in ("mp4", "matroska") else {}
+    write_clip(path, frames, container=container, container_options=index_first, **codec, **sound)
     data = path.read_bytes()
     whole = read_clip(data, small)
     assert whole.warnings == ()
@@ -88,27 +89,9 @@ def test_a_file_that_ends_early(container: str, tmp_path: Path, small: ClipSpec)
     assert (ClipWarning.TRUNCATED in half.warnings) or container == "avi"
     assert 30 < len(half.frames) < 70
     np.testing.assert_array_equal(half.frames[:30], whole.frames[:30])
-
-
-@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi"])
-def test_no_damage_raises_anything_but_clip_errors(container: str, small: ClipSpec) -> None:
-    data = clip_of(numbered(40), container=container)
-    random = np.random.default_rng(0)
-    limits = ClipLimits(max_frames=200, max_pixels=10**6)
-    outcomes: list[Exception | None] = []
-    for _ in range(60):
-        mutant = bytearray(data)
-        for at in random.integers(0, len(data), random.integers(1, 40)):
-            mutant[at] = random.integers(256)
-        if random.random() < 0.3:
-            del mutant[int(random.integers(len(data))) :]
-        try:
-            read_clip(bytes(mutant), small, limits=limits)
-            outcomes.append(None)
-        except ClipError as error:
-            outcomes.append(error)
-    assert len({type(outcome) for outcome in outcomes}) >= 2
-    assert not any("Errno" in str(outcome) or "none>" in str(outcome) for outcome in outcomes)
+    if sound:  # which is no reason for a warning, and hides none
+        nearly = read_clip(data[: int(0.97 * len(data))], small)
+        assert ClipWarning.TRUNCATED in nearly.warnings
 
 
 def damage(data: bytes, indexes: Sequence[int], share: float = 1.0) -> bytes:

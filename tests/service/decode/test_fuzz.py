@@ -23,7 +23,7 @@ JOB = DecodeJob(
     spec=DIVING.with_size((32, 32), (32, 32)),
     limits=ClipLimits(max_frames=500, max_pixels=500_000),
     sha256="c" * 64,
-    pictures=True,
+    wants_fragment_jpegs=True,
 )
 X265 = {"x265-params": "log-level=none:pools=none:frame-threads=1"}
 KINDS: dict[str, dict[str, Any]] = {
@@ -110,6 +110,8 @@ def pool() -> Iterator[Callable[[bytes], int]]:
                 except (DecoderFailed, DecoderTimeout, DecoderInterrupted):
                     raise
                 except Exception as error:
+                    if any(internal in str(error) for internal in ("Errno", "none>")):
+                        raise  # a client cannot use such a text
                     return problem_of(error).kind.status
             return 200
 

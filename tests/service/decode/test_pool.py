@@ -22,7 +22,7 @@ import pytest
 from model_store.clip import ClipLimits, load_clip, prepare_clip, read_clip
 from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableClip
 from model_store.spec import DIVING
-from service.decode.messages import LENGTH, Progress, packed
+from service.decode.messages import LENGTH, DecodeProgress, packed
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.decode.process import WorkerProcess
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
@@ -87,7 +87,7 @@ async def test_same_pixels_as_in_this_process() -> None:
     np.testing.assert_array_equal(decoded.clip.frames, load_clip(content, SPEC))
     assert decoded.clip.info.decoded_frames == 140
     assert np.isnan(decoded.clip.times).sum() == 11
-    assert decoded.pictures is None
+    assert decoded.fragment_jpegs is None
 
 
 async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None:
@@ -104,12 +104,12 @@ async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None
 
 async def test_pictures_are_what_the_network_sees() -> None:
     content = clip_of(moving_square(60, 64, 64), options={"qp": "0"})
-    job = dataclasses.replace(JOB, pictures=True)
+    job = dataclasses.replace(JOB, wants_fragment_jpegs=True)
     async with pool() as decoders:
         decoded = await decode(decoders, content, job)
-    assert decoded.pictures is not None
-    assert [picture is None for picture in decoded.pictures] == [False] * 4 + [True] * 5
-    jpeg = base64.b64decode(decoded.pictures[0] or "")
+    assert decoded.fragment_jpegs is not None
+    assert [picture is None for picture in decoded.fragment_jpegs] == [False] * 4 + [True] * 5
+    jpeg = base64.b64decode(decoded.fragment_jpegs[0] or "")
     with av.open(io.BytesIO(jpeg), "r") as file:
         [picture] = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     seen = decoded.clip.frames[8]
@@ -297,7 +297,7 @@ async def test_progress_is_reported_when_it_is_asked_for() -> None:
             with tempfile.TemporaryFile() as file:
                 file.write(LARGE)
                 file.flush()
-                job = dataclasses.replace(JOB, progress=progress)
+                job = dataclasses.replace(JOB, wants_progress=progress)
                 await decoders.decode(file.fileno(), job, lambda *frames: reported.append(frames))
     assert reported == sorted(reported)
     assert reported[-1] == (151, 151)
@@ -305,7 +305,12 @@ async def test_progress_is_reported_when_it_is_asked_for() -> None:
 
 INFO = {"sha256": "", "decoded_frames": 1, "fps": 1.0, "width": 1, "height": 1, "codec": "",
         "duration_s": 1.0, "errors": 0}  # fmt: skip
-ANSWER = {"info": INFO, "warnings": ["bars"], "times": [0.0, None], "pictures": ["Ab+/=", None]}
+ANSWER = {
+    "info": INFO,
+    "warnings": ["bars"],
+    "times": [0.0, None],
+    "fragment_jpegs": ["Ab+/=", None],
+}
 LIES: dict[str, Any] = {
     "negative progress": {"done": -1, "of": 3},
     "progress in text": {"done": "1", "of": 3},
@@ -313,7 +318,7 @@ LIES: dict[str, Any] = {
     "more than progress": {"done": 1, "of": 3, "x": 1},
     "taken again": {},
     "ready again": {"filtered": True},
-    "a script as picture": ANSWER | {"pictures": ["<script>"]},
+    "a script as picture": ANSWER | {"fragment_jpegs": ["<script>"]},
     "an unknown warning": ANSWER | {"warnings": ["x"]},
     "a time that is no number": ANSWER | {"times": [float("nan")]},
     "a number without end": ANSWER | {"info": INFO | {"fps": float("inf")}},
@@ -337,7 +342,7 @@ async def test_progress_without_end_fails_the_clip(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("service.decode.process.MAX_PROGRESS", 5)
     async with lying_worker() as (worker, connection):
         for done in range(6):
-            connection.sendall(packed(Progress(done, 9)))
+            connection.sendall(packed(DecodeProgress(done, 9)))
         with pytest.raises(DecoderFailed):
             await worker.answer(lambda done, of: None)
 

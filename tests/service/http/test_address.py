@@ -137,6 +137,6 @@ def test_help_helps_and_an_unknown_argument_is_an_error() -> None:
             [sys.executable, "-m", "service", *words], capture_output=True, text=True, timeout=60
         )
         assert ended.returncode == code
-        told = ended.stdout if code == 0 else ended.stderr
-        assert "usage: python -m service" in told
-        assert ("exit codes:" in told) == (code == 0)
+        printed = ended.stdout if code == 0 else ended.stderr
+        assert "usage: python -m service" in printed
+        assert ("exit codes:" in printed) == (code == 0)

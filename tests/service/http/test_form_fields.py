@@ -116,7 +116,9 @@ async def test_so_is_a_key_that_json_has_twice(app: App, text: str, name: str) -
         ("&".join(f"f{i}=1" for i in range(40)), "body"),
     ],
 )
-async def test_and_one_of_a_form(app: App, text: str, name: str) -> None:
+async def test_a_panel_form_with_fields_that_do_not_count_is_refused(
+    app: App, text: str, name: str
+) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert (await wrong(app, "POST", "/panel", content=text, headers=headers)).keys() == {name}
 

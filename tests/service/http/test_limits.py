@@ -148,7 +148,7 @@ async def test_slow_uploads_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_the_deadline_ends_with_the_body() -> None:
-    """Whoever waits for the client to hang up after the body must not be told of a deadline."""
+    """An application that waits for the client to hang up after the body gets no deadline."""
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -226,7 +226,7 @@ async def test_an_early_answer_waits_for_the_client_to_finish_sending() -> None:
     assert [message.get("more_body", False) for message in client.messages[1:]] == [True, False]
 
 
-async def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_early_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_context, "LINGER_S", 0.1)
     client = await ask(application(max_upload_bytes=10), b"x" * 11, 60.0, b"x")
     assert client.status == 413

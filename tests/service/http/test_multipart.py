@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from model_store.store import Store
-from service.http.multipart import LastBoundary
+from service.http.last_boundary import LastBoundary
 from tests.clips import clip_bytes
 from tests.servers import App, running_app
 
@@ -44,13 +44,13 @@ def test_the_last_boundary_is_found_however_it_arrives(step: int) -> None:
     for end in range(len(body) + 1):
         last = LastBoundary(TYPE)
         for at in range(0, end, step):
-            last.look(body[at : min(at + step, end)])
-        assert last.seen == (end >= len(body) - 2)
+            last.feed(body[at : min(at + step, end)])
+        assert last.found == (end >= len(body) - 2)
 
 
 @pytest.mark.parametrize("kind", ["application/json", "", "multipart/form-data", "x;boundary=b"])
 def test_other_bodies_have_no_last_boundary(kind: str) -> None:
-    assert LastBoundary(kind).seen
+    assert LastBoundary(kind).found
 
 
 @pytest.mark.parametrize("missing", [3, 5, 8, 200, -100])
@@ -60,7 +60,7 @@ async def test_a_body_that_is_cut_off_is_malformed(app: App, missing: int) -> No
     assert response.json()["type"] == "/problems/malformed-upload"
 
 
-async def test_a_whole_one_is_not(app: App) -> None:
+async def test_a_complete_body_is_read(app: App) -> None:
     for end in (b"", b"\r\n", b"an epilogue"):
         response = await post(app, body_of(action=b"diving").removesuffix(b"\r\n") + end)
         assert response.status_code == 200

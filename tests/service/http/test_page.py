@@ -1,4 +1,4 @@
-"""What the browser is sent, and told to forbid. `tests/browser/` has the page itself."""
+"""The files and headers that the browser gets. `tests/browser/` tests the page itself."""
 
 import re
 from pathlib import Path

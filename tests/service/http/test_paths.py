@@ -15,8 +15,7 @@ from model_store.store import Store
 from service.app import create_app
 from service.client import ScoringClient
 from service.http.page import WEB
-from service.http.paths import OWN_NAMES
-from service.settings import Settings
+from service.settings import OWN_NAMES, Settings
 from tests.clips import clip_bytes
 from tests.servers import LiveServer, live_server, serving
 

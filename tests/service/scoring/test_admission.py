@@ -2,7 +2,7 @@ import pytest
 
 from service.errors import QueueFull
 from service.metrics import Metrics
-from service.scoring.admission import Admission, DrainRate
+from service.scoring.admission import Admission
 
 
 class Clock:
@@ -75,14 +75,15 @@ def test_retry_after_is_never_less_than_a_second(admission: Admission, clock: Cl
         assert admission.retry_after_s() == 1
 
 
-def test_the_rate_forgets_by_time_and_not_by_batches() -> None:
+@pytest.mark.parametrize("batches", [1, 10])
+def test_the_rate_forgets_by_time_and_not_by_batches(clock: Clock, batches: int) -> None:
     """Ten batches of 1 s each weigh as much as one of 10 s at the same rate."""
-    many, one = DrainRate(memory_s=10), DrainRate(memory_s=10)
-    for rate in (many, one):
-        rate.add(100, 1.0)
-    for _ in range(10):
-        many.add(10, 1.0)
-    one.add(100, 10.0)
-    assert many.per_second == pytest.approx(one.per_second)
-    # After one memory the old rate still counts 1/e: 10 + 90/e.
-    assert one.per_second == pytest.approx(10 + 90 / 2.718281828)
+    admission = Admission(9, Metrics(), clock=clock)
+    with admission.place(2543):
+        clock.now += 1
+        admission.done(100)
+        for _ in range(batches):
+            clock.now += 10 / batches
+            admission.done(100 // batches)
+        # After 10 s the old rate still counts 1/e: 10 + 90/e = 43.11 a second.
+        assert admission.retry_after_s() == 59

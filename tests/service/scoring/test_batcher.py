@@ -18,7 +18,7 @@ from service.scoring.batcher import Batcher
 
 
 class Brightness:
-    """Scores a clip by its first pixel, remembers its batches, and may be told to fail."""
+    """Scores a clip by its first pixel, remembers its batches, and fails on request."""
 
     def __init__(self, fail: Callable[[list[int]], None] = lambda values: None) -> None:
         self.batches: list[list[int]] = []

@@ -19,7 +19,7 @@ from model_store.checkpoint import FILES, MANIFEST
 from model_store.scorer import Scorer
 from model_store.store import Store
 from service.scoring.local_backend import LocalCheckpoint
-from tests.checkpoints import publish_tiny
+from tests.checkpoints import flip_a_bit, publish_tiny
 from tests.clips import clip_bytes
 from tests.servers import App, live_server, running_app, wait_until_ready
 
@@ -33,12 +33,6 @@ KEYS = (SecretStr("a-key"),)
 def own(store: Store, tmp_path: Path) -> Store:
     """A store that may be changed."""
     return Store(shutil.copytree(store.root, tmp_path / "store"))
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[0] ^= 1
-    path.write_bytes(content)
 
 
 async def version(app: App) -> int:

@@ -1,4 +1,4 @@
-"""`POST /rank` against what `POST /score` says of each clip."""
+"""`POST /rank`: what is wrong with a clip or a request, and how much work it is at once."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,25 +24,6 @@ async def rank(app: App, clips: list[bytes], **data: Any) -> Any:
     return await app.client.post("/rank", files=[("clips", clip) for clip in clips], data=data)
 
 
-async def test_the_order_is_that_of_the_scores(app: App) -> None:
-    alone = [(await app.score(clip)).json()["score"] for clip in CLIPS]
-    response = await rank(app, CLIPS, difficulty=["3.0", "3.1", "3.2"])
-    answer = response.json()
-    assert response.status_code == 200
-    assert answer["order"] == sorted(range(3), key=lambda i: -alone[i])
-    for i, clip in enumerate(answer["clips"]):
-        assert clip["index"] == i
-        assert clip["score"] == pytest.approx(alone[i], abs=1e-3)
-        assert clip["execution"] == pytest.approx(alone[i] / (3.0, 3.1, 3.2)[i], abs=1e-3)
-        assert answer["order"][clip["rank"] - 1] == i
-    for pair, first, second in zip(
-        answer["pairs"], answer["order"], answer["order"][1:], strict=False
-    ):
-        assert (pair["first"], pair["second"]) == (first, second)
-        assert pair["difference"] == pytest.approx(alone[first] - alone[second], abs=2e-3)
-        assert pair["probability"] is None  # the checkpoint for tests is not calibrated
-
-
 async def test_its_upload_is_timed_once(store: Store) -> None:
     async with running_app(store) as app:
         assert (await rank(app, CLIPS)).status_code == 200
@@ -56,7 +37,8 @@ async def test_bad_clips_are_reported_in_their_place(app: App) -> None:
     answer = response.json()
     assert response.status_code == 200
     assert sorted(answer["order"]) == [1, 3]
-    assert len(answer["pairs"]) == 1
+    [pair] = answer["pairs"]
+    assert pair["probability"] is None  # the checkpoint for tests is not calibrated
     kinds = [clip["problem"] and clip["problem"]["type"] for clip in answer["clips"]]
     assert kinds == [
         "/problems/not-a-video",

@@ -1,6 +1,7 @@
 """A checkpoint with both outputs: which one answers, and that the whole answer is its own."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -102,14 +103,17 @@ async def test_clips_with_and_without_a_difficulty_are_in_one_order(app: App) ->
         "video and difficulty",
         "video",
     ]
-    for one, other in zip(ranked["clips"], alone, strict=True):
+    for index, (one, other) in enumerate(zip(ranked["clips"], alone, strict=True)):
+        assert one["index"] == index == ranked["order"][one["rank"] - 1]
         for name in ("score", "execution", "interval", "review_reasons", "scored_by"):
             assert one[name] == other[name], name
     scores = {i: (each["score"], each["interval"]) for i, each in enumerate(alone)}
-    for pair in ranked["pairs"]:
+    for pair, place in zip(ranked["pairs"], pairwise(ranked["order"]), strict=True):
+        assert (pair["first"], pair["second"]) == place
         (first, interval), (second, other) = scores[pair["first"]], scores[pair["second"]]
         expected = order_probability(first - second, _interval(interval), _interval(other))
         assert pair["probability"] == pytest.approx(expected)
+        assert pair["difference"] == pytest.approx(first - second)
 
 
 def _interval(values: dict[str, float]) -> Any:

@@ -1,4 +1,8 @@
-"""Whether a multipart body is whole: the parser takes a cut one for one with fewer fields."""
+"""
+Whether a multipart body is complete: it ends with its last boundary.
+
+The parser does not check this; it reads a body that was cut off as one with fewer fields.
+"""
 
 from python_multipart.multipart import parse_options_header
 
@@ -11,11 +15,11 @@ class LastBoundary:
         boundary = options.get(b"boundary", b"") if kind.startswith(b"multipart/") else b""
         self._mark = b"--" + boundary + b"--" if boundary else b""
         self._before = b""
-        self.seen = not self._mark
+        self.found = not self._mark
         """True from the beginning for a body of another kind."""
 
-    def look(self, data: bytes) -> None:
-        if not self.seen:
+    def feed(self, data: bytes) -> None:
+        if not self.found:
             window = self._before + data
-            self.seen = self._mark in window
+            self.found = self._mark in window
             self._before = window[1 - len(self._mark) :]
