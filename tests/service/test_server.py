@@ -208,8 +208,9 @@ def test_an_empty_store_and_a_bad_setting_end_the_process(tmp_path: Path) -> Non
 
 
 def test_a_default_that_is_not_loaded_ends_the_process(store: Store, tmp_path: Path) -> None:
-    chosen = {"checkpoints": "vault", "default_checkpoint": "diving"}
-    with live_server(store.root, tmp_path, ready=False, **chosen) as server:
+    with live_server(
+        store.root, tmp_path, ready=False, checkpoints="vault", default_checkpoint="diving"
+    ) as server:
         assert server.process.wait(timeout=60) == 1
 
 

@@ -79,7 +79,7 @@ def test_a_file_that_ends_early(container: str, tmp_path: Path, small: ClipSpec)
     frames = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
     index_first = {"movflags": "faststart"} if container == "mp4" else {}
     path = tmp_path / "clip"
-    sound = {"audio": 1.0} if container in ("mp4", "matroska") else {}
+    sound: dict[str, Any] = {"audio": 1.0} if container in ("mp4", "matroska") else {}
     write_clip(path, frames, container=container, container_options=index_first, **codec, **sound)
     data = path.read_bytes()
     whole = read_clip(data, small)
