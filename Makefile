@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock clean
@@ -34,11 +35,11 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped checkpoints
 	$(BIN)/python -m service
 
-test: $(VENV)/.test  ## all tests but the slow ones
-	$(BIN)/python -m pytest
+test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=2 processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-slow: $(VENV)/.test  ## the tests that take minutes each
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations=0
 
 test-docker: $(VENV)/.serve  ## build the image for CPUs and try it, as root on Debian
 	PYTHON=$(BIN)/python docker/verify.sh
