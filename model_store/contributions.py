@@ -116,7 +116,7 @@ class Contributions:
     ) -> "Contributions":
         """From the scores of the coalitions (B, M), whose players are the fragments `used`.
 
-        `blank` (B, K) says which fragments are black; they do not take part. `baseline` is the
+        `blank` (B, K) marks the fragments that are black; they do not take part. `baseline` is the
         score of the empty coalition, a constant of the checkpoint.
         """
         points = values.astype(np.float64)
