@@ -14,7 +14,7 @@ from model_store.network_spec import Normalisation
 from model_store.spec import ClipSpec
 from tests.training.bright import TINY, Quiet, dataset_of
 from tests.training.together import TRAIN, start
-from training.data.batches import Batches, Variation, full, make_batch
+from training.data.batches import Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
 from training.learn.forward import Device
@@ -205,22 +205,6 @@ def test_half_precision_is_asked_for_or_not(
     assert (half == whole) == fell_back
     for one, two in zip(whole, half, strict=True):
         assert two["regression"] == pytest.approx(one["regression"], rel=0.1)
-
-
-def test_processes_divide_every_batch_between_them(run: RunSpec) -> None:
-    dataset = dataset_of(run)
-
-    def batches(processes: Processes) -> Batches:
-        return Batches(
-            cache=dataset.cache, spec=dataset.spec, clips=dataset.training, count=7,
-            epoch=3, processes=processes,
-        )  # fmt: skip
-
-    whole, halves = batches(ALONE), [batches(Processes(rank, 2)) for rank in range(2)]
-    assert len(whole) == len(halves[0]) == len(halves[1])
-    for number in range(len(whole)):
-        parts = [half.batch(number).clips.tolist() for half in halves]
-        assert parts[0] + parts[1] == whole.batch(number).clips.tolist()
 
 
 def test_too_few_clips_for_a_step_are_told(run: RunSpec, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.training.command_line import call, error_message
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among, seen_files
-from training.data.split import divide, units
+from training.data.split import divide, name_units
 from training.learn.extractor_file import extractor_clips
 from training.learn.run_folder import RunFolder
 from training.release.calibrate import teaching_clips
@@ -256,8 +256,8 @@ def test_copies_calibrate_together() -> None:
 def test_folds_and_then_a_base() -> None:
     """A fold's checkpoint as base of a run on all clips: its own validation goes on to choose."""
     hashes = clip_hashes(read_annotations(Path("data"), "train"))
-    unit_of = units([None] * len(hashes), hashes)
-    fold = divide(unit_of, hashes, share=0.1, fold=(1, 3))
+    unit_names = name_units([None] * len(hashes), hashes)
+    fold = divide(unit_names, hashes, share=0.1, fold=(1, 3))
     train("data", "fold", *SIZE, "--folds", 3, "--fold", 1)
     assert sides("fold")[1] == {hashes[n] for n in fold.validation}
     done("publish", "--run", "fold", "--name", "fold", "--store", "store")

@@ -177,7 +177,7 @@ def test_epochs_that_make_it_worse_are_not_kept(others: Path, store: Path, tmp_p
 def test_clips_that_taught_the_base_choose_nothing(
     bright: Path, others: Path, store: Path, tmp_path: Path
 ) -> None:
-    """Of them it knows the scores by heart: what it says of the others is listened to alone."""
+    """The base has memorised their scores, so only the other clips decide how a line is fitted."""
     alone = fine_tune(store, bright, tmp_path / "seen", "--folds", 3, code=2)
     assert "cannot validate" in alone
     few = write_bright_dataset(tmp_path / "few", 5, seed=8)

@@ -11,7 +11,7 @@ from tests.training.bright import SPEC, TINY
 from training.errors import DataError
 from training.learn.forward import join
 from training.learn.readout import Readout, Rows, fit, rescaled
-from training.learn.starting_point import by_place
+from training.learn.starting_point import mean_over_frames
 
 FRAGMENTS, CHANNELS = 2, 12
 BLANK = np.full((FRAGMENTS, CHANNELS), 0.2)
@@ -95,7 +95,7 @@ def test_the_network_says_what_was_fitted() -> None:
     features = torch.rand(30, 2, *network.fragment_feature_shape)
     before = network.head(join(features)).double().numpy()
     head = before[:, 1]
-    places = by_place(features).double().numpy()
+    places = mean_over_frames(features).double().numpy()
     random = np.random.default_rng(0)
     learnt = Rows(
         features=places[None],

@@ -20,7 +20,7 @@ from training.learn.first_weights import new_network
 from training.learn.forward import centred, features_by_fragment
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.tied import differ, is_tied, tie
+from training.learn.tied import have_different_weights, is_tied, tie
 from training.learn.trainer import Trainer
 from training.learn.training_run import TrainingRun
 from training.learn.whole_phase import WholePhase
@@ -176,7 +176,7 @@ def test_extractors_of_a_base_that_differ_start_from_their_mean(
     run: RunSpec, new_head: bool
 ) -> None:
     base = base_of(run)
-    assert differ(base.network.extractors)
+    assert have_different_weights(base.network.extractors)
     run = dataclasses.replace(run, base="base@1", new_head=new_head)
     network = new_network(run, dataset_of(run), base)
     first, second = (one.state_dict() for one in base.network.extractors)

@@ -465,11 +465,11 @@ def test_the_precision_is_checked_on_the_batches_of_the_run(
     run = dataclasses.replace(run, head_epochs=1)
     trainer = Trainer(run, dataset_of(run), RunFolder(tmp_path / "run"))
     monkeypatch.undo()
-    [(learnt, looked_at)] = checked
+    [(learnt, forward_only)] = checked
     assert {len(batch.clips) for batch in WholePhase(trainer.learner).micro_batches(0, 0)} <= learnt
     clips = len(trainer.learner.dataset.clips)
-    assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= looked_at
-    assert len(trainer.learner.dataset.validation) in looked_at
+    assert {len(part) for part in np.array_split(np.arange(clips), -(-clips // 32))} <= forward_only
+    assert len(trainer.learner.dataset.validation) in forward_only
 
 
 def test_a_diverging_run_says_so(run: RunSpec, tmp_path: Path) -> None:

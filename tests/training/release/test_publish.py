@@ -31,7 +31,7 @@ from training.learn.trainer import Trainer
 from training.measure.evaluate import measures, score_clips
 from training.measure.reliability import fragment_figures
 from training.metrics import mean_distance, spearman
-from training.release.publish import moves_of, promote, publish_run, republish
+from training.release.publish import promote, publish_run, republish, score_shifts
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(
     metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
     store = Store(tmp_path / "store")
     metrics["moved_by"] = {"interlaced": 0.7}
-    shipped = promote(store, published, metrics, moves_of(metrics))
+    shipped = promote(store, published, metrics, score_shifts(metrics))
     assert shipped.card.moved_by == {ClipWarning.INTERLACED: 0.7}
     assert "moved_by" not in shipped.card.metrics["test"]
     assert shipped.pictures.keys() == {"scores.png", "fragments.png"}
@@ -208,4 +208,4 @@ def test_simulated_clips_are_called_so(bright: Path, run: RunSpec, tmp_path: Pat
 @pytest.mark.parametrize("measured", [{}, {"moved_by": {"sunshine": 1.0}}, {"moved_by": [1]}])
 def test_moves_that_were_not_measured(measured: dict[str, dict[str, float] | list[int]]) -> None:
     with pytest.raises(RunError, match="evaluate --storage"):
-        moves_of(measured)
+        score_shifts(measured)
