@@ -17,7 +17,7 @@ from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among, seen_files
@@ -31,9 +31,7 @@ SIZE = ("--action", "vault", "--resize", "32x32")
 
 
 def done(*words: object) -> str:
-    result = call(*words)
-    assert result.exit_code == 0, result.output
-    return result.output.replace("\n", " ")
+    return succeed(*words).replace("\n", " ")
 
 
 def train(data: str, out: str, *words: object) -> str:

@@ -11,7 +11,7 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes, clip_of, moving_square
-from tests.training.command_line import call
+from tests.training.command_line import succeed
 from training.errors import DataError
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
@@ -64,11 +64,10 @@ def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:
         rows.append(f"{number}.mp4,test,{50 + number}")
     (tmp_path / "annotations.csv").write_text("\n".join(rows))
     out = tmp_path / "figures.json"
-    result = call(
+    output = succeed(
         "evaluate", "--checkpoint", "diving", "--data", tmp_path, "--store", store.root,
         "--engine", "torch", "--storage", "--json", out,
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     figures = json.loads(out.read_text())
     rows_of = {row["stored"]: row for row in figures["storage"]}
     assert list(rows_of) == list(STORAGE_VARIANTS)
@@ -83,4 +82,4 @@ def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:
         "bars",
     }
     assert figures["moved_by"]["bars"] == pytest.approx(worst)  # of so few the worst
-    assert "letterbox" in result.output
+    assert "letterbox" in output

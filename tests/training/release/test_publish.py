@@ -14,7 +14,7 @@ from model_store.checkpoint import Checkpoint
 from model_store.clip import ClipWarning
 from model_store.scorer import Scorer
 from model_store.store import Store
-from tests.training.bright import SPEC, TINY, Quiet, dataset_of
+from tests.training.bright import Quiet, bright_run, dataset_of
 from training.data.datasets.annotations import read_annotations
 from training.data.split import Origin
 from training.errors import DataError, RunError
@@ -36,10 +36,7 @@ from training.release.publish import promote, publish_run, republish, score_shif
 
 @pytest.fixture(scope="module")
 def run(bright: Path) -> RunSpec:
-    return RunSpec(
-        data=(str(bright),), clip=SPEC, network=TINY, epochs=2, batch=8, extractor_rate=1e-2,
-        rate=1e-2, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.3, validation=0.2,
-    )  # fmt: skip
+    return bright_run(bright, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +142,8 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(
 
 def test_evaluation_is_the_service_path(published: Checkpoint, bright: Path) -> None:
     clips = read_annotations(bright, "test")
-    heard = []
-    evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: heard.append(c))
+    calls = []
+    evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: calls.append(c))
     figures = measures(evaluation)
     judged = [clip.score for clip in clips]
     assert figures["clips"] == 12
@@ -157,7 +154,7 @@ def test_evaluation_is_the_service_path(published: Checkpoint, bright: Path) -> 
     assert figures["training_mean"]["mean_distance"] == pytest.approx(always)
     assert figures["distance_share"] == pytest.approx(figures["mean_distance"] / always)
     assert figures["difficulty_alone"]["spearman"] == 0  # it is the same for all
-    assert heard[-1] == (12, 12)
+    assert calls[-1] == (12, 12)
     json.dumps(figures)
     [alone] = score_clips(Scorer(published, "torch"), clips[3:4]).scores
     assert alone.score == pytest.approx(evaluation.scores[3].score, abs=1e-3)
