@@ -18,7 +18,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from training.measure.process_priority import ordinary_priority
+from training.measure.stored_copies import ordinary_priority
 
 Frames = NDArray[np.uint8]
 

@@ -6,8 +6,9 @@ style and `:dash:` as an emoji, so such text is never printed as a plain `str`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import (
@@ -46,6 +47,10 @@ class Bar:
         self._progress.update(
             self._task, completed=done, total=total, description=phase, figures=shown
         )
+
+    def progress(self, phase: str) -> Callable[[int, int], None]:
+        """What shows the number of things done and of all things, in this phase."""
+        return partial(self.update, phase=phase)
 
     def log(self, line: str) -> None:
         self._progress.console.print(Text(line))

@@ -145,10 +145,3 @@ def joined() -> Iterator[Processes]:
         yield Processes(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
-
-
-def without_averaging(module: nn.Module) -> contextlib.AbstractContextManager[None]:
-    """Leaves gradients in the process: for all but the last micro-batch of a step."""
-    if isinstance(module, DistributedDataParallel):
-        return module.no_sync()
-    return contextlib.nullcontext()

@@ -118,7 +118,7 @@ class Objective:
         each = [self._terms(one, judged) for one in predicted.unbind(1)]
         fits, firsts, seconds, alphas = map(torch.stack, zip(*each, strict=True))  # (O,)
         fit, first, second = fits.mean(), firsts.mean(), seconds.mean()
-        # That with which the means add up.
+        # The α for which mean fit = mean L1 + α · mean L2.
         alpha = (alphas * seconds).mean() / second.clamp_min(TINY)
         alpha = torch.where(second > 0, alpha, alphas.mean())
         return Loss(fit + self.beta * penalty, fit, first, second, alpha, penalty)

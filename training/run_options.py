@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
-from training.errors import RunError
 from training.option_groups import LOOKS, check_limits
 
 if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
@@ -25,16 +24,18 @@ class RunOptions:
     """Of their layout, as `--kind` has it."""
     clip: ClipSpec
     network: NetworkSpec
-    flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.0
-    colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.0
-    zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.0
+    flip: Annotated[
+        float, LOOKS(min=0, max=1, help="Probability that left and right are exchanged.")
+    ] = 0.0
+    colour: Annotated[
+        float, LOOKS(min=0, max=1, help="Share by which contrast and brightness vary.")
+    ] = 0.0
+    zoom: Annotated[
+        float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_limits(self)
-        try:
-            self.augmentation  # noqa: B018 it checks its own fields
-        except ValueError as error:
-            raise RunError(str(error)) from error
 
     @property
     def augmentation(self) -> "Augmentation":

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
 from training.data.clip_dataset import ClipDataset, open_dataset
+from training.data.datasets.annotations import ANNOTATIONS
 from training.data.file_times import FileTimes
 from training.display import Bar
 from training.learn.extractor_file import write_extractor
@@ -40,6 +42,16 @@ class Quiet(Bar):
 
     def log(self, line: str) -> None:
         pass
+
+
+def bright_run(data: Path | str, **changes: Any) -> RunSpec:
+    """Twelve epochs of all weights, without the ranking loss."""
+    usual: dict[str, Any] = {
+        "data": (str(data),), "clip": SPEC, "network": TINY, "epochs": 12, "batch": 8,
+        "extractor_rate": 1e-2, "rate": 1e-2, "schedule": "cosine", "alpha": 0.0, "beta": 0.0,
+        "blanking": 0.3, "validation": 0.2,
+    }  # fmt: skip
+    return RunSpec(**usual | changes)
 
 
 def dataset_of(run: RunSpec) -> ClipDataset:
@@ -82,6 +94,20 @@ def train_with_stops(run: RunSpec, path: Path) -> tuple[RunFolder, Figures]:
             figures = Trainer(run, dataset_of(run), folder, save_every=0.0).train(Quiet())
             assert stops > 5
             return folder, figures
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """Of a data set's annotations."""
+    with (folder / ANNOTATIONS).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(folder: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Make or replace a data set's annotations."""
+    with (folder / ANNOTATIONS).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def beside_a_readout(run: RunSpec, folder: Path) -> RunSpec:

@@ -9,6 +9,13 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def succeed(*words: object) -> str:
+    """What a command has printed that did what it was asked to do."""
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
 def error_message(result: Result) -> str:
     """What a command has printed that refused its options or its data."""
     assert result.exit_code == 2, result.output

@@ -1,10 +1,9 @@
-import csv
 from pathlib import Path
 
 import pytest
 
 from model_store.spec import ClipSpec
-from tests.training.bright import SPEC, write_bright_dataset
+from tests.training.bright import SPEC, rows_of, write_bright_dataset, write_rows
 
 
 @pytest.fixture
@@ -23,16 +22,11 @@ def bright(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 clips of which the first 8 and the next 8 are the clean and the faulty ones of pairs."""
     folder = write_bright_dataset(tmp_path_factory.mktemp("data") / "paired", 30)
-    path = folder / "annotations.csv"
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(folder)
     for number, row in enumerate(rows):
         is_pair = number < 16
         row["split"] = "train"
         row["pair"] = str(number % 8) if is_pair else ""
         row["role"] = ("clean" if number < 8 else "faulty") if is_pair else ""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder, rows)
     return folder

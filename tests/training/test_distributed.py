@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from model_store.network_spec import Normalisation
-from model_store.spec import ClipSpec
-from tests.training.bright import TINY, Quiet, dataset_of
+from tests.training.bright import TINY, bright_run, dataset_of, train
 from tests.training.together import TRAIN, start
-from training.data.batches import Batches, Variation, full, make_batch
+from training.data.batches import Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
 from training.learn.forward import Device
@@ -47,34 +46,23 @@ with joined() as processes:
 
 
 @pytest.fixture
-def run(bright: Path, spec: ClipSpec) -> RunSpec:
+def run(bright: Path) -> RunSpec:
     """Nothing that depends on which clips are in a forward pass together, but the loss."""
-    return RunSpec(
-        data=(str(bright),),
-        clip=spec,
+    return bright_run(
+        bright,
         network=dataclasses.replace(TINY, normalisation="none", dropout=0.0),
         head_epochs=1,
         head_variants=1,
         head_batch=24,
         epochs=2,
-        batch=8,
         extractor_rate=1e-3,
         rate=1e-3,
-        schedule="cosine",
         alpha="balance",
         beta=1e-4,
         blanking=0.0,
         shift=False,
-        validation=0.2,
         precision="float32",
     )
-
-
-def trained(run: RunSpec, path: Path) -> RunFolder:
-    folder = RunFolder(path)
-    folder.open(run.to_json())
-    Trainer(run, dataset_of(run), folder).train(Quiet())
-    return folder
 
 
 def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
@@ -119,7 +107,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     """
     network = dataclasses.replace(run.network, normalisation=normalisation)
     run = dataclasses.replace(run, beta=beta, network=network, frozen_norm=True)
-    whole = trained(run, tmp_path / "whole")
+    whole, _ = train(run, tmp_path / "whole")
     halves = dataclasses.replace(run, batch=4, processes=2)
     folder = RunFolder(tmp_path / "halves")
     folder.open(halves.to_json())
@@ -179,8 +167,8 @@ def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(
     run: RunSpec, tmp_path: Path
 ) -> None:
     run = dataclasses.replace(run, alpha=0.0)
-    whole = log_of(trained(run, tmp_path / "whole"))
-    split = log_of(trained(dataclasses.replace(run, batch=4, accumulate=2), tmp_path / "split"))
+    whole = log_of(train(run, tmp_path / "whole")[0])
+    split = log_of(train(dataclasses.replace(run, batch=4, accumulate=2), tmp_path / "split")[0])
     assert len(split) == len(whole)
     for one, two in zip(whole, split, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
@@ -189,8 +177,8 @@ def test_micro_batches_make_the_step_of_a_whole_batch_but_for_their_pairs(
 
 
 def test_activations_computed_again_change_nothing(run: RunSpec, tmp_path: Path) -> None:
-    kept = trained(run, tmp_path / "kept")
-    again = trained(dataclasses.replace(run, checkpointing=True), tmp_path / "again")
+    kept, _ = train(run, tmp_path / "kept")
+    again, _ = train(dataclasses.replace(run, checkpointing=True), tmp_path / "again")
     assert log_of(again) == log_of(kept)
 
 
@@ -199,34 +187,18 @@ def test_half_precision_is_asked_for_or_not(
 ) -> None:
     assert Device.best("float32").dtype == torch.float32
     assert Device.best("bfloat16").dtype == torch.bfloat16
-    whole = log_of(trained(run, tmp_path / "full"))
-    half = log_of(trained(dataclasses.replace(run, precision="bfloat16"), tmp_path / "half"))
+    whole = log_of(train(run, tmp_path / "full")[0])
+    half = log_of(train(dataclasses.replace(run, precision="bfloat16"), tmp_path / "half")[0])
     fell_back = "bfloat16 is wrong on this machine" in capsys.readouterr().err
     assert (half == whole) == fell_back
     for one, two in zip(whole, half, strict=True):
         assert two["regression"] == pytest.approx(one["regression"], rel=0.1)
 
 
-def test_processes_divide_every_batch_between_them(run: RunSpec) -> None:
-    dataset = dataset_of(run)
-
-    def batches(processes: Processes) -> Batches:
-        return Batches(
-            cache=dataset.cache, spec=dataset.spec, clips=dataset.training, count=7,
-            epoch=3, processes=processes,
-        )  # fmt: skip
-
-    whole, halves = batches(ALONE), [batches(Processes(rank, 2)) for rank in range(2)]
-    assert len(whole) == len(halves[0]) == len(halves[1])
-    for number in range(len(whole)):
-        parts = [half.batch(number).clips.tolist() for half in halves]
-        assert parts[0] + parts[1] == whole.batch(number).clips.tolist()
-
-
 def test_too_few_clips_for_a_step_are_told(run: RunSpec, tmp_path: Path) -> None:
     clips = len(dataset_of(run).training)
     with pytest.raises(RunError, match=f"{clips} training clips, need 60"):
-        trained(dataclasses.replace(run, accumulate=30), tmp_path / "run")
+        train(dataclasses.replace(run, accumulate=30), tmp_path / "run")
 
 
 def test_alone_there_is_nothing_to_join(monkeypatch: pytest.MonkeyPatch) -> None:

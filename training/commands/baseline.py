@@ -15,6 +15,7 @@ from training.commands.options import (
     PadOption,
     PresetOption,
     ResizeOption,
+    StoreOption,
     clip_spec,
 )
 from training.data.datasets.kinds import Kind
@@ -47,9 +48,7 @@ def baseline(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of folds, weights and order.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
-    store: Annotated[
-        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Train a simple method on the training split and measure it on the test split.
 

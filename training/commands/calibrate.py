@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.commands.failures import exit_on_errors
-from training.commands.options import Engine, KindOption
+from training.commands.options import Engine, KindOption, StoreOption
 from training.data.datasets.annotations import Split
 from training.data.datasets.kinds import Kind
 
@@ -31,11 +31,9 @@ def calibrate(
         bool, typer.Option("--allow-seen", help="Even on clips that it was trained on.")
     ] = False,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
-    store: Annotated[
-        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
-    """Give a checkpoint intervals and a sense of the unfamiliar, and publish that as a version.
+    """Fit a checkpoint's intervals and its familiarity limit, and publish both as its next version.
 
     Nothing is trained again: judge some clips of your own, and their scores show how far off
     the network is on clips like yours.
@@ -69,7 +67,7 @@ def calibrate(
                 seed=seed,
                 coverage=coverage,
                 allow_seen=allow_seen,
-                progress=lambda done, total: shown.update(done, total, phase="scoring"),
+                progress=shown.progress("scoring"),
             )
         published = publish_calibrated(Store(store), original, confidence, clips)
         typer.echo(f"published {published.name}@{published.version}: {published.path}")

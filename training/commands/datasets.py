@@ -39,9 +39,7 @@ def check(
         from training.display import bar
 
         with bar("clips") as shown:
-            findings = check_dataset(
-                kind, path, lambda done, total: shown.update(done, total, phase="opening")
-            )
+            findings = check_dataset(kind, path, shown.progress("opening"))
         print_findings(f"{kind} in {path}", findings)
 
 

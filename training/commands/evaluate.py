@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.commands.failures import exit_on_errors
-from training.commands.options import Engine, KindOption
+from training.commands.options import Engine, KindOption, StoreOption
 from training.data.datasets.kinds import Kind
 
 FEWEST_FOR_PAIRS = 50
@@ -52,7 +52,11 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated clips.")] = 0,
     foreign: Annotated[
-        Path | None, typer.Option(help="Folder of videos that are nothing of the kind.")
+        Path | None,
+        typer.Option(
+            help="Folder of videos of something else; the share that is flagged or refused is"
+            " reported."
+        ),
     ] = None,
     storage: Annotated[
         bool,
@@ -63,9 +67,7 @@ def evaluate(
     ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
-    store: Annotated[
-        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Measure a checkpoint on judged clips that it has not seen, as the service would score them.
 
@@ -108,9 +110,7 @@ def evaluate(
 
         def scored(clips: list[JudgedClip], phase: str) -> Evaluation:
             with bar("clips") as shown:
-                return score_clips(
-                    scorer, clips, lambda done, total: shown.update(done, total, phase=phase)
-                )
+                return score_clips(scorer, clips, shown.progress(phase))
 
         pairs: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
@@ -133,11 +133,7 @@ def evaluate(
             stored: dict[str, Any] = {}
             if storage:
                 with bar("copies") as shown:
-                    stored = storage_figures(
-                        scorer,
-                        clips,
-                        lambda done, total: shown.update(done, total, phase="storing"),
-                    )
+                    stored = storage_figures(scorer, clips, shown.progress("storing"))
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
         figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
         figures |= fragment_figures(evaluation) | order_figures(evaluation)

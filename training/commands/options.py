@@ -60,13 +60,17 @@ PadOption = Annotated[Pad | None, CLIPS("--pad", help="Where short clips get bla
 StartOption = Annotated[
     int | None, CLIPS("--start", help="First frame of the first fragment when scoring.")
 ]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", envvar="SCORING_STORE", help="The store; else the shipped one."),
+]
 SaveEvery = Annotated[
     float, MACHINE("--save-every", help="Seconds between two saved states.", min=0)
 ]
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that are; None is what was not asked for."""
+    """The options that the user gave; the others are None."""
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from training.commands.failures import exit_on_errors
+from training.commands.options import StoreOption
 
 
 def publish(
@@ -34,14 +35,12 @@ def publish(
     licence: Annotated[str | None, typer.Option(help="Of the clips it was trained on.")] = None,
     about: Annotated[
         str | None,
-        typer.Option(help="Which data set that is, and whose; else what its folder is called."),
+        typer.Option(help="Name and owner of the data set. Default: the name of its folder."),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Store float32 weights, not float16.")
     ] = False,
-    store: Annotated[
-        Path | None, typer.Option(envvar="SCORING_STORE", help="The store; else the shipped one.")
-    ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Publish a run's best weights as the next version of a checkpoint, and make it current.
 
@@ -55,7 +54,7 @@ def publish(
         from training.display import warn
         from training.errors import RunError
         from training.learn.run_folder import RunFolder
-        from training.release.publish import moves_of, promote, publish_run
+        from training.release.publish import promote, publish_run, score_shifts
 
         def measured(file: Path) -> dict[str, Any]:
             try:
@@ -69,7 +68,7 @@ def publish(
             return figures
 
         figures = None if metrics is None else measured(metrics)
-        moved_by = None if storage is None else moves_of(measured(storage))
+        moved_by = None if storage is None else score_shifts(measured(storage))
         if source is not None:
             checkpoint = promote(Store(store), Store(source).load(name), figures, moved_by)
         elif run is not None:

@@ -44,14 +44,8 @@ def report(
         measured = []
         with bar("clips") as shown:
             for number, path in enumerate(dict.fromkeys(run), 1):
-                title = f"run {number}/{len(run)}"
-                measured.append(
-                    measure(
-                        path,
-                        engine.value,
-                        lambda done, total, title=title: shown.update(done, total, phase=title),  # type: ignore[misc]
-                    )
-                )
+                progress = shown.progress(f"run {number}/{len(run)}")
+                measured.append(measure(path, engine.value, progress))
         for each in measured:
             each.seen.warn()
         written = write_report(gather(measured, baselines), out, note=note)

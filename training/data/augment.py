@@ -68,12 +68,6 @@ class Augmentation:
     zoom: float = 0.0
     """Largest share of height and width that is cut away."""
 
-    def __post_init__(self) -> None:
-        if not all(0 <= value <= 1 for value in (self.flip, self.colour)) or not (
-            0 <= self.zoom <= 0.5
-        ):
-            raise ValueError(f"{self}: need flip and colour 0…1, zoom 0…0.5")
-
     @property
     def is_off(self) -> bool:
         return not (self.flip or self.colour or self.zoom)

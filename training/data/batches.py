@@ -43,7 +43,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """What may differ from epoch to epoch; `none` is the service path."""
+    """What may differ from epoch to epoch; `of` a view is the service path."""
 
     shift: bool
     """Start shift, 0…spec.max_start.   [Li18 §4.2]"""
@@ -71,9 +71,6 @@ class Variation:
             count = int(random.integers(1, spec.fragments + 1))
             hidden = tuple(map(int, random.permutation(spec.fragments)[:count]))
         return Draw(start=start, look=look, hidden=hidden)
-
-
-NO_VARIATION = Variation(shift=False, blanking=0.0, augmentation=Augmentation())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +168,9 @@ class Batches:
     clips: NDArray[np.int64]
     count: int
     """Batches, of equal size give or take a clip or a pair."""
-    leader: NDArray[np.int64] | None = None
-    """(N,) clip whose draws a clip shares, see `pairs.leaders`; else its own."""
-    variation: Variation = NO_VARIATION
+    leader: NDArray[np.int64]
+    """(N,) clip whose draws a clip shares, see `pairs.leaders`."""
+    variation: Variation
     seed: int = 0
     epoch: int | None = None
     """None keeps the order of `clips`."""
@@ -189,8 +186,6 @@ class Batches:
         if self.epoch is None:
             return self.clips
         random = np.random.default_rng([self.seed, self.epoch])
-        if self.leader is None:
-            return random.permutation(self.clips)
         return shuffled(random, self.clips, self.leader)
 
     def batch(self, number: int) -> Batch:
@@ -200,8 +195,8 @@ class Batches:
             whole = evenly(self.order(), self.count, self.leader)[number]
             clips = self.processes.share(whole)
         stream = (self.epoch or 0, self.variant)
-        drawn = clips if self.leader is None else self.leader[clips]
-        draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in drawn]
+        leaders = self.leader[clips]
+        draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in leaders]
         return make_batch(self.cache, self.spec, clips, draws, whole=len(whole))
 
     def begin_at(self, number: int) -> Iterator[Batch]:

@@ -28,7 +28,7 @@ from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
 from training.data.partial_scores import PartialScores
 from training.data.seen_clips import seen_among
-from training.data.split import Indices, Origin, Sides, among, divide, units
+from training.data.split import Indices, Origin, Sides, among, divide, name_units
 from training.data.targets import FragmentTargets
 from training.errors import DataError
 
@@ -51,8 +51,8 @@ class ClipDataset:
     validation: Indices
     leader: Indices
     """(N,): of the faulty clip of a counterfactual pair the clean one, else the clip itself."""
-    units: list[str]
-    """(N,): clips of one unit stay on one side of every split, see `split.units`."""
+    unit_names: list[str]
+    """(N,): clips of one unit stay on one side of every split, see `split.name_units`."""
     rehearsed: NDArray[np.bool_]
     """(N,): clips of another kind that are not to be forgotten. They train and never validate."""
     origin: Origin | None = None
@@ -74,7 +74,7 @@ class ClipDataset:
     def in_fold(self, fold: tuple[int, int] | None) -> "ClipDataset":
         """The same clips with the sides of that fold; None keeps none for validation."""
         sides = own_sides(
-            self.units, self.hashes, self.rehearsed, share=None, fold=fold, origin=self.origin
+            self.unit_names, self.hashes, self.rehearsed, share=None, fold=fold, origin=self.origin
         )
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
@@ -83,9 +83,9 @@ class ClipDataset:
         return clip_records(self.clips, self.hashes, self.validation)
 
     @property
-    def unit(self) -> Indices:
-        """(N,): `units` as numbers."""
-        return np.unique(self.units, return_inverse=True)[1]
+    def unit_numbers(self) -> Indices:
+        """(N,): `unit_names` as numbers."""
+        return np.unique(self.unit_names, return_inverse=True)[1]
 
     @property
     def fresh(self) -> Indices:
@@ -93,7 +93,7 @@ class ClipDataset:
         if self.origin is None:
             return self.training
         taught = among(self.hashes, self.origin.clips.training)
-        mates = np.isin(self.unit, self.unit[taught])
+        mates = np.isin(self.unit_numbers, self.unit_numbers[taught])
         return self.training[~mates[self.training]]
 
     @functools.cached_property
@@ -171,8 +171,8 @@ def open_dataset(
     clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
     rehearsed = is_other[order]
     announced, leader = Announced.of(clips, spec, target), leaders(clips)
-    unit_of = units([clip.group for clip in clips], hashes, leader)
-    parted = partial(own_sides, unit_of, hashes, rehearsed, origin=origin)
+    unit_names = name_units([clip.group for clip in clips], hashes, leader)
+    parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin)
     if folds is None:
         sides = parted(share=validation)
     else:  # without one, see that there can be so many
@@ -198,7 +198,7 @@ def open_dataset(
         training=sides.training,
         validation=sides.validation,
         leader=leader,
-        units=unit_of,
+        unit_names=unit_names,
         rehearsed=rehearsed,
         origin=origin,
         notes=(*sides.notes, *unknown),
@@ -206,7 +206,7 @@ def open_dataset(
 
 
 def own_sides(
-    unit_of: Sequence[str],
+    unit_names: Sequence[str],
     hashes: Sequence[str],
     rehearsed: NDArray[np.bool_],
     *,
@@ -219,7 +219,7 @@ def own_sides(
     Raises DataError, also where one unit is of both.
     """
     own, others = np.flatnonzero(~rehearsed), np.flatnonzero(rehearsed)
-    names, digests = np.array(unit_of), np.array(hashes)
+    names, digests = np.array(unit_names), np.array(hashes)
     if len(both := np.intersect1d(names[own], names[others])):
         raise DataError(f"{both[0]} is among the clips and among those to rehearse")
     sides = divide(

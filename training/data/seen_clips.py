@@ -14,10 +14,10 @@ from model_store.card import HASH_DIGITS, ClipsCard, group_hash
 from model_store.checkpoint import Checkpoint
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
+from training.data.datasets.leaks import first_few
 from training.display import warn
 
-NAMED = 3  # clips in a warning
-SO = {
+CONSEQUENCE_OF_ROLE = {
     "training": "trained it: figures on them are too good",
     "validation": "chose its weights: figures on them are too good",
     "calibration": "calibrated it: the coverage measured on them says nothing",
@@ -34,7 +34,7 @@ class SeenClips:
     of: int
     """Number of clips that were checked."""
     roles: dict[str, list[str]]
-    """Names of clips; every role of `SO` is there, and `GROUPS`."""
+    """Names of clips; every role of `CONSEQUENCE_OF_ROLE` is there, and `GROUPS`."""
     unlisted: tuple[str, ...]
     """What else it was made of that may have had some of them, of which no hashes are kept."""
 
@@ -56,10 +56,10 @@ class SeenClips:
     def notes(self) -> list[str]:
         """All that must be reported, a line each."""
         return [
-            f"{len(names)} of {self.of} clips are known to {self.name} and {SO[role]}"
-            f" ({some(names)})"
+            f"{len(names)} of {self.of} clips are known to {self.name} and"
+            f" {CONSEQUENCE_OF_ROLE[role]} ({first_few(names)})"
             for role, names in self.roles.items()
-            if names and role in SO
+            if names and role in CONSEQUENCE_OF_ROLE
         ] + self.not_quite_new
 
     @property
@@ -69,7 +69,7 @@ class SeenClips:
             return self.unknown
         return [
             f"{len(names)} of {self.of} clips share a group, such as an athlete or an event, with"
-            f" clips that trained {self.name}: figures on them are too good ({some(names)})",
+            f" clips that trained {self.name}: figures on them are too good ({first_few(names)})",
             *self.unknown,
         ]
 
@@ -110,13 +110,8 @@ def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> SeenClips:
 
 
 def _by_role(known: ClipsCard, names: Sequence[str], hashes: Sequence[str]) -> dict[str, list[str]]:
-    roles = {role: set(getattr(known, role)) for role in SO}
+    roles = {role: set(getattr(known, role)) for role in CONSEQUENCE_OF_ROLE}
     return {
         role: [n for n, digest in zip(names, hashes, strict=True) if digest[:HASH_DIGITS] in digits]
         for role, digits in roles.items()
     }
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few of them."""
-    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

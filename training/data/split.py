@@ -48,7 +48,7 @@ class Sides:
     """What a user must know of the clips that the origin has seen."""
 
 
-def units(
+def name_units(
     groups: Sequence[str | None], hashes: Sequence[str], leader: Indices | None = None
 ) -> list[str]:
     """(N,): the name of each clip's unit, which does not depend on clips outside the unit.
@@ -80,7 +80,7 @@ def place_of(unit: str) -> float:
 
 
 def divide(
-    unit_of: Sequence[str],
+    unit_names: Sequence[str],
     hashes: Sequence[str],
     *,
     share: float | None,
@@ -92,7 +92,7 @@ def divide(
     A clip that trained the origin is never kept, one that chose its weights is, if there are no
     folds. Raises DataError where a side has fewer than 2 clips, here or in another fold.
     """
-    names, of = np.unique(np.array(unit_of), return_inverse=True)  # (U,), (N,)
+    names, of = np.unique(np.array(unit_names), return_inverse=True)  # (U,), (N,)
     place = np.array([place_of(name) for name in names])
     taught, chose = (_units_with(of, among(hashes, role)) for role in _roles(origin))
     count, seen = len(of), int(taught[of].sum())

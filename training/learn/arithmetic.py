@@ -49,18 +49,18 @@ def trusted_device(
     extractor: nn.Module,
     clip: ClipSpec,
     batches: Collection[int],
-    looked_at: Collection[int] = (),
+    forward_only_batches: Collection[int] = (),
 ) -> Device:
     """Where to train with batches of so many fragments: in float32 where `precision` is wrong.
 
-    Batches of the sizes `looked_at` need no gradients. Moves the extractor there. Warns when it
-    falls back.
+    Batches of the sizes `forward_only_batches` need no gradients. Moves the extractor there. Warns
+    when it falls back.
     """
     device = Device.best(precision)
     extractor.to(device.kind)
     if device.dtype == torch.float32:
         return device
-    off = disagreement(device, extractor, clip, batches, looked_at)
+    off = disagreement(device, extractor, clip, batches, forward_only_batches)
     if off is None:
         return device
     name = str(device.dtype).removeprefix("torch.")
@@ -76,14 +76,14 @@ def disagreement(
     extractor: nn.Module,
     clip: ClipSpec,
     batches: Collection[int],
-    looked_at: Collection[int] = (),
+    forward_only_batches: Collection[int] = (),
 ) -> Disagreement | None:
     """The largest one beyond the tolerance, over all layers, batches and parts of batches."""
     exact = dataclasses.replace(device, dtype=torch.float32)
     found = []
     # Fewer where fragments are blanked.
     learnt = {1, 2, *batches, *(max(1, size // 2) for size in batches)} if batches else set()
-    for size in sorted({1, 2, *learnt, *looked_at}):
+    for size in sorted({1, 2, *learnt, *forward_only_batches}):
         for layer in layers(extractor, clip, size, device):
             shape = "×".join(map(str, layer.inputs.shape))
             expected = results(layer, exact, backward=size in learnt)

@@ -40,10 +40,6 @@ class FrozenFeatures:
     """(K, D, T', H', W'): what black frames give."""
 
     @property
-    def variants(self) -> int:
-        return len(self.features)
-
-    @property
     def served(self) -> Tensor:
         """(views, N, K, D, T', H', W')"""
         return self.features[: self.views]

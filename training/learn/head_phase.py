@@ -29,7 +29,7 @@ SCORE_BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """A `MicroBatch` of features."""
+    """Features of the clips of a step."""
 
     features: Tensor
     """(B, K, D, T', H', W')"""
@@ -61,7 +61,7 @@ class HeadPhase:
             np.random.default_rng([run.seed, 1, epoch]), dataset.training, dataset.leader
         )
         variant_of = np.random.default_rng([run.seed, 2, epoch]).integers(
-            self.frozen.variants, size=len(dataset.leader)
+            len(self.frozen.features), size=len(dataset.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
         for clips in evenly(order, self.steps, dataset.leader)[first:]:

@@ -21,7 +21,9 @@ from training.learn.run_spec import RunSpec
 JUMP = 10_000.0  # in a loss; an error that is 100 times the usual one
 CONSTANT = 1e-4  # of what the deviation is to be; rounding makes answers differ by less
 PATIENCE, LONG = 3, 200  # validations in succession, and steps
-FEW = 8  # clips that can get one prediction by chance: then the training batches must agree
+# With fewer validation clips, equal predictions may be chance; the alarm then also needs equal
+# predictions in the training batches.
+FEW = 8
 AGAIN = "Start again with --restart, or in a new folder."
 
 

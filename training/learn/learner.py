@@ -38,30 +38,6 @@ class Predictions:
     """(n, P) features, see `model_store.confidence.pool`."""
 
 
-class MicroBatch(Protocol):
-    """Clips whose gradient is computed at once: `Batch` of pixels, or `FeatureBatch`."""
-
-    @property
-    def clips(self) -> Indices:
-        """(B,) indices into the dataset."""
-        ...
-
-    @property
-    def starts(self) -> Indices:
-        """(B,) frames at which the fragments begin."""
-        ...
-
-    @property
-    def shown(self) -> Tensor:
-        """(B, K of the clip) bool."""
-        ...
-
-    @property
-    def whole(self) -> int:
-        """Clips of the micro-batch in all processes."""
-        ...
-
-
 class Phase(Protocol):
     """A part of a run with an optimiser of its own."""
 
@@ -79,7 +55,7 @@ class Phase(Protocol):
     """That share each batch."""
 
     def micro_batches(self, epoch: int, first: int) -> Iterator[Any]:
-        """Each a `MicroBatch`, of an epoch from number `first` on."""
+        """Each a `Batch` or a `FeatureBatch`, of an epoch from number `first` on."""
         ...
 
     def features(self, batch: Any) -> Tensor:

@@ -50,7 +50,10 @@ class Rows:
     shown: NDArray[np.bool_]
     """(V, N, K)"""
     head: Floats
-    """(V, N): what the head predicts by itself, in its unit; another output's is as good."""
+    """(V, N): the head's prediction, in the head's own unit.
+
+    The prediction of another output may be used, because the line rescales it.
+    """
     judged: Floats
     """(V, N), in the output's unit."""
     factor: Floats

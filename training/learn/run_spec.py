@@ -130,7 +130,8 @@ class RunSpec(RunOptions):
         WHOLE(
             min=0,
             max=8,
-            help="First layers of each extractor that are left as they are: the dearest.",
+            help="Number of first layers of each extractor that are not trained. They cost the"
+            " most time.",
         ),
     ] = 0
     frozen_norm: Annotated[
@@ -207,7 +208,7 @@ class RunSpec(RunOptions):
         )
         require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
-        require(bool(self.base) or not self.new_head, "a new head needs a base to be new to")
+        require(bool(self.base) or not self.new_head, "--new-head needs --base")
         require(
             self.teach == "judged" or self.network.target == "final",
             f"what is known is a final score, the network's target is {self.network.target}",
@@ -270,11 +271,6 @@ class RunSpec(RunOptions):
     def uses_all(self) -> bool:
         """Whether no clips are kept for validation: the folds have measured it."""
         return self.folds is not None and self.fold is None
-
-    @property
-    def part(self) -> tuple[int, int] | None:
-        """(i, k) of a cross-validation."""
-        return None if self.folds is None or self.fold is None else (self.fold, self.folds)
 
     @property
     def terms(self) -> str:

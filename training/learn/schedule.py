@@ -7,11 +7,6 @@ from training.learn.run_spec import RunSpec
 COSINE_END = 0.01
 
 
-def steps_factor(step: int, decay: float, every: int) -> float:
-    """× `decay` every `every` steps.   [Li18 §4.2]"""
-    return decay ** (step // every)
-
-
 def rising_factor(step: int, steps: int, warmup: float) -> float:
     """A linear rise over a share `warmup` of the steps, then 1."""
     return min(1.0, (step + 1) / max(1, round(warmup * steps)))
@@ -30,5 +25,5 @@ def rate_factor(run: RunSpec, step: int, steps: int) -> float:
     """What both learning rates are multiplied by at a step of a phase."""
     if run.schedule == "steps":
         rise = rising_factor(step, steps, run.warmup)
-        return rise * steps_factor(step, run.decay, run.decay_every)
+        return rise * run.decay ** (step // run.decay_every)  # [Li18 §4.2]
     return cosine_factor(step, steps, warmup=run.warmup, end=COSINE_END)

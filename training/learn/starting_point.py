@@ -29,7 +29,7 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
     few clips to begin without a base.
     """
     run, dataset, head = learner.run, learner.dataset, learner.network.head
-    blank = by_place(frozen.blank).double().numpy()
+    blank = mean_over_frames(frozen.blank).double().numpy()
     found: dict[str, list[Tensor]] = {}
     for output, rows in enumerate(rows_of(learner, frozen)):
         fresh = rows.of(dataset.fresh)
@@ -84,7 +84,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)
     judged = dataset.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
-    features = by_place(frozen.features[:variants]).double().numpy()
+    features = mean_over_frames(frozen.features[:variants]).double().numpy()
     shown = frozen.shown[:variants, :, list(learner.network.used)]
     return [
         Rows(
@@ -94,12 +94,12 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             judged=judged[..., output],
             factor=dataset.announced.factor[:, output].astype(np.float64),
             weight=np.where(dataset.rehearsed, learner.run.rehearsal, 1.0),
-            groups=dataset.unit,
+            groups=dataset.unit_numbers,
         )
         for output in range(len(dataset.announced.outputs))
     ]
 
 
-def by_place(features: Tensor) -> Tensor:
+def mean_over_frames(features: Tensor) -> Tensor:
     """(…, D, T', H', W') -> (…, F), F = D·H'·W': means over a fragment's feature frames."""
     return features.mean(dim=-3).flatten(-3)

@@ -16,7 +16,7 @@ from model_store.network import FragmentNetwork
 def tie(network: FragmentNetwork) -> None:
     """Replace all extractors by one, whose weights are the mean of theirs."""
     each, first = [one.state_dict() for one in network.extractors], network.extractors[0]
-    if differ(network.extractors):
+    if have_different_weights(network.extractors):
         first.load_state_dict(
             {
                 name: torch.stack([weights[name] for weights in each]).mean(dim=0)
@@ -32,7 +32,7 @@ def is_tied(network: FragmentNetwork) -> bool:
     return len(network.extractors) > 1 and len({id(one) for one in network.extractors}) == 1
 
 
-def differ(extractors: Iterable[nn.Module]) -> bool:
+def have_different_weights(extractors: Iterable[nn.Module]) -> bool:
     """Whether they are not all the same function."""
     first, *others = (
         dict(one.named_parameters()) | dict(one.named_buffers()) for one in extractors

@@ -24,7 +24,7 @@ from training.learn.results_table import write_result
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.summary import record_command, summarise, write_summary
-from training.learn.tied import differ
+from training.learn.tied import have_different_weights
 from training.learn.trainer import Precomputed, Trainer
 from training.learn.validation import WITH_DIFFICULTY, Figures, in_words, outputs_of, quality
 from training.measure.calibration import fit_out_of_fold
@@ -59,11 +59,12 @@ class TrainingRun:
 
         Its intervals come from the folds, and so do the figures.
         """
-        run, parts = self.spec, list[Trained]()
-        for fold in range(run.folds or 0):
+        run, parts = self.spec, list[FinishedRun]()
+        folds = run.folds or 0
+        for fold in range(folds):
             part = dataclasses.replace(run, fold=fold)
             precomputed = parts[-1].precomputed if parts else None
-            split = dataset.in_fold(part.part)
+            split = dataset.in_fold((fold, folds))
             parts.append(self._train(part, self.out / f"fold-{fold}", split, precomputed))
         trained = not run.readout or trained_is_better(run, [part.figures for part in parts])
         kept = "trained" if trained else "readout"
@@ -97,7 +98,7 @@ class TrainingRun:
                 origin=origin_of(run, self.base),
                 on_clips=begin,
                 cache=self.cache,
-                progress=lambda done, total: shown.update(done, total, phase="decoding"),
+                progress=shown.progress("decoding"),
             )
         for note in dataset.notes:
             warn(note)
@@ -105,7 +106,7 @@ class TrainingRun:
             run.tied
             and run.epochs
             and self.base is not None
-            and differ(self.base.network.extractors)
+            and have_different_weights(self.base.network.extractors)
         ):
             warn(f"the extractors of {run.base} differ: all fragments start from their mean")
         return dataset
@@ -123,7 +124,7 @@ class TrainingRun:
         precomputed: Precomputed | None = None,
         *,
         only_begin: bool = False,
-    ) -> "Trained":
+    ) -> "FinishedRun":
         """Make the run in `out`; `only_begin` makes no epochs."""
         folder, leads = RunFolder(out), self.processes.leads
         with self.processes.leader_first():
@@ -146,11 +147,11 @@ class TrainingRun:
         if leads:
             clips = {"train": len(dataset.training), "validation": len(dataset.validation)}
             write_result(out, _line(run, clips, figures))
-        return Trained(dataset, folder, trainer.precomputed, figures)
+        return FinishedRun(dataset, folder, trainer.precomputed, figures)
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class FinishedRun:
     """A run that ended."""
 
     dataset: ClipDataset

@@ -16,11 +16,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from training.distributed import without_averaging
+from training.data.batches import Batch
 from training.learn.forward import join
-from training.learn.learner import Learner, MicroBatch, Phase
+from training.learn.head_phase import FeatureBatch
+from training.learn.learner import Learner, Phase
 from training.losses import weight_penalty
+
+MicroBatch = Batch | FeatureBatch  # clips whose gradient is computed at once
 
 TINY = 1e-12  # a deviation that can be divided by
 RANK_SEED = 24  # bits of a seed below the process's number, for the steps of a run
@@ -67,8 +71,10 @@ class TrainingStep:
         figures: defaultdict[str, float] = defaultdict(float)
         for batch in micro_batches:
             share = batch.whole / sum(each.whole for each in micro_batches)
-            is_last = batch is micro_batches[-1]
-            with contextlib.nullcontext() if is_last else without_averaging(self.model):
+            averaging: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+            if isinstance(self.model, DistributedDataParallel) and batch is not micro_batches[-1]:
+                averaging = self.model.no_sync()
+            with averaging:
                 outputs, auxiliary, penalty = self.model(batch)
                 clips = torch.from_numpy(batch.clips).to(penalty.device)
                 judged = learner.target_scores(batch.clips, batch.starts, batch.shown.numpy())

@@ -42,6 +42,9 @@ class Scored:
     judged: Floats
     """(N, O) points; NaN where an output's value was not judged."""
 
+    def part(self, chosen: NDArray[np.int64]) -> "Scored":
+        return Scored(self.pooled[chosen], self.scores[chosen], self.judged[chosen])
+
     def of(self, output: int) -> tuple[Floats, Floats, Floats]:
         """Pooled features (n, P), what was predicted (n,) and how far off it was (n,)."""
         known = ~np.isnan(self.judged[:, output])

@@ -19,7 +19,7 @@ from model_store.scorer import Scorer
 from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
 from training.measure.calibration import COVERAGE
-from training.measure.stored_copies import WAYS, name_of, recording_of
+from training.measure.stored_copies import STORAGE_VARIANTS, name_of, recording_of
 
 Progress = Callable[[int, int], None]
 
@@ -33,23 +33,7 @@ class _Answer:
     reasons: frozenset[ReviewReason]
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """From a clip to a copy of it."""
-
-    points: float
-    warnings: frozenset[ClipWarning]
-    """That the clip does not have."""
-    reviewed: bool
-    """The copy has a reason for review that the clip does not have."""
-
-    @classmethod
-    def between(cls, original: _Answer, copy: _Answer) -> "_Change":
-        return cls(
-            points=copy.score - original.score,
-            warnings=copy.warnings - original.warnings,
-            reviewed=bool(copy.reasons - original.reasons),
-        )
+_Pair = tuple[_Answer, _Answer]  # for a clip, and for a copy of it
 
 
 def storage_figures(
@@ -57,22 +41,23 @@ def storage_figures(
 ) -> dict[str, Any]:
     """How far the scores of the first clips move when they are stored otherwise; JSON-ready.
 
-    `storage` has a row for each way to store them. `moved_by` has, for each warning that the copies
-    have and that asks for no review, the points by which nine of ten scores move at most.
+    `storage` has a row for each of `STORAGE_VARIANTS`. `moved_by` has, for each warning that the
+    copies have and that asks for no review, the points by which nine of ten scores move at most.
     Raises DataError for a clip that cannot be used.
     """
     clips = clips[:MOST_CLIPS]
-    changes: dict[str, list[_Change]] = defaultdict(list)
+    pairs: dict[str, list[_Pair]] = defaultdict(list)
     for number, clip in enumerate(clips):
         original, recording = _answer(scorer, clip.source), recording_of(clip.source)
-        for done, (name, way) in enumerate(WAYS.items(), start=1):
-            copy = _answer(scorer, way.store(recording))
-            changes[name].append(_Change.between(original, copy))
+        for done, (name, variant) in enumerate(STORAGE_VARIANTS.items(), start=1):
+            copy = _answer(scorer, variant.store(recording))
+            pairs[name].append((original, copy))
             if progress is not None:
-                progress(number * len(WAYS) + done, len(clips) * len(WAYS))
+                each = len(STORAGE_VARIANTS)
+                progress(number * each + done, len(clips) * each)
     return {
-        "storage": [_figures(name, of_way) for name, of_way in changes.items()],
-        "moved_by": _moved_by(changes.values()),
+        "storage": [_figures(name, each) for name, each in pairs.items()],
+        "moved_by": _moved_by(pairs.values()),
     }
 
 
@@ -86,24 +71,28 @@ def _answer(scorer: Scorer, source: Source) -> _Answer:
     return _Answer(score.score, frozenset(clip.warnings), frozenset(reasons))
 
 
-def _figures(name: str, changes: Sequence[_Change]) -> dict[str, Any]:
-    points = [change.points for change in changes]
+def _figures(name: str, pairs: Sequence[_Pair]) -> dict[str, Any]:
+    points = [copy.score - original.score for original, copy in pairs]
     return {
         "stored": name,
-        "clips": len(changes),
+        "clips": len(pairs),
         "mean_change": float(np.mean(np.abs(points))),
         "worst_change": max(points, key=abs),
-        "new_warning": sum(bool(change.warnings) for change in changes),
-        "new_review": sum(change.reviewed for change in changes),
+        "new_warning": sum(bool(copy.warnings - original.warnings) for original, copy in pairs),
+        "new_review": sum(bool(copy.reasons - original.reasons) for original, copy in pairs),
     }
 
 
-def _moved_by(ways: Iterable[Sequence[_Change]]) -> dict[str, float]:
-    """By the warnings that all copies of a way have: others come from the clip as much."""
+def _moved_by(variants: Iterable[Sequence[_Pair]]) -> dict[str, float]:
+    """By the warnings that all copies of a variant have and their originals have not.
+
+    A warning that only some copies have comes from the clip as much as from the variant.
+    """
     points: dict[ClipWarning, list[float]] = defaultdict(list)
-    for changes in ways:
-        for warning in frozenset.intersection(*(change.warnings for change in changes)):
-            points[warning] += [abs(change.points) for change in changes]
+    for pairs in variants:
+        new = [copy.warnings - original.warnings for original, copy in pairs]
+        for warning in frozenset.intersection(*new):
+            points[warning] += [abs(copy.score - original.score) for original, copy in pairs]
     return {
         str(warning): float(np.quantile(points[warning], COVERAGE, method="higher"))
         for warning in ClipWarning

@@ -8,7 +8,9 @@ Shapes: N pictures of a file, h w its pixels; pictures are (h, w, 3) uint8, RGB.
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -24,7 +26,6 @@ from model_store.errors import ClipError
 from model_store.video.container import open_bytes
 from model_store.video.scaler import Orientation
 from training.errors import DataError
-from training.measure.process_priority import ordinary_priority
 
 Picture = NDArray[np.uint8]
 
@@ -64,8 +65,25 @@ class Recording:
         return replace(self, pictures=[change(picture) for picture in self.pictures])
 
 
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Lets SVT-AV1 encode without writing to the terminal, or keeping a priority that it sets.
+
+    If root runs it, it gives its caller real-time priority, and so whatever that starts.
+    """
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class StorageVariant:
     """One way to store a clip."""
 
     change: Callable[[Recording], Recording] = lambda recording: recording
@@ -211,8 +229,8 @@ def _high_range(picture: Picture, transfer: ColorTrc, white: float) -> NDArray[n
     return np.rint(65535 * np.clip(code, 0, 1)).astype(np.uint16)
 
 
-def _in_high_range(transfer: ColorTrc, white: float = 203) -> Way:
-    return Way(
+def _in_high_range(transfer: ColorTrc, white: float = 203) -> StorageVariant:
+    return StorageVariant(
         change=lambda recording: recording.each(lambda each: _high_range(each, transfer, white)),
         codec="libx265",
         format="yuv420p10le",
@@ -221,15 +239,15 @@ def _in_high_range(transfer: ColorTrc, white: float = 203) -> Way:
     )
 
 
-WAYS: Mapping[str, Way] = {
-    "again": Way(),
-    "low bit rate": Way(options={"crf": "32", "preset": "veryfast"}),
-    "24 fps": Way(change=lambda recording: recording.at(24)),
-    "25 fps": Way(change=lambda recording: recording.at(25)),
-    "50 fps": Way(change=lambda recording: recording.at(50)),
-    "60 fps": Way(change=lambda recording: recording.at(60)),
-    "variable rate": Way(change=_irregular),
-    "a time twice": Way(
+STORAGE_VARIANTS: Mapping[str, StorageVariant] = {
+    "again": StorageVariant(),
+    "low bit rate": StorageVariant(options={"crf": "32", "preset": "veryfast"}),
+    "24 fps": StorageVariant(change=lambda recording: recording.at(24)),
+    "25 fps": StorageVariant(change=lambda recording: recording.at(25)),
+    "50 fps": StorageVariant(change=lambda recording: recording.at(50)),
+    "60 fps": StorageVariant(change=lambda recording: recording.at(60)),
+    "variable rate": StorageVariant(change=_irregular),
+    "a time twice": StorageVariant(
         change=_stuttering,
         codec="mjpeg",
         container="matroska",
@@ -239,25 +257,25 @@ WAYS: Mapping[str, Way] = {
     "HLG": _in_high_range(ColorTrc.ARIB_STD_B67),
     "HLG, white at 100 cd/m²": _in_high_range(ColorTrc.ARIB_STD_B67, 100),
     "PQ": _in_high_range(ColorTrc.SMPTE2084),
-    "pillars": Way(change=lambda recording: recording.each(_pillars)),
-    "letterbox": Way(change=lambda recording: recording.each(_letterbox)),
-    "interlaced": Way(
+    "pillars": StorageVariant(change=lambda recording: recording.each(_pillars)),
+    "letterbox": StorageVariant(change=lambda recording: recording.each(_letterbox)),
+    "interlaced": StorageVariant(
         change=_interlaced,
         format="yuv422p",
         options={**_H264, "x264-params": "tff=1:interlaced=1"},
     ),
-    "rotated": Way(change=lambda recording: recording.each(np.rot90), rotation=-90),
-    "anamorphic": Way(
+    "rotated": StorageVariant(change=lambda recording: recording.each(np.rot90), rotation=-90),
+    "anamorphic": StorageVariant(
         change=lambda recording: recording.each(_squeezed), pixel_aspect=Fraction(4, 3)
     ),
-    "HEVC": Way(codec="libx265", options=_H265),
-    "VP9": Way(
+    "HEVC": StorageVariant(codec="libx265", options=_H265),
+    "VP9": StorageVariant(
         codec="libvpx-vp9",
         container="webm",
         options={"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8"},
     ),
-    "AV1": Way(codec="libsvtav1", options={"crf": "20", "preset": "10"}),
-    "MJPEG": Way(
+    "AV1": StorageVariant(codec="libsvtav1", options={"crf": "20", "preset": "10"}),
+    "MJPEG": StorageVariant(
         codec="mjpeg", container="avi", format="yuvj420p", options={"qmin": "2", "qmax": "2"}
     ),
 }

@@ -28,7 +28,7 @@ from training.data.clip_dataset import CACHE
 from training.data.clip_list import ClipRecord
 from training.data.datasets.hashes import source_hash
 from training.data.datasets.ucf101 import ClassifiedClip, read_ucf101
-from training.data.split import Indices, place_of, units
+from training.data.split import Indices, name_units, place_of
 from training.errors import DataError
 from training.pretraining.pretext_tasks import FragmentBatch, random_fragments
 
@@ -47,9 +47,10 @@ def class_clip(spec: ClipSpec) -> ClipSpec:
 class ActionClassification:
     """Softmax and cross entropy over the classes; the figures are shares of fragments."""
 
-    classes: int
+    outputs: int
+    """J"""
     labels: NDArray[np.int64]
-    """(N,) 0…classes − 1"""
+    """(N,) 0…J − 1"""
     cache: ClipCache
     """Of the same N clips."""
     spec: ClipSpec
@@ -88,7 +89,7 @@ class ActionClassification:
                 ]
             )
         return cls(
-            classes=len(data.classes),
+            outputs=len(data.classes),
             labels=np.array([clip.label for clip in data.clips]),
             cache=open_cache(
                 [clip.path for clip in data.clips],
@@ -101,10 +102,6 @@ class ActionClassification:
             training=np.setdiff1d(np.arange(len(data.clips)), held),
             validation=held,
         )
-
-    @property
-    def outputs(self) -> int:
-        return self.classes
 
     @property
     def seen(self) -> ClipsCard:
@@ -125,7 +122,7 @@ class ActionClassification:
 
     def figures(self, predicted: Tensor, targets: Tensor) -> dict[str, float]:
         correct = (predicted.argmax(dim=1) == targets).float().mean()
-        return {"accuracy": float(correct), "chance": 1 / self.classes}
+        return {"accuracy": float(correct), "chance": 1 / self.outputs}
 
 
 def held_clips(clips: Sequence[ClassifiedClip], hashes: Sequence[str], share: float) -> Indices:
@@ -133,12 +130,14 @@ def held_clips(clips: Sequence[ClassifiedClip], hashes: Sequence[str], share: fl
 
     Raises DataError for a class that has nothing left to learn from.
     """
-    unit_of = units([clip.group for clip in clips], hashes)
+    unit_names = name_units([clip.group for clip in clips], hashes)
     held: set[str] = set()
     for label in sorted({clip.label for clip in clips}):
-        of_class = {unit for unit, clip in zip(unit_of, clips, strict=True) if clip.label == label}
+        of_class = {
+            unit for unit, clip in zip(unit_names, clips, strict=True) if clip.label == label
+        }
         if len(of_class) < 2:
             raise DataError(f"class {label} has {len(of_class)} groups of clips, need at least 2")
         first, *others = sorted(of_class, key=place_of)
         held |= {first} | {unit for unit in others[:-1] if place_of(unit) < share}
-    return np.flatnonzero([unit in held for unit in unit_of])
+    return np.flatnonzero([unit in held for unit in unit_names])

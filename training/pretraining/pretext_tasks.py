@@ -9,7 +9,6 @@ Shapes: B fragments, L frames a fragment, H W pixels, J outputs.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -35,47 +34,11 @@ class FragmentBatch:
     """(B, …): what the task's loss takes."""
 
 
-class PretextTask(Protocol):
-    @property
-    def measure(self) -> str:
-        """What `figures` are, before their names."""
-        ...
-
-    @property
-    def outputs(self) -> int:
-        """J"""
-        ...
-
-    @property
-    def training(self) -> NDArray[np.int64]:
-        """Clips to learn from."""
-        ...
-
-    @property
-    def validation(self) -> NDArray[np.int64]: ...
-
-    @property
-    def seen(self) -> ClipsCard:
-        """The same by their hashes."""
-        ...
-
-    def batch(
-        self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
-    ) -> FragmentBatch:
-        """One fragment of each clip, at a random place."""
-        ...
-
-    def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """(B, J) and targets on the same device -> ()"""
-        ...
-
-    def figures(self, predicted: Tensor, targets: Tensor) -> dict[str, float]: ...
-
-
 class TrackRegression:
     """What `targets.py` knows of a fragment; the figures are R², the mean over a group."""
 
     measure = "R² of"
+    """What `figures` are, before their names."""
 
     def __init__(self, dataset: ClipDataset, seed: int, device: str = "cpu") -> None:
         """Raises DataError when the clips have nothing to learn from."""

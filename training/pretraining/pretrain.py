@@ -28,8 +28,11 @@ from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
 from training.prefetch import prefetched
-from training.pretraining.pretext_tasks import FragmentBatch, PretextTask
+from training.pretraining.action_classification import ActionClassification
+from training.pretraining.pretext_tasks import FragmentBatch, TrackRegression
 from training.pretraining.pretrain_spec import PretrainSpec
+
+PretextTask = TrackRegression | ActionClassification
 
 HIDDEN = 256  # units of the head that is not kept
 VALIDATION_FRAGMENTS = 512

@@ -23,6 +23,12 @@ class PretrainSpec(RunOptions):
     validation: Annotated[
         float, SPLIT(min=0, max=1, help="Share of the clips that is kept for measuring.")
     ] = 0.1
-    flip: Annotated[float, LOOKS(help="Probability that left and right are exchanged.")] = 0.5
-    colour: Annotated[float, LOOKS(help="Share by which contrast and brightness vary.")] = 0.2
-    zoom: Annotated[float, LOOKS(help="Largest share of height and width that is cut away.")] = 0.1
+    flip: Annotated[
+        float, LOOKS(min=0, max=1, help="Probability that left and right are exchanged.")
+    ] = 0.5
+    colour: Annotated[
+        float, LOOKS(min=0, max=1, help="Share by which contrast and brightness vary.")
+    ] = 0.2
+    zoom: Annotated[
+        float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
+    ] = 0.1

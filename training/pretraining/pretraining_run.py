@@ -11,8 +11,8 @@ from training.learn.malloc import keep_freed_memory
 from training.learn.run_folder import RunFolder
 from training.learn.summary import record_command
 from training.pretraining.action_classification import ActionClassification
-from training.pretraining.pretext_tasks import PretextTask, TrackRegression
-from training.pretraining.pretrain import Pretrainer
+from training.pretraining.pretext_tasks import TrackRegression
+from training.pretraining.pretrain import PretextTask, Pretrainer
 from training.pretraining.pretrain_spec import PretrainSpec
 
 
@@ -42,9 +42,7 @@ def pretrain_extractor(
 def _open_task(
     spec: PretrainSpec, folder: RunFolder, cache: Path | None, shown: Bar
 ) -> PretextTask:
-    def progress(done: int, total: int) -> None:
-        shown.update(done, total, phase="decoding")
-
+    progress = shown.progress("decoding")
     if spec.kind == Kind.ucf101:
         return ActionClassification.open(
             Path(spec.data[0]),

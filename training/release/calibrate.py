@@ -1,12 +1,10 @@
 """
-Gives a checkpoint its intervals and its sense of the unfamiliar, without training it again.
+Fits a checkpoint's intervals and its familiarity limit, without training it again.
 
 The rule: the clips that calibrate were used for nothing else, neither to train nor to choose.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +18,9 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes
-from training.data.seen_clips import seen_by, some
-from training.data.split import Indices, units
+from training.data.datasets.leaks import first_few
+from training.data.seen_clips import seen_by
+from training.data.split import Indices, name_units
 from training.errors import DataError, RunError
 from training.measure.calibration import COVERAGE, Scored, fit_confidence
 from training.measure.evaluate import score_clips
@@ -43,8 +42,9 @@ def fit_calibration(
     allow_seen: bool = False,
     progress: Progress | None = None,
 ) -> Confidence:
-    """Fit on judged `clips`; what the network knows from `familiar` ones, else a part of `clips`.
+    """Fit the intervals on judged `clips`.
 
+    The familiarity limit is fitted on the `familiar` clips, or without any on a part of `clips`.
     Raises DataError for too few clips; RunError for some that the checkpoint has seen, or that are
     familiar as well, unless that is allowed.
     """
@@ -52,21 +52,23 @@ def fit_calibration(
         raise DataError(f"{len(clips)} calibration clips, need at least {FEWEST}")
     if not allow_seen:
         check_unseen(scorer.checkpoint, clips)
-    known = np.count_nonzero(~np.isnan(judged_values(scorer, clips)), axis=0)
+    judged = judged_values(scorer, clips)
+    known = np.count_nonzero(~np.isnan(judged), axis=0)
     if known.min() < FEWEST:
         raise DataError(
             f"{known.min()} calibration clips have a difficulty, need at least {FEWEST}: without it"
             " their execution, which this checkpoint predicts, is not known"
         )
-    scored = scored_clips(scorer, clips, progress)
+    evaluation = score_clips(scorer, clips, progress)
+    scored = Scored(evaluation.pooled, evaluation.outputs, judged)
     teaching = teaching_clips(clips, seed)
     calibrating = np.setdiff1d(np.arange(len(clips)), teaching)
     pooled = score_clips(scorer, familiar, progress).pooled if familiar else scored.pooled[teaching]
     try:
         return fit_confidence(
             pooled,
-            part(scored, teaching),
-            part(scored, calibrating),
+            scored.part(teaching),
+            scored.part(calibrating),
             outputs=scorer.outputs,
             coverage=coverage,
         )
@@ -83,18 +85,18 @@ def check_unseen(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> None:
     ):
         if names:
             raise RunError(
-                f"{len(names)} of {len(clips)} calibration clips {what} ({some(names)}): intervals"
-                " from them would be too narrow. Leave them out, or give --allow-seen"
+                f"{len(names)} of {len(clips)} calibration clips {what} ({first_few(names)}):"
+                " intervals from them would be too narrow. Leave them out, or give --allow-seen"
             )
 
 
 def teaching_clips(clips: Sequence[JudgedClip], seed: int) -> Indices:
     """About a quarter, that teach the spread; what belongs together is on one side."""
-    unit_of = np.array(units([clip.group for clip in clips], clip_hashes(clips)))
+    unit_names = np.array(name_units([clip.group for clip in clips], clip_hashes(clips)))
     wanted, chosen = round(SPREAD_SHARE * len(clips)), np.zeros(len(clips), np.bool_)
-    for unit in np.random.default_rng([seed, len(clips)]).permutation(np.unique(unit_of)):
+    for unit in np.random.default_rng([seed, len(clips)]).permutation(np.unique(unit_names)):
         if chosen.sum() < wanted:
-            chosen |= unit_of == unit
+            chosen |= unit_names == unit
     return np.flatnonzero(chosen)
 
 
@@ -118,12 +120,6 @@ def publish_calibrated(
     )
 
 
-def scored_clips(scorer: Scorer, clips: Sequence[JudgedClip], progress: Progress | None) -> Scored:
-    """In what each output predicts: final scores, executions."""
-    evaluation = score_clips(scorer, clips, progress)
-    return Scored(evaluation.pooled, evaluation.outputs, judged_values(scorer, clips))
-
-
 def judged_values(scorer: Scorer, clips: Sequence[JudgedClip]) -> NDArray[np.float32]:
     """(N, O): what the outputs are to predict, NaN where it is not known.
 
@@ -139,12 +135,3 @@ def judged_values(scorer: Scorer, clips: Sequence[JudgedClip]) -> NDArray[np.flo
         ],
     }
     return np.array([columns[output] for output in scorer.outputs], np.float32).T
-
-
-def part(scored: Scored, chosen: Any) -> Scored:
-    return dataclasses.replace(
-        scored,
-        pooled=scored.pooled[chosen],
-        scores=scored.scores[chosen],
-        judged=scored.judged[chosen],
-    )

@@ -14,7 +14,6 @@ import io
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, PALE = "#1f5fa8", "#9db8d6"
@@ -71,13 +70,9 @@ def _fragments(by_fragment: dict[str, Any]) -> Figure:
     below.axhline(0, color="0.6", linewidth=1)
     below.set_ylabel("Spearman")
     below.set_title("How well each fragment alone ranks the clips [Li18 Fig. 2]")
-    _label(below, names)
+    below.set_xticks(positions, names)
+    below.set_xlabel("fragment, and the stage that holds most of it")
     return figure
-
-
-def _label(axes: Axes, names: list[str]) -> None:
-    axes.set_xticks(range(1, len(names) + 1), names)
-    axes.set_xlabel("fragment, and the stage that holds most of it")
 
 
 def _png(figure: Figure) -> bytes:

@@ -41,8 +41,8 @@ def publish_run(
     """Publish the weights that a run kept as the next version of `name`.
 
     A cross-validation brings intervals with it. `metrics` is what `evaluate` measured, and
-    `moved_by` what `moves_of` makes of `evaluate --storage`; `golden` is the clip to ship, else one
-    of the run's; `about` describes its clips.
+    `moved_by` what `score_shifts` makes of `evaluate --storage`; `golden` is the clip to ship, else
+    one of the run's; `about` describes its clips.
     Raises RunError for a run that has no weights yet, or whose folds have not ended.
     """
     run = RunSpec.from_json(folder.options())
@@ -134,7 +134,7 @@ def on_card(metrics: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if name not in left_out}
 
 
-def moves_of(measured: Mapping[str, Any]) -> dict[ClipWarning, float]:
+def score_shifts(measured: Mapping[str, Any]) -> dict[ClipWarning, float]:
     """From what `evaluate --storage` measured, for the intervals of clips with these warnings.
 
     Raises RunError where that was not measured.

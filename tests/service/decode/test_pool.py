@@ -27,7 +27,7 @@ from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.decode.process import WorkerProcess
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
 from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
-from training.measure.stored_copies import WAYS, recording_of
+from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
 pytestmark = pytest.mark.anyio
 
@@ -94,8 +94,8 @@ async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None
     """What is mended of a clip must need no module that is loaded only then."""
     recording = recording_of(clip_bytes(frames=40, height=96, width=128))
     async with pool() as decoders:
-        for name, way in WAYS.items():
-            content = way.store(recording)
+        for name, variant in STORAGE_VARIANTS.items():
+            content = variant.store(recording)
             here = prepare_clip(read_clip(content, SPEC), SPEC)
             there = (await decode(decoders, content)).clip
             assert there.warnings == here.warnings, name

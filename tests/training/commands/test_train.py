@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from model_store.spec import SPECS
-from tests.training.command_line import call
+from tests.training.bright import rows_of, write_rows
+from tests.training.command_line import call, succeed
 from training.choices import Preset, Teach
 from training.commands.train import chosen_target
 from training.data.datasets.kinds import Kind
@@ -34,8 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options_of(bright: Path, cache: Path, out: Path, *words: object) -> dict[str, object]:
-    result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, *words))
-    assert result.exit_code == 0, result.output
+    succeed(*words_for(bright, cache, "--out", out, "--epochs", 1, *words))
     options: dict[str, object] = json.loads((out / "run.json").read_text())
     return options
 
@@ -72,35 +72,12 @@ def test_loss_terms_alone_and_combined(
         )
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--loss", "mse", "--alpha", "0.5"], "does not go with --loss mse"),
-        (["--loss", "ranking", "--alpha", "0"], "does not go with --loss ranking"),
-        (["--fragments", "6"], "the clip has 0…5"),
-        (["--fragments", "first"], "need all, last, or indices"),
-        (["--folds", "1"], "folds"),
-        (["--folds", "3", "--fold", "3"], "fold is 3 of 3"),
-        (["--fold", "1"], "fold is 1 of None"),
-        (["--checkpointing"], "counted twice"),
-        (["--accumulate", "30"], "need 60"),
-    ],
-)
-def test_what_does_not_go_together(
-    bright: Path, cache: Path, tmp_path: Path, words: list[str], message: str
-) -> None:
-    result = call(*words_for(bright, cache, "--out", tmp_path / "run", *words))
-    assert result.exit_code == 2, result.output
-    assert message in result.output
-
-
 def test_folds_are_runs_whose_validations_make_up_the_training_split(
     bright: Path, cache: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "folds"
-    result = call(*words_for(bright, cache, "--out", out, "--epochs", 1, "--folds", 3))
-    assert result.exit_code == 0, result.output
-    assert "3 folds, every clip by a run that had not seen it: Spearman" in result.output
+    output = succeed(*words_for(bright, cache, "--out", out, "--epochs", 1, "--folds", 3))
+    assert "3 folds, every clip by a run that had not seen it: Spearman" in output
     options = [json.loads((out / f"fold-{k}" / "run.json").read_text()) for k in range(3)]
     assert [(o["fold"], o["folds"]) for o in options] == [(0, 3), (1, 3), (2, 3)]
     table = rows(out / "results.csv")
@@ -113,13 +90,10 @@ def without_difficulty(bright: Path, folder: Path, *clips: int) -> Path:
     """The same data set, of which some clips lack it."""
     folder.mkdir()
     (folder / "clips").symlink_to(bright / "clips")
-    lines = rows(bright / "annotations.csv")
+    lines = rows_of(bright)
     for number in clips:
         lines[number]["difficulty"] = ""
-    with (folder / "annotations.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, lines[0].keys())
-        writer.writeheader()
-        writer.writerows(lines)
+    write_rows(folder, lines)
     return folder
 
 
@@ -148,10 +122,9 @@ def test_one_clip_without_a_difficulty_leaves_the_final_score(
 ) -> None:
     data = without_difficulty(bright, tmp_path / "data", 0, 5)  # clip 5 is a test clip
     words = words_for(data, cache, "--out", tmp_path / "run", "--epochs", 1)
-    result = call(*words)
-    assert result.exit_code == 0, result.output
+    output = succeed(*words)
     why = "target final: 1 of 60 clips have no execution, as 000.mp4: no difficulty"
-    assert why in result.output
+    assert why in output
     assert json.loads((tmp_path / "run" / "run.json").read_text())["network"]["target"] == "final"
     [line] = rows(tmp_path / "results.csv")
     assert line["with_difficulty_spearman"] == ""

@@ -62,9 +62,3 @@ def test_draws_follow_the_seed_and_stay_in_range(frames: Frames) -> None:
         assert 0 <= top <= 12 - height
         assert 0 <= left <= 16 - width
         assert look.apply(frames).shape == frames.shape
-
-
-@pytest.mark.parametrize("values", [{"flip": 1.5}, {"colour": -0.1}, {"zoom": 0.6}])
-def test_impossible_strengths_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="need flip"):
-        Augmentation(**values)

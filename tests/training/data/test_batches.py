@@ -1,7 +1,9 @@
 """What a step eats: with everything off, bit for bit what the service scores."""
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from model_store.clip import cut, load_clip
 from model_store.spec import DIVING, ClipSpec
 from tests.clips import clip_of, lossless, moving_square, numbered
 from training.data.augment import Augmentation
-from training.data.batches import NO_VARIATION, Batches, Variation, evenly, full
+from training.data.batches import Batches, Variation, evenly, full
 from training.data.cache import ClipCache, open_cache
 from training.data.pairs import shuffled
 
+NO_VARIATION = Variation(shift=False, blanking=0.0, augmentation=Augmentation())
 ALL_ON = Variation(
     shift=True, blanking=0.6, augmentation=Augmentation(flip=0.5, colour=0.2, zoom=0.1)
 )
@@ -47,10 +50,17 @@ def cache(
     return open_cache(sources, spec, tmp_path_factory.mktemp("cache"), workers=1)
 
 
+def batches_of(cache: ClipCache, spec: ClipSpec, **options: Any) -> Batches:
+    """Of all four clips, none of which is in a pair, without variation."""
+    every = np.arange(4)
+    usual: dict[str, Any] = {"clips": every, "leader": every, "variation": NO_VARIATION}
+    return Batches(cache=cache, spec=spec, **(usual | options))
+
+
 def test_training_without_augmentation_sees_what_the_service_sees(
     sources: list[Path], spec: ClipSpec, cache: ClipCache
 ) -> None:
-    [batch] = Batches(cache=cache, spec=spec, clips=np.arange(4), count=1, variation=NO_VARIATION)
+    [batch] = batches_of(cache, spec, count=1)
     served = np.stack([load_clip(source, spec) for source in sources])
     np.testing.assert_array_equal(batch.fragments.numpy(), cut(served, spec))
     blank = cut(served, spec).reshape(4, spec.fragments, -1).max(axis=-1) == 0
@@ -63,31 +73,21 @@ def test_the_start_shift_moves_the_cut(
     sources: list[Path], spec: ClipSpec, cache: ClipCache
 ) -> None:
     variation = Variation(shift=True, blanking=0.0, augmentation=Augmentation())
-    batches = Batches(cache=cache, spec=spec, clips=np.array([1]), count=1, variation=variation)
+    batches = batches_of(cache, spec, clips=np.array([1]), count=1, variation=variation)
     starts = set()
     for epoch in range(60):
         start = variation.draw(spec, 0, (epoch, 0), 1).start
         starts.add(start)
-        batch = Batches(
-            **{f: getattr(batches, f) for f in ("cache", "spec", "clips", "count")},
-            variation=variation,
-            epoch=epoch,
-        ).batch(0)
+        batch = dataclasses.replace(batches, epoch=epoch).batch(0)
         served = load_clip(sources[1], spec)[None]
         np.testing.assert_array_equal(batch.fragments.numpy(), cut(served, spec, start))
     assert starts == {0, 1, 2, 3, 4, 5}
 
 
 def test_an_epoch_takes_every_clip_once_in_another_order(spec: ClipSpec, cache: ClipCache) -> None:
-    clips = np.arange(4)
     first, second = (
         np.concatenate(
-            [
-                batch.clips
-                for batch in Batches(
-                    cache=cache, spec=spec, clips=clips, count=2, epoch=epoch, seed=5
-                )
-            ]
+            [batch.clips for batch in batches_of(cache, spec, count=2, epoch=epoch, seed=5)]
         )
         for epoch in (0, 3)
     )
@@ -96,9 +96,7 @@ def test_an_epoch_takes_every_clip_once_in_another_order(spec: ClipSpec, cache: 
 
 
 def test_an_epoch_entered_in_the_middle_is_the_same_epoch(spec: ClipSpec, cache: ClipCache) -> None:
-    epoch = Batches(
-        cache=cache, spec=spec, clips=np.arange(4), count=4, variation=ALL_ON, epoch=2, seed=1
-    )
+    epoch = batches_of(cache, spec, count=4, variation=ALL_ON, epoch=2, seed=1)
     whole, rest = list(epoch), list(epoch.begin_at(2))
     assert len(whole) == 4
     for a, b in zip(whole[2:], rest, strict=True):
@@ -120,9 +118,7 @@ def test_every_number_of_fragments_gets_hidden(spec: ClipSpec) -> None:
 
 def test_hidden_fragments_are_not_shown(spec: ClipSpec, cache: ClipCache) -> None:
     variation = Variation(shift=False, blanking=1.0, augmentation=Augmentation())
-    for batch in Batches(
-        cache=cache, spec=spec, clips=np.arange(4), count=1, variation=variation, epoch=0
-    ):
+    for batch in batches_of(cache, spec, count=1, variation=variation, epoch=0):
         for draw, shown in zip(batch.draws, batch.shown, strict=True):
             assert not shown[list(draw.hidden)].any()
 

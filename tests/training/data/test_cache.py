@@ -36,9 +36,9 @@ def assert_same_times(one: ClipCache, other: ClipCache) -> None:
 
 
 def test_it_holds_what_decode_gives(sources: list[Path], spec: ClipSpec, tmp_path: Path) -> None:
-    heard = []
+    calls = []
     cache = open_cache(
-        sources, spec, tmp_path / "cache", workers=1, progress=lambda *count: heard.append(count)
+        sources, spec, tmp_path / "cache", workers=1, progress=lambda *count: calls.append(count)
     )
     assert len(cache) == 5
     assert list(cache.lengths) == [20, 26, 32, 38, 44]  # T is 36
@@ -50,8 +50,8 @@ def test_it_holds_what_decode_gives(sources: list[Path], spec: ClipSpec, tmp_pat
         np.testing.assert_array_equal(times.shown, np.arange(frames))
         np.testing.assert_allclose(times.seconds, np.arange(frames) / 30)
         assert cache.frames[i, len(expected) :].sum() == 0
-    assert heard[0] == (0, 5)
-    assert heard[-1] == (5, 5)
+    assert calls[0] == (0, 5)
+    assert calls[-1] == (5, 5)
     assert not cache.frames.flags.writeable
 
 

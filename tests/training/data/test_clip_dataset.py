@@ -1,16 +1,15 @@
 """The clips of a run: in an order and on sides that rows, folders and names do not change."""
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from model_store.card import ClipsCard, TrainedOn, group_hash
 from model_store.spec import ClipSpec
 from tests.clips import clip_bytes
+from tests.training.bright import rows_of, write_rows
 from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.split import Origin
 
@@ -23,20 +22,12 @@ def opened(
     )
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "annotations.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def write(folder: Path, rows: list[dict[str, str]], clips: Path) -> Path:
     """A data set of these rows, its clips linked."""
     (folder / "clips").mkdir(parents=True)
     for row in rows:
         (folder / row["clip"]).hardlink_to(clips / Path(row["clip"]).name)
-    with (folder / "annotations.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder, rows)
     return folder
 
 
@@ -76,22 +67,6 @@ def test_rows_folders_and_names_change_nothing(
         assert sides(other) == sides(one)
         assert np.array_equal(other.judged, one.judged)
     assert len([*(tmp_path / "cache").iterdir()]) == 1  # decoded once
-
-
-def test_growth_moves_no_clip(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
-    rows = [row for row in rows_of(bright) if row["split"] == "train"]
-    few = opened(spec, tmp_path / "c", write(tmp_path / "few", rows[:40], bright / "clips"))
-    more = opened(spec, tmp_path / "c", write(tmp_path / "more", rows, bright / "clips"))
-    assert [side & {*few.hashes} for side in sides(more)] == [*sides(few)]
-
-
-def test_the_same_bytes_are_on_one_side(bright: Path, spec: ClipSpec, tmp_path: Path) -> None:
-    rows = [row for row in rows_of(bright) if row["split"] == "train"]
-    copied = write(tmp_path / "copied", rows[:30], bright / "clips")
-    both = opened(spec, tmp_path / "cache", bright, copied)
-    assert len(both.clips) == 90
-    trained, kept = sides(both)
-    assert not trained & kept
 
 
 def test_weights_have_seen_what_their_origin_has(
@@ -157,10 +132,3 @@ def test_a_clip_may_be_read_again(bright: Path, spec: ClipSpec, tmp_path: Path) 
     clip.write_bytes(clip_bytes(frames=36, height=32, width=32))
     after = opened(spec, tmp_path / "cache", folder)
     assert len({*before.hashes} & {*after.hashes}) == 59
-
-
-@pytest.mark.parametrize("validation", [0.01, 0.02])
-def test_a_small_share_has_two_to_choose_by(
-    bright: Path, spec: ClipSpec, tmp_path: Path, validation: float
-) -> None:
-    assert len(opened(spec, tmp_path, bright, validation=validation).validation) == 2

@@ -1,7 +1,6 @@
 """A run is its data and its options: what changed under it is listed, and nothing is touched."""
 
 import contextlib
-import csv
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 from typer.testing import Result
 
-from tests.training.bright import write_bright_dataset
+from tests.training.bright import rows_of, write_bright_dataset, write_rows
 from tests.training.command_line import call, error_message
 from training.data.clip_list import ClipRecord, Content, changes
 from training.errors import RunError
@@ -96,13 +95,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def edit(data: Path, change: Callable[[Rows], Rows]) -> None:
-    path = data / "annotations.csv"
-    with path.open(newline="") as file:
-        rows = change(list(csv.DictReader(file)))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(data, change(rows_of(data)))
 
 
 def halved(rows: Rows) -> Rows:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.spec import ClipSpec
-from tests.training.bright import TINY, Quiet, dataset_of, train
+from tests.training.bright import Quiet, bright_run, dataset_of, train
 from tests.training.learn.test_trainer import log_of
 from training.data.datasets.annotations import read_annotations
 from training.data.pairs import leaders, shuffled
@@ -26,20 +25,13 @@ from training.simulator.dataset import write_dataset
 
 
 @pytest.fixture
-def run(paired: Path, spec: ClipSpec) -> RunSpec:
-    return RunSpec(
-        data=(str(paired),),
-        clip=spec,
-        network=TINY,
+def run(paired: Path) -> RunSpec:
+    return bright_run(
+        paired,
         head_epochs=3,
         head_batch=6,
         epochs=3,
         batch=6,
-        extractor_rate=1e-2,
-        rate=1e-2,
-        schedule="cosine",
-        alpha=0.0,
-        beta=0.0,
         pairs=0.5,
         blanking=0.5,
         flip=0.5,

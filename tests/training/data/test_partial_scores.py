@@ -106,8 +106,8 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action: s
     times = [at_spec_rate(plan.frames) for plan in plans]
     known = PartialScores.read(spec, clips, times, np.arange(40))
     every = np.ones(spec.fragments, bool)
-    told = [known.at(i, spec.slack, every) for i in range(40)]
-    np.testing.assert_allclose(told, [p.true_score for p in plans], atol=1e-3)
+    found = [known.at(i, spec.slack, every) for i in range(40)]
+    np.testing.assert_allclose(found, [p.true_score for p in plans], atol=1e-3)
 
 
 def test_clips_that_do_not_know_are_refused() -> None:

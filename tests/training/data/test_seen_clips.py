@@ -17,11 +17,11 @@ from model_store.card import ClipsCard
 from model_store.checkpoint import Checkpoint
 from model_store.store import Store
 from tests.training.bright import write_bright_dataset
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among, seen_files
-from training.data.split import divide, units
+from training.data.split import divide, name_units
 from training.learn.extractor_file import extractor_clips
 from training.learn.run_folder import RunFolder
 from training.release.calibrate import teaching_clips
@@ -31,9 +31,7 @@ SIZE = ("--action", "vault", "--resize", "32x32")
 
 
 def done(*words: object) -> str:
-    result = call(*words)
-    assert result.exit_code == 0, result.output
-    return result.output.replace("\n", " ")
+    return succeed(*words).replace("\n", " ")
 
 
 def train(data: str, out: str, *words: object) -> str:
@@ -256,8 +254,8 @@ def test_copies_calibrate_together() -> None:
 def test_folds_and_then_a_base() -> None:
     """A fold's checkpoint as base of a run on all clips: its own validation goes on to choose."""
     hashes = clip_hashes(read_annotations(Path("data"), "train"))
-    unit_of = units([None] * len(hashes), hashes)
-    fold = divide(unit_of, hashes, share=0.1, fold=(1, 3))
+    unit_names = name_units([None] * len(hashes), hashes)
+    fold = divide(unit_names, hashes, share=0.1, fold=(1, 3))
     train("data", "fold", *SIZE, "--folds", 3, "--fold", 1)
     assert sides("fold")[1] == {hashes[n] for n in fold.validation}
     done("publish", "--run", "fold", "--name", "fold", "--store", "store")

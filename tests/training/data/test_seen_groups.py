@@ -1,6 +1,5 @@
 """Other clips of an athlete or an event that trained a checkpoint are not quite new to it."""
 
-import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -10,9 +9,9 @@ import pytest
 from model_store.card import ClipsCard, group_hash
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
-from tests.training.bright import write_bright_dataset
+from tests.training.bright import rows_of, write_bright_dataset, write_rows
 from tests.training.command_line import call
-from training.data.datasets.annotations import JudgedClip, read_annotations
+from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.data.seen_clips import seen_among
 from training.release.calibrate import publish_calibrated
@@ -23,15 +22,10 @@ from training.release.publish import republish
 def meet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 clips, of which the ten test clips and ten others are of one athlete."""
     folder = write_bright_dataset(tmp_path_factory.mktemp("data") / "meet", 60)
-    path = folder / "annotations.csv"
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], "group"])
-        writer.writeheader()
-        for number, row in enumerate(rows):
-            group = "Ada" if number % 6 in (4, 5) else f"athlete {number}"
-            writer.writerow(row | {"group": group})
+    rows = rows_of(folder)
+    for number, row in enumerate(rows):
+        row["group"] = "Ada" if number % 6 in (4, 5) else f"athlete {number}"
+    write_rows(folder, rows)
     return folder
 
 
@@ -45,12 +39,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def clips_of(folder: Path) -> list[JudgedClip]:
-    return read_annotations(folder)
-
-
 def test_clips_of_a_known_group_are_found_and_named(meet: Path) -> None:
-    clips = clips_of(meet)
+    clips = read_annotations(meet)
     seen = seen_among("x", ClipsCard.of(groups=[group_hash("Ada")]), clips)
     assert seen.counts == {"training": 0, "validation": 0, "calibration": 0, "groups": 20}
     [note] = seen.notes
@@ -60,7 +50,7 @@ def test_clips_of_a_known_group_are_found_and_named(meet: Path) -> None:
 
 
 def test_a_clip_with_a_role_is_not_said_to_be_of_its_group_as_well(meet: Path) -> None:
-    clips = clips_of(meet)
+    clips = read_annotations(meet)
     ada = [clip for clip in clips if clip.group == "Ada"]
     known = ClipsCard.of(training=clip_hashes(ada[:3]), groups=[group_hash("Ada")])
     seen = seen_among("x", known, clips)
@@ -70,7 +60,7 @@ def test_a_clip_with_a_role_is_not_said_to_be_of_its_group_as_well(meet: Path) -
 
 
 def test_clips_without_a_group_share_none(meet: Path) -> None:
-    clips = [dataclasses.replace(clip, group=None) for clip in clips_of(meet)]
+    clips = [dataclasses.replace(clip, group=None) for clip in read_annotations(meet)]
     assert seen_among("x", ClipsCard.of(groups=[group_hash("Ada")]), clips).notes == []
 
 
@@ -91,6 +81,6 @@ def test_measuring_and_calibrating_warn(meet: Path, store: Store, tmp_path: Path
 
 
 def test_calibrating_keeps_what_trained_it(meet: Path, store: Store) -> None:
-    checkpoint, clips = store.load("vault@2"), clips_of(meet)
+    checkpoint, clips = store.load("vault@2"), read_annotations(meet)
     published = publish_calibrated(store, checkpoint, None, clips)  # type: ignore[arg-type]
     assert published.card.clips.groups == checkpoint.card.clips.groups

@@ -9,7 +9,7 @@ import pytest
 
 from model_store.card import ClipsCard
 from model_store.contributions import Indices
-from training.data.split import Origin, Sides, divide, units
+from training.data.split import Origin, Sides, divide, name_units
 from training.errors import DataError
 
 NAMES = [hashlib.sha256(bytes([n])).hexdigest() for n in range(120)]
@@ -23,8 +23,8 @@ def divided(
     leader: Indices | None = None,
     **options: Any,
 ) -> Sides:
-    unit_of = units(groups or [None] * len(hashes), hashes, leader)
-    return divide(unit_of, hashes, share=share, **options)
+    unit_names = name_units(groups or [None] * len(hashes), hashes, leader)
+    return divide(unit_names, hashes, share=share, **options)
 
 
 def held(hashes: list[str], *arguments: Any, **options: Any) -> set[str]:
@@ -75,12 +75,12 @@ def test_what_belongs_together_is_one_unit() -> None:
     leader[1] = 0  # a pair
     hashes = [*NAMES[:5], NAMES[4], *NAMES[6:8]]  # the fifth and the sixth are the same bytes
     groups = [None, None, "Ann", "Ann", "Ben", None, "Ben", None]
-    unit_of = units(groups, hashes, leader)
-    together = [[unit_of.index(unit) for unit in unit_of]]
+    unit_names = name_units(groups, hashes, leader)
+    together = [[unit_names.index(unit) for unit in unit_names]]
     assert together == [[0, 0, 2, 2, 4, 4, 4, 7]]
     # Neither a further clip of a group nor a copy outside it gives the group another name.
-    assert units(["Ann"], [NAMES[9]]) == [unit_of[2]]
-    assert units(["Ann", "Ann", None], [*NAMES[2:4], NAMES[2]]) == [unit_of[2]] * 3
+    assert name_units(["Ann"], [NAMES[9]]) == [unit_names[2]]
+    assert name_units(["Ann", "Ann", None], [*NAMES[2:4], NAMES[2]]) == [unit_names[2]] * 3
 
 
 def test_groups_stay_on_one_side() -> None:

@@ -1,6 +1,5 @@
 """From a published base to a checkpoint of one's own: other scores, few clips, intervals."""
 
-import csv
 import json
 import shutil
 from collections.abc import Collection
@@ -13,9 +12,9 @@ from model_store.card import HASH_DIGITS
 from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
-from tests.training.bright import write_bright_dataset
-from tests.training.command_line import call
-from training.data.datasets.annotations import ANNOTATIONS, read_annotations
+from tests.training.bright import rows_of, write_bright_dataset, write_rows
+from tests.training.command_line import call, succeed
+from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
 from training.learn.run_folder import RunFolder
 
@@ -26,15 +25,13 @@ EPOCHS = 20
 def store(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With `bright@1`, which knows that brighter is better."""
     folder = tmp_path_factory.mktemp("base")
-    done = call(
+    succeed(
         "train", "--action", "vault", "--data", bright, "--out", folder / "run",
         "--resize", "32x32", "--width", 1 / 32, "--batch", 8, "--epochs", EPOCHS,
         "--rate", 1e-2, "--extractor-rate", 1e-2, "--no-augment", "--blanking", 0.3,
         "--seed", 1,  # of some seeds the tiny head dies
     )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    done = call("publish", "--run", folder / "run", "--name", "bright", "--store", folder / "store")
-    assert done.exit_code == 0, done.output
+    succeed("publish", "--run", folder / "run", "--name", "bright", "--store", folder / "store")
     return folder / "store"
 
 
@@ -49,22 +46,12 @@ def rescored(
 ) -> Path:
     """The same clips, or only some of them, as other judges saw them."""
     shutil.copytree(clips / "clips", folder / "clips")
-    with (clips / ANNOTATIONS).open(newline="") as file:
-        rows = [r for r in csv.DictReader(file) if not only or Path(r["clip"]).name in only]
+    rows = [row for row in rows_of(clips) if not only or Path(row["clip"]).name in only]
     for row in rows:
         row["score"] = str(round(float(row["score"]) * factor + extra, 3))
         row["difficulty"] = ""
-    with (folder / ANNOTATIONS).open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder, rows)
     return folder
-
-
-def succeed(*words: object) -> str:
-    done = call(*words)
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def fine_tune(store: Path, data: Path, out: Path, *words: object, code: int = 0) -> str:
@@ -176,7 +163,7 @@ def test_epochs_that_make_it_worse_are_not_kept(others: Path, store: Path, tmp_p
 def test_clips_that_taught_the_base_choose_nothing(
     bright: Path, others: Path, store: Path, tmp_path: Path
 ) -> None:
-    """Of them it knows the scores by heart: what it says of the others is listened to alone."""
+    """The base has memorised their scores, so only the other clips decide how a line is fitted."""
     alone = fine_tune(store, bright, tmp_path / "seen", "--folds", 3, code=2)
     assert "cannot validate" in alone
     few = write_bright_dataset(tmp_path / "few", 5, seed=8)

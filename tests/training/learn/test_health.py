@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
-from model_store.spec import ClipSpec
-from tests.training.bright import TINY, Quiet, beside_a_readout, dataset_of
+from tests.training.bright import TINY, beside_a_readout, bright_run, dataset_of, train
 from tests.training.together import TRAIN, start
 from training.__main__ import app
 from training.errors import RunError
@@ -20,7 +19,6 @@ from training.learn.extractor_file import write_extractor
 from training.learn.health import FEW, LONG, PATIENCE, Health
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.trainer import Trainer
 from training.losses import Objective
 
 DEVIATION = 14.0  # points
@@ -125,29 +123,9 @@ def test_predictions_that_are_not_finite_end_the_run(health: Health) -> None:
 
 
 @pytest.fixture
-def run(bright: Path, spec: ClipSpec) -> RunSpec:
+def run(bright: Path) -> RunSpec:
     """Of a network without dropout, on 48 clips to train on and 12 to validate on."""
-    return RunSpec(
-        data=(str(bright),),
-        clip=spec,
-        network=TINY,
-        epochs=6,
-        batch=16,
-        extractor_rate=1e-3,
-        rate=1e-3,
-        schedule="cosine",
-        alpha=0.0,
-        beta=0.0,
-        blanking=0.0,
-        validation=0.2,
-    )
-
-
-def train(run: RunSpec, path: Path) -> RunFolder:
-    folder = RunFolder(path)
-    folder.open(run.to_json())
-    Trainer(run, dataset_of(run), folder).train(Quiet())
-    return folder
+    return bright_run(bright, epochs=6, batch=16, extractor_rate=1e-3, rate=1e-3, blanking=0.0)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.training.bright import SPEC, TINY
 from training.errors import DataError
 from training.learn.forward import join
 from training.learn.readout import Readout, Rows, fit, rescaled
-from training.learn.starting_point import by_place
+from training.learn.starting_point import mean_over_frames
 
 FRAGMENTS, CHANNELS = 2, 12
 BLANK = np.full((FRAGMENTS, CHANNELS), 0.2)
@@ -23,8 +23,8 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
     features = random.normal(1.0, 0.5, (clips, FRAGMENTS, CHANNELS))
     head = random.normal(70, 10, clips)
     line = np.random.default_rng(99).normal(size=(FRAGMENTS, CHANNELS))
-    told = of_features * (features * line).sum(axis=(1, 2)) + of_head * head
-    judged = 20 + told + random.normal(0, noise, clips)
+    signal = of_features * (features * line).sum(axis=(1, 2)) + of_head * head
+    judged = 20 + signal + random.normal(0, noise, clips)
     again = features + random.normal(0, 0.01, features.shape)
     return Rows(
         features=np.stack([features, again]),
@@ -95,7 +95,7 @@ def test_the_network_says_what_was_fitted() -> None:
     features = torch.rand(30, 2, *network.fragment_feature_shape)
     before = network.head(join(features)).double().numpy()
     head = before[:, 1]
-    places = by_place(features).double().numpy()
+    places = mean_over_frames(features).double().numpy()
     random = np.random.default_rng(0)
     learnt = Rows(
         features=places[None],
@@ -109,9 +109,9 @@ def test_the_network_says_what_was_fitted() -> None:
     line = fit(learnt, np.zeros(places.shape[1:]), use_head=True)
     assert np.abs(line.weights).max() > 0
     line.put_into(network.head, 1)
-    said = network.head(join(features)).numpy()
-    np.testing.assert_allclose(said[:, 1], line.predict(places, head), rtol=1e-4)
-    np.testing.assert_array_equal(said[:, 0], before[:, 0])  # another output is left alone
+    predicted = network.head(join(features)).numpy()
+    np.testing.assert_allclose(predicted[:, 1], line.predict(places, head), rtol=1e-4)
+    np.testing.assert_array_equal(predicted[:, 0], before[:, 0])  # another output is left alone
 
 
 def test_errors_count_in_points_of_the_announced_score() -> None:

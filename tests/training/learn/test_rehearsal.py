@@ -1,13 +1,20 @@
 """Clips that a base could score and is not to forget: they train, and measure nothing."""
 
-import csv
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.training.bright import SPEC, TINY, Quiet, beside_a_readout, write_bright_dataset
+from tests.training.bright import (
+    SPEC,
+    Quiet,
+    beside_a_readout,
+    bright_run,
+    rows_of,
+    write_bright_dataset,
+    write_rows,
+)
 from training.data.clip_dataset import open_dataset
 from training.distributed import ALONE
 from training.errors import DataError
@@ -21,13 +28,8 @@ from training.learn.training_run import TrainingRun
 def darker_is_better(folder: Path, clips: int) -> Path:
     """Clips half as bright, scored the other way round: another kind."""
     write_bright_dataset(folder, clips, frames=35, seed=11)
-    path = folder / "annotations.csv"
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | {"score": 25 - float(row["score"])} for row in rows)
+    rows = rows_of(folder)
+    write_rows(folder, [row | {"score": str(25 - float(row["score"]))} for row in rows])
     return folder
 
 
@@ -41,10 +43,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def run(folders: tuple[Path, Path], tmp_path: Path) -> RunSpec:
     """A line that is fitted to clips of both kinds, and nothing else."""
     own, other = map(str, folders)
-    plain = RunSpec(
-        data=(own,), clip=SPEC, network=TINY, seed=1, epochs=1, batch=8, extractor_rate=0.0,
-        rate=0.0, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.0,
-    )  # fmt: skip
+    plain = bright_run(
+        own, seed=1, epochs=1, extractor_rate=0.0, rate=0.0, blanking=0.0, validation=0.1
+    )
     return dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
 
 
@@ -80,8 +81,8 @@ def test_what_is_rehearsed_is_kept(run: RunSpec, tmp_path: Path) -> None:
         trainer = Trainer(counted, dataset, folder)
         trainer.train(Quiet())
         [view] = trainer.features(Quiet()).served
-        said = trainer.learner.predict([[view]]).whole[:, 0]
-        off = np.abs(said - dataset.judged)
+        predicted = trainer.learner.predict([[view]]).whole[:, 0]
+        off = np.abs(predicted - dataset.judged)
         errors[rehearsal] = off[dataset.rehearsed].mean(), off[dataset.own].mean()
     assert errors[1.0][0] < 0.6 * errors[0.0][0]
     assert errors[0.0][1] <= errors[1.0][1]

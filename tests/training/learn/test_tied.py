@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,15 +13,22 @@ from torch import Tensor
 
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Normalisation
-from model_store.spec import ClipSpec
-from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
+from tests.training.bright import (
+    SPEC,
+    TINY,
+    beside_a_readout,
+    bright_run,
+    dataset_of,
+    train,
+    train_with_stops,
+)
 from tests.training.learn.test_forward import REFERENCE, pixels
 from training.distributed import ALONE
 from training.learn.first_weights import new_network
 from training.learn.forward import centred, features_by_fragment
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
-from training.learn.tied import differ, is_tied, tie
+from training.learn.tied import have_different_weights, is_tied, tie
 from training.learn.trainer import Trainer
 from training.learn.training_run import TrainingRun
 from training.learn.whole_phase import WholePhase
@@ -30,32 +36,9 @@ from training.learn.whole_phase import WholePhase
 SHOWN = torch.tensor([[True, True], [False, True], [True, False], [False, False]])
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
-def run(bright: Path, spec: ClipSpec) -> RunSpec:
-    return RunSpec(
-        data=(str(bright),),
-        clip=spec,
-        network=TINY,
-        epochs=6,
-        batch=8,
-        extractor_rate=1e-2,
-        rate=1e-2,
-        schedule="cosine",
-        max_gradient=100.0,
-        alpha=0.0,
-        beta=0.0,
-        blanking=0.3,
-        validation=0.2,
-        tied=True,
-    )
+def run(bright: Path) -> RunSpec:
+    return bright_run(bright, epochs=6, max_gradient=100.0, tied=True)
 
 
 def pair(normalisation: Normalisation) -> tuple[FragmentNetwork, FragmentNetwork]:
@@ -189,7 +172,7 @@ def test_extractors_of_a_base_that_differ_start_from_their_mean(
     run: RunSpec, new_head: bool
 ) -> None:
     base = base_of(run)
-    assert differ(base.network.extractors)
+    assert have_different_weights(base.network.extractors)
     run = dataclasses.replace(run, base="base@1", new_head=new_head)
     network = new_network(run, dataset_of(run), base)
     first, second = (one.state_dict() for one in base.network.extractors)
@@ -214,8 +197,8 @@ def test_a_run_says_that_they_differ(
     monkeypatch.setattr("training.learn.training_run.origin_of", lambda *_: None)
     monkeypatch.setattr(TrainingRun, "_enter", lambda *_: None)
     TrainingRun(run, Path("nowhere"), base, None, 60.0, ALONE)._open()
-    said = "the extractors of base@1 differ: all fragments start from their mean"
-    assert (said in capsys.readouterr().err) != alike
+    warning = "the extractors of base@1 differ: all fragments start from their mean"
+    assert (warning in capsys.readouterr().err) != alike
 
 
 def test_one_from_a_file_stays_as_it_is(run: RunSpec, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A network with both outputs: the final score by the video, the execution with the difficulty."""
 
-import csv
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +12,17 @@ from torch import Tensor
 
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
-from tests.training.bright import SPEC, TINY, beside_a_readout, dataset_of, train, train_with_stops
+from tests.training.bright import (
+    SPEC,
+    TINY,
+    beside_a_readout,
+    bright_run,
+    dataset_of,
+    rows_of,
+    train,
+    train_with_stops,
+    write_rows,
+)
 from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_base, new_network
 from training.learn.learner import Learner
@@ -30,30 +38,18 @@ from training.metrics import mean_distance, spearman
 MULTIPLIED = dataclasses.replace(SPEC, difficulty_rule="multiply", score_range=(0.0, 100.0))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def dives(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bright clips, at difficulties of 2 to 4 that the picture does not show."""
     folder = tmp_path_factory.mktemp("dives")
     (folder / "clips").symlink_to(bright / "clips")
-    with (bright / "annotations.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(bright)
     random = np.random.default_rng(0)
     for row in rows:
         difficulty = round(float(random.uniform(2, 4)), 1)
         row["score"] = str(round(float(row["score"]) * difficulty, 3))
         row["difficulty"] = str(difficulty)
-    with (folder / "annotations.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder, rows)
     return folder
 
 
@@ -63,21 +59,7 @@ def with_target(run: RunSpec, target: Target) -> RunSpec:
 
 @pytest.fixture
 def run(dives: Path) -> RunSpec:
-    return RunSpec(
-        data=(str(dives),),
-        clip=MULTIPLIED,
-        network=dataclasses.replace(TINY, target="both"),
-        epochs=12,
-        batch=8,
-        extractor_rate=1e-2,
-        rate=1e-2,
-        schedule="cosine",
-        max_gradient=None,
-        alpha=0.0,
-        beta=0.0,
-        blanking=0.3,
-        validation=0.2,
-    )
+    return bright_run(dives, clip=MULTIPLIED, network=dataclasses.replace(TINY, target="both"))
 
 
 def learner_of(run: RunSpec, weights: dict[str, Tensor] | None = None) -> Learner:
@@ -99,16 +81,18 @@ def test_the_difficulty_tells_what_the_picture_does_not(run: RunSpec, tmp_path: 
     # By hand, from what the network says of the clips.
     learner = learner_of(run, folder.load_weights()[0])
     dataset = learner.dataset
-    said = WholePhase(learner).predict(dataset.validation).whole
+    predicted = WholePhase(learner).predict(dataset.validation).whole
     clips = [dataset.clips[i] for i in dataset.validation]
     judged = [clip.score for clip in clips]
-    announced = said[:, 1] * [clip.difficulty for clip in clips]
+    announced = predicted[:, 1] * [clip.difficulty for clip in clips]
     assert known["spearman"] == pytest.approx(spearman(announced, judged), abs=0.02)
     assert known["mean_distance"] == pytest.approx(mean_distance(announced, judged), rel=0.02)
-    assert figures["mean_distance"] == pytest.approx(mean_distance(said[:, 0], judged), rel=0.02)
+    assert figures["mean_distance"] == pytest.approx(
+        mean_distance(predicted[:, 0], judged), rel=0.02
+    )
     executions = [clip.score / clip.difficulty for clip in clips]
-    assert abs(said[:, 1].mean() - np.mean(executions)) < 1.5  # in its own unit
-    again = agreement(said, dataset)
+    assert abs(predicted[:, 1].mean() - np.mean(executions)) < 1.5  # in its own unit
+    again = agreement(predicted, dataset)
     assert again["with_difficulty"] == pytest.approx(known, rel=0.05)
 
 
@@ -153,13 +137,13 @@ def test_a_readout_is_fitted_to_each_output(run: RunSpec, tmp_path: Path) -> Non
     assert weights["head.readout"].shape[0] == 2
     assert (weights["head.readout"].abs().amax(dim=(1, 2)) > 0).all()
     for target in ("final", "execution"):  # each as if it were alone
-        alone, said = train(with_target(run, target), tmp_path / target)
+        alone, predicted = train(with_target(run, target), tmp_path / target)
         row = ("final", "execution").index(target)
         torch.testing.assert_close(
             alone.load_weights()[0]["head.readout"][0], weights["head.readout"][row]
         )
         figures_of = figures if row == 0 else figures["with_difficulty"]
-        assert said["mean_distance"] == pytest.approx(figures_of["mean_distance"])
+        assert predicted["mean_distance"] == pytest.approx(figures_of["mean_distance"])
 
 
 def base_of(run: RunSpec, target: Target) -> Any:
@@ -224,8 +208,11 @@ def test_each_output_of_a_base_is_brought_to_its_scale(
     tuned = dataclasses.replace(tuned, base=None, readout=False, epochs=1)  # of the same shape
     learner = learner_of(tuned, folder.load_weights()[0])
     dataset = learner.dataset
-    said = WholePhase(learner).predict(dataset.training).whole
-    off = dataset.announced.score(said, dataset.training) - dataset.judged[dataset.training, None]
+    predicted = WholePhase(learner).predict(dataset.training).whole
+    off = (
+        dataset.announced.score(predicted, dataset.training)
+        - dataset.judged[dataset.training, None]
+    )
     share = np.sqrt((off**2).mean(axis=0)) / dataset.deviation
     assert (np.abs(off.mean(axis=0)) < 0.1 * dataset.deviation).all()
     assert share[0] < 1.02

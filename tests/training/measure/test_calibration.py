@@ -84,13 +84,13 @@ def test_residuals_of_a_cross_validation_give_each_output_its_intervals() -> Non
     factor = np.array([[1, 10]] * 1000, np.float32)  # all of difficulty 10
     _, announced = fit_out_of_fold(clips.pooled, held, outputs=OUTPUTS, factor=factor)
     assert announced["execution"]["width"] == pytest.approx(10 * trust["execution"]["width"])
-    told = figures(HeldOut(held, clips.scores * factor, clips.judged[:, 0], factor), announced)
-    known = told["with_difficulty"]
-    assert told["clips"] == 1000
-    assert told["interval_width"] == trust["final"]["width"]
+    found = figures(HeldOut(held, clips.scores * factor, clips.judged[:, 0], factor), announced)
+    known = found["with_difficulty"]
+    assert found["clips"] == 1000
+    assert found["interval_width"] == trust["final"]["width"]
     assert known["interval_width"] == announced["execution"]["width"]
-    assert known["mean_distance"] == pytest.approx(told["mean_distance"])
-    assert known["spearman_by_fold"] == pytest.approx(told["spearman_by_fold"])
+    assert known["mean_distance"] == pytest.approx(found["mean_distance"])
+    assert known["spearman_by_fold"] == pytest.approx(found["spearman_by_fold"])
     alone, _ = fit_out_of_fold(
         clips.pooled,
         OutOfFold(clips.scores[:, :1], clips.judged[:, :1], held.distances, held.fold),

@@ -14,7 +14,7 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
-from tests.training.command_line import call
+from tests.training.command_line import succeed
 from training.data.datasets.annotations import read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
@@ -48,29 +48,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def measured(store: Store, data: Path, version: int, out: Path) -> dict[str, Any]:
-    result = call(
+    succeed(
         "evaluate", "--checkpoint", f"diving@{version}", "--data", data, "--store", store.root,
         "--engine", "torch", "--json", out,
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     figures: dict[str, Any] = json.loads(out.read_text())
     return figures
 
 
-def answers(store: Store, data: Path, version: int, *, told: bool) -> list[Any]:
+def answers(store: Store, data: Path, version: int, *, declared: bool) -> list[Any]:
     scorer = Scorer(store.load(f"diving@{version}"), "torch")
     found = []
     for clip in read_annotations(data):
         [score] = scorer.score([load_clip(clip.path, scorer.spec)])
-        found.append(score.with_difficulty(clip.difficulty if told else None, "multiply"))
+        found.append(score.with_difficulty(clip.difficulty if declared else None, "multiply"))
     return found
 
 
 def test_both_outputs_are_measured_side_by_side(store: Store, data: Path, tmp_path: Path) -> None:
     figures = measured(store, data, 3, tmp_path / "figures.json")
     judged = [clip.score for clip in read_annotations(data)]
-    for told, block in ((False, figures), (True, figures["with_difficulty"])):
-        expected = answers(store, data, 3, told=told)
+    for declared, block in ((False, figures), (True, figures["with_difficulty"])):
+        expected = answers(store, data, 3, declared=declared)
         scores = [each.score for each in expected]
         assert block["spearman"] == pytest.approx(spearman(scores, judged))
         assert block["mean_distance"] == pytest.approx(mean_distance(scores, judged), abs=1e-3)
@@ -119,10 +118,10 @@ def test_the_model_card_has_both_rows(store: Store, data: Path, tmp_path: Path) 
     figures = measured(store, data, 3, tmp_path / "figures.json")
     text = readme(card.model_copy(update={"metrics": {"test": figures}}))
     assert "Scores a video of diving, with its declared difficulty or without" in text
-    told = figures["with_difficulty"]
+    declared = figures["with_difficulty"]
     assert (
-        f"| the same clips, with their declared difficulties | {told['spearman']:.3f} |"
-        f" {told['mean_distance']:.2f} | {told['distance_share']:.2f} |"
+        f"| the same clips, with their declared difficulties | {declared['spearman']:.3f} |"
+        f" {declared['mean_distance']:.2f} | {declared['distance_share']:.2f} |"
     ) in text
     data_card = card.data.model_copy(update={"trained_on": "both"})
     text = readme(card.model_copy(update={"data": data_card}))

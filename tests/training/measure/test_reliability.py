@@ -104,9 +104,7 @@ def test_honest_contributions_agree_and_shuffled_ones_do_not() -> None:
 
 def test_nothing_is_said_of_stages_that_are_not_known() -> None:
     clip = judged_clip({})
-    unknown = JudgedClip(
-        **{field: getattr(clip, field) for field in clip.__dataclass_fields__} | {"deductions": {}}
-    )
+    unknown = dataclasses.replace(clip, deductions={})
     assert stage_figures(evaluation([unknown], [scored(np.zeros(6))])) == {}
 
 
@@ -160,8 +158,8 @@ def test_the_probability_of_an_order_is_held_against_the_orders_there_were() -> 
     sigma = 1 / 1.6448536 * math.sqrt(2)
     # Five pairs: the last two clips are tied. The second and each of these two are out of order.
     differences = (3.0, 1.0, 2.5, 2.0, 0.5)
-    said = [0.5 * math.erfc(-d / sigma / math.sqrt(2)) for d in differences]
-    assert figures["said"] == pytest.approx(np.mean(said))
+    predicted = [0.5 * math.erfc(-d / sigma / math.sqrt(2)) for d in differences]
+    assert figures["said"] == pytest.approx(np.mean(predicted))
     assert figures["right"] == pytest.approx(3 / 5)
     assert figures["sure_share"] == pytest.approx(3 / 5)  # 3, 2.5 and 2 points apart
     assert figures["right_where_sure"] == pytest.approx(2 / 3)
@@ -185,22 +183,24 @@ def test_declared_difficulties_are_measured_where_the_execution_is_predicted() -
     trust = Trust(interval=Interval(low=13.5, high=15.5, coverage=0.9), width_limit=1, distance=1.0)
     # What the video shows is the execution; the final score is that and the mean difficulty.
     blind = []
-    for said in (scored(honest(clip)) for clip in clips):
-        sure = Interval(low=said.score - 0.1, high=said.score + 0.1, coverage=0.9)
+    for predicted in (scored(honest(clip)) for clip in clips):
+        sure = Interval(low=predicted.score - 0.1, high=predicted.score + 0.1, coverage=0.9)
         execution = dataclasses.replace(
-            said, output="execution", trust=Trust(interval=sure, width_limit=100, distance=1.0)
+            predicted, output="execution", trust=Trust(interval=sure, width_limit=100, distance=1.0)
         )
         blind.append(
-            dataclasses.replace(said, score=said.score + 4, trust=trust, of_execution=execution)
+            dataclasses.replace(
+                predicted, score=predicted.score + 4, trust=trust, of_execution=execution
+            )
         )
     assert difficulty_figures(evaluation(clips, blind, "both")) == {}  # none is declared
     assert difficulty_figures(evaluation(declared, blind)) == {}  # none is asked for
     of_video = evaluation(declared, blind, "both")
-    told = difficulty_figures(of_video)["with_difficulty"]
-    assert told["spearman"] == pytest.approx(1.0)
-    assert told["distance_share"] == pytest.approx(0.0, abs=1e-9)
-    assert told["coverage"] == 1.0
-    assert told["width"] == pytest.approx(0.2)
+    found = difficulty_figures(of_video)["with_difficulty"]
+    assert found["spearman"] == pytest.approx(1.0)
+    assert found["distance_share"] == pytest.approx(0.0, abs=1e-9)
+    assert found["coverage"] == 1.0
+    assert found["width"] == pytest.approx(0.2)
     assert spearman(of_video.predicted, of_video.judged) < 0.9
     assert confidence_figures(of_video)["width"] == 2.0
     assert {score.scored_by for score in of_video.scores} == {"video"}
@@ -213,12 +213,12 @@ def test_declared_difficulties_are_measured_where_the_execution_is_predicted() -
 def test_what_single_fragments_say() -> None:
     clips = random_clips(60)
     figures = fragment_figures(evaluation(clips, [scored(honest(clip)) for clip in clips]))
-    told = figures["by_fragment"]
-    assert told["stage"] == ["start", None] * 3
+    found = figures["by_fragment"]
+    assert found["stage"] == ["start", None] * 3
     landing = [clip.deductions["landing"] for clip in clips]
     quantiles = -np.quantile(np.array(landing) / 2, [0.95, 0.75, 0.5, 0.25, 0.05])
-    np.testing.assert_allclose(told["contribution_quantiles"][5], quantiles, atol=1e-4)
-    alone = told["alone_spearman"]
+    np.testing.assert_allclose(found["contribution_quantiles"][5], quantiles, atol=1e-4)
+    alone = found["alone_spearman"]
     assert (
         alone[4]
         == alone[5]

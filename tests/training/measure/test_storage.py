@@ -11,9 +11,9 @@ from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes, clip_of, moving_square
-from tests.training.command_line import call
+from tests.training.command_line import succeed
 from training.errors import DataError
-from training.measure.stored_copies import WAYS, recording_of
+from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
 SPEC = SPECS["diving"].with_size((48, 64), (48, 64))
 CLIP = clip_bytes(frames=40, height=96, width=128)
@@ -37,10 +37,10 @@ WARNED = {
 }
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", STORAGE_VARIANTS)
 def test_a_copy_shows_the_same(name: str) -> None:
     original = read_clip(CLIP, SPEC)
-    copy = read_clip(WAYS[name].store(recording_of(CLIP)), SPEC)
+    copy = read_clip(STORAGE_VARIANTS[name].store(recording_of(CLIP)), SPEC)
     assert copy.warnings == ((WARNED[name],) if name in WARNED else ())
     assert copy.info.fps == pytest.approx(RATES.get(name, 30), rel=0.02)
     assert abs(len(copy.frames) - len(original.frames)) <= 1
@@ -64,14 +64,13 @@ def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:
         rows.append(f"{number}.mp4,test,{50 + number}")
     (tmp_path / "annotations.csv").write_text("\n".join(rows))
     out = tmp_path / "figures.json"
-    result = call(
+    output = succeed(
         "evaluate", "--checkpoint", "diving", "--data", tmp_path, "--store", store.root,
         "--engine", "torch", "--storage", "--json", out,
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     figures = json.loads(out.read_text())
     rows_of = {row["stored"]: row for row in figures["storage"]}
-    assert list(rows_of) == list(WAYS)
+    assert list(rows_of) == list(STORAGE_VARIANTS)
     assert rows_of["letterbox"]["clips"] == rows_of["letterbox"]["new_warning"] == 2
     for row in rows_of.values():
         assert row["mean_change"] <= abs(row["worst_change"])
@@ -83,4 +82,4 @@ def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:
         "bars",
     }
     assert figures["moved_by"]["bars"] == pytest.approx(worst)  # of so few the worst
-    assert "letterbox" in result.output
+    assert "letterbox" in output

@@ -11,7 +11,7 @@ import torch
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from tests.training.data.datasets.layouts import write_ucf101
 from training.data.augment import Augmentation
 from training.data.datasets.ucf101 import read_ucf101
@@ -81,9 +81,8 @@ def test_from_the_shell_to_an_extractor(
         "pretrain", "--kind", "ucf-101", "--data", ucf, "--out", out, "--cache", tmp_path / "cache",
         "--resize", "32x32", "--steps", 24, "--batch", 12, "--rate", 2e-3,
     ]  # fmt: skip
-    result = call(*words)
-    assert result.exit_code == 0, result.output
-    assert "of classification: accuracy 1.000  chance 0.500" in result.output
+    output = succeed(*words)
+    assert "of classification: accuracy 1.000  chance 0.500" in output
     losses = [float(line.split(",")[1]) for line in (out / "log.csv").read_text().split()[1:]]
     assert len(losses) == 24
     assert np.mean(losses[-4:]) < 0.3 * losses[0]

@@ -43,7 +43,7 @@ def spec(simulated: Path) -> PretrainSpec:
     )
 
 
-class Heard(Quiet):
+class RecordingBar(Quiet):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -55,9 +55,9 @@ def run(spec: PretrainSpec, path: Path, **options: Any) -> tuple[Path, list[str]
     dataset = open_dataset(spec.data, spec.clip, validation=spec.validation)
     folder = RunFolder(path)
     folder.open(spec.to_json())
-    heard = Heard()
+    bar = RecordingBar()
     task = TrackRegression(dataset, spec.seed)
-    return Pretrainer(spec, task, folder, **options).train(heard), heard.lines
+    return Pretrainer(spec, task, folder, **options).train(bar), bar.lines
 
 
 def losses(path: Path) -> list[float]:
@@ -84,7 +84,7 @@ def test_it_learns_goes_on_and_fits_the_network(spec: PretrainSpec, tmp_path: Pa
     class Stopped(Exception):
         pass
 
-    class Stopper(Heard):
+    class Stopper(RecordingBar):
         def update(self, *arguments: object, **_options: object) -> None:
             if arguments[0] == 11:
                 raise Stopped

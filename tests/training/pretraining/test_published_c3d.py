@@ -15,7 +15,7 @@ from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from training.errors import RunError
 from training.learn.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
 from training.learn.first_weights import load_extractor
@@ -81,9 +81,8 @@ def test_a_run_starts_from_the_file_with_its_pixels(tmp_path: Path) -> None:
     """Through the command line: from a file of MMAction2, which nests its weights."""
     source, out = tmp_path / "c3d_sports1m_pretrain.pth", tmp_path / "run"
     torch.save({"meta": {}, "state_dict": published("mmaction2")}, source)
-    result = call("import-c3d", source, "--out", out)
-    assert result.exit_code == 0, result.output
-    assert "mmaction2: rgb, minus 104, 117, 128" in result.output
+    output = succeed("import-c3d", source, "--out", out)
+    assert "mmaction2: rgb, minus 104, 117, 128" in output
     file = out / "extractor.safetensors"
     spec = spec_for(file, DIVING.with_size((32, 32), (32, 32)))
     assert (spec.colour_order, spec.mean, spec.crop) == ("rgb", (104.0, 117.0, 128.0), (32, 32))

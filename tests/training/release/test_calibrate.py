@@ -10,7 +10,7 @@ from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
-from tests.clips import Frames, clip_bytes
+from tests.clips import clip_bytes, clip_of
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
@@ -70,19 +70,9 @@ def test_what_was_never_seen_is_flagged(calibrated: Checkpoint, tmp_path: Path) 
     # The clips above are a square on black; these are white from edge to edge.
     for i in range(3):
         frames = np.full((100, 32, 32, 3), 255 - i, np.uint8)
-        (tmp_path / f"{i}.mp4").write_bytes(_encoded(frames))
+        (tmp_path / f"{i}.mp4").write_bytes(clip_of(frames))
     (tmp_path / "text.mp4").write_bytes(b"not a video")
     assert flagged_share(Scorer(calibrated, "torch"), tmp_path) == 1.0
-
-
-def _encoded(frames: Frames) -> bytes:
-    import io
-
-    from tests.clips import write_clip
-
-    buffer = io.BytesIO()
-    write_clip(buffer, frames)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +105,12 @@ def test_each_output_gets_intervals_of_its_own(both: Scorer, tmp_path: Path) -> 
     measured = score_clips(Scorer(published, "torch"), clips)
     assert measured.outputs.shape == (CLIPS, 2)
     figures = confidence_figures(measured)
-    told = difficulty_figures(measured)["with_difficulty"]
+    with_difficulty = difficulty_figures(measured)["with_difficulty"]
     # 2 points of execution are 6 or 3 of the score: 90 % within 1.645 times that, or 14.8 wide.
-    assert told["width"] == pytest.approx(2 * 1.645 * 2 * 2.25, rel=0.35)
-    assert told["coverage"] >= 0.8
+    assert with_difficulty["width"] == pytest.approx(2 * 1.645 * 2 * 2.25, rel=0.35)
+    assert with_difficulty["coverage"] >= 0.8
     assert figures["coverage"] >= 0.8
-    assert figures["width"] > 2 * told["width"]  # the video does not show the difficulty
+    assert figures["width"] > 2 * with_difficulty["width"]  # the video does not show the difficulty
 
 
 def test_executions_that_are_not_known_cannot_calibrate(both: Scorer, tmp_path: Path) -> None:

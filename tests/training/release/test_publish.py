@@ -14,7 +14,7 @@ from model_store.checkpoint import Checkpoint
 from model_store.clip import ClipWarning
 from model_store.scorer import Scorer
 from model_store.store import Store
-from tests.training.bright import SPEC, TINY, Quiet, dataset_of
+from tests.training.bright import Quiet, bright_run, dataset_of
 from training.data.datasets.annotations import read_annotations
 from training.data.split import Origin
 from training.errors import DataError, RunError
@@ -31,15 +31,12 @@ from training.learn.trainer import Trainer
 from training.measure.evaluate import measures, score_clips
 from training.measure.reliability import fragment_figures
 from training.metrics import mean_distance, spearman
-from training.release.publish import moves_of, promote, publish_run, republish
+from training.release.publish import promote, publish_run, republish, score_shifts
 
 
 @pytest.fixture(scope="module")
 def run(bright: Path) -> RunSpec:
-    return RunSpec(
-        data=(str(bright),), clip=SPEC, network=TINY, epochs=2, batch=8, extractor_rate=1e-2,
-        rate=1e-2, schedule="cosine", alpha=0.0, beta=0.0, blanking=0.3, validation=0.2,
-    )  # fmt: skip
+    return bright_run(bright, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +123,7 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(
     metrics = json.loads(json.dumps(measures(evaluation) | fragment_figures(evaluation)))
     store = Store(tmp_path / "store")
     metrics["moved_by"] = {"interlaced": 0.7}
-    shipped = promote(store, published, metrics, moves_of(metrics))
+    shipped = promote(store, published, metrics, score_shifts(metrics))
     assert shipped.card.moved_by == {ClipWarning.INTERLACED: 0.7}
     assert "moved_by" not in shipped.card.metrics["test"]
     assert shipped.pictures.keys() == {"scores.png", "fragments.png"}
@@ -145,8 +142,8 @@ def test_a_measured_checkpoint_has_pictures_and_keeps_them(
 
 def test_evaluation_is_the_service_path(published: Checkpoint, bright: Path) -> None:
     clips = read_annotations(bright, "test")
-    heard = []
-    evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: heard.append(c))
+    calls = []
+    evaluation = score_clips(Scorer(published, "torch"), clips, lambda *c: calls.append(c))
     figures = measures(evaluation)
     judged = [clip.score for clip in clips]
     assert figures["clips"] == 12
@@ -157,7 +154,7 @@ def test_evaluation_is_the_service_path(published: Checkpoint, bright: Path) -> 
     assert figures["training_mean"]["mean_distance"] == pytest.approx(always)
     assert figures["distance_share"] == pytest.approx(figures["mean_distance"] / always)
     assert figures["difficulty_alone"]["spearman"] == 0  # it is the same for all
-    assert heard[-1] == (12, 12)
+    assert calls[-1] == (12, 12)
     json.dumps(figures)
     [alone] = score_clips(Scorer(published, "torch"), clips[3:4]).scores
     assert alone.score == pytest.approx(evaluation.scores[3].score, abs=1e-3)
@@ -208,4 +205,4 @@ def test_simulated_clips_are_called_so(bright: Path, run: RunSpec, tmp_path: Pat
 @pytest.mark.parametrize("measured", [{}, {"moved_by": {"sunshine": 1.0}}, {"moved_by": [1]}])
 def test_moves_that_were_not_measured(measured: dict[str, dict[str, float] | list[int]]) -> None:
     with pytest.raises(RunError, match="evaluate --storage"):
-        moves_of(measured)
+        score_shifts(measured)

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 from model_store.video.frame_files import FrameFiles
 from training.data.datasets.clip_names import ClipNames
 from training.data.datasets.media import frame_files
-from training.data.datasets.points import decimal, factor, points
+from training.data.datasets.points import decimal, points, positive_number
 from training.data.datasets.stage_starts import StageStarts
 from training.data.datasets.table import read_table
 from training.errors import DataError
@@ -113,7 +113,7 @@ def _judged_clip(folder: Path, names: ClipNames, row: dict[str, str], where: str
         columns=row | {"clip": _name(path, folder)},
         group=unicodedata.normalize("NFC", row.get("group", "")) or None,
         frames=frames,
-        difficulty=_optional(row, "difficulty", where, factor),
+        difficulty=_optional(row, "difficulty", where, positive_number),
         execution=_optional(row, "execution", where, points),
         marks=tuple(points(mark, "marks", where) for mark in row.get("marks", "").split()),
         stage_starts=_starts(row.get("stage_starts", ""), where),

@@ -121,7 +121,7 @@ def _frames(sources: Sequence[Path | FrameFiles], progress: Progress) -> tuple[S
     counts, rates = [], []
     for done, source in enumerate(sources, 1):
         try:
-            count, rate = seen(source)
+            count, rate = frames_and_rate(source)
         except ClipError as error:
             raise DataError(f"{source}: {error}") from error
         counts.append(count)
@@ -130,7 +130,7 @@ def _frames(sources: Sequence[Path | FrameFiles], progress: Progress) -> tuple[S
     return Spread.of(counts), Spread.of(rates)
 
 
-def seen(source: Path | FrameFiles) -> tuple[int, float]:
+def frames_and_rate(source: Path | FrameFiles) -> tuple[int, float]:
     """Frames of a clip and their rate, from its packets.   Raises ClipError."""
     limits = ClipLimits()
     with open_bytes(source) as file, open_video(file, limits) as video:

@@ -24,7 +24,7 @@ from typing import Any
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.media import find_media, first_of
 from training.data.datasets.pickles import read_pickle, read_split
-from training.data.datasets.points import factor, marks, points
+from training.data.datasets.points import marks, points, positive_number
 from training.errors import DataError
 
 FPS = Fraction(25)
@@ -52,7 +52,7 @@ def read_finediving(folder: Path) -> list[JudgedClip]:
             raise DataError(f"{where}: is missing")
         row = _fields(annotations[key], where)
         score = points(row["dive_score"], "dive_score", where)
-        difficulty = factor(row["difficulty"], "difficulty", where)
+        difficulty = positive_number(row["difficulty"], "difficulty", where)
         event, dive = map(str, key)
         media = find_media(frames / event / dive, FPS)
         clips.append(

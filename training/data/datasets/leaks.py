@@ -43,7 +43,9 @@ def check_apart(clips: Sequence[JudgedClip], others: Sequence[JudgedClip], what:
     hashes = set(clip_hashes(clips))
     shared = [c for c, digest in zip(others, clip_hashes(others), strict=True) if digest in hashes]
     if shared:
-        raise DataError(f"{len(shared)} clips are {what}: {_some([str(c.source) for c in shared])}")
+        raise DataError(
+            f"{len(shared)} clips are {what}: {first_few([str(c.source) for c in shared])}"
+        )
 
 
 def warn_of_groups(clips: Iterable[tuple[Split, str | None]]) -> None:
@@ -51,12 +53,12 @@ def warn_of_groups(clips: Iterable[tuple[Split, str | None]]) -> None:
     sides = {(split, group) for split, group in clips if group is not None}
     groups = sorted({group for _, group in sides})
     if both := [group for group in groups if {("train", group), ("test", group)} <= sides]:
-        warn(f"{len(both)} groups have clips for training and for testing: {_some(both)}")
+        warn(f"{len(both)} groups have clips for training and for testing: {first_few(both)}")
 
 
 def _listed(copies: Sequence[Sequence[JudgedClip]]) -> str:
-    return _some([" = ".join(str(clip.source) for clip in found) for found in copies])
+    return first_few([" = ".join(str(clip.source) for clip in found) for found in copies])
 
 
-def _some(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
     return ", ".join([*names[:SHOWN], *(["…"] if len(names) > SHOWN else [])])

@@ -20,7 +20,7 @@ from model_store.video.frame_files import FrameFiles
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.media import first_of, frame_paths
 from training.data.datasets.pickles import read_pickle, read_split
-from training.data.datasets.points import factor, marks, points, whole
+from training.data.datasets.points import marks, points, positive_number, whole
 from training.errors import DataError
 
 FPS = Fraction(25)
@@ -54,7 +54,7 @@ def read_mtl_aqa(folder: Path) -> list[JudgedClip]:
         if video not in videos:
             videos[video] = frame_paths(place)
         score = points(row["final_score"], "final_score", where)
-        difficulty = factor(row["difficulty"], "difficulty", where)
+        difficulty = positive_number(row["difficulty"], "difficulty", where)
         clips.append(
             JudgedClip(
                 path=place,

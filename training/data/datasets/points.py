@@ -31,7 +31,7 @@ def decimal(text: str) -> str:
     return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text) else text
 
 
-def factor(value: object, what: str, where: str) -> float:
+def positive_number(value: object, what: str, where: str) -> float:
     """The same, above 0: a difficulty that something is divided by."""
     number = points(value, what, where)
     if number == 0:

@@ -20,7 +20,7 @@ from model_store.spec import DifficultyRule
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.matlab import official_splits, vector
 from training.data.datasets.media import find_media, first_of
-from training.data.datasets.points import factor, judged_execution, points
+from training.data.datasets.points import judged_execution, points, positive_number
 
 FPS = Fraction(30)  # of the published videos, for copies that were unpacked into frames
 
@@ -76,7 +76,7 @@ def _read(folder: Path, layout: Layout) -> list[JudgedClip]:
         score = points(scores[number - 1], what, str(scores_file))
         difficulty = None
         if difficulties is not None:
-            difficulty = factor(difficulties[number - 1], what, str(difficulty_file))
+            difficulty = positive_number(difficulties[number - 1], what, str(difficulty_file))
         clips.append(
             JudgedClip(
                 path=media.path,

@@ -45,19 +45,11 @@ def predict(
         return svr.regress(paths[: len(train)], judged, paths[len(train) :], seed=seed)
     if extraction is None:
         raise RunError(f"{method} needs features: give --checkpoint NAME or --extractor FILE")
-    fragments = extraction.of_clips(
-        clips, lambda done, total: bar.update(done, total, phase="features")
-    )
+    fragments = extraction.of_clips(clips, bar.progress("features"))
     known, unknown = fragments[: len(train)], fragments[len(train) :]
     if method == "c3d-svr":
         return svr.regress(known.mean(), judged, unknown.mean(), seed=seed)
-    return lstm.regress(
-        known,
-        judged,
-        unknown,
-        seed=seed,
-        progress=lambda done, total: bar.update(done, total, phase="epochs"),
-    )
+    return lstm.regress(known, judged, unknown, seed=seed, progress=bar.progress("epochs"))
 
 
 def figures(

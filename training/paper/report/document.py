@@ -17,7 +17,7 @@ from PIL import Image
 from model_store.files import replace_file
 from training.paper.report.bootstrap import CONFIDENCE, RESAMPLES
 from training.paper.report.examples import last_fragments
-from training.paper.report.figures import panels_of
+from training.paper.report.figures import by_fragment, sorted_predictions
 from training.paper.report.results import DataSet
 from training.paper.report.tables import fragments_table, losses_table, markdown, methods_table
 
@@ -35,8 +35,10 @@ def write_report(sets: Sequence[DataSet], out: Path, *, note: str | None = None)
     `note` is what a reader must know first.
     """
     out.mkdir(parents=True, exist_ok=True)
-    figures = panels_of(sets)
+    figures = {}
     for data in sets:
+        figures[f"figure-2-{data.slug}.png"] = by_fragment(data)
+        figures[f"figure-5-{data.slug}.png"] = sorted_predictions(data)
         if (examples := last_fragments(data)) is not None:
             figures[f"figure-3-{data.slug}.png"] = examples
     for name, figure in figures.items():

@@ -4,8 +4,6 @@ Fig. 2 and Fig. 5 of [Li18], drawn from measured runs.
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -92,15 +90,3 @@ def _bars(axes: Axes, by_index: dict[int, Estimate], shift: float, label: str) -
     axes.errorbar(
         places, values, [below, above], fmt="none", ecolor="black", elinewidth=0.8, capsize=2
     )
-
-
-def panels_of(sets: Sequence[DataSet]) -> dict[str, Figure]:
-    """File names and what goes into them."""
-    return {
-        name: figure
-        for data in sets
-        for name, figure in (
-            (f"figure-2-{data.slug}.png", by_fragment(data)),
-            (f"figure-5-{data.slug}.png", sorted_predictions(data)),
-        )
-    }

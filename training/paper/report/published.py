@@ -1,5 +1,5 @@
 """
-What was published, to stand beside: Spearman and mean distance on the official splits.
+Published results to compare with: Spearman and mean distance on the official splits.
 
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 [Pir14] H. Pirsiavash, C. Vondrick, A. Torralba. Assessing the Quality of Actions. ECCV 2014.

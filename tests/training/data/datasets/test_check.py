@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from tests.training.data.datasets.layouts import FRAMES, WRITERS, score_of, write_ucf101
 
 
@@ -18,20 +18,19 @@ def test_what_was_found_is_printed(
     kind: str, published: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    result = call("datasets", "check", "--kind", kind, published(kind))
-    assert result.exit_code == 0, result.output
+    output = succeed("datasets", "check", "--kind", kind, published(kind))
     train, test = (7, 5) if kind == "mit-skate" else (9, 3)
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.output.splitlines()]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines()]
     counts = {row[0]: row[1] for row in rows if row and row[0] in ("train", "test")}
     assert counts == {"train": str(train), "test": str(test)}
     videos = 12 if kind in ("unlv-dive", "unlv-vault", "mit-skate") else 0
-    assert f"{videos} videos and {12 - videos} folders of frames" in result.output
-    assert f"{FRAMES}–{FRAMES} frames a clip" in result.output
-    assert "were published" in result.output  # a tiny copy is not the whole
+    assert f"{videos} videos and {12 - videos} folders of frames" in output
+    assert f"{FRAMES}–{FRAMES} frames a clip" in output
+    assert "were published" in output  # a tiny copy is not the whole
     groups = {"mtl-aqa": "2 groups", "finediving": "2 groups"}.get(kind, "no groups")
-    assert groups in result.output
+    assert groups in output
     both = "groups have clips for training and for testing: "
-    assert (both in " ".join(result.output.split())) == (groups != "no groups")
+    assert (both in " ".join(output.split())) == (groups != "no groups")
 
 
 def test_scores_are_summed_up(
@@ -55,12 +54,11 @@ def test_a_folder_is_named_as_it_is(
 
 def test_classes_are_counted(tmp_path: Path) -> None:
     write_ucf101(tmp_path)
-    result = call("datasets", "check", "--kind", "ucf-101", tmp_path)
-    assert result.exit_code == 0, result.output
-    assert "2 classes" in result.output
-    assert "8 groups" in result.output
-    assert "warning" not in result.output
-    assert "12 clips for train, 9537 were published" in result.output
+    output = succeed("datasets", "check", "--kind", "ucf-101", tmp_path)
+    assert "2 classes" in output
+    assert "8 groups" in output
+    assert "warning" not in output
+    assert "12 clips for train, 9537 were published" in output
     assert "for pretrain" in error_message(
         call("train", "--kind", "ucf-101", "--data", tmp_path, "--out", tmp_path / "run")
     )
@@ -119,21 +117,18 @@ def test_train_publish_and_evaluate_on_frames(
     """A data set in single frames goes all the way to a checkpoint with a golden clip."""
     monkeypatch.setattr(sys, "argv", ["training", "train", "--kind", "mtl-aqa"])
     data, run, store = published("mtl-aqa"), tmp_path / "run", tmp_path / "store"
-    result = call(
+    succeed(
         "train", "--kind", "mtl-aqa", "--action", "diving", "--data", data, "--out", run,
         "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 0, "--head-epochs", 1,
         "--head-variants", 1, "--validation", 0.3, "--no-augment",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     assert json.loads((run / "run.json").read_text())["kind"] == "mtl-aqa"
-    result = call("publish", "--run", run, "--name", "dives", "--store", store)
-    assert result.exit_code == 0, result.output
+    succeed("publish", "--run", run, "--name", "dives", "--store", store)
     figures = tmp_path / "figures.json"
-    result = call(
+    succeed(
         "evaluate", "--kind", "mtl-aqa", "--checkpoint", "dives", "--data", data, "--store", store,
         "--json", figures, "--engine", "torch",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     measured = json.loads(figures.read_text())
     assert (measured["clips"], measured["kind"]) == (3, "mtl-aqa")
     assert measured["difficulty_alone"]["spearman"] is not None

@@ -90,8 +90,8 @@ def test_a_group_on_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str
     rows = ("a.mp4,train,70,Ann", "b.mp4,test,60,Ann", "c.mp4,train,70,Bo", "d.mp4,test,60,")
     folder = folder_of(tmp_path, *rows, header="clip,split,score,group")
     check_leaks(read_annotations(folder))
-    said = capsys.readouterr().err
-    assert said == "warning: 1 groups have clips for training and for testing: Ann\n"
+    warning = capsys.readouterr().err
+    assert warning == "warning: 1 groups have clips for training and for testing: Ann\n"
     check_leaks(read_annotations(folder, "train"))
     assert not capsys.readouterr().err
 

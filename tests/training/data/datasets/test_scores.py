@@ -78,9 +78,9 @@ def test_what_is_doubtful_is_a_warning(
     spec: ClipSpec, judged: list[JudgedClip], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check_scores(judged, spec)
-    said = capsys.readouterr().err
-    assert said.startswith("warning: ")
-    assert message in said
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: ")
+    assert message in warning
 
 
 @pytest.mark.parametrize(

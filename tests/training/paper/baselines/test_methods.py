@@ -19,7 +19,7 @@ from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
-from tests.training.command_line import call, error_message
+from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.learn.extractor_file import write_extractor
 from training.paper.baselines.fragments import Extraction, Fragments
@@ -59,8 +59,7 @@ def test_each_method_learns_and_reports(
     clips = read_annotations(bright)
     write_poses(poses, clips)
     source = ["--poses", poses] if method == "pose-dct" else ["--extractor", extractor, *EXTRACTOR]
-    result = call("baseline", "--method", method, "--data", bright, *source, "--json", figures)
-    assert result.exit_code == 0, result.output
+    output = succeed("baseline", "--method", method, "--data", bright, *source, "--json", figures)
     measured = json.loads(figures.read_text())
     assert measured["method"] == method
     assert measured["data"] == [str(bright)]
@@ -71,7 +70,7 @@ def test_each_method_learns_and_reports(
     assert measured["mean_distance"] == pytest.approx(np.abs(predicted - judged).mean())
     assert measured["spearman"] > 0.8
     assert measured["mean_distance"] < 0.6 * measured["training_mean"]["mean_distance"]
-    assert f"{measured['spearman']:.4f}" in result.output
+    assert f"{measured['spearman']:.4f}" in output
 
 
 def described(extraction: Extraction, clips: list[JudgedClip]) -> Fragments:
@@ -120,11 +119,10 @@ def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(
 
 def test_the_command_takes_the_extractors_of_a_checkpoint(bright: Path, tmp_path: Path) -> None:
     publish_tiny(Store(tmp_path), "vault")
-    result = call(
+    succeed(
         "baseline", "--method", "c3d-svr", "--data", bright, "--checkpoint", "vault",
         "--store", tmp_path, "--json", tmp_path / "figures.json",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "figures.json").read_text())["features"] == "vault"
 
 

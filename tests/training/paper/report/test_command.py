@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.command_line import call
+from tests.training.command_line import call, succeed
 
 
 def train(bright: Path, tmp_path: Path, name: str, *words: object) -> Path:
-    result = call(
+    succeed(
         "train", "--action", "vault", "--data", bright, "--out", tmp_path / name,
         "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 1, "--batch", 16,
         "--no-augment", *words,
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
     return tmp_path / name
 
 
@@ -28,8 +27,7 @@ def test_a_report_measures_what_evaluate_measures(bright: Path, tmp_path: Path) 
                     "mean_distance": 1.5, "clips": 12})
     )  # fmt: skip
     words = ["report", "--run", last, "--run", other, "--baseline", baseline, "--engine", "torch"]
-    result = call(*words, "--out", tmp_path / "report")
-    assert result.exit_code == 0, result.output
+    succeed(*words, "--out", tmp_path / "report")
     numbers = json.loads((tmp_path / "report" / "report.json").read_text())["bright"]
     cells = {(cell["loss"], *cell["fragments"]): cell for cell in numbers["cells"]}
     assert set(cells) == {("MSE + ranking", 5), ("ranking", 0, 5)}
