@@ -36,7 +36,7 @@ serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped 
 	$(BIN)/python -m service
 
 test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=2 processes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: $(VENV)/.test  ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow --durations=0

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,10 +24,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[CACHE].cleanup()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Of several workers, one runs a file, and the same one all that starts servers."""
-    for item in items:
-        folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-        group = "servers" if folder in SERVERS else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = scope_of
+    return scheduling
+
+
+def scope_of(nodeid: str) -> str:
+    """What the test of `tests/service/test_x.py::test_y` is kept together with."""
+    file = nodeid.partition("::")[0]
+    return "servers" if file.split("/")[1] in SERVERS else file
