@@ -12,6 +12,7 @@ CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.pop("COLUMNS", None)  # workers have it: tables are as wide as a test wants them
     if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share what this process has made
         config.stash[CACHE] = tempfile.TemporaryDirectory(prefix="fragment-scorer-test-")
         os.environ["SCORING_CACHE"] = config.stash[CACHE].name  # of converted networks
