@@ -71,8 +71,8 @@ def opencv(file: bytes, path: Path, size: tuple[int, int]) -> Any:
 
 
 def torchcodec(file: bytes, path: Path, size: tuple[int, int]) -> Any:
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]  # no __all__
-    from torchcodec.transforms import Resize  # type: ignore[attr-defined]
+    from torchcodec.decoders import VideoDecoder
+    from torchcodec.transforms import Resize
 
     decoder = VideoDecoder(
         file,
