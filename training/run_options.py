@@ -15,6 +15,12 @@ from training.option_groups import LOOKS, check_limits
 if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
     from training.data.augment import Augmentation
 
+Flip = Annotated[float, LOOKS(min=0, max=1, help="Probability that left and right are exchanged.")]
+Colour = Annotated[float, LOOKS(min=0, max=1, help="Share by which contrast and brightness vary.")]
+Zoom = Annotated[
+    float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -24,15 +30,9 @@ class RunOptions:
     """Of their layout, as `--kind` has it."""
     clip: ClipSpec
     network: NetworkSpec
-    flip: Annotated[
-        float, LOOKS(min=0, max=1, help="Probability that left and right are exchanged.")
-    ] = 0.0
-    colour: Annotated[
-        float, LOOKS(min=0, max=1, help="Share by which contrast and brightness vary.")
-    ] = 0.0
-    zoom: Annotated[
-        float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
-    ] = 0.0
+    flip: Flip = 0.0
+    colour: Colour = 0.0
+    zoom: Zoom = 0.0
 
     def __post_init__(self) -> None:
         check_limits(self)

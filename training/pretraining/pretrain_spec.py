@@ -7,8 +7,8 @@ A field whose type is annotated with an option is an option of `pretrain`.
 from dataclasses import dataclass
 from typing import Annotated
 
-from training.option_groups import LOOKS, PRETEXT, SPLIT
-from training.run_options import RunOptions
+from training.option_groups import PRETEXT, SPLIT
+from training.run_options import Colour, Flip, RunOptions, Zoom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,6 @@ class PretrainSpec(RunOptions):
     validation: Annotated[
         float, SPLIT(min=0, max=1, help="Share of the clips that is kept for measuring.")
     ] = 0.1
-    flip: Annotated[
-        float, LOOKS(min=0, max=1, help="Probability that left and right are exchanged.")
-    ] = 0.5
-    colour: Annotated[
-        float, LOOKS(min=0, max=1, help="Share by which contrast and brightness vary.")
-    ] = 0.2
-    zoom: Annotated[
-        float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
-    ] = 0.1
+    flip: Flip = 0.5
+    colour: Colour = 0.2
+    zoom: Zoom = 0.1
