@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
 
 from model_store.clip import decode
@@ -236,32 +237,6 @@ def test_hash_of_a_file_leaves_it_at_its_beginning() -> None:
 
 def heic() -> bytes:
     """One H.265 picture as phones store stills.   [ISO/IEC 23008-12]"""
-    options = {"x265-params": "log-level=none:pools=none:frame-threads=1"}
-    data = clip_of(numbered(1, 64, 64), codec="libx265", options=options)
-    at = data.index(b"hvcC") - 4
-    configuration = data[at : at + int.from_bytes(data[at : at + 4], "big")]
-    with av.open(io.BytesIO(data), "r") as container:
-        picture = bytes(next(container.demux(video=0)))
-
-    def box(kind: bytes, *content: bytes, full: int | None = None) -> bytes:
-        version = b"" if full is None else bytes([full, 0, 0, 0])
-        body = version + b"".join(content)
-        return struct.pack(">I4s", 8 + len(body), kind) + body
-
-    def meta(offset: int) -> bytes:
-        return box(
-            b"meta",
-            box(b"hdlr", bytes(4), b"pict", bytes(13), full=0),
-            box(b"pitm", b"\0\1", full=0),
-            box(b"iloc", b"\x44\0\0\1\0\1\0\0\0\1", struct.pack(">II", offset, len(picture)),
-                full=0),
-            box(b"iinf", b"\0\1", box(b"infe", b"\0\1\0\0hvc1\0", full=2), full=0),
-            box(b"iprp",
-                box(b"ipco", configuration, box(b"ispe", struct.pack(">II", 64, 64), full=0)),
-                box(b"ipma", struct.pack(">IHBBB", 1, 1, 2, 0x81, 2), full=0)),
-            full=0,
-        )  # fmt: skip
-
-    head = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
-    offset = len(head) + len(meta(0)) + 8
-    return head + meta(offset) + box(b"mdat", picture)
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB", (64, 64), numbered(1, 64, 64)[0].tobytes()).save(buffer)
+    return buffer.getvalue()
