@@ -104,6 +104,11 @@ def clip_bytes(
     )
 
 
+def large_clip(frames: int = 151) -> bytes:
+    """`clip_bytes` that take a while to decode."""
+    return clip_bytes(frames=frames, height=480, width=640)
+
+
 def moving_square(frames: int, height: int, width: int, seed: int = 0) -> Frames:
     """A bright square that wanders over a textured background, (T, H, W, 3)."""
     random = np.random.default_rng(seed)

@@ -5,7 +5,6 @@ import tempfile
 from typing import Any
 
 import pytest
-import torch
 
 SERVERS = {"browser", "docker", "service"}  # folders whose tests start servers or measure time
 CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -16,8 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share what this process has made
         config.stash[CACHE] = tempfile.TemporaryDirectory(prefix="fragment-scorer-test-")
         os.environ["SCORING_CACHE"] = config.stash[CACHE].name  # of converted networks
-        os.environ["OMP_NUM_THREADS"] = "1"  # of servers and of training in other processes
-    torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"  # for torch, here and in every process of a test
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -25,6 +25,7 @@ from model_store.store import Store
 from service.app import create_app
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
+from tests.forked import ForkedModule
 
 QUICK: dict[str, Any] = {
     "engine": "torch",
@@ -89,7 +90,7 @@ async def running_app(
 
 @dataclass
 class LiveServer:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedModule
     port: int
     log: Path
 
@@ -140,26 +141,21 @@ def live_server(
     *,
     ready: bool = True,
     host: str = "127.0.0.1",
-    command: Sequence[str] = COMMAND,
+    command: Sequence[str] | None = None,
     environment: Mapping[str, str] = MappingProxyType({}),
     **settings: Any,
 ) -> Iterator[LiveServer]:
-    """`python -m service`, or another command, on a free port."""
+    """`python -m service`, or another command, on a free port.
+
+    Without a command it is forked from a process that has imported torch already.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     chosen = {f"SCORING_{k.upper()}": str(v) for k, v in (QUICK | settings).items()}
     own = {"SCORING_HOST": host, "SCORING_PORT": str(port), "SCORING_STORE": str(store)}
     log = folder / "service.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **environment, **chosen, **own},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-        )
+    process = start_service(command, {**os.environ, **environment, **chosen, **own}, folder, log)
     server = LiveServer(process, port, log)
     try:
         if ready:
@@ -168,6 +164,22 @@ def live_server(
     finally:
         process.kill()
         process.wait()
+
+
+def start_service(
+    command: Sequence[str] | None, environment: Mapping[str, str], folder: Path, log: Path
+) -> subprocess.Popen[bytes] | ForkedModule:
+    if command is None:
+        return ForkedModule("service", environment, folder, log)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+        )
 
 
 def wait_until_ready(server: LiveServer, timeout_s: float = 240.0) -> None:

@@ -16,11 +16,10 @@ import httpx
 import pytest
 
 from model_store.store import Store
-from tests.clips import clip_bytes
+from tests.clips import clip_bytes, large_clip
 from tests.servers import COMMAND, LiveServer, children_of, live_server, running_app, until
 
 CLIP = clip_bytes(frames=40)
-LONG = clip_bytes(height=480, width=640)
 IN_A_SMALL_TEMP_FOLDER = (
     "unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m none "$TMPDIR" && exec "$@"', "sh",
 )  # fmt: skip
@@ -68,7 +67,7 @@ async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
 ) -> None:
     async with running_app(store, checkpoints="diving", decode_timeout_s=8) as app:
         workers = app.service._pool.workers
-        task = asyncio.create_task(app.score(LONG))
+        task = asyncio.create_task(app.score(large_clip()))
         while not (busy := [worker.pid for worker in workers if worker.clips]):
             await asyncio.sleep(0.001)  # until one has taken the clip
         assert busy[0] is not None
@@ -81,7 +80,7 @@ async def test_a_worker_lost_in_the_middle_of_a_clip_costs_that_clip_alone(
         assert lost.json()["type"] == "/problems/decoder-interrupted"
         assert 1 <= int(lost.headers["retry-after"]) == lost.json()["retry_after_s"] <= 60
         assert set(others) <= {200}
-        assert (await app.score(LONG)).status_code == 200
+        assert (await app.score(large_clip())).status_code == 200
         assert (await app.client.get("/livez")).status_code == 200
 
 
@@ -158,7 +157,7 @@ def test_sigterm_under_load_answers_all_that_was_accepted(store: Store, tmp_path
         workers = children_of(server.process.pid)
         for worker in workers:
             os.kill(worker, signal.SIGSTOP)  # until all are accepted
-        answers = [threads.submit(server.score, LONG) for _ in range(12)]
+        answers = [threads.submit(server.score, large_clip()) for _ in range(12)]
         until(lambda: server.metric("score_queue_clips") == 12)
         server.process.send_signal(signal.SIGTERM)
         for worker in workers:

@@ -1,6 +1,7 @@
 """More than it can do, and for long. SHORT=1 in the environment makes it minutes."""
 
 import asyncio
+import functools
 import itertools
 import os
 import tempfile
@@ -23,9 +24,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SHORT = "SHORT" in os.environ
 OVERLOAD_S = 40.0 if SHORT else 60.0
 SOAK_REQUESTS = 500 if SHORT else 5000
-# Large enough that decoding them costs the service more than sending them costs the test.
-GOOD = [clip_bytes(seed=seed, height=360, width=480) for seed in range(8)]
-BAD = [b"", b"no video", still_png(), audio_only(), GOOD[0][:-2000], GOOD[1][: len(GOOD[1]) // 2]]
+
+
+@functools.cache
+def good() -> list[bytes]:
+    """Decoding one costs the service more than sending it costs the test."""
+    return [clip_bytes(seed=seed, height=360, width=480) for seed in range(8)]
+
+
+@functools.cache
+def bad() -> list[bytes]:
+    whole, other = good()[:2]
+    cut = [whole[:-2000], other[: len(other) // 2]]
+    return [b"", b"no video", still_png(), audio_only(), *cut]
 
 
 @dataclass(frozen=True)
@@ -60,14 +71,14 @@ class Usage:
 
 async def ask(client: httpx.AsyncClient, number: int) -> Answer:
     began = time.monotonic()
-    response = await client.post("/score", files={"clip": GOOD[number % len(GOOD)]})
+    response = await client.post("/score", files={"clip": good()[number % len(good())]})
     ok = response.status_code == 200
     return Answer(
         status=response.status_code,
         seconds=time.monotonic() - began,
         retry_after=response.headers.get("retry-after"),
         score=response.json()["score"] if ok else None,
-        clip=number % len(GOOD),
+        clip=number % len(good()),
     )
 
 
@@ -110,14 +121,14 @@ def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> No
         store.root, tmp_path, checkpoints="diving", queue_fragments=36, batch_clips=4
     ) as server:
         asyncio.run(capacity(server, 3.0))  # warm
-        alone = {i: server.score(clip).json()["score"] for i, clip in enumerate(GOOD)}
+        alone = {i: server.score(clip).json()["score"] for i, clip in enumerate(good())}
         measured = asyncio.run(capacity(server, OVERLOAD_S / 2))
         before = Usage.of(server)
         began = time.monotonic()
         answers = asyncio.run(arrivals(server, 2 * measured, OVERLOAD_S))
         goodput = sum(a.status == 200 for a in answers) / (time.monotonic() - began)
         after = Usage.of(server)
-        assert server.score(GOOD[0]).status_code == 200
+        assert server.score(good()[0]).status_code == 200
     refused = [a for a in answers if a.status == 429]
     print(f"{len(refused)} of {len(answers)} refused at twice {measured:.1f} clips/s")
     assert refused
@@ -142,7 +153,7 @@ def contents(server: LiveServer, numbers: Sequence[int]) -> Counter[int]:
     """The statuses of requests good and bad, four at a time, some of which hang up."""
 
     async def one(client: httpx.AsyncClient, number: int) -> int:
-        clip = BAD[number // 3 % len(BAD)] if number % 3 == 2 else GOOD[number % len(GOOD)]
+        clip = bad()[number // 3 % len(bad())] if number % 3 == 2 else good()[number % len(good())]
         try:
             hurry = 0.02 if number % 17 == 0 else 120.0
             response = await client.post("/score", files={"clip": clip}, timeout=hurry)

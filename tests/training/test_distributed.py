@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 
 from model_store.network_spec import Normalisation
 from tests.training.bright import TINY, bright_run, dataset_of, train
-from tests.training.together import TRAIN, start
+from tests.training.together import call_together, train_together
 from training.data.batches import Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
 from training.errors import RunError
@@ -24,25 +23,6 @@ from training.learn.training_step import TrainingStep
 from training.learn.whole_phase import WholePhase
 
 TERMS = ("loss", "regression", "ranking", "alpha", "penalty")
-
-STEPS = """
-import json
-import sys
-from pathlib import Path
-
-import torch
-
-from tests.training.test_distributed import make_steps
-from training.distributed import joined
-from training.learn.run_spec import RunSpec
-
-torch.set_num_threads(1)
-run = RunSpec.from_json(json.loads(Path(sys.argv[1]).read_text()))
-with joined() as processes:
-    made = make_steps(run, processes)
-    if processes.leads:
-        torch.save(made, sys.argv[2])
-"""
 
 
 @pytest.fixture
@@ -87,6 +67,14 @@ def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
     return {"figures": figures, "network": trainer.learner.network.state_dict()}
 
 
+def save_steps(run: RunSpec, path: Path) -> None:
+    torch.set_num_threads(1)
+    with joined() as processes:
+        made = make_steps(run, processes)
+        if processes.leads:
+            torch.save(made, path)
+
+
 def log_of(folder: RunFolder) -> list[dict[str, float]]:
     with (folder.path / "log.csv").open() as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -111,7 +99,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     halves = dataclasses.replace(run, batch=4, processes=2)
     folder = RunFolder(tmp_path / "halves")
     folder.open(halves.to_json())
-    start(TRAIN, tmp_path, 2, folder.path)
+    train_together(2, folder.path)
     expected, found = log_of(whole), log_of(folder)
     steps = full(len(dataset_of(run).training), 8)
     assert len(found) == len(expected) == (1 + 2) * steps
@@ -136,9 +124,8 @@ def test_unequal_shares_and_divided_pairs_make_the_steps_of_the_whole(
         run, data=(str(paired),), pairs=0.5, auxiliary=1.0, blanking=0.6, shift=True
     )
     whole = make_steps(run, ALONE)
-    options = tmp_path / "run.json"
-    options.write_text(json.dumps(dataclasses.replace(run, processes=count).to_json()))
-    start(STEPS, tmp_path, count, options, tmp_path / "made.pt")
+    several = dataclasses.replace(run, processes=count)
+    call_together(count, save_steps, several, tmp_path / "made.pt")
     made = torch.load(tmp_path / "made.pt")
     assert all(figures["pairs"] > 0 < figures["auxiliary"] for figures in whole["figures"])
     for one, several in zip(whole["figures"], made["figures"], strict=True):

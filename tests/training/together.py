@@ -1,17 +1,14 @@
-"""Runs a script in several processes that are joined by gloo, as `torchrun` does."""
+"""Calls a function in several processes that are joined by gloo, as `torchrun` does."""
 
-import os
-import subprocess
-import sys
+import uuid
+from collections.abc import Callable
 from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
-TRAIN = """
-import sys
-from pathlib import Path
+from typing import Any
 
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from tests.forked import CONTEXT
 from tests.training.bright import Quiet, dataset_of
 from training.distributed import joined
 from training.errors import RunError
@@ -19,32 +16,35 @@ from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
 
-torch.set_num_threads(1)
-with joined() as processes:
-    folder = RunFolder(Path(sys.argv[1]))
-    run = RunSpec.from_json(folder.options())
-    with processes.leader_first():
-        dataset = dataset_of(run)
-    try:
-        Trainer(run, dataset, folder, processes=processes).train(Quiet())
-    except RunError as error:
-        (folder.path / f"rank-{processes.rank}").write_text(str(error))
-"""
 
-
-def start(script: str, folder: Path, processes: int, *arguments: Path) -> None:
-    """Run it with these arguments; it lies in `folder` meanwhile."""
-    path = folder / "together.py"
-    path.write_text(script)
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={processes}", str(path), *map(str, arguments)),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
+def call_together(processes: int, function: Callable[..., Any], *arguments: object) -> Any:
+    """What it returns in the first of them."""
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method=CONTEXT.get_start_method(),
     )
-    assert result.returncode == 0, result.stderr
+    return elastic_launch(config, function)(*arguments)[0]
+
+
+def train_together(processes: int, path: Path) -> None:
+    """Make the run of a folder that is open."""
+    call_together(processes, _train, path)
+
+
+def _train(path: Path) -> None:
+    torch.set_num_threads(1)
+    with joined() as processes:
+        folder = RunFolder(path)
+        run = RunSpec.from_json(folder.options())
+        with processes.leader_first():
+            dataset = dataset_of(run)
+        try:
+            Trainer(run, dataset, folder, processes=processes).train(Quiet())
+        except RunError as error:
+            (path / f"rank-{processes.rank}").write_text(str(error))

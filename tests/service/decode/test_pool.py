@@ -26,13 +26,12 @@ from service.decode.messages import LENGTH, DecodeProgress, packed
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.decode.process import WorkerProcess
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
-from tests.clips import audio_only, clip_bytes, clip_of, moving_square, still_png
+from tests.clips import audio_only, clip_bytes, clip_of, large_clip, moving_square, still_png
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
 pytestmark = pytest.mark.anyio
 
 SPEC = DIVING.with_size((32, 32), (32, 32))
-LARGE = clip_bytes(frames=151, height=480, width=640)  # takes a while to decode
 SHA256 = "c" * 64
 JOB = DecodeJob(spec=SPEC, limits=ClipLimits(), sha256=SHA256)
 SOON_S = 4.0  # more than a small clip takes where others use the machine
@@ -67,7 +66,7 @@ async def decode(pool: DecodePool, content: bytes, job: DecodeJob = JOB) -> Deco
 async def stopped_worker(pool: DecodePool) -> "asyncio.Task[DecodedUpload]":
     """A decoding whose process stands still in the middle of it."""
     before = [worker.clips for worker in pool.workers]
-    task = asyncio.create_task(decode(pool, LARGE))
+    task = asyncio.create_task(decode(pool, large_clip()))
     while (now := [worker.clips for worker in pool.workers]) == before:
         await asyncio.sleep(0)
     [busy] = [w for w, a, b in zip(pool.workers, before, now, strict=True) if a != b]
@@ -295,7 +294,7 @@ async def test_progress_is_reported_when_it_is_asked_for() -> None:
         for progress in (False, True):
             assert not reported
             with tempfile.TemporaryFile() as file:
-                file.write(LARGE)
+                file.write(large_clip())
                 file.flush()
                 job = dataclasses.replace(JOB, wants_progress=progress)
                 await decoders.decode(file.fileno(), job, lambda *frames: reported.append(frames))

@@ -13,7 +13,7 @@ import pytest
 
 from model_store.store import Store
 from service.http.address import TAKEN, UNUSABLE, Address, AddressError, listen, resolve
-from tests.servers import LiveServer, live_server, wait_until_ready
+from tests.servers import COMMAND, LiveServer, live_server, start_service, wait_until_ready
 
 
 @pytest.fixture
@@ -62,25 +62,23 @@ def test_of_several_addresses_those_that_this_machine_lacks_are_left_out() -> No
             assert Address.of(one).url.startswith("http://127.0.0.1:")
 
 
-def command(**environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "service"],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def run(folder: Path, **environment: str) -> tuple[int, list[str]]:
+    """The exit code of a service that cannot start, and the lines that it has written."""
+    log = folder / "service.log"
+    process = start_service(None, os.environ | environment, folder, log)
+    try:
+        return process.wait(60), log.read_text().splitlines()
+    finally:
+        process.kill()
 
 
-def test_the_process_ends_with_one_line_and_its_own_code(taken: int) -> None:
-    ended = command(SCORING_PORT=str(taken))
-    assert ended.returncode == TAKEN == 3
-    assert ended.stderr.splitlines() == [
-        f"SCORING_PORT: port {taken} of 127.0.0.1 is taken by another process"
-    ]
-    ended = command(SCORING_HOST="no-such-host.invalid")
-    assert ended.returncode == UNUSABLE == 4
-    assert len(ended.stderr.splitlines()) == 1
+def test_the_process_ends_with_one_line_and_its_own_code(taken: int, tmp_path: Path) -> None:
+    code, lines = run(tmp_path, SCORING_PORT=str(taken))
+    assert code == TAKEN == 3
+    assert lines == [f"SCORING_PORT: port {taken} of 127.0.0.1 is taken by another process"]
+    code, lines = run(tmp_path, SCORING_HOST="no-such-host.invalid")
+    assert code == UNUSABLE == 4
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,10 +90,11 @@ def test_the_process_ends_with_one_line_and_its_own_code(taken: int) -> None:
         ("SCORING_API_KEYS", '"abc"', "SCORING_API_KEYS: there are quotes around it"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_line(name: str, value: str, found: str) -> None:
-    ended = command(**{name: value})
-    assert ended.returncode == 2
-    [line] = ended.stderr.splitlines()
+def test_a_setting_that_cannot_be_is_one_line(
+    name: str, value: str, found: str, tmp_path: Path
+) -> None:
+    code, [line] = run(tmp_path, **{name: value})
+    assert code == 2
     assert line.startswith(found)
     assert "abc" not in line
 
@@ -116,11 +115,9 @@ def test_port_as_platforms_set_it(
         port = free.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k != "SCORING_PORT"}
     environment |= {"PORT": str(port), "HOST": "0.0.0.0", "SCORING_STORE": str(store.root)}
+    environment |= {"SCORING_ENGINE": "torch", "SCORING_CHECKPOINTS": "diving"}
     log = tmp_path / "service.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service"], env=environment, stderr=output, cwd=tmp_path
-        )
+    process = start_service(COMMAND, environment, tmp_path, log)
     try:
         wait_until_ready(LiveServer(process, port, log))
         assert "HOST is not read, SCORING_HOST is: listening on 127.0.0.1" in log.read_text()

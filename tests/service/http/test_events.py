@@ -12,11 +12,10 @@ from starlette.requests import Request
 from model_store.store import Store
 from service.errors import NotAcceptable
 from service.http import events
-from tests.clips import clip_bytes
+from tests.clips import clip_bytes, large_clip
 from tests.servers import App, LiveServer, running_app
 
 EVENTS = {"Accept": "text/event-stream"}
-LARGE = clip_bytes(frames=300, height=480, width=640)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +99,9 @@ def test_a_client_that_leaves_stops_its_work(server: LiveServer) -> None:
         return sum(values)
 
     before = sample("score_dropped_total{")
-    with httpx.stream("POST", f"{server.url}/score", files={"clip": LARGE}, headers=EVENTS) as r:
+    with httpx.stream(
+        "POST", f"{server.url}/score", files={"clip": large_clip(frames=300)}, headers=EVENTS
+    ) as r:
         assert next(r.iter_lines()) == "event: queued"
     deadline = time.monotonic() + 60
     while sample("score_dropped_total{") == before or sample("score_queue_fragments") > 0:

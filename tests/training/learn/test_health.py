@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from model_store.card import ClipsCard
 from model_store.network import FragmentNetwork
 from tests.training.bright import TINY, beside_a_readout, bright_run, dataset_of, train
-from tests.training.together import TRAIN, start
+from tests.training.together import train_together
 from training.__main__ import app
 from training.errors import RunError
 from training.learn.extractor_file import write_extractor
@@ -187,7 +187,7 @@ def test_all_processes_end_together(dead: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(dead, batch=8, processes=2)
     folder = RunFolder(tmp_path / "run")
     folder.open(run.to_json())
-    start(TRAIN, tmp_path, 2, folder.path)
+    train_together(2, folder.path)
     texts = [(folder.path / f"rank-{rank}").read_text() for rank in range(2)]
     assert texts[0] == texts[1]
     assert "for all 15 clips" in texts[0]
