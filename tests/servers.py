@@ -82,9 +82,9 @@ async def running_app(
         httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60) as client,
     ):
         running = App(app, client)
-        while ready and (await client.get("/readyz")).status_code != 200:
-            assert running.service.alive
-            await asyncio.sleep(0.02)
+        if ready:
+            await asyncio.wait([running.service.loading])
+            assert (await client.get("/readyz")).status_code == 200
         yield running
 
 

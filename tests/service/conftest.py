@@ -3,7 +3,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from model_store.store import Store
 from tests.checkpoints import tiny_store
@@ -18,7 +17,6 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    torch.set_num_threads(1)  # small tensors: more threads only wait for one another
     return tiny_store(tmp_path_factory.mktemp("store"))
 
 
@@ -28,7 +26,7 @@ def local_server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(store: Store) -> Iterator[Cluster]:
     with (
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
@@ -37,7 +35,7 @@ def cluster(store: Store) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="session", params=["local_server", "cluster"])
+@pytest.fixture(scope="package", params=["local_server", "cluster"])
 def server(request: pytest.FixtureRequest) -> LiveServer:
     """One process, and then a cluster: what a client sees must be the same."""
     server: LiveServer = request.getfixturevalue(request.param)
