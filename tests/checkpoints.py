@@ -1,6 +1,8 @@
 """Small checkpoints with random weights, written and read back by the real code."""
 
 import dataclasses
+import functools
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import torch
 
 from model_store.card import Card, ClipsCard, DataCard, TrainingCard
+from model_store.checkpoint import verified_files, write_folder
 from model_store.clip import ClipWarning
 from model_store.confidence import Confidence, Uncertainty
 from model_store.network import FragmentNetwork
@@ -103,6 +106,24 @@ def tiny_card(spec: ClipSpec, network: NetworkSpec = TINY, *, version: int = 1) 
     )
 
 
+@functools.cache
+def tiny_files(
+    action: str, seed: int, target: Target, calibrated: bool, version: int
+) -> dict[str, bytes]:
+    """What `Store.publish` writes of a tiny checkpoint, by file name."""
+    spec, shape = tiny_spec(action), dataclasses.replace(TINY, target=target)
+    network = tiny_network(spec, shape, seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        published = Store(Path(folder)).publish(
+            tiny_card(spec, shape, version=version),
+            network,
+            golden_clip=clip_bytes(frames=spec.frames, height=48, width=64),
+            readme="Random weights, for tests.\n",
+            confidence=tiny_confidence(network) if calibrated else None,
+        )
+        return verified_files(published.path)
+
+
 def publish_tiny(
     store: Store,
     action: str = "diving",
@@ -111,15 +132,11 @@ def publish_tiny(
     target: Target = "final",
     calibrated: bool = False,
 ) -> None:
-    spec, shape = tiny_spec(action), dataclasses.replace(TINY, target=target)
-    network = tiny_network(spec, shape, seed=seed)
-    store.publish(
-        tiny_card(spec, shape, version=store.next_version(action)),
-        network,
-        golden_clip=clip_bytes(frames=spec.frames, height=48, width=64),
-        readme="Random weights, for tests.\n",
-        confidence=tiny_confidence(network) if calibrated else None,
-    )
+    """The same checkpoint is published once a process, and written wherever it is wanted."""
+    version = store.next_version(action)
+    files = tiny_files(action, seed, target, calibrated, version)
+    write_folder(store.root / action / str(version), files)
+    store.make_current(action, version)
 
 
 def tiny_store(root: Path) -> Store:
