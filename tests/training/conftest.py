@@ -11,7 +11,7 @@ from training.simulator.dataset import write_dataset
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_process() -> Iterator[None]:
-    """The clips of a test are decoded sooner than other processes start; `test_cache.py` has two."""
+    """A test's clips are decoded sooner than other processes start; `test_cache.py` has two."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "cpu_count", lambda: 1)
         yield
