@@ -44,7 +44,7 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vaults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def six_vaults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six simulated clips, all for training; rendering one takes half a second."""
     folder = tmp_path_factory.mktemp("data") / "vault"
     write_dataset("vault", 6, 5, folder, test_share=0.0, workers=1)

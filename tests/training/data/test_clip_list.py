@@ -198,8 +198,8 @@ def test_the_state_of_another_version_is_said_to_be_one() -> None:
 
 
 @pytest.mark.usefixtures("few_fragments_validate")
-def test_pretraining_goes_on_with_the_same_clips_only(vaults: Path, tmp_path: Path) -> None:
-    shutil.copytree(vaults, tmp_path / "vault")
+def test_pretraining_goes_on_with_the_same_clips_only(six_vaults: Path, tmp_path: Path) -> None:
+    shutil.copytree(six_vaults, tmp_path / "vault")
 
     def pretrain(*words: object) -> Result:
         return call(

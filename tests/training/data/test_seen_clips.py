@@ -189,9 +189,9 @@ def test_coverage_on_calibrating_clips_is_noticed() -> None:
 
 
 @pytest.mark.usefixtures("few_fragments_validate")
-def test_an_extractor_keeps_its_clips_out_of_validation(vaults: Path) -> None:
+def test_an_extractor_keeps_its_clips_out_of_validation(six_vaults: Path) -> None:
     done(
-        "pretrain", "--data", vaults, "--out", "extractor", "--cache", "cache", *SIZE,
+        "pretrain", "--data", six_vaults, "--out", "extractor", "--cache", "cache", *SIZE,
         "--steps", 2, "--batch", 4,
     )  # fmt: skip
     file = Path("extractor") / "extractor.safetensors"
@@ -199,7 +199,7 @@ def test_an_extractor_keeps_its_clips_out_of_validation(vaults: Path) -> None:
     assert (len(taught.training), len(taught.validation)) == (4, 2)
     linked("data", "new", {f"{n:03d}": "train" for n in range(3)})
     output = train(
-        str(vaults), "run-2", "--data", "new", *SIZE, "--extractor", file, "--validation", 0.5
+        str(six_vaults), "run-2", "--data", "new", *SIZE, "--extractor", file, "--validation", 0.5
     )
     trained, chose = sides("run-2")
     assert {*taught.training} <= {each[:16] for each in trained}

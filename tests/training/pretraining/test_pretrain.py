@@ -27,9 +27,9 @@ pytestmark = pytest.mark.usefixtures("few_fragments_validate")
 
 
 @pytest.fixture
-def spec(vaults: Path) -> PretrainSpec:
+def spec(six_vaults: Path) -> PretrainSpec:
     return PretrainSpec(
-        data=(str(vaults),),
+        data=(str(six_vaults),),
         clip=SPEC,
         network=TINY,
         steps=60,
