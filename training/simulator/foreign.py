@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 Frames = NDArray[np.uint8]
 
@@ -80,12 +80,13 @@ def screen(rng: np.random.Generator) -> Frames:
     dark = bool(rng.integers(2))
     ink, paper = ((220, 220, 220), (25, 25, 35)) if dark else ((20, 20, 20), (250, 250, 250))
     speed, size = float(rng.uniform(0.2, 4)), int(rng.integers(9, 18))
+    font = ImageFont.load_default(size)
 
     def draw(canvas: ImageDraw.ImageDraw, t: int) -> None:
         for i, line in enumerate(lines):
             y = (i * size * 1.4 - speed * t) % (len(lines) * size * 1.4)
             if y < HEIGHT:
-                canvas.text((12, y), line, ink, font_size=size)
+                canvas.text((12, y), line, ink, font)
         canvas.rectangle((0, 0, WIDTH, 14), (90, 110, 160))
         canvas.rectangle((60 + t, 100, 64 + t, 108), (255, 80, 80))
 
@@ -96,12 +97,13 @@ def title(rng: np.random.Generator) -> Frames:
     """Title cards that fade in and out."""
     words = ["".join(map(chr, rng.integers(65, 91, int(rng.integers(3, 12))))) for _ in range(3)]
     background, ink = colour(rng), colour(rng)
+    font = ImageFont.load_default(36)
 
     def draw(canvas: ImageDraw.ImageDraw, t: int) -> None:
         shown = abs(np.sin(t / FRAMES * 3 * np.pi))
         fill = tuple(int(b + (i - b) * shown) for b, i in zip(background, ink, strict=True))
         word = words[t * 3 // FRAMES]
-        canvas.text((40, 90), word, fill, font_size=36)
+        canvas.text((40, 90), word, fill, font)
 
     return drawn(draw, background)
 

@@ -66,8 +66,8 @@ def test_train_evaluate_publish_from_the_shell(
     run, store, cache = tmp_path / "run", tmp_path / "store", tmp_path / "cache"
     words = [
         "train", "--action", "vault", "--data", bright, "--out", run, "--cache", cache,
-        "--resize", "32x32", "--epochs", 1, "--head-epochs", 1, "--head-variants", 1,
-        "--batch", 16, "--seed", 3, "--no-augment", "--alpha", "balance",
+        "--resize", "32x32", "--width", 1 / 32, "--epochs", 1, "--head-epochs", 1,
+        "--head-variants", 1, "--batch", 16, "--seed", 3, "--no-augment", "--alpha", "balance",
     ]  # fmt: skip
     output = succeed(*words)
     assert "validation: Spearman" in output

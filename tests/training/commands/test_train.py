@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 def words_for(bright: Path, cache: Path, *more: object) -> list[str]:
     words = [
         "train", "--action", "vault", "--data", bright, "--cache", cache, "--resize", "32x32",
-        "--batch", 16, "--fragments", "last", "--pad", "start", *more,
+        "--batch", 16, "--width", 1 / 32, "--fragments", "last", "--pad", "start", *more,
     ]  # fmt: skip
     return [str(word) for word in words]
 

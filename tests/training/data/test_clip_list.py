@@ -15,7 +15,6 @@ from tests.training.command_line import call, error_message
 from training.data.clip_list import ClipRecord, Content, changes
 from training.errors import RunError
 from training.learn.run_folder import RunFolder
-from training.simulator.dataset import write_dataset
 
 Rows = list[dict[str, str]]
 
@@ -83,7 +82,7 @@ def train(*words: object) -> Result:
     return call(
         "train", "--action", "vault", "--data", "data", "--out", "run", "--cache", "cache",
         "--resize", "32x32", "--head-epochs", 1, "--head-variants", 1, "--epochs", 0,
-        "--fragments", "last", "--batch", 4, "--validation", 0.3, *words,
+        "--fragments", "last", "--width", 1 / 32, "--batch", 4, "--validation", 0.3, *words,
     )  # fmt: skip
 
 
@@ -198,8 +197,9 @@ def test_the_state_of_another_version_is_said_to_be_one() -> None:
     )
 
 
-def test_pretraining_goes_on_with_the_same_clips_only(tmp_path: Path) -> None:
-    write_dataset("vault", 6, 5, tmp_path / "vault", test_share=0.0, workers=1)
+@pytest.mark.usefixtures("few_fragments_validate")
+def test_pretraining_goes_on_with_the_same_clips_only(six_vaults: Path, tmp_path: Path) -> None:
+    shutil.copytree(six_vaults, tmp_path / "vault")
 
     def pretrain(*words: object) -> Result:
         return call(

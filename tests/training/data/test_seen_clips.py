@@ -25,9 +25,9 @@ from training.data.split import divide, name_units
 from training.learn.extractor_file import extractor_clips
 from training.learn.run_folder import RunFolder
 from training.release.calibrate import teaching_clips
-from training.simulator.dataset import write_dataset
 
 SIZE = ("--action", "vault", "--resize", "32x32")
+SMALL = (*SIZE, "--width", 1 / 32, "--fragments", "0,2")
 
 
 def done(*words: object) -> str:
@@ -81,7 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
     with contextlib.chdir(place):
         write_bright_dataset(Path("data"), 54)
-        train("data", "run", *SIZE)
+        train("data", "run", *SMALL)
         done("publish", "--run", "run", "--name", "first", "--store", "store")
     return place
 
@@ -168,7 +168,7 @@ def test_calibrating_on_what_it_has_seen_is_refused() -> None:
 
 
 def test_coverage_on_calibrating_clips_is_noticed() -> None:
-    write_bright_dataset(Path("others"), 64, seed=8)
+    write_bright_dataset(Path("others"), 44, seed=8)
     linked("others", "judged", {f"{n:03d}": "test" for n in range(44)})
     words = ["calibrate", "--checkpoint", "first", "--store", "store", "--engine", "torch"]
     output = error_message(call(*words, "--data", "judged", "--familiar", "others"))
@@ -183,27 +183,28 @@ def test_coverage_on_calibrating_clips_is_noticed() -> None:
         h[:16] for h in clip_hashes(read_annotations(Path("judged")))
     )
     # Foreign videos that are none.
-    output, _ = evaluate("data", "first@2", "--foreign", "judged")
-    assert "44 of 45 clips are known to first@2" in output
+    linked("judged", "foreign", {f"copy-{n:03d}": "test" for n in range(3)})
+    output, _ = evaluate("data", "first@2", "--foreign", "foreign")
+    assert "3 of 4 clips are known to first@2" in output
 
 
-def test_an_extractor_keeps_its_clips_out_of_validation() -> None:
-    write_dataset("vault", 12, 5, Path("vault"), test_share=0.0, workers=1)
+@pytest.mark.usefixtures("few_fragments_validate")
+def test_an_extractor_keeps_its_clips_out_of_validation(six_vaults: Path) -> None:
     done(
-        "pretrain", "--data", "vault", "--out", "extractor", "--cache", "cache", *SIZE,
+        "pretrain", "--data", six_vaults, "--out", "extractor", "--cache", "cache", *SIZE,
         "--steps", 2, "--batch", 4,
     )  # fmt: skip
     file = Path("extractor") / "extractor.safetensors"
     taught = extractor_clips(file)
-    assert (len(taught.training), len(taught.validation)) == (10, 2)
-    write_dataset("vault", 3, 6, Path("new"), test_share=0.0, workers=1)
+    assert (len(taught.training), len(taught.validation)) == (4, 2)
+    linked("data", "new", {f"{n:03d}": "train" for n in range(3)})
     output = train(
-        "vault", "run-2", "--data", "new", *SIZE, "--extractor", file, "--validation", 0.5
+        str(six_vaults), "run-2", "--data", "new", *SIZE, "--extractor", file, "--validation", 0.5
     )
     trained, chose = sides("run-2")
     assert {*taught.training} <= {each[:16] for each in trained}
     assert {*taught.validation} <= {each[:16] for each in chose}
-    assert "10 of 15 clips trained extractor/extractor.safetensors" in output
+    assert "4 of 9 clips trained extractor/extractor.safetensors" in output
 
 
 def test_a_baseline_counts_test_clips_that_its_features_have_seen() -> None:
@@ -218,6 +219,7 @@ def test_a_baseline_counts_test_clips_that_its_features_have_seen() -> None:
     assert f"{seen['training']} of 8 clips are known to c3d-svr and trained it" in output
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_a_report_warns_of_test_clips_that_a_run_has_seen() -> None:
     rows = (Path("data") / "annotations.csv").read_text().replace("000.mp4,train", "000.mp4,test")
     (Path("data") / "annotations.csv").write_text(rows)
@@ -256,7 +258,7 @@ def test_folds_and_then_a_base() -> None:
     hashes = clip_hashes(read_annotations(Path("data"), "train"))
     unit_names = name_units([None] * len(hashes), hashes)
     fold = divide(unit_names, hashes, share=0.1, fold=(1, 3))
-    train("data", "fold", *SIZE, "--folds", 3, "--fold", 1)
+    train("data", "fold", *SMALL, "--folds", 3, "--fold", 1)
     assert sides("fold")[1] == {hashes[n] for n in fold.validation}
     done("publish", "--run", "fold", "--name", "fold", "--store", "store")
     train("data", "all", "--base", "fold")

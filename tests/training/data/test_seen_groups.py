@@ -33,7 +33,7 @@ def meet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A checkpoint that another clip of Ada trained."""
     store = Store(tmp_path_factory.mktemp("store"))
-    publish_tiny(store, "vault")
+    publish_tiny(store, "vault", used=(0,))
     checkpoint = store.load("vault")
     republish(store, checkpoint, clips=ClipsCard.of(groups=[group_hash("Ada"), group_hash("Eve")]))
     return store

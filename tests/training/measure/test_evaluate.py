@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Versions 1, 2, 3: final, execution, both."""
     store = Store(tmp_path_factory.mktemp("store"))
     for target in ("final", "execution", "both"):
-        publish_tiny(store, "diving", target=target, calibrated=True)
+        publish_tiny(store, "diving", target=target, used=(0, 4), calibrated=True)
     return store
 
 

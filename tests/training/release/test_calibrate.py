@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ CLIPS = 60
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     store = Store(tmp_path_factory.mktemp("store"))
-    publish_tiny(store, "vault")
+    publish_tiny(store, "vault", used=(0, 1, 2))
     return Scorer(store.load("vault"), "torch")
 
 
@@ -78,28 +79,30 @@ def test_what_was_never_seen_is_flagged(calibrated: Checkpoint, tmp_path: Path) 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     store = Store(tmp_path_factory.mktemp("store"))
-    publish_tiny(store, "diving", target="both")
+    publish_tiny(store, "diving", target="both", used=(0, 3))
     return Scorer(store.load("diving"), "torch")
 
 
-def judge(scorer: Scorer, folder: Path, declared: int) -> list[JudgedClip]:
+@pytest.fixture(scope="module")
+def judged(both: Scorer, tmp_path_factory: pytest.TempPathFactory) -> list[JudgedClip]:
     """Judges who are 2 points of execution off, and 9 points of what the video shows."""
+    folder = tmp_path_factory.mktemp("judged")
     rng = np.random.default_rng(1)
     rows = []
     for i in range(CLIPS):
         (folder / f"{i}.mp4").write_bytes(clip_bytes(frames=100, height=32, width=32, seed=i))
-        [answer] = scorer.score([load_clip(folder / f"{i}.mp4", scorer.spec)])
+        [answer] = both.score([load_clip(folder / f"{i}.mp4", both.spec)])
         assert answer.of_execution is not None
         difficulty = 3.0 if i % 2 else 1.5
         score = (answer.of_execution.score + 2 * rng.standard_normal()) * difficulty
-        rows.append((f"{i}.mp4", "test", score, difficulty if i < declared else ""))
+        rows.append((f"{i}.mp4", "test", score, difficulty))
     with (folder / "annotations.csv").open("w") as file:
         csv.writer(file).writerows([("clip", "split", "score", "difficulty"), *rows])
     return read_annotations(folder)
 
 
-def test_each_output_gets_intervals_of_its_own(both: Scorer, tmp_path: Path) -> None:
-    clips = judge(both, tmp_path, CLIPS)
+def test_each_output_gets_intervals_of_its_own(both: Scorer, judged: list[JudgedClip]) -> None:
+    clips = judged
     store = Store(both.checkpoint.path.parent.parent)
     published = publish_calibrated(store, both.checkpoint, fit_calibration(both, clips, []), clips)
     measured = score_clips(Scorer(published, "torch"), clips)
@@ -113,8 +116,10 @@ def test_each_output_gets_intervals_of_its_own(both: Scorer, tmp_path: Path) -> 
     assert figures["width"] > 2 * with_difficulty["width"]  # the video does not show the difficulty
 
 
-def test_executions_that_are_not_known_cannot_calibrate(both: Scorer, tmp_path: Path) -> None:
-    clips = judge(both, tmp_path, 39)
+def test_executions_that_are_not_known_cannot_calibrate(
+    both: Scorer, judged: list[JudgedClip]
+) -> None:
+    clips = [*judged[:39], *(dataclasses.replace(clip, difficulty=None) for clip in judged[39:])]
     with pytest.raises(DataError, match="39 calibration clips have a difficulty, need at least 40"):
         fit_calibration(both, clips, [])
 

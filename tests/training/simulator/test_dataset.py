@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from training.simulator import dataset
 from training.simulator.command import simulate
 from training.simulator.dataset import draw_pair, write_dataset
 from training.simulator.faults import FAULTS, fault
@@ -65,12 +67,11 @@ def test_clips_are_what_cameras_make(vaults: Path) -> None:
 
 
 def test_an_interrupted_folder_is_completed_to_the_same_bytes(vaults: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "again"
-    write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=1)
-    whole = digest(folder)
-    assert whole == digest(vaults)
+    folder, whole = tmp_path / "again", digest(vaults)
+    shutil.copytree(vaults, folder)
     (folder / "annotations.csv").unlink()
     (folder / "clips/00001.mp4").unlink()
+    (folder / "tracks/00002.npz").unlink()
     (folder / "clips/.00001.mp4-0.partial").write_bytes(b"half")  # as a killed process leaves it
     write_dataset("vault", 3, 5, folder, first=40, test_share=0.34, workers=2)
     assert digest(folder) == whole
@@ -85,9 +86,10 @@ def test_a_folder_of_something_else_is_refused(vaults: Path, tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_pairs_differ_in_one_fault(tmp_path: Path) -> None:
-    table = rows(write_dataset("vault", 2, 7, tmp_path / "pairs", pairs=True, workers=1))
-    assert len(table) == 4
+def test_pairs_differ_in_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "render", lambda *_: None)  # annotations need no picture
+    table = rows(write_dataset("vault", 20, 7, tmp_path / "pairs", pairs=True, workers=1))
+    assert len(table) == 40
     for clean, faulty in zip(table[::2], table[1::2], strict=True):
         assert (clean["role"], faulty["role"]) == ("clean", "faulty")
         assert clean["pair"] == faulty["pair"]
@@ -96,6 +98,20 @@ def test_pairs_differ_in_one_fault(tmp_path: Path) -> None:
         differ = [name for name in kinds if clean[name] != faulty[name]]
         assert differ == [f"fault_{clean['fault']}"]
         assert float(clean["true_score"]) > float(faulty["true_score"])
+
+
+def test_a_pair_is_rendered_without_its_fault_and_with_it(tmp_path: Path) -> None:
+    table = rows(write_dataset("vault", 1, 7, tmp_path / "pairs", pairs=True, workers=1))
+    shown, videos = [], []
+    for row in table:
+        video = tmp_path / "pairs" / row["clip"]
+        track = np.load(tmp_path / "pairs" / "tracks" / f"{video.stem}.npz")
+        fault_at = track["state_names"].tolist().index(f"fault_{row['fault']}")
+        shown.append(np.nanmax(track["state"][:, fault_at]))
+        videos.append(video.read_bytes())
+    assert shown[0] == 0
+    assert shown[1] == pytest.approx(float(table[1][f"fault_{table[1]['fault']}"]), abs=1e-3)
+    assert videos[0] != videos[1]
 
 
 def test_pairs_cover_every_kind() -> None:

@@ -119,8 +119,8 @@ def test_train_publish_and_evaluate_on_frames(
     data, run, store = published("mtl-aqa"), tmp_path / "run", tmp_path / "store"
     succeed(
         "train", "--kind", "mtl-aqa", "--action", "diving", "--data", data, "--out", run,
-        "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 0, "--head-epochs", 1,
-        "--head-variants", 1, "--validation", 0.3, "--no-augment",
+        "--cache", tmp_path / "cache", "--resize", "32x32", "--width", 1 / 32, "--epochs", 0,
+        "--head-epochs", 1, "--head-variants", 1, "--validation", 0.3, "--no-augment",
     )  # fmt: skip
     assert json.loads((run / "run.json").read_text())["kind"] == "mtl-aqa"
     succeed("publish", "--run", run, "--name", "dives", "--store", store)

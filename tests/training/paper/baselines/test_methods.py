@@ -22,10 +22,19 @@ from tests.checkpoints import publish_tiny
 from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.learn.extractor_file import write_extractor
+from training.paper.baselines import lstm
 from training.paper.baselines.fragments import Extraction, Fragments
 
 SPEC = VAULT.with_size((32, 32), (32, 32))
-EXTRACTOR = ("--action", "vault", "--resize", "32x32")
+SHORT = """
+frames = 36
+fragments = 2
+fragment_length = 16
+fps = 30
+stages = []
+difficulty_rule = "add"
+score_range = [0, 20]
+"""  # an action that is over when the clips are
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +62,20 @@ def write_poses(folder: Path, clips: list[JudgedClip]) -> None:
 
 @pytest.mark.parametrize("method", ["c3d-svr", "c3d-lstm", "pose-dct"])
 def test_each_method_learns_and_reports(
-    method: str, bright: Path, extractor: Path, tmp_path: Path
+    method: str,
+    bright: Path,
+    extractor: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(lstm, "HIDDEN", 64)
+    action = tmp_path / "short.toml"
+    action.write_text(SHORT)
+    of_extractor = ["--extractor", extractor, "--action", action, "--resize", "32x32"]
     figures, poses = tmp_path / "figures.json", tmp_path / "poses"
     clips = read_annotations(bright)
     write_poses(poses, clips)
-    source = ["--poses", poses] if method == "pose-dct" else ["--extractor", extractor, *EXTRACTOR]
+    source = ["--poses", poses] if method == "pose-dct" else of_extractor
     output = succeed("baseline", "--method", method, "--data", bright, *source, "--json", figures)
     measured = json.loads(figures.read_text())
     assert measured["method"] == method
@@ -118,7 +135,7 @@ def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(
 
 
 def test_the_command_takes_the_extractors_of_a_checkpoint(bright: Path, tmp_path: Path) -> None:
-    publish_tiny(Store(tmp_path), "vault")
+    publish_tiny(Store(tmp_path), "vault", used=(0, 1))
     succeed(
         "baseline", "--method", "c3d-svr", "--data", bright, "--checkpoint", "vault",
         "--store", tmp_path, "--json", tmp_path / "figures.json",

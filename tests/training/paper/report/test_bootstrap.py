@@ -19,6 +19,7 @@ def test_the_interval_of_a_mean_is_what_its_standard_error_says() -> None:
     assert found.high == pytest.approx(distance.mean() + 1.96 * error, abs=0.2 * error)
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_several_runs_count_by_their_mean() -> None:
     judged = np.arange(12.0)
     runs = np.stack([judged, judged[::-1]])
@@ -29,6 +30,7 @@ def test_several_runs_count_by_their_mean() -> None:
     )
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_the_same_clips_give_the_same_interval() -> None:
     judged = np.arange(20.0)
     predicted = np.random.default_rng(1).permutation(judged)[None]

@@ -12,11 +12,12 @@ def train(bright: Path, tmp_path: Path, name: str, *words: object) -> Path:
     succeed(
         "train", "--action", "vault", "--data", bright, "--out", tmp_path / name,
         "--cache", tmp_path / "cache", "--resize", "32x32", "--epochs", 1, "--batch", 16,
-        "--no-augment", *words,
+        "--width", 1 / 32, "--no-augment", *words,
     )  # fmt: skip
     return tmp_path / name
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_a_report_measures_what_evaluate_measures(bright: Path, tmp_path: Path) -> None:
     last = train(bright, tmp_path, "last", "--fragments", "last", "--loss", "both")
     other = train(bright, tmp_path, "other", "--fragments", "0,5", "--loss", "ranking")

@@ -22,6 +22,8 @@ from training.paper.report.measured import MeasuredRun
 from training.paper.report.results import gather
 from training.paper.report.tables import losses_table, methods_table
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 LOSSES: dict[str, dict[str, Any]] = {
     "MSE": {"alpha": 0.0},
     "ranking": {"alpha": 1.0, "regression": False},
