@@ -9,7 +9,7 @@ from tests.training.bright import SPEC, rows_of, write_bright_dataset, write_row
 from training.simulator.dataset import write_dataset
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _one_process() -> Iterator[None]:
     """A test's clips are decoded sooner than other processes start; `test_cache.py` has two."""
     with pytest.MonkeyPatch.context() as patch:
