@@ -35,7 +35,7 @@ def spec(simulated: Path) -> PretrainSpec:
     return PretrainSpec(
         data=(str(simulated),),
         clip=SPEC,
-        network=TINY,
+        network=dataclasses.replace(TINY, head_channels=(4, 4), head_hidden=(8, 8)),
         steps=60,
         batch=16,
         rate=1e-2,
