@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from model_store.network_spec import Normalisation
-from tests.training.bright import TINY, bright_run, dataset_of, train
+from tests.training.bright import SPEC, TINY, bright_run, dataset_of, train
 from tests.training.together import call_together, train_together
 from training.data.batches import Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
@@ -30,7 +30,10 @@ def run(bright: Path) -> RunSpec:
     """Nothing that depends on which clips are in a forward pass together, but the loss."""
     return bright_run(
         bright,
-        network=dataclasses.replace(TINY, normalisation="none", dropout=0.0),
+        clip=SPEC,
+        network=dataclasses.replace(
+            TINY, normalisation="none", head_channels=(4, 4), head_hidden=(8, 8)
+        ),
         head_epochs=1,
         head_variants=1,
         head_batch=24,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training.bright import (
-    SPEC,
+    SMALL,
     Quiet,
     beside_a_readout,
     bright_run,
@@ -43,9 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def run(folders: tuple[Path, Path], tmp_path: Path) -> RunSpec:
     """A line that is fitted to clips of both kinds, and nothing else."""
     own, other = map(str, folders)
-    plain = bright_run(
-        own, seed=1, epochs=1, extractor_rate=0.0, rate=0.0, blanking=0.0, validation=0.1
-    )
+    plain = bright_run(own, seed=1, epochs=1, extractor_rate=0.0, rate=0.0, validation=0.1)
     return dataclasses.replace(beside_a_readout(plain, tmp_path), rehearse=(other,), epochs=0)
 
 
@@ -53,9 +51,9 @@ def test_rehearsed_clips_train_and_never_validate(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     own, other = map(str, folders)
-    dataset = open_dataset((own,), SPEC, rehearse=(other,), validation=0.2, folds=3, fold=1,
+    dataset = open_dataset((own,), SMALL, rehearse=(other,), validation=0.2, folds=3, fold=1,
                              cache=tmp_path)  # fmt: skip
-    alone = open_dataset((own,), SPEC, validation=0.2, folds=3, fold=1, cache=tmp_path)
+    alone = open_dataset((own,), SMALL, validation=0.2, folds=3, fold=1, cache=tmp_path)
     assert dataset.rehearsed.sum() == 20
     assert set(np.flatnonzero(dataset.rehearsed)) <= set(dataset.training)
     held = {dataset.hashes[n] for n in dataset.validation}
@@ -66,12 +64,12 @@ def test_rehearsed_clips_train_and_never_validate(
     every = dataset.in_fold(None)
     assert len(every.training) == 50
     with pytest.raises(DataError, match="among the clips and among those to rehearse"):
-        open_dataset((own,), SPEC, rehearse=(own,), validation=0.2, cache=tmp_path)
+        open_dataset((own,), SMALL, rehearse=(own,), validation=0.2, cache=tmp_path)
 
 
 def test_what_is_rehearsed_is_kept(run: RunSpec, tmp_path: Path) -> None:
     """A line is fitted to both kinds: to the rehearsed one as far as it counts."""
-    dataset = open_dataset(run.data, SPEC, rehearse=run.rehearse, validation=0.2,
+    dataset = open_dataset(run.data, SMALL, rehearse=run.rehearse, validation=0.2,
                              cache=tmp_path / "cache")  # fmt: skip
     errors = {}
     for rehearsal in (0.0, 1.0):

@@ -1,6 +1,7 @@
 """A network with both outputs: the final score by the video, the execution with the difficulty."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
 from tests.training.bright import (
-    SPEC,
+    SMALL,
     TINY,
     beside_a_readout,
     bright_run,
@@ -31,11 +32,11 @@ from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
 from training.learn.training_run import describe
 from training.learn.training_step import TrainingStep
-from training.learn.validation import agreement
+from training.learn.validation import Figures, agreement
 from training.learn.whole_phase import WholePhase
 from training.metrics import mean_distance, spearman
 
-MULTIPLIED = dataclasses.replace(SPEC, difficulty_rule="multiply", score_range=(0.0, 100.0))
+MULTIPLIED = dataclasses.replace(SMALL, difficulty_rule="multiply", score_range=(0.0, 100.0))
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,25 @@ def with_target(run: RunSpec, target: Target) -> RunSpec:
     return dataclasses.replace(run, network=dataclasses.replace(run.network, target=target))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(dives: Path) -> RunSpec:
     return bright_run(dives, clip=MULTIPLIED, network=dataclasses.replace(TINY, target="both"))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    run: RunSpec, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Target], tuple[RunFolder, Figures]]:
+    """A run with that target and its figures; trained once, not to be changed."""
+    done: dict[Target, tuple[RunFolder, Figures]] = {}
+
+    def of_target(target: Target) -> tuple[RunFolder, Figures]:
+        if target not in done:
+            folder = tmp_path_factory.mktemp("trained") / target
+            done[target] = train(with_target(run, target), folder)
+        return done[target]
+
+    return of_target
 
 
 def learner_of(run: RunSpec, weights: dict[str, Tensor] | None = None) -> Learner:
@@ -69,8 +86,10 @@ def learner_of(run: RunSpec, weights: dict[str, Tensor] | None = None) -> Learne
     return learner
 
 
-def test_the_difficulty_tells_what_the_picture_does_not(run: RunSpec, tmp_path: Path) -> None:
-    folder, figures = train(run, tmp_path / "run")
+def test_the_difficulty_tells_what_the_picture_does_not(
+    run: RunSpec, trained: Callable[[Target], tuple[RunFolder, Figures]]
+) -> None:
+    folder, figures = trained("both")
     known = figures["with_difficulty"]
     assert known["spearman"] > max(0.7, figures["spearman"] + 0.2)
     assert known["mean_distance"] < 0.6 * figures["mean_distance"]
@@ -97,7 +116,7 @@ def test_the_difficulty_tells_what_the_picture_does_not(run: RunSpec, tmp_path: 
 
 
 def test_ranking_alone_and_pairs_train_both(run: RunSpec, tmp_path: Path) -> None:
-    run = dataclasses.replace(run, regression=False, alpha=0.1, epochs=6)
+    run = dataclasses.replace(run, regression=False, alpha=0.1, blanking=0.3)
     _, figures = train(run, tmp_path / "run")
     assert figures["with_difficulty"]["spearman"] > 0.7
 
@@ -177,7 +196,7 @@ def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
         dataclasses.replace(run.network, target=ours, readout=True), run.clip
     ).eval()
     load_base(network, base)
-    fragments = torch.randint(1, 256, (3, 2, 16, 32, 32, 3), dtype=torch.uint8)
+    fragments = torch.randint(1, 256, (3, 2, 16, *run.clip.crop, 3), dtype=torch.uint8)
     with torch.no_grad():
         torch.testing.assert_close(network(fragments), base.network(fragments)[:, rows])
 
@@ -185,11 +204,15 @@ def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
 @pytest.mark.parametrize("theirs", ["final", "execution", "both"])
 @pytest.mark.parametrize("readout", [True, False])
 def test_each_output_of_a_base_is_brought_to_its_scale(
-    run: RunSpec, tmp_path: Path, theirs: Target, readout: bool
+    run: RunSpec,
+    trained: Callable[[Target], tuple[RunFolder, Figures]],
+    tmp_path: Path,
+    theirs: Target,
+    readout: bool,
 ) -> None:
     """What the base knows of brightness is worth points of either kind."""
-    teacher = dataclasses.replace(run, network=dataclasses.replace(TINY, target=theirs))
-    folder, _ = train(teacher, tmp_path / "teacher")
+    teacher = with_target(run, theirs)
+    folder, _ = trained(theirs)
     base = base_of(teacher, theirs)
     base.network = FragmentNetwork(teacher.network, run.clip).eval()
     base.network.load_state_dict(folder.load_weights()[0])
@@ -225,7 +248,8 @@ def test_each_output_of_a_base_is_brought_to_its_scale(
 
 def test_the_first_predictions_of_each_output_are_on_its_scale(run: RunSpec) -> None:
     network = dataclasses.replace(run.network, normalisation="none")
-    learner = learner_of(dataclasses.replace(run, network=network))
+    larger = run.clip.with_size((32, 32), (32, 32))  # features of one pixel may hardly differ
+    learner = learner_of(dataclasses.replace(run, clip=larger, network=network))
     dataset, head = learner.dataset, learner.network.head
     np.testing.assert_allclose(head.baseline, dataset.means)
     assert dataset.means[0] > 2.5 * dataset.means[1]
@@ -245,8 +269,9 @@ def test_the_first_predictions_of_each_output_are_on_its_scale(run: RunSpec) -> 
 
 def test_a_stopped_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) -> None:
     run = dataclasses.replace(
-        beside_a_readout(run, tmp_path), head_epochs=2, epochs=2, extractor_rate=1e-3
-    )
+        beside_a_readout(run, tmp_path), head_epochs=2, head_variants=2, epochs=2, batch=16,
+        head_rate=1e-2, extractor_rate=1e-3, rate=1e-3, blanking=0.3,
+    )  # fmt: skip
     run = with_target(run, "both")
     whole, figures = train(run, tmp_path / "whole")
     folder, again = train_with_stops(run, tmp_path / "stopped")

@@ -31,7 +31,7 @@ def spec(six_vaults: Path) -> PretrainSpec:
     return PretrainSpec(
         data=(str(six_vaults),),
         clip=SPEC,
-        network=TINY,
+        network=dataclasses.replace(TINY, head_channels=(4, 4), head_hidden=(8, 8)),
         steps=60,
         batch=8,
         rate=3e-3,
