@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-SERVERS = {"browser", "docker", "service"}  # folders whose tests start servers or measure time
+SERVERS = {"browser", "docker", "service"}  # folders whose tests share servers
 CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -25,7 +25,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Of several workers, one runs a file, and the same one all that starts servers."""
+    """Of several workers, one runs a file, and the same one a folder whose tests share servers."""
     from xdist.scheduler import LoadScopeScheduling
 
     scheduling = LoadScopeScheduling(config, log)
@@ -36,4 +36,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def scope_of(nodeid: str) -> str:
     """What the test of `tests/service/test_x.py::test_y` is kept together with."""
     file = nodeid.partition("::")[0]
-    return "servers" if file.split("/")[1] in SERVERS else file
+    folder = file.split("/")[1]
+    return folder if folder in SERVERS else file
