@@ -478,12 +478,14 @@ def small(bright: Path, spec: ClipSpec) -> dict[str, object]:
     return {"data": (str(bright),), "clip": spec, "network": network, "validation": 0.2}
 
 
-def test_the_papers_preset_trains(small: dict[str, object], tmp_path: Path) -> None:
-    """With a narrow head: the 26 million weights of the whole one take most of the time."""
-    narrow = dataclasses.replace(
-        PAPER, width=1 / 32, head_channels=(64, 64), head_hidden=(512, 512)
-    )
-    run = RunSpec(**PRESETS["paper"] | small | {"epochs": 4, "network": narrow})
+@pytest.mark.parametrize("head", ["narrow", pytest.param("whole", marks=pytest.mark.slow)])
+def test_the_papers_preset_trains(head: str, small: dict[str, object], tmp_path: Path) -> None:
+    """The 26 million weights of the whole head take most of the time."""
+    if head == "narrow":
+        small["network"] = dataclasses.replace(
+            PAPER, width=1 / 32, head_channels=(64, 64), head_hidden=(512, 512)
+        )
+    run = RunSpec(**PRESETS["paper"] | small | {"epochs": 4})
     _, figures = train(run, tmp_path / "run")
     assert figures["spearman"] > 0.7
 
