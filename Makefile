@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
@@ -36,7 +36,7 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped checkpoints
 	$(BIN)/python -m service
 
-test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=2 processes
+test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=3 processes
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: $(VENV)/.test  ## the tests that take minutes each

@@ -17,6 +17,14 @@ def _one_process() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _torch_engine() -> Iterator[None]:
+    """Where no engine is asked for: to convert for OpenVINO takes seconds, and is tested apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model_store.engines.AUTO", ("torch",))
+        yield
+
+
 @pytest.fixture
 def spec() -> ClipSpec:
     """Two fragments of 32×32."""

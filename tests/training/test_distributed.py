@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from model_store.network_spec import Normalisation
-from tests.training.bright import SPEC, TINY, bright_run, dataset_of, train
+from tests.training.bright import SMALL, SPEC, TINY, bright_run, dataset_of, train
 from tests.training.together import call_together, train_together
 from training.data.batches import Variation, full, make_batch
 from training.distributed import ALONE, Processes, joined
@@ -177,6 +177,7 @@ def test_half_precision_is_asked_for_or_not(
 ) -> None:
     assert Device.best("float32").dtype == torch.float32
     assert Device.best("bfloat16").dtype == torch.bfloat16
+    run = dataclasses.replace(run, clip=SMALL, epochs=1)  # it is slow where it is emulated
     whole = log_of(train(run, tmp_path / "full")[0])
     half = log_of(train(dataclasses.replace(run, precision="bfloat16"), tmp_path / "half")[0])
     fell_back = "bfloat16 is wrong on this machine" in capsys.readouterr().err
