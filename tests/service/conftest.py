@@ -40,8 +40,3 @@ def server(request: pytest.FixtureRequest) -> LiveServer:
     """One process, and then a cluster: what a client sees must be the same."""
     server: LiveServer = request.getfixturevalue(request.param)
     return server
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the cluster come last, since Ray takes a quarter of a core while it runs."""
-    items.sort(key=lambda item: "cluster" in item.nodeid)
