@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 3
-export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock clean
@@ -35,6 +34,8 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 
 serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped checkpoints
 	$(BIN)/python -m service
+
+test test-slow: export PYTHONDONTWRITEBYTECODE :=  # else each of a hundred processes compiles anew
 
 test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=3 processes
 	$(BIN)/python -m pytest -n $(WORKERS)

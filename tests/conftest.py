@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 SERVERS = {"browser", "docker", "service"}  # folders whose tests share servers
-DEAREST = ["service", "tests/test_skating.py", "tests/test_readme.py", "browser"]
+SLOWEST = ["service", "tests/test_skating.py", "tests/test_readme.py", "browser"]
 CACHE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -25,12 +25,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first; a cluster's tests end its folder: Ray is never idle."""
+    """The slowest begin first. Tests of a cluster end their folder, and Ray with them."""
 
     def rank(item: pytest.Item) -> tuple[int, bool]:
         scope = scope_of(item.nodeid)
-        last = len(DEAREST)
-        return DEAREST.index(scope) if scope in DEAREST else last, "cluster" in item.nodeid
+        last = len(SLOWEST)
+        return SLOWEST.index(scope) if scope in SLOWEST else last, "cluster" in item.nodeid
 
     items.sort(key=rank)
 

@@ -1,8 +1,8 @@
-"""Servers that need no seconds for `import torch`: forked from a process that has imported it.
+"""Processes that need no seconds for `import torch`: forked from one that has imported it.
 
 What runs is still the whole of `python -m service`, in a process of its own, with its own
-environment, folder, and log. Of what is imported before, only torch reads an environment variable,
-OMP_NUM_THREADS, which is the same for all tests.
+environment, folder, and log. But a variable that is read by an import, as OMP_NUM_THREADS is by
+torch, has the value of the tests: to set another one, start the command itself.
 """
 
 import atexit

@@ -71,7 +71,6 @@ def make_steps(run: RunSpec, processes: Processes) -> dict[str, Any]:
 
 
 def save_steps(run: RunSpec, path: Path) -> None:
-    torch.set_num_threads(1)
     with joined() as processes:
         made = make_steps(run, processes)
         if processes.leads:
@@ -127,8 +126,8 @@ def test_unequal_shares_and_divided_pairs_make_the_steps_of_the_whole(
         run, data=(str(paired),), pairs=0.5, auxiliary=1.0, blanking=0.6, shift=True
     )
     whole = make_steps(run, ALONE)
-    several = dataclasses.replace(run, processes=count)
-    call_together(count, save_steps, several, tmp_path / "made.pt")
+    divided = dataclasses.replace(run, processes=count)
+    call_together(count, save_steps, divided, tmp_path / "made.pt")
     made = torch.load(tmp_path / "made.pt")
     assert all(figures["pairs"] > 0 < figures["auxiliary"] for figures in whole["figures"])
     for one, several in zip(whole["figures"], made["figures"], strict=True):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from tests.forked import CONTEXT
@@ -17,8 +16,8 @@ from training.learn.run_spec import RunSpec
 from training.learn.trainer import Trainer
 
 
-def call_together(processes: int, function: Callable[..., Any], *arguments: object) -> Any:
-    """What it returns in the first of them."""
+def call_together(processes: int, function: Callable[..., Any], *arguments: object) -> None:
+    """Raises ChildFailedError where it fails in one of them."""
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -29,7 +28,7 @@ def call_together(processes: int, function: Callable[..., Any], *arguments: obje
         max_restarts=0,
         start_method=CONTEXT.get_start_method(),
     )
-    return elastic_launch(config, function)(*arguments)[0]
+    elastic_launch(config, function)(*arguments)
 
 
 def train_together(processes: int, path: Path) -> None:
@@ -38,7 +37,6 @@ def train_together(processes: int, path: Path) -> None:
 
 
 def _train(path: Path) -> None:
-    torch.set_num_threads(1)
     with joined() as processes:
         folder = RunFolder(path)
         run = RunSpec.from_json(folder.options())

@@ -102,10 +102,11 @@ def judged(both: Scorer, tmp_path_factory: pytest.TempPathFactory) -> list[Judge
 
 
 def test_each_output_gets_intervals_of_its_own(both: Scorer, judged: list[JudgedClip]) -> None:
-    clips = judged
     store = Store(both.checkpoint.path.parent.parent)
-    published = publish_calibrated(store, both.checkpoint, fit_calibration(both, clips, []), clips)
-    measured = score_clips(Scorer(published, "torch"), clips)
+    published = publish_calibrated(
+        store, both.checkpoint, fit_calibration(both, judged, []), judged
+    )
+    measured = score_clips(Scorer(published, "torch"), judged)
     assert measured.outputs.shape == (CLIPS, 2)
     figures = confidence_figures(measured)
     with_difficulty = difficulty_figures(measured)["with_difficulty"]
