@@ -39,6 +39,7 @@ PENALTIES = (*np.logspace(1, 5.5, 16), np.inf)  # of w, for inputs of unit varia
 FOLDS = 5  # or fewer, where there are fewer groups
 FEWEST, FEWEST_GROUPS = 8, 3  # training clips
 LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
+LEAST_VARYING = 1e-9  # of the head's predictions, as a share of them: else they are all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +109,47 @@ class Readout:
             head.baseline[output].mul_(self.scale).add_(self.constant)
 
 
-def fit(rows: Rows, blank: Floats, *, use_head: bool | None = None) -> Readout:
-    """The line that predicts clips best that it was not fitted to; `blank` is (K, F).
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """Lines that are fitted to clips, and how well they predict clips that they were not fitted to.
 
-    `use_head` False leaves the head out: a plain ridge regression. True uses it in any case,
-    None where that predicts better. Raises DataError for too few clips.
+    One for each penalty, with the head and without.
     """
-    if not enough(rows):
-        raise DataError(too_few(rows))
-    centring = Centring.of(rows, blank)
-    inputs = centring(rows)  # (V, N, P)
-    gram = _gram(inputs)
-    errors = {
-        with_head: _errors(gram, rows, with_head)
-        for with_head in (True, False)
-        if use_head in (None, with_head)
-    }
-    with_head = min(errors, key=lambda choice: float(errors[choice].mean(axis=0).min()))
-    penalty = _largest_as_good(errors[with_head]) if with_head else _best(errors[with_head])
-    [line] = _lines(gram, rows, np.arange(len(rows.groups)), with_head, [penalty])
-    weights = np.tensordot(line.shares, inputs, axes=2)  # (P,)
-    return centring.undo(weights, line.scale, line.constant, penalty)
+
+    rows: Rows
+    centring: "Centring"
+    inputs: Floats
+    """(V, N, P)"""
+    gram: Floats
+    """(V, N, V, N): the products of all inputs with all."""
+    errors: Floats
+    """(groups, 2, penalties): squared errors of lines without the head, and of those with it."""
+
+    @classmethod
+    def of(cls, rows: Rows, blank: Floats) -> "Regression":
+        """`blank` is (K, F).   Raises DataError for too few clips."""
+        if not enough(rows):
+            raise DataError(too_few(rows))
+        centring = Centring.of(rows, blank)
+        inputs = centring(rows)
+        gram = _gram(inputs)
+        return cls(rows, centring, inputs, gram, _errors(gram, rows))
+
+    def readout(self, *, use_head: bool | None = None) -> Readout:
+        """The line that predicts clips best that it was not fitted to.
+
+        `use_head` False leaves the head out: a plain ridge regression. True uses it in any case,
+        None where that predicts better.
+        """
+        if use_head is None:
+            without_head, with_head = self.errors.mean(axis=0).min(axis=1)
+            use_head = bool(with_head <= without_head)
+        errors = self.errors[:, int(use_head)]
+        penalty = _largest_as_good(errors) if use_head else _best(errors)
+        [pair] = _lines(self.gram, self.rows, np.arange(len(self.rows.groups)), [penalty])
+        line = pair[int(use_head)]
+        weights = np.tensordot(line.shares, self.inputs, axes=2)  # (P,)
+        return self.centring.undo(weights, line.scale, line.constant, penalty)
 
 
 def enough(rows: Rows) -> bool:
@@ -222,32 +243,46 @@ def _gram(inputs: Floats) -> Floats:
 
 
 def _lines(
-    gram: Floats, rows: Rows, clips: Indices, with_head: bool, penalties: Sequence[float]
-) -> list[Line]:
-    """Ridge regressions on the inputs of n clips, one a penalty; scale and constant go free."""
-    learnt = rows.of(clips)
-    counts, head = _counts(learnt).ravel(), learnt.head.ravel()
-    judged = learnt.judged.ravel() * counts  # (V·n,), each row as often as it counts
-    kernel = gram[:, clips][:, :, :, clips].reshape(len(counts), -1) * counts[:, None] * counts
-    free = np.stack([counts, counts * head] if with_head else [counts], axis=1)
-    solve = np.linalg.pinv(free)
-    mean, by_free = solve @ judged, solve @ kernel  # what scale and constant explain
-    left = kernel - free @ by_free - by_free.T @ free.T + free @ (by_free @ solve.T) @ free.T
+    gram: Floats, rows: Rows, clips: Indices, penalties: Sequence[float]
+) -> list[tuple[Line, Line]]:
+    """Ridge regressions on the inputs of n clips, one a penalty: without the head, and with it.
+
+    Scale and constant go free. A has the products of the inputs, F ones and the head's predictions:
+
+        (A + penalty) shares + F (constant, scale) = judged,   F' shares = 0
+
+    A + penalty is factorised once for both lines, since that is what takes the time.
+    """
+    learnt, variants = rows.of(clips), np.arange(len(gram))
+    counts = _counts(learnt).ravel()  # (V·n,): each row as often as it counts
+    kernel = gram[np.ix_(variants, clips, variants, clips)].reshape(len(counts), -1)  # A
+    kernel *= counts
+    kernel *= counts[:, None]
+    basis, triangle = np.linalg.qr(np.stack([counts, counts * learnt.head.ravel()], axis=1))  # F
+    right = np.column_stack([counts * learnt.judged.ravel(), basis])  # (V·n, 3)
+
+    def line(solved: Floats, penalty: float, free: int) -> Line:
+        """With the first `free` columns of F; `solved` is penalty · (A + penalty)⁻¹ right."""
+        judged, others, along = solved[:, 0], solved[:, 1 : 1 + free], basis[:, :free].T
+        parts = np.linalg.solve(along @ others, along @ judged)
+        shares = (judged - others @ parts) / penalty * counts
+        constant, *scale = map(float, np.linalg.solve(triangle[:free, :free], parts))
+        return Line(scale[0] if scale else 0.0, constant, shares.reshape(learnt.head.shape))
+
+    head_varies = abs(triangle[1, 1]) > LEAST_VARYING * np.linalg.norm(triangle[:, 1])
     lines = []
     for penalty in penalties:
-        shares: Floats = np.zeros_like(counts)
+        solved = right  # for an infinite one
         if np.isfinite(penalty):
-            left.flat[:: len(left) + 1] += penalty
-            shares = cho_solve(cho_factor(left), judged - free @ mean)
-            left.flat[:: len(left) + 1] -= penalty
-        constant, *scale = mean - by_free @ shares
-        shares = (shares * counts).reshape(learnt.head.shape)
-        lines.append(Line(float(scale[0]) if scale else 0.0, float(constant), shares))
-    if with_head and any(
-        line.scale < 0 for line in lines
-    ):  # a head whose order would be reversed is left out
-        without_head = _lines(gram, rows, clips, False, penalties)
-        lines = [b if a.scale < 0 else a for a, b in zip(lines, without_head, strict=True)]
+            kernel.flat[:: len(kernel) + 1] += penalty
+            solved = penalty * cho_solve(cho_factor(kernel, check_finite=False), right)
+            kernel.flat[:: len(kernel) + 1] -= penalty
+        without_head = with_head = line(solved, penalty, 1)
+        if head_varies:
+            with_head = line(solved, penalty, 2)
+        if with_head.scale < 0:  # a head whose order would be reversed is left out
+            with_head = without_head
+        lines.append((without_head, with_head))
     return lines
 
 
@@ -259,21 +294,25 @@ def _counts(rows: Rows) -> Floats:
     return counts
 
 
-def _errors(gram: Floats, rows: Rows, with_head: bool) -> Floats:
-    """(groups, penalties): squared error of each group by lines that were fitted without it."""
-    squares = np.zeros((len(rows.groups), len(PENALTIES)))
+def _errors(gram: Floats, rows: Rows) -> Floats:
+    """(groups, 2, penalties): squared error of each group by lines that were fitted without it.
+
+    First by those without the head, then by those with it.
+    """
+    squares = np.zeros((len(rows.groups), 2, len(PENALTIES)))
     _, group = np.unique(rows.groups, return_inverse=True)
     sizes = np.bincount(group)
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for learnt, held in folds.split(group, groups=group):
         products = gram[:, held][:, :, :, learnt]
-        for column, line in enumerate(_lines(gram, rows, learnt, with_head, PENALTIES)):
-            predicted = line(products, rows.head[:, held])
-            off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
-            squares[held, column] = (off**2).mean(axis=0) * rows.weight[held]
-    sums = np.zeros((len(sizes), len(PENALTIES)))
+        for column, pair in enumerate(_lines(gram, rows, learnt, PENALTIES)):
+            for choice, line in enumerate(pair):
+                predicted = line(products, rows.head[:, held])
+                off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
+                squares[held, choice, column] = (off**2).mean(axis=0) * rows.weight[held]
+    sums = np.zeros((len(sizes), 2, len(PENALTIES)))
     np.add.at(sums, group, squares)
-    means: Floats = sums / sizes[:, None]
+    means: Floats = sums / sizes[:, None, None]
     return means
 
 

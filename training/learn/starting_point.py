@@ -14,7 +14,15 @@ from training.display import warn
 from training.learn.forward import evaluating
 from training.learn.frozen_features import FrozenFeatures
 from training.learn.learner import Learner
-from training.learn.readout import Floats, Readout, Rows, enough, fit, rescaled, too_few
+from training.learn.readout import (
+    Floats,
+    Readout,
+    Regression,
+    Rows,
+    enough,
+    rescaled,
+    too_few,
+)
 from training.learn.run_spec import RunSpec
 
 SCORED = 256  # clips a batch of the head
@@ -51,16 +59,17 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
 
 
 def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
-    """The lines of one output that need no training, by name."""
+    """The lines of one output that need no training, by name; `learnt` is `fresh` if possible."""
     found: dict[str, Readout] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)
     if enough(learnt) or (run.readout and not run.has_base_head):
-        found["ridge"] = fit(learnt, blank, use_head=False)
-    if run.readout and run.has_base_head:
-        found["readout"] = fit(fresh, blank) if enough(fresh) else found["base"]
-    elif run.readout:
-        found["readout"] = found["ridge"]
+        regression = Regression.of(learnt, blank)
+        found["ridge"] = regression.readout(use_head=False)
+        if run.readout and run.has_base_head and enough(fresh):
+            found["readout"] = regression.readout()
+    if run.readout and "readout" not in found:
+        found["readout"] = found["base" if run.has_base_head else "ridge"]
     return found
 
 

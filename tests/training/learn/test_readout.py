@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GroupKFold
 
 from model_store.network import FragmentNetwork
 from tests.training.bright import SPEC, TINY
 from training.errors import DataError
 from training.learn.forward import join
-from training.learn.readout import Readout, Rows, fit, rescaled
+from training.learn.readout import PENALTIES, Floats, Readout, Regression, Rows, rescaled
 from training.learn.starting_point import mean_over_frames
 
 FRAGMENTS, CHANNELS = 2, 12
@@ -35,6 +36,10 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
         weight=np.ones(clips),
         groups=np.arange(clips),
     )
+
+
+def fit(learnt: Rows, blank: Floats, *, use_head: bool | None = None) -> Readout:
+    return Regression.of(learnt, blank).readout(use_head=use_head)
 
 
 def error(line: Readout, held: Rows) -> float:
@@ -67,6 +72,55 @@ def test_where_nothing_tells_of_the_score_the_mean_is_answered() -> None:
     line = fit(learnt, BLANK)
     answers = line.predict(learnt.features, learnt.head)
     assert answers.std() < 0.4 * learnt.judged.std()
+
+
+def ridge(learnt: Rows, columns: Floats, penalties: Floats) -> Floats:
+    """One weight for each column of (V, n, columns): least squares with a row for each penalty."""
+    counts = np.broadcast_to(learnt.factor * np.sqrt(learnt.weight), learnt.head.shape)
+    counts = counts / np.sqrt((counts**2).mean())
+    weighed = (counts[..., None] * columns).reshape(-1, len(penalties))
+    left = np.vstack([weighed, np.diag(np.sqrt(penalties))])
+    right = np.concatenate([(counts * learnt.judged).ravel(), np.zeros(len(penalties))])
+    weights: Floats = np.linalg.lstsq(left, right)[0]
+    return weights
+
+
+@pytest.mark.parametrize("use_head", [False, True])
+def test_the_line_and_its_errors_are_those_of_ridge_regressions(use_head: bool) -> None:
+    random = np.random.default_rng(5)
+    learnt = dataclasses.replace(
+        rows(60, of_features=2, of_head=0.4, noise=2.0),
+        factor=random.uniform(1.5, 3.5, 60),
+        weight=random.uniform(0.1, 1.0, 60),
+        groups=np.arange(60) // 2,
+    )
+    regression = Regression.of(learnt, BLANK)
+    free = [np.ones_like(learnt.head), learnt.head][: 1 + use_head]
+    columns = np.concatenate([regression.inputs, np.stack(free, axis=-1)], axis=-1)
+    penalised = np.arange(columns.shape[-1]) < regression.inputs.shape[-1]
+
+    line = regression.readout(use_head=use_head)
+    expected = columns @ ridge(learnt, columns, line.penalty * penalised)
+    predicted = line.predict(learnt.features, learnt.head)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-9)
+
+    for column in (0, 7):
+        squares = np.zeros(60)
+        folds = GroupKFold(5, shuffle=True, random_state=0)
+        for taught, held in folds.split(squares, groups=learnt.groups):
+            weights = ridge(learnt.of(taught), columns[:, taught], PENALTIES[column] * penalised)
+            off = (columns[:, held] @ weights - learnt.judged[:, held]) * learnt.factor[held]
+            squares[held] = (off**2).mean(axis=0) * learnt.weight[held]
+        means = squares.reshape(-1, 2).mean(axis=1)  # two clips a group
+        np.testing.assert_allclose(regression.errors[:, int(use_head), column], means, rtol=1e-9)
+
+
+def test_a_head_that_always_says_the_same_is_left_out() -> None:
+    learnt = rows(60, of_features=5, of_head=0, noise=0.5)
+    constant = dataclasses.replace(learnt, head=np.full_like(learnt.head, 70.0))
+    regression = Regression.of(constant, BLANK)
+    np.testing.assert_array_equal(*regression.errors.swapaxes(0, 1))
+    assert regression.readout(use_head=True).scale == 0
 
 
 def test_a_head_that_is_the_wrong_way_round_is_left_out() -> None:
