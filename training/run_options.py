@@ -20,6 +20,15 @@ Colour = Annotated[float, LOOKS(min=0, max=1, help="Share by which contrast and 
 Zoom = Annotated[
     float, LOOKS(min=0, max=0.5, help="Largest share of height and width that is cut away.")
 ]
+LowFrameRate = Annotated[
+    float,
+    LOOKS(
+        min=0,
+        max=1,
+        help="Probability that a clip is shown as its copy at a lower frame rate (for 30 frames a"
+        " second 20 to 29) shows it: some pictures are missing, those beside them come twice.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +42,7 @@ class RunOptions:
     flip: Flip = 0.0
     colour: Colour = 0.0
     zoom: Zoom = 0.0
+    low_frame_rate: LowFrameRate = 0.0
 
     def __post_init__(self) -> None:
         check_limits(self)
@@ -41,7 +51,12 @@ class RunOptions:
     def augmentation(self) -> "Augmentation":
         from training.data.augment import Augmentation
 
-        return Augmentation(flip=self.flip, colour=self.colour, zoom=self.zoom)
+        return Augmentation(
+            flip=self.flip,
+            colour=self.colour,
+            zoom=self.zoom,
+            low_frame_rate=self.low_frame_rate,
+        )
 
     def to_json(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

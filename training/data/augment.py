@@ -7,16 +7,22 @@ training without augmentation is the service path. One look holds for all frames
 Shapes: T' frames, H W pixels.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from model_store.video.timeline import Timeline
+
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
+RATES = range(200, 291)  # of 300: 20 to 29 pictures a second where clips have 30
+EARLIER = range(30)  # frames of a video before the clip: they decide which pictures are missing
 MIRRORED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)  # COCO-17, left and right
 
 
@@ -31,9 +37,13 @@ class Look:
     gain: tuple[float, float, float]
     offset: tuple[float, float, float]
     """A channel becomes gain × value + offset, 0–255."""
+    shown: tuple[int, ...] | None = None
+    """(≥ T',) the frame that is shown in the place of each, see `shown_at`; None shows each."""
 
     def apply(self, frames: Frames) -> Frames:
         """(T', H, W, 3) uint8 -> the same shape."""
+        if self.shown is not None:
+            frames = frames[np.minimum(self.shown[: len(frames)], len(frames) - 1)]
         top, left, height, width = self.window
         size = frames.shape[1:3]
         looked = frames[:, top : top + height, left : left + width]
@@ -67,29 +77,52 @@ class Augmentation:
     """Contrast varies by this share, brightness by this share of 255 / 2, and channels apart."""
     zoom: float = 0.0
     """Largest share of height and width that is cut away."""
+    low_frame_rate: float = 0.0
+    """Probability that the clip is shown as its copy at a lower frame rate shows it."""
 
     @property
     def is_off(self) -> bool:
-        return not (self.flip or self.colour or self.zoom)
+        return not (self.flip or self.colour or self.zoom or self.low_frame_rate)
 
-    def draw(self, random: np.random.Generator, size: tuple[int, int]) -> Look | None:
-        """A look for frames of `size` (H, W); None when switched off."""
+    def draw(self, random: np.random.Generator, count: int, size: tuple[int, int]) -> Look | None:
+        """A look for at most `count` frames of `size` (H, W); None when switched off."""
         if self.is_off:
             return None
         height, width = size
         kept = 1 - self.zoom * random.random()
-        shown = max(1, round(height * kept)), max(1, round(width * kept))
+        window = max(1, round(height * kept)), max(1, round(width * kept))
         common = random.uniform(-self.colour, self.colour, 2)  # contrast, brightness
         apart = random.uniform(-self.colour, self.colour, 3) / 2  # contrast of each channel
         gain = 1 + common[0] + apart
         offset = 127.5 * (common[1] + 1 - gain)  # contrast turns around the middle
-        return Look(
+        look = Look(
             flip=bool(random.random() < self.flip),
             window=(
-                int(random.integers(height - shown[0] + 1)),
-                int(random.integers(width - shown[1] + 1)),
-                *shown,
+                int(random.integers(height - window[0] + 1)),
+                int(random.integers(width - window[1] + 1)),
+                *window,
             ),
             gain=(float(gain[0]), float(gain[1]), float(gain[2])),
             offset=(float(offset[0]), float(offset[1]), float(offset[2])),
         )
+        # Last, and only if it is switched on: the other draws of a seed do not depend on it.
+        if self.low_frame_rate and random.random() < self.low_frame_rate:
+            rate = Fraction(int(random.choice(RATES)), 300)
+            look = replace(look, shown=shown_at(rate, count, int(random.choice(EARLIER))))
+        return look
+
+
+def shown_at(rate: Fraction, count: int, earlier: int = 0) -> tuple[int, ...]:
+    """(count,): which frames of a clip are shown where its video was stored at a lower rate.
+
+    `rate` is a share of the clip's own. The video has `earlier` frames before the `count` frames of
+    the clip. Its copy holds the frame nearest to each of the copy's instants, the earlier of two
+    that are equally near, and is read by the clip contract. So each frame is at most one from its
+    place.
+    """
+    # Instants of the copy are j / rate, in frames of the video; some are after the clip.
+    instants = range(math.ceil((earlier + count + 1) * rate) + 1)
+    kept = [math.ceil(j / rate - Fraction(1, 2)) for j in instants]
+    read = Timeline.at_rate(len(kept), rate).resample(Fraction(1))
+    shown = (kept[j] - earlier for j in read[earlier : earlier + count])
+    return tuple(min(max(frame, 0), count - 1) for frame in shown)

@@ -43,7 +43,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """What may differ from epoch to epoch; `of` a view is the service path."""
+    """What may differ from epoch to epoch; `of` a view alone is the service path."""
 
     shift: bool
     """Start shift, 0…spec.max_start.   [Li18 §4.2]"""
@@ -54,9 +54,9 @@ class Variation:
     """Where fragments begin without a shift; None is where the spec has it."""
 
     @classmethod
-    def of(cls, view: View) -> "Variation":
-        """A view that the service takes of every clip."""
-        look = Augmentation(flip=float(view.mirrored))
+    def of(cls, view: View, *, low_frame_rate: float = 0.0) -> "Variation":
+        """A view that the service takes of every clip, or of copies at lower frame rates."""
+        look = Augmentation(flip=float(view.mirrored), low_frame_rate=low_frame_rate)
         return cls(shift=False, blanking=0.0, augmentation=look, start=view.start)
 
     def draw(self, spec: ClipSpec, seed: int, stream: tuple[int, ...], clip: int) -> Draw:
@@ -65,7 +65,7 @@ class Variation:
         start = spec.start if self.start is None else self.start
         if self.shift:
             start = int(random.integers(spec.max_start + 1))
-        look = self.augmentation.draw(random, spec.crop)
+        look = self.augmentation.draw(random, spec.frames, spec.crop)
         hidden: tuple[int, ...] = ()
         if random.random() < self.blanking:
             count = int(random.integers(1, spec.fragments + 1))

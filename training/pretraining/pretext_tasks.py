@@ -99,6 +99,6 @@ def random_fragments(
     for clip in map(int, clips):
         frames = cache.decoded(clip)
         begin = int(random.integers(len(frames) - spec.fragment_length + 1))
-        look = augmentation.draw(random, spec.crop)
+        look = augmentation.draw(random, spec.fragment_length, spec.crop)
         shown = frames[begin : begin + spec.fragment_length]
         yield shown if look is None else look.apply(shown), begin, look

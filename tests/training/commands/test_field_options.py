@@ -86,6 +86,7 @@ def test_options_reach_the_run_as_they_are_given(bright: Path, tmp_path: Path) -
     asked = {
         "margin": 1.5, "decay": 0.5, "decay_every": 7, "schedule": "steps", "warmup": 0.1,
         "head_batch": 8, "flip": 0.25, "colour": 0.1, "zoom": 0.05,
+        "low_frame_rate": 0.5,
     }  # fmt: skip
     words = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
     succeed(

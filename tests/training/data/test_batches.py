@@ -19,7 +19,9 @@ from training.data.pairs import shuffled
 
 NO_VARIATION = Variation(shift=False, blanking=0.0, augmentation=Augmentation())
 ALL_ON = Variation(
-    shift=True, blanking=0.6, augmentation=Augmentation(flip=0.5, colour=0.2, zoom=0.1)
+    shift=True,
+    blanking=0.6,
+    augmentation=Augmentation(flip=0.5, colour=0.2, zoom=0.1, low_frame_rate=0.5),
 )
 
 

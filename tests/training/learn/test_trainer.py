@@ -464,6 +464,7 @@ def test_the_literal_preset_is_the_papers_numbers() -> None:
     assert (defaults["head_epochs"], defaults["accumulate"], paper["blanking"]) == (0, 1, 0)
     assert not paper.keys() & {"flip", "colour", "zoom", "auxiliary", "max_gradient", "teach"}
     assert (defaults["flip"], defaults["colour"], defaults["zoom"]) == (0, 0, 0)
+    assert defaults["low_frame_rate"] == 0
     assert (defaults["auxiliary"], defaults["max_gradient"]) == (0, None)
     assert paper["warmup"] == 0
     clip = preset_clip("paper-literal", "diving")
@@ -505,10 +506,16 @@ def test_options_of_something_else_are_refused(run: RunSpec) -> None:
             RunSpec.from_json(wrong)
 
 
+def test_a_record_without_a_newer_option_has_its_default(run: RunSpec) -> None:
+    values = run.to_json()
+    del values["low_frame_rate"]
+    assert RunSpec.from_json(values) == run
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
-     {"zoom": 0.9}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
+     {"zoom": 0.9}, {"low_frame_rate": 1.5}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
      {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
      {"new_head": True}, {"accumulate": 0}, {"folds": 1}, {"fold": 1}, {"readout": True},
      {"average": 0.0}, {"frozen_layers": 2},
