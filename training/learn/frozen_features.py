@@ -1,10 +1,13 @@
 """
 Features of every clip by extractors that are not trained, computed once.
 
-Clips are kept in V variants: first the views of the service, then, where it has only one, mirrored
-if looks are to vary, then with the run's start shifts and looks. Blanking costs nothing afterwards:
-the features of black frames take a fragment's place. Of several processes each computes
-the features of all clips.
+Clips are kept in V variants. First come the views of the service. With several views and
+`low_frame_rate` they follow again, in turn, as copies at lower frame rates show them. Otherwise
+there follow clips with the run's start shifts and looks, and before these, where there is only one
+view and looks are to vary, the mirrored clips.
+
+Blanking costs nothing afterwards: the features of black frames take a fragment's place. Of several
+processes each computes the features of all clips.
 
 Shapes: V variants, N clips, K fragments used, (D, T', H', W') a fragment's features.
 """
@@ -78,10 +81,13 @@ def compute_features(learner: Learner, variants: int, bar: Bar) -> FrozenFeature
 
 
 def _variations(learner: Learner, variants: int) -> Iterator[Variation]:
-    run = learner.run
-    yield from map(Variation.of, learner.views)
-    for number in range(len(learner.views), variants):
-        if number == 1 and run.flip:
+    run, views = learner.run, learner.views
+    yield from map(Variation.of, views)
+    for number in range(len(views), variants):
+        if run.low_frame_rate and len(views) > 1:
+            view = views[number % len(views)]
+            yield Variation.of(view, low_frame_rate=run.low_frame_rate)
+        elif number == 1 and run.flip:
             yield Variation(shift=False, blanking=0.0, augmentation=Augmentation(flip=1.0))
         else:
             yield Variation(shift=run.shift, blanking=0.0, augmentation=run.augmentation)

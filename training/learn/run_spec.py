@@ -81,7 +81,13 @@ class RunSpec(RunOptions):
         HEAD(min=0, help="Epochs of the head, on features of frozen extractors: seconds each."),
     ] = 0
     head_variants: Annotated[
-        int, HEAD(min=1, help="Versions of a clip (mirrored, shifted) that those features are of.")
+        int,
+        HEAD(
+            min=1,
+            help="Versions of a clip (mirrored, shifted) that those features are of, its views"
+            " first. With several views and --low-frame-rate the others are the views in turn, as"
+            " copies at lower frame rates show them.",
+        ),
     ] = 3
     head_batch: Annotated[
         int, HEAD(min=2, help="Clips a step there, at most an eighth of them.")

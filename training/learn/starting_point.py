@@ -74,9 +74,15 @@ def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, 
 
 
 def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
-    """For each output all clips in variants, of many clips fewer, with what is wanted of them."""
+    """For each output all clips in variants, with what is wanted of them.
+
+    Of many clips there are fewer variants, but all of them where views at lower frame rates were
+    asked for.
+    """
     dataset, every = learner.dataset, np.arange(len(learner.dataset.clips))
     variants = max(frozen.views, ROWS // len(every))
+    if learner.run.low_frame_rate:
+        variants = len(frozen.features)
     with evaluating(learner.network):
         scored = [
             torch.cat(
