@@ -8,6 +8,7 @@ series exist from the start: a series that begins with its first event hides it 
 import platform
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,6 +21,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+
+from model_store.judging.difficulty import ScoredBy
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series
 
@@ -98,7 +101,13 @@ class Metrics:
         self.batch_fragments = histogram(
             "score_batch_fragments", "Fragments a batch", (6, 9, 18, 36, 72, 144, 288, 576)
         )
-        self.output = histogram("score_output", "Scores given, points", _POINTS, "checkpoint")
+        self.output = histogram(
+            "score_output",
+            "Scores given, points, by what they rest on",
+            _POINTS,
+            "checkpoint",
+            "scored_by",
+        )
         self.familiarity = histogram(
             "score_familiarity",
             "Distance from the training clips, as a share of what is still familiar",
@@ -131,7 +140,8 @@ class Metrics:
 
     def expect_scores(self, checkpoint: str) -> None:
         """Create the series of a checkpoint, such as "diving@2"."""
-        self.output.labels(checkpoint)
+        for scored_by in get_args(ScoredBy):
+            self.output.labels(checkpoint, scored_by)
         self.familiarity.labels(checkpoint)
 
     def watch_device_memory(self, read: Callable[[], tuple[int, int]]) -> None:

@@ -284,7 +284,7 @@ class ScoringService:
         ):
             self.metrics.stage_seconds.labels(stage).observe(seconds)
         reference = assessment.checkpoint.reference
-        self.metrics.output.labels(reference).observe(assessment.score)
+        self.metrics.output.labels(reference, assessment.scored_by).observe(assessment.score)
         if assessment.familiarity is not None:
             self.metrics.familiarity.labels(reference).observe(assessment.familiarity)
 

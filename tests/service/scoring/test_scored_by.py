@@ -122,6 +122,15 @@ def _interval(values: dict[str, float]) -> Any:
     return Interval(**values)
 
 
+async def test_the_scores_of_both_kinds_are_counted_apart(app: App) -> None:
+    for given in ({}, {"difficulty": "3.2"}, {"difficulty": "3.0"}):
+        assert (await app.score(CLIP, **given)).status_code == 200
+    counted = (await app.client.get("/metrics")).text
+    for scored_by, count in (("video", 1), ("video and difficulty", 2)):
+        series = f'score_output_count{{checkpoint="diving@1",scored_by="{scored_by}"}}'
+        assert f"{series} {count}.0" in counted
+
+
 async def test_one_that_cannot_be_scored_was_scored_by_nothing(app: App) -> None:
     files = [("clips", clip) for clip in (CLIP, b"no video")]
     ranked = (await app.client.post("/rank", files=files)).json()
