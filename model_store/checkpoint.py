@@ -124,6 +124,11 @@ class Checkpoint:
         return self.card.version
 
     @property
+    def reference(self) -> str:
+        """NAME@VERSION"""
+        return f"{self.name}@{self.version}"
+
+    @property
     def spec(self) -> ClipSpec:
         return self.card.spec
 

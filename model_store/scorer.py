@@ -116,7 +116,7 @@ class Scorer:
         )
         if not error <= golden.tolerance:
             raise EngineError(
-                f"the golden clip of {self.checkpoint.name}@{self.checkpoint.version} is off by"
+                f"the golden clip of {self.checkpoint.reference} is off by"
                 f" {error:.3f} points, allowed are {golden.tolerance}"
             )
         return error

@@ -70,4 +70,4 @@ def calibrate(
                 progress=shown.progress("scoring"),
             )
         published = publish_calibrated(Store(store), original, confidence, clips)
-        typer.echo(f"published {published.name}@{published.version}: {published.path}")
+        typer.echo(f"published {published.reference}: {published.path}")

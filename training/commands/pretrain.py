@@ -1,6 +1,6 @@
 """`python -m training pretrain`"""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,10 +18,12 @@ from training.commands.options import (
     ResizeOption,
     RestartOption,
     SaveEvery,
+    StoreOption,
     clip_spec,
 )
 from training.data.datasets.kinds import Kind
 from training.learn.run_spec import PRESETS, preset_clip
+from training.option_groups import START
 from training.pretraining.pretrain_spec import PretrainSpec
 
 
@@ -32,6 +34,11 @@ def pretrain(
     kind: KindOption = Kind.annotations,
     action: ActionOption = "diving",
     preset: PresetOption = "compact",
+    base: Annotated[
+        str | None,
+        START(help="Checkpoint to go on from: the extractor starts as the mean of its extractors."),
+    ] = None,
+    store: StoreOption = None,
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
@@ -52,16 +59,24 @@ def pretrain(
     --out runs/ucf-101
     """
     with exit_on_errors():
+        from model_store.store import Store
         from training.pretraining.action_classification import class_clip
         from training.pretraining.pretraining_run import pretrain_extractor
 
-        clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
+        clip, network, based = preset_clip(preset, action), PRESETS[preset]["network"], None
+        if base is not None:
+            based = Store(store).load(base)
+            clip, network = based.spec, based.card.network
+        clip = clip_spec(clip, resize, crop, pad, None)
         spec = PretrainSpec(
             data=tuple(map(str, data)),
             kind=kind.value,
             clip=class_clip(clip) if kind == Kind.ucf101 else clip,
-            network=PRESETS[preset]["network"],
+            network=network,
+            base=None if based is None else based.reference,
             **options,
         )
-        path = pretrain_extractor(spec, out, cache=cache, restart=restart, save_every=save_every)
+        path = pretrain_extractor(
+            spec, out, base=based, cache=cache, restart=restart, save_every=save_every
+        )
         typer.echo(f"extractor: {path}")

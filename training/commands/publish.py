@@ -85,4 +85,4 @@ def publish(
             )
         else:
             raise RunError("give either --run FOLDER or --source STORE")
-        typer.echo(f"published {checkpoint.name}@{checkpoint.version}: {checkpoint.path}")
+        typer.echo(f"published {checkpoint.reference}: {checkpoint.path}")

@@ -157,7 +157,7 @@ def train(
                 kind=kind.value,
                 clip=clip,
                 extractor=None if extractor is None else str(extractor),
-                base=None if based is None else f"{based.name}@{based.version}",
+                base=None if based is None else based.reference,
                 processes=processes.count,
                 **chosen,
             )

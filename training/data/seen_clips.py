@@ -80,7 +80,7 @@ class SeenClips:
 
 def seen_by(checkpoint: Checkpoint, clips: Sequence[JudgedClip]) -> SeenClips:
     """Raises DataError for a clip that cannot be read."""
-    return seen_among(f"{checkpoint.name}@{checkpoint.version}", checkpoint.card.clips, clips)
+    return seen_among(checkpoint.reference, checkpoint.card.clips, clips)
 
 
 def seen_among(name: str, known: ClipsCard, clips: Sequence[JudgedClip]) -> SeenClips:
@@ -106,7 +106,7 @@ def seen_files(checkpoint: Checkpoint, paths: Sequence[Path]) -> SeenClips:
     paths = [path for path in paths if path.stat().st_size]
     roles = _by_role(checkpoint.card.clips, [*map(str, paths)], [*map(source_hash, paths)])
     roles[GROUPS] = []
-    return SeenClips(f"{checkpoint.name}@{checkpoint.version}", len(paths), roles, ())
+    return SeenClips(checkpoint.reference, len(paths), roles, ())
 
 
 def _by_role(known: ClipsCard, names: Sequence[str], hashes: Sequence[str]) -> dict[str, list[str]]:

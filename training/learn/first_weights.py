@@ -58,7 +58,7 @@ def load_base(network: FragmentNetwork, base: Checkpoint, *, new_head: bool = Fa
     Where only the network has a linear path beside the head's layers, it begins at 0. An output
     that only the network has begins as the base's first one, in the unit of that.
     """
-    name = f"{base.name}@{base.version}"
+    name = base.reference
     if base.spec != network.clip_spec:
         raise RunError(f"{name} sees clips of {base.spec}, the run {network.clip_spec}")
     try:

@@ -8,24 +8,28 @@ equal copies: the format of a checkpoint does not depend on whether it was train
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model_store.network import FragmentNetwork
 
 
 def tie(network: FragmentNetwork) -> None:
     """Replace all extractors by one, whose weights are the mean of theirs."""
-    each, first = [one.state_dict() for one in network.extractors], network.extractors[0]
+    first = network.extractors[0]
     if have_different_weights(network.extractors):
-        first.load_state_dict(
-            {
-                name: torch.stack([weights[name] for weights in each]).mean(dim=0)
-                if value.is_floating_point()
-                else value  # how many batches the statistics have seen
-                for name, value in each[0].items()
-            }
-        )
+        first.load_state_dict(mean_weights(network.extractors))
     network.extractors = nn.ModuleList([first] * len(network.used))
+
+
+def mean_weights(extractors: Iterable[nn.Module]) -> dict[str, Tensor]:
+    """One extractor's state dict, in which each number is the mean of theirs."""
+    each = [one.state_dict() for one in extractors]
+    return {
+        name: torch.stack([weights[name] for weights in each]).mean(dim=0)
+        if value.is_floating_point()
+        else value  # how many batches the statistics have seen
+        for name, value in each[0].items()
+    }
 
 
 def is_tied(network: FragmentNetwork) -> bool:

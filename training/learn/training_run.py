@@ -202,8 +202,7 @@ def describe(figures: Figures) -> str:
 def origin_of(run: RunSpec, base: Checkpoint | None) -> Origin | None:
     """What the run's weights start from, and which clips that has seen.   Raises RunError."""
     if base is not None:
-        name, card = f"{base.name}@{base.version}", base.card
-        return Origin(name, card.clips, card.data.trained_on)
+        return Origin.of(base)
     if run.extractor is not None:
         return Origin(run.extractor, extractor_clips(Path(run.extractor)))
     return None

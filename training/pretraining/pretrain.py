@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_store.checkpoint import Checkpoint
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.choices import Precision
 from training.data.augment import Augmentation
@@ -27,6 +28,7 @@ from training.learn.forward import Device, evaluating, fragment_features
 from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
+from training.learn.tied import mean_weights
 from training.prefetch import prefetched
 from training.pretraining.action_classification import ActionClassification
 from training.pretraining.pretext_tasks import FragmentBatch, TrackRegression
@@ -72,11 +74,14 @@ class Pretrainer:
         task: PretextTask,
         folder: RunFolder,
         *,
+        base: Checkpoint | None = None,
         save_every: float = 60.0,
     ) -> None:
         self.spec, self.task, self.folder, self.save_every = spec, task, folder, save_every
         torch.manual_seed(spec.seed)
         self.model = PretextModel(spec, task.outputs)
+        if base is not None:
+            self.model.extractor.load_state_dict(mean_weights(base.network.extractors))
         self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
         self.device = trusted_device(precision, self.model.extractor, spec.clip, {spec.batch})

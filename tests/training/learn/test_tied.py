@@ -165,7 +165,7 @@ def base_of(run: RunSpec) -> Any:
     network = FragmentNetwork(run.network, run.clip)
     network(pixels(6))
     card = SimpleNamespace(network=run.network, clips=None)
-    return SimpleNamespace(name="base", version=1, spec=run.clip, network=network.eval(), card=card)
+    return SimpleNamespace(reference="base@1", spec=run.clip, network=network.eval(), card=card)
 
 
 @pytest.mark.parametrize("new_head", [True, False])

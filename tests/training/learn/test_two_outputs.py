@@ -174,7 +174,7 @@ def base_of(run: RunSpec, target: Target) -> Any:
     assert network.head.readout is not None
     torch.nn.init.normal_(network.head.readout)
     return SimpleNamespace(
-        name="base", version=1, spec=run.clip, network=network, card=SimpleNamespace(network=spec)
+        reference="base@1", spec=run.clip, network=network, card=SimpleNamespace(network=spec)
     )
 
 

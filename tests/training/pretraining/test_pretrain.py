@@ -11,14 +11,18 @@ import torch
 
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT
+from model_store.store import Store
+from tests.checkpoints import publish_tiny
 from tests.training.bright import TINY, Quiet
 from training.data.clip_dataset import open_dataset
 from training.errors import RunError
+from training.learn.extractor_file import read_extractor
 from training.learn.first_weights import load_extractor
 from training.learn.run_folder import RunFolder
 from training.pretraining.pretext_tasks import TrackRegression
 from training.pretraining.pretrain import Pretrainer
 from training.pretraining.pretrain_spec import PretrainSpec
+from training.pretraining.pretraining_run import pretrain_extractor
 
 SPEC = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
 
@@ -102,3 +106,33 @@ def test_it_learns_goes_on_and_fits_the_network(spec: PretrainSpec, tmp_path: Pa
 def test_a_rate_that_is_too_high_is_an_error(spec: PretrainSpec, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"cannot learn.*--rate, now 1e\+06"):
         run(dataclasses.replace(spec, rate=1e6), tmp_path / "run", RecordingBar())
+
+
+def test_it_goes_on_from_the_mean_of_a_base_s_extractors(
+    spec: PretrainSpec, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    publish_tiny(store, "vault", used=(1, 4))
+    base = store.load("vault")
+    going_on = dataclasses.replace(
+        spec,
+        clip=base.spec,
+        network=base.card.network,
+        base=base.reference,
+        steps=1,
+        rate=0.0,  # the weights stay what they were at the start
+    )
+    file = pretrain_extractor(going_on, tmp_path / "run", base=base)
+    first, second = (dict(one.named_parameters()) for one in base.network.extractors)
+    begun = read_extractor(file)
+    for name, value in first.items():
+        torch.testing.assert_close(begun[name], (value + second[name]) / 2)
+
+
+def test_a_base_does_not_go_on_with_actions_of_ucf_101(spec: PretrainSpec, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    publish_tiny(store, "vault", used=(1,))
+    wrong = dataclasses.replace(spec, kind="ucf-101", base="vault@1")
+    with pytest.raises(RunError, match="not with ucf-101"):
+        pretrain_extractor(wrong, tmp_path / "run", base=store.load("vault"))
+    assert not (tmp_path / "run").exists()
