@@ -1,5 +1,6 @@
 """`python -m training pretrain`"""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,6 @@ from training.commands.options import (
     ResizeOption,
     RestartOption,
     SaveEvery,
-    StoreOption,
     clip_spec,
 )
 from training.data.datasets.kinds import Kind
@@ -34,11 +34,9 @@ def pretrain(
     kind: KindOption = Kind.annotations,
     action: ActionOption = "diving",
     preset: PresetOption = "compact",
-    base: Annotated[
-        str | None,
-        START(help="Checkpoint to go on from: the extractor starts as the mean of its extractors."),
+    extractor: Annotated[
+        Path | None, START(help="extractor.safetensors to go on from; else random weights.")
     ] = None,
-    store: StoreOption = None,
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
@@ -59,24 +57,19 @@ def pretrain(
     --out runs/ucf-101
     """
     with exit_on_errors():
-        from model_store.store import Store
+        from training.learn.extractor_file import spec_for
         from training.pretraining.action_classification import class_clip
         from training.pretraining.pretraining_run import pretrain_extractor
 
-        clip, network, based = preset_clip(preset, action), PRESETS[preset]["network"], None
-        if base is not None:
-            based = Store(store).load(base)
-            clip, network = based.spec, based.card.network
-        clip = clip_spec(clip, resize, crop, pad, None)
+        clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
+        clip = spec_for(extractor, clip)
         spec = PretrainSpec(
             data=tuple(map(str, data)),
             kind=kind.value,
             clip=class_clip(clip) if kind == Kind.ucf101 else clip,
-            network=network,
-            base=None if based is None else based.reference,
+            network=PRESETS[preset]["network"],
+            extractor=None if extractor is None else str(extractor),
             **options,
         )
-        path = pretrain_extractor(
-            spec, out, base=based, cache=cache, restart=restart, save_every=save_every
-        )
+        path = pretrain_extractor(spec, out, cache=cache, restart=restart, save_every=save_every)
         typer.echo(f"extractor: {path}")

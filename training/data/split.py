@@ -23,7 +23,6 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold
 
 from model_store.card import HASH_DIGITS, ClipsCard, TrainedOn
-from model_store.checkpoint import Checkpoint
 from training.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -39,10 +38,6 @@ class Origin:
     clips: ClipsCard
     trained_on: TrainedOn | None = None
     """None where it is not known, as for an extractor's file."""
-
-    @classmethod
-    def of(cls, base: Checkpoint) -> "Origin":
-        return cls(base.reference, base.card.clips, base.card.data.trained_on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def describe(figures: Figures) -> str:
 def origin_of(run: RunSpec, base: Checkpoint | None) -> Origin | None:
     """What the run's weights start from, and which clips that has seen.   Raises RunError."""
     if base is not None:
-        return Origin.of(base)
+        return Origin(base.reference, base.card.clips, base.card.data.trained_on)
     if run.extractor is not None:
         return Origin(run.extractor, extractor_clips(Path(run.extractor)))
     return None

@@ -17,18 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_store.checkpoint import Checkpoint
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.choices import Precision
 from training.data.augment import Augmentation
 from training.display import Bar
 from training.learn.arithmetic import trusted_device
 from training.learn.extractor_file import write_extractor
+from training.learn.first_weights import load_extractor
 from training.learn.forward import Device, evaluating, fragment_features
 from training.learn.health import Health, HealthState
 from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
-from training.learn.tied import mean_weights
 from training.prefetch import prefetched
 from training.pretraining.action_classification import ActionClassification
 from training.pretraining.pretext_tasks import FragmentBatch, TrackRegression
@@ -51,6 +50,8 @@ class PretextModel(nn.Module):
     def __init__(self, spec: PretrainSpec, outputs: int) -> None:
         super().__init__()
         whole = FragmentNetwork(dataclasses.replace(spec.network, fragments_used=(0,)), spec.clip)
+        if spec.extractor is not None:
+            load_extractor(whole, Path(spec.extractor))
         extractor = whole.extractors[0]
         assert isinstance(extractor, C3DExtractor)
         self.extractor = extractor
@@ -74,14 +75,12 @@ class Pretrainer:
         task: PretextTask,
         folder: RunFolder,
         *,
-        base: Checkpoint | None = None,
         save_every: float = 60.0,
     ) -> None:
+        """Raises RunError for an extractor of another network to start from."""
         self.spec, self.task, self.folder, self.save_every = spec, task, folder, save_every
         torch.manual_seed(spec.seed)
         self.model = PretextModel(spec, task.outputs)
-        if base is not None:
-            self.model.extractor.load_state_dict(mean_weights(base.network.extractors))
         self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
         self.device = trusted_device(precision, self.model.extractor, spec.clip, {spec.batch})

@@ -13,8 +13,8 @@ from training.run_options import Colour, Flip, RunOptions, Zoom
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainSpec(RunOptions):
-    base: str | None = None
-    """The checkpoint whose extractors it starts from, as name@version."""
+    extractor: str | None = None
+    """A file of an earlier pre-training, whose weights it starts from."""
     steps: Annotated[int, PRETEXT(min=1, help="Batches to learn from.")] = 4000
     batch: Annotated[int, PRETEXT(min=2, help="Fragments a batch.")] = 64
     rate: Annotated[float, PRETEXT(min=0, help="Largest learning rate of Adam.")] = 2e-3

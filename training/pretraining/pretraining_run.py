@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from model_store.checkpoint import Checkpoint
 from training.data.clip_dataset import open_dataset
 from training.data.datasets.kinds import Kind
 from training.data.split import Origin
 from training.display import Bar, bar
 from training.errors import RunError
+from training.learn.extractor_file import extractor_clips
 from training.learn.forward import Device
 from training.learn.malloc import keep_freed_memory
 from training.learn.run_folder import RunFolder
@@ -22,33 +22,29 @@ def pretrain_extractor(
     spec: PretrainSpec,
     out: Path,
     *,
-    base: Checkpoint | None = None,
     cache: Path | None = None,
     restart: bool = False,
     save_every: float = 60.0,
 ) -> Path:
-    """Train, or resume, in the folder `out`; the extractor's file.   Raises DataError, RunError.
-
-    `base` is the checkpoint that `spec.base` names.
-    """
+    """Train, or resume, in the folder `out`; the extractor's file.   Raises DataError, RunError."""
     if spec.kind == Kind.ucf101 and len(spec.data) > 1:
         raise RunError(f"{len(spec.data)} folders of ucf-101, need one")
-    if spec.kind == Kind.ucf101 and base is not None:
-        raise RunError("a base goes on with clips of its own action, not with ucf-101")
+    if spec.kind == Kind.ucf101 and spec.extractor is not None:
+        raise RunError("an extractor goes on with judged clips, not with ucf-101")
     keep_freed_memory()
     folder = RunFolder(out)
     if restart:
         folder.restart()
     folder.open(spec.to_json())
     with bar("clips") as shown:
-        task = _open_task(spec, folder, base, cache, shown)
+        task = _open_task(spec, folder, cache, shown)
     record_command(folder)
     with bar("steps") as shown:
-        return Pretrainer(spec, task, folder, base=base, save_every=save_every).train(shown)
+        return Pretrainer(spec, task, folder, save_every=save_every).train(shown)
 
 
 def _open_task(
-    spec: PretrainSpec, folder: RunFolder, base: Checkpoint | None, cache: Path | None, shown: Bar
+    spec: PretrainSpec, folder: RunFolder, cache: Path | None, shown: Bar
 ) -> PretextTask:
     progress = shown.progress("decoding")
     if spec.kind == Kind.ucf101:
@@ -65,9 +61,14 @@ def _open_task(
         spec.clip,
         kind=spec.kind,
         validation=spec.validation,
-        origin=None if base is None else Origin.of(base),
+        origin=_origin(spec),
         on_clips=folder.check_clips,
         cache=cache,
         progress=progress,
     )
     return TrackRegression(dataset, spec.seed, Device.best().kind)
+
+
+def _origin(spec: PretrainSpec) -> Origin | None:
+    path = spec.extractor
+    return None if path is None else Origin(path, extractor_clips(Path(path)))

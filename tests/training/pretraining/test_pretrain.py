@@ -11,18 +11,17 @@ import torch
 
 from model_store.network import FragmentNetwork
 from model_store.spec import VAULT
-from model_store.store import Store
-from tests.checkpoints import publish_tiny
 from tests.training.bright import TINY, Quiet
 from training.data.clip_dataset import open_dataset
 from training.errors import RunError
-from training.learn.extractor_file import read_extractor
+from training.learn.extractor_file import extractor_clips, read_extractor
 from training.learn.first_weights import load_extractor
 from training.learn.run_folder import RunFolder
 from training.pretraining.pretext_tasks import TrackRegression
 from training.pretraining.pretrain import Pretrainer
 from training.pretraining.pretrain_spec import PretrainSpec
 from training.pretraining.pretraining_run import pretrain_extractor
+from training.simulator.dataset import write_dataset
 
 SPEC = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
 
@@ -108,31 +107,36 @@ def test_a_rate_that_is_too_high_is_an_error(spec: PretrainSpec, tmp_path: Path)
         run(dataclasses.replace(spec, rate=1e6), tmp_path / "run", RecordingBar())
 
 
-def test_it_goes_on_from_the_mean_of_a_base_s_extractors(
+def test_it_goes_on_from_an_extractor_and_keeps_its_clips(
     spec: PretrainSpec, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "store")
-    publish_tiny(store, "vault", used=(1, 4))
-    base = store.load("vault")
+    short = dataclasses.replace(spec, steps=2)
+    first = run(short, tmp_path / "first", RecordingBar())
+    clips = extractor_clips(first)
+    assert clips.training
+    other = tmp_path / "vault"
+    write_dataset("vault", 4, 77, other, test_share=0.0, workers=1)
     going_on = dataclasses.replace(
-        spec,
-        clip=base.spec,
-        network=base.card.network,
-        base=base.reference,
-        steps=1,
-        rate=0.0,  # the weights stay what they were at the start
+        short, data=(str(other),), extractor=str(first), steps=1, rate=0.0, validation=0.5
     )
-    file = pretrain_extractor(going_on, tmp_path / "run", base=base)
-    first, second = (dict(one.named_parameters()) for one in base.network.extractors)
-    begun = read_extractor(file)
-    for name, value in first.items():
-        torch.testing.assert_close(begun[name], (value + second[name]) / 2)
+    second = pretrain_extractor(going_on, tmp_path / "second")
+    begun = read_extractor(first)
+    for name, value in read_extractor(second).items():
+        if "running" not in name and "tracked" not in name:  # statistics of batches move on
+            assert torch.equal(value, begun[name])
+    assert set(clips.training) < set(extractor_clips(second).training)
 
 
-def test_a_base_does_not_go_on_with_actions_of_ucf_101(spec: PretrainSpec, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
-    publish_tiny(store, "vault", used=(1,))
-    wrong = dataclasses.replace(spec, kind="ucf-101", base="vault@1")
+def test_what_it_cannot_go_on_from_is_an_error(spec: PretrainSpec, tmp_path: Path) -> None:
+    first = run(dataclasses.replace(spec, steps=1), tmp_path / "first", RecordingBar())
+    other = dataclasses.replace(spec.network, width=2 * spec.network.width)
+    with pytest.raises(RunError, match="not an extractor of this network"):
+        run(
+            dataclasses.replace(spec, network=other, extractor=str(first)),
+            tmp_path / "second",
+            RecordingBar(),
+        )
     with pytest.raises(RunError, match="not with ucf-101"):
-        pretrain_extractor(wrong, tmp_path / "run", base=store.load("vault"))
-    assert not (tmp_path / "run").exists()
+        pretrain_extractor(
+            dataclasses.replace(spec, kind="ucf-101", extractor=str(first)), tmp_path / "third"
+        )
