@@ -13,6 +13,7 @@ from rich.text import Text
 from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
 from training.data.datasets.kinds import Kind
+from training.simulator.command import ClipStyle, StyleOption
 
 FEWEST_FOR_PAIRS = 50
 ROWS = (
@@ -51,6 +52,7 @@ def evaluate(
         int | None, typer.Option(min=2, help="Instead: this many clips, simulated now.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated clips.")] = 0,
+    style: StyleOption = ClipStyle.plain,
     foreign: Annotated[
         Path | None,
         typer.Option(
@@ -119,13 +121,19 @@ def evaluate(
                 source: dict[str, Any] = {"data": str(data), "kind": kind.value, "split": "test"}
             else:
                 action, here = scorer.spec.action, Path(temporary)
-                clips = read_annotations(_simulated(action, simulate, seed, here / "clips"))
-                source = {"simulated": simulate, "seed": seed}
+                clips = read_annotations(_simulated(action, style, simulate, seed, here / "clips"))
+                source = {"simulated": simulate, "seed": seed, "style": style.value}
             source["seen"] = noticed(clips)
             evaluation = scored(clips, "scoring")
             if simulate is not None and simulate >= FEWEST_FOR_PAIRS and scorer.spec.stages:
                 folder = _simulated(
-                    action, simulate // 5, seed, here / "pairs", first=simulate, pairs=True
+                    action,
+                    style,
+                    simulate // 5,
+                    seed,
+                    here / "pairs",
+                    first=simulate,
+                    pairs=True,
                 )
                 paired = read_annotations(folder)
                 noticed(paired)
@@ -149,15 +157,24 @@ def evaluate(
 
 
 def _simulated(
-    action: str, clips: int, seed: int, folder: Path, *, first: int = 0, pairs: bool = False
+    action: str,
+    style: ClipStyle,
+    clips: int,
+    seed: int,
+    folder: Path,
+    *,
+    first: int = 0,
+    pairs: bool = False,
 ) -> Path:
     from training.errors import RunError
-    from training.simulator.actions import ACTIONS
+    from training.simulator.actions import act_of
     from training.simulator.dataset import write_dataset
 
-    if action not in ACTIONS:
-        raise RunError(f"there is no simulator for {action}, give --data")
-    write_dataset(action, clips, seed, folder, first=first, pairs=pairs)
+    try:
+        act_of(action, style.value)
+    except ValueError as error:
+        raise RunError(f"{error}; give --data") from error
+    write_dataset(action, clips, seed, folder, first=first, pairs=pairs, style=style.value)
     return folder
 
 

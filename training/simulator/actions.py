@@ -11,7 +11,7 @@ import numpy as np
 from model_store.spec import SPECS
 from training.simulator.camera import Shot, diving_shots, skating_shots, vault_shots
 from training.simulator.diving_motion import diving_motion
-from training.simulator.looks import Looks
+from training.simulator.looks import Looks, Style, draw_looks
 from training.simulator.motion import Motion
 from training.simulator.performance import Performance
 from training.simulator.plan import Plan, draw_plan
@@ -32,6 +32,8 @@ class Scene:
 class Act:
     draw: Callable[..., Performance]
     """(seed, index, faults=, code=), see `draw_plan`."""
+    look: Callable[..., Looks]
+    """(rng, camera=), see `draw_looks`."""
     stage: Callable[[Any, Looks, np.random.Generator], Scene]
     """Of what `draw` gave."""
     fps: Fraction
@@ -54,8 +56,33 @@ def _skate(programme: Programme, looks: Looks, rng: np.random.Generator) -> Scen
     return Scene(motion, skating_shots(looks, motion.followed, starts, rng))
 
 
-ACTIONS = {
-    "diving": Act(functools.partial(draw_plan, "diving"), _dive, SPECS["diving"].fps),
-    "vault": Act(functools.partial(draw_plan, "vault"), _vault, SPECS["vault"].fps),
-    "skating": Act(draw_programme, _skate, SPECS["skating"].fps),
+def _act(
+    action: str,
+    draw: Callable[..., Performance],
+    stage: Callable[[Any, Looks, np.random.Generator], Scene],
+    style: Style = "plain",
+) -> Act:
+    look = functools.partial(draw_looks, action, style=style)
+    return Act(draw, look, stage, SPECS[action].fps)
+
+
+ACTIONS: dict[Style, dict[str, Act]] = {
+    "plain": {
+        "diving": _act("diving", functools.partial(draw_plan, "diving"), _dive),
+        "vault": _act("vault", functools.partial(draw_plan, "vault"), _vault),
+        "skating": _act("skating", draw_programme, _skate),
+    },
+    "broadcast": {
+        "diving": _act(
+            "diving", functools.partial(draw_plan, "diving", style="broadcast"), _dive, "broadcast"
+        )
+    },
 }
+
+
+def act_of(action: str, style: Style = "plain") -> Act:
+    """Raises ValueError for an action that there is not in that style."""
+    acts = ACTIONS[style]
+    if action not in acts:
+        raise ValueError(f"{action} is not simulated as {style}, only {', '.join(acts)}")
+    return acts[action]

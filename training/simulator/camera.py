@@ -6,6 +6,7 @@ Screen axes: right and up in body heights before the zoom; pixels count right an
 """
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,14 +23,33 @@ LOWEST = 0.42  # height at which a camera that follows a dive stops, to show the
 SKATER_HEIGHT = 0.62  # above the ice, that a camera keeps in the middle
 
 
+class View(ABC):
+    """How a camera sees the world while it pans and tilts: the picture is cut out of the view."""
+
+    yaw: float
+    """Degrees; 0 looks across the travel."""
+
+    @abstractmethod
+    def project(self, points: Floats) -> Floats:
+        """(…, 3) world -> (…, 3): pixels right, pixels down, nearness to the camera in pixels."""
+
+    @abstractmethod
+    def zoom_at(self, place: Floats) -> float:
+        """Pixels per body height at a place (3,) of the world."""
+
+
 @dataclass(frozen=True, slots=True)
-class View:
+class ParallelView(View):
+    """From very far away: what is near looks no larger, and a tilt moves the picture alone."""
+
     yaw: float
     pitch: float
     zoom: float
 
+    def zoom_at(self, place: Floats) -> float:
+        return self.zoom
+
     def project(self, points: Floats) -> Floats:
-        """(…, 3) world -> (…, 3): pixels right, pixels down, nearness to the camera."""
         x, y, z = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
         yaw, pitch = np.deg2rad(self.yaw), np.deg2rad(self.pitch)
         right = x * np.cos(yaw) + z * np.sin(yaw)
@@ -43,6 +63,42 @@ class View:
             ),
             axis=-1,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TurningView(View):
+    """From a place near the pool: what is further away is smaller, and tilting down looks down.
+
+    The view is a cylinder around the camera whose axis lies across, so that tilting moves the
+    picture along it without changing what it shows.
+    """
+
+    yaw: float
+    distance: float
+    """From the camera to the plane of the dive, body heights."""
+    height: float
+    """Of the camera above the water, body heights."""
+    focal: float
+    """Pixels per radian."""
+
+    def zoom_at(self, place: Floats) -> float:
+        _, forward, down = self._from_camera(place)
+        return float(self.focal / np.hypot(forward, down))
+
+    def project(self, points: Floats) -> Floats:
+        right, forward, down = self._from_camera(points)
+        far = np.hypot(forward, down)
+        nearness = -far * self.focal / self.distance
+        angle = np.arctan2(down, forward)
+        return np.stack((self.focal * right / far, self.focal * angle, nearness), axis=-1)
+
+    def _from_camera(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """Right, forward and down of the camera, body heights."""
+        x, y, z = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
+        yaw = np.deg2rad(self.yaw)
+        right = x * np.cos(yaw) + z * np.sin(yaw)
+        forward = self.distance + x * np.sin(yaw) - z * np.cos(yaw)
+        return right, forward, self.height - y
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +146,15 @@ def diving_shots(
     looks: Looks, followed: Floats, starts: tuple[int, ...], rng: np.random.Generator
 ) -> list[Shot]:
     frames = len(followed)
-    side = View(looks.yaw, looks.pitch, looks.zoom)
     path = followed.copy()
     path[:, 1] = np.maximum(path[:, 1], LOWEST)
+    if looks.camera == "tilts":
+        height = looks.platform + looks.camera_height
+        near = TurningView(looks.yaw, looks.distance, height, 1.0)
+        focal = looks.zoom / near.zoom_at(followed[0])
+        tilting = TurningView(looks.yaw, looks.distance, height, focal)
+        return [follow(tilting, path, range(frames), rng)]
+    side = ParallelView(looks.yaw, looks.pitch, looks.zoom)
     entry, splash = starts[3], starts[4]
     if looks.camera == "stands":
         upper = np.array([followed[0, 0] + 0.35, looks.platform + 0.5, 0.0])
@@ -101,7 +163,7 @@ def diving_shots(
     if looks.camera == "follows":
         return [follow(side, path, range(frames), rng)]
     cut = int(rng.integers(entry + 3, entry + 8))
-    above = View(float(rng.uniform(-20, 20)), looks.overhead_pitch, looks.zoom * 0.95)
+    above = ParallelView(float(rng.uniform(-20, 20)), looks.overhead_pitch, looks.zoom * 0.95)
     place = np.array([followed[splash, 0], 0.45, 0.0])
     return [follow(side, path, range(cut), rng), stand(above, place, range(cut, frames))]
 
@@ -110,7 +172,7 @@ def vault_shots(
     looks: Looks, followed: Floats, starts: tuple[int, ...], rng: np.random.Generator
 ) -> list[Shot]:
     frames = len(followed)
-    view = View(looks.yaw, looks.pitch, looks.zoom)
+    view = ParallelView(looks.yaw, looks.pitch, looks.zoom)
     if looks.camera == "follows":
         return [follow(view, followed, range(frames), rng)]
     first, second = starts[1], starts[3] + 1
@@ -128,10 +190,10 @@ def skating_shots(
     """One shot, or cuts at some of the elements' `starts` to a view from nearer or further up."""
     frames, fps = len(followed), float(SKATING.fps)
     ground = followed * (1, 0, 1) + (0, SKATER_HEIGHT, 0)
-    near = View(looks.yaw, looks.pitch, looks.zoom)
+    near = ParallelView(looks.yaw, looks.pitch, looks.zoom)
     if looks.camera == "follows":
         return [follow(near, ground, range(frames), rng, fps=fps)]
-    wide = View(-looks.yaw, looks.pitch + 4, looks.zoom * 0.8)
+    wide = ParallelView(-looks.yaw, looks.pitch + 4, looks.zoom * 0.8)
     cuts = sorted(rng.choice(starts, size=len(starts) // 2, replace=False).tolist())
     return [
         follow((near, wide)[n % 2], ground, range(begin, end), rng, fps=fps)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator.camera import View
+from training.simulator.camera import ParallelView, View
 from training.simulator.looks import Colour, Pixels
 
 
@@ -21,27 +21,6 @@ class Canvas:
         self.view, self.rng = view, rng
         self.left, self.top, right, bottom = bounds
         self.pixels: Pixels = np.zeros((bottom - self.top, right - self.left, 3), np.uint8)
-
-    def rows(self, low: float, high: float) -> slice:
-        """Rows between two screen heights, in body heights."""
-        zoom, size = self.view.zoom, len(self.pixels)
-        begin, end = (int(np.clip(round(-h * zoom) - self.top, 0, size)) for h in (high, low))
-        return slice(begin, end)
-
-    def columns(self, begin: float, end: float) -> slice:
-        zoom, size = self.view.zoom, self.pixels.shape[1]
-        first, last = (int(np.clip(round(x * zoom) - self.left, 0, size)) for x in (begin, end))
-        return slice(first, last)
-
-    def band(self, low: float, high: float, upper: Colour, lower: Colour) -> None:
-        """A strip across the whole width, shaded from upper to lower."""
-        rows = self.rows(low, high)
-        share = np.linspace(0, 1, max(rows.stop - rows.start, 1))[:, None]
-        colours = np.array(upper) * (1 - share) + np.array(lower) * share
-        self.pixels[rows] = colours[: rows.stop - rows.start, None].clip(0, 255).astype(np.uint8)
-
-    def block(self, begin: float, end: float, low: float, high: float, colour: Colour) -> None:
-        self.pixels[self.rows(low, high), self.columns(begin, end)] = _byte(colour)
 
     def quad(self, corners: Sequence[Sequence[float]], colour: Colour) -> None:
         """A convex polygon of world points (n, 3), in order."""
@@ -75,6 +54,33 @@ class Canvas:
         self.quad([(end, y0, z0), (end, y1, z0), (end, y1, z1), (end, y0, z1)], side)
         self.quad([(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)], front)
         self.quad([(x0, y1, z0), (x1, y1, z0), (x1, y1, z1), (x0, y1, z1)], colour)
+
+
+class FlatCanvas(Canvas):
+    """Of a view in which a height is a row wherever it is: strips across the whole width."""
+
+    view: ParallelView
+
+    def rows(self, low: float, high: float) -> slice:
+        """Rows between two screen heights, in body heights."""
+        zoom, size = self.view.zoom, len(self.pixels)
+        begin, end = (int(np.clip(round(-h * zoom) - self.top, 0, size)) for h in (high, low))
+        return slice(begin, end)
+
+    def columns(self, begin: float, end: float) -> slice:
+        zoom, size = self.view.zoom, self.pixels.shape[1]
+        first, last = (int(np.clip(round(x * zoom) - self.left, 0, size)) for x in (begin, end))
+        return slice(first, last)
+
+    def band(self, low: float, high: float, upper: Colour, lower: Colour) -> None:
+        """A strip across the whole width, shaded from upper to lower."""
+        rows = self.rows(low, high)
+        share = np.linspace(0, 1, max(rows.stop - rows.start, 1))[:, None]
+        colours = np.array(upper) * (1 - share) + np.array(lower) * share
+        self.pixels[rows] = colours[: rows.stop - rows.start, None].clip(0, 255).astype(np.uint8)
+
+    def block(self, begin: float, end: float, low: float, high: float, colour: Colour) -> None:
+        self.pixels[self.rows(low, high), self.columns(begin, end)] = _byte(colour)
 
     def crowd(self, low: float, high: float, *, seat: Colour, cell: int = 9) -> None:
         """Tiers of spectators: heads over clothes over seats, some of them empty."""

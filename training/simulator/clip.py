@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulator.actions import ACTIONS, Scene
-from training.simulator.looks import HEIGHT, WIDTH, Camera, Looks, Pixels, draw_looks
+from training.simulator.actions import Scene, act_of
+from training.simulator.body import POINT, keyframes
+from training.simulator.camera import ParallelView
+from training.simulator.looks import HEIGHT, WIDTH, Camera, Looks, Pixels, Style, graded_colour
+from training.simulator.motion import oriented
 from training.simulator.performance import Performance
 from training.simulator.rasterise import BodyPainter
 from training.simulator.recording import Recording
@@ -45,14 +48,15 @@ def simulate_clip(
     faults: Mapping[str, float] | None = None,
     code: str | None = None,
     camera: Camera | None = None,
+    style: Style = "plain",
 ) -> SimulatedClip:
     """Clip `index` of `seed`; overrides replace severities by kind, the routine, the camera.
 
     Everything that is not overridden stays as it is drawn from the seed.
     """
-    act = ACTIONS[action]
+    act = act_of(action, style)
     plan = act.draw(seed, index, faults=faults, code=code)
-    looks = draw_looks(action, stream(seed, index, "looks"), camera=camera)
+    looks = act.look(stream(seed, index, "looks"), camera=camera)
     scene = act.stage(plan, looks, stream(seed, index, "motion"))
     motion = scene.motion
     frames, pixels, share = _render(plan, looks, scene)
@@ -90,9 +94,22 @@ def _render(
             pixels[t] = shot.view.project(motion.points[t])
             pixels[t, :, :2] -= corner
             surface = motion.points[t, :, 1] if water else np.ones(pixels.shape[1])
-            covered = body.draw(frame, pixels[t], shot.view.zoom, surface)
+            covered = body.draw(frame, pixels[t], shot.view.zoom_at(motion.followed[t]), surface)
             share[t] = covered / (WIDTH * HEIGHT)
             if water:
                 water.draw(frame, shot, corner, t)
             frames[t] = recording.finish(frame, t)
+    for t in range(looks.stale):
+        frames[t], share[t] = recording.finish(_close_up(body, looks), t), 0
     return frames, pixels, share
+
+
+def _close_up(body: BodyPainter, looks: Looks) -> Pixels:
+    """An athlete's head and shoulders before a plain wall: a shot that ends as the clip begins."""
+    view = ParallelView(75.0, 0.0, 480.0)
+    upright = keyframes([(0, {"shoulder": 20, "ankle": 90}), (1, {})], 1)
+    pixels = view.project(oriented(upright, np.zeros(1), np.zeros(1))[0])
+    pixels[:, :2] += (WIDTH / 2, HEIGHT / 2) - pixels[POINT["head"], :2]
+    frame = np.full((HEIGHT, WIDTH, 3), graded_colour(looks.trim, looks), np.uint8)
+    body.draw(frame, pixels, view.zoom, np.ones(len(pixels)))
+    return frame

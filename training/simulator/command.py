@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
+from training.simulator.actions import act_of
 from training.simulator.dataset import OFFICIAL_TEST_SHARE, write_dataset
+
+
+class ClipStyle(StrEnum):
+    plain = "plain"
+    broadcast = "broadcast"
+
+
+StyleOption = Annotated[
+    ClipStyle,
+    typer.Option(
+        "--style",
+        help="How simulated clips are filmed. Dives can look as in broadcasts: one camera that"
+        " tilts from the platform down to the water, motion blur, crowds, strong colours.",
+    ),
+]
 
 
 class Action(StrEnum):
@@ -34,6 +50,7 @@ def simulate(
     test_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the clips, the last ones, for testing.")
     ] = OFFICIAL_TEST_SHARE,
+    style: StyleOption = ClipStyle.plain,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that render; all cores if not given.")
     ] = None,
@@ -54,10 +71,22 @@ def simulate(
     """
     if out is None and sheet is None:
         raise typer.BadParameter("give --out FOLDER, --sheet FILE.png, or both")
+    try:
+        act_of(action.value, style.value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--style") from error
     if sheet is not None:
         from training.simulator.sheet import write_sheet
 
-        write_sheet(sheet, action.value, seed, first=first, clips=clips, pairs=pairs)
+        write_sheet(
+            sheet,
+            action.value,
+            seed,
+            first=first,
+            clips=clips,
+            pairs=pairs,
+            style=style.value,
+        )
         typer.echo(f"contact sheet: {sheet}")
     if out is not None:
         try:
@@ -69,6 +98,7 @@ def simulate(
                 first=first,
                 pairs=pairs,
                 test_share=test_share,
+                style=style.value,
                 workers=workers,
             )
         except FileExistsError as error:

@@ -26,9 +26,10 @@ from rich.progress import (
 
 from model_store.files import remove_partial_files, replacing
 from model_store.worker_pool import worker_pool
-from training.simulator.actions import ACTIONS
+from training.simulator.actions import act_of
 from training.simulator.clip import simulate_clip
 from training.simulator.faults import Fault
+from training.simulator.looks import Style
 from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 from training.simulator.video import write_video
@@ -49,6 +50,7 @@ class RenderJob:
     faults: dict[str, float]
     pair: dict[str, str | int]
     """pair, fault, stage (of a programme: element), role; empty outside pairs."""
+    style: Style
 
     @property
     def video(self) -> str:
@@ -68,6 +70,7 @@ def write_dataset(
     first: int = 0,
     pairs: bool = False,
     test_share: float = OFFICIAL_TEST_SHARE,
+    style: Style = "plain",
     workers: int | None = None,
 ) -> Path:
     """Render clips first…first + clips − 1 of `seed` into a folder -> its annotations.csv.
@@ -78,9 +81,10 @@ def write_dataset(
     """
     if clips < 1:
         raise ValueError(f"{clips} clips, need at least 1")
+    act_of(action, style)
     if not 0 <= test_share <= 1:
         raise ValueError(f"test share {test_share}, need 0…1")
-    parameters = {
+    parameters: dict[str, Any] = {
         "simulator": VERSION,
         "action": action,
         "clips": clips,
@@ -89,8 +93,10 @@ def write_dataset(
         "pairs": pairs,
         "test_share": test_share,
     }
+    if style != "plain":
+        parameters["style"] = style
     _claim(out, parameters)
-    jobs = list(_jobs(action, clips, seed, first, pairs))
+    jobs = list(_jobs(action, clips, seed, first, pairs, style))
     _render(jobs, out, workers)
     tests = round(clips * test_share)
     rows = [_row(job, "test" if job.index >= first + clips - tests else "train") for job in jobs]
@@ -114,15 +120,17 @@ def _claim(out: Path, parameters: dict[str, Any]) -> None:
     record.write_text(json.dumps(parameters, indent=2) + "\n")
 
 
-def _jobs(action: str, clips: int, seed: int, first: int, pairs: bool) -> Iterator[RenderJob]:
+def _jobs(
+    action: str, clips: int, seed: int, first: int, pairs: bool, style: Style
+) -> Iterator[RenderJob]:
     for i, index in enumerate(range(first, first + clips)):
         if not pairs:
-            yield RenderJob(i, action, seed, index, {}, {})
+            yield RenderJob(i, action, seed, index, {}, {}, style)
             continue
         wrong, clean, faulty = draw_pair(action, seed, index)
         about: dict[str, str | int] = {"pair": i, "fault": wrong.kind, "stage": wrong.stage}
-        yield RenderJob(2 * i, action, seed, index, clean, about | {"role": "clean"})
-        yield RenderJob(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"})
+        yield RenderJob(2 * i, action, seed, index, clean, about | {"role": "clean"}, style)
+        yield RenderJob(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"}, style)
 
 
 def draw_pair(
@@ -130,7 +138,7 @@ def draw_pair(
 ) -> tuple[Fault, dict[str, float], dict[str, float]]:
     """A fault that the performance can show, and the overrides without and with it."""
     rng = stream(seed, index, "pair")
-    choices = ACTIONS[action].draw(seed, index).faults
+    choices = act_of(action).draw(seed, index).faults
     wrong = choices[rng.integers(len(choices))]
     clean = dict.fromkeys((wrong.kind, *wrong.rivals), 0.0)
     return wrong, clean, clean | {wrong.kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
@@ -168,8 +176,9 @@ def _render(jobs: list[RenderJob], out: Path, workers: int | None) -> None:
 
 def render(job: RenderJob, out: Path) -> None:
     """Write one clip and its track; each file appears only when it is whole."""
-    clip = simulate_clip(job.action, job.seed, job.index, faults=job.faults)
-    write_video(out / job.video, clip.frames, fps=ACTIONS[job.action].fps, crf=clip.looks.crf)
+    clip = simulate_clip(job.action, job.seed, job.index, faults=job.faults, style=job.style)
+    fps = act_of(job.action, job.style).fps
+    write_video(out / job.video, clip.frames, fps=fps, crf=clip.looks.crf)
     with replacing(out / job.track) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file, joints=clip.joints, state=clip.state, state_names=np.array(clip.state_names)
@@ -177,7 +186,7 @@ def render(job: RenderJob, out: Path) -> None:
 
 
 def _row(job: RenderJob, split: str) -> dict[str, Any]:
-    plan = ACTIONS[job.action].draw(job.seed, job.index, faults=job.faults)
+    plan = act_of(job.action, job.style).draw(job.seed, job.index, faults=job.faults)
     return {"clip": job.video, "split": split} | describe(plan) | job.pair
 
 

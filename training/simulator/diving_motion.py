@@ -10,6 +10,7 @@ from training.simulator.body import (
     envelope,
     keyframes,
 )
+from training.simulator.looks import Style
 from training.simulator.motion import (
     Motion,
     Support,
@@ -22,7 +23,8 @@ from training.simulator.motion import (
 from training.simulator.plan import Plan
 from training.simulator.routines import Routine
 
-SINK = 7  # frames from the hands' contact with the water until nothing is to be seen
+SINK: dict[Style, int] = {"plain": 7, "broadcast": 5}
+"""Frames from the hands' contact with the water until nothing is to be seen."""
 TILT = 42.0  # degrees of over- or under-rotation at severity 1
 _STRETCHED: dict[str, float] = {
     "hip": 0, "knee": 0, "shoulder": 176, "elbow": 0, "ankle": 15, "spine": 0, "neck": 0,
@@ -107,7 +109,7 @@ def _faultless(plan: Plan, variety: Floats) -> tuple[Pose, Floats, Floats]:
     rate_keys += [(opening, 1.0), (entry, 0.22), (splash, 0.1)]
     pose = keyframes(keys, plan.frames)
 
-    contact = splash - SINK
+    contact = splash - SINK[plan.style]
     rate = np.interp(np.arange(flight - 1, contact + 1), *np.array(rate_keys).T)
     tilt = np.zeros(plan.frames)
     begin, lean = (180.0, 14.0) if armstand else (0.0, 9.0)
@@ -134,7 +136,7 @@ def _supports(plan: Plan, platform: float, variety: Floats) -> tuple[Support, ..
 def _path(plan: Plan, points: Floats, platform: float, variety: Floats) -> Floats:
     """Centre of mass of the faultless dive (T, 3)."""
     _, _, flight, _, splash = plan.stage_starts
-    contact = splash - SINK
+    contact = splash - SINK[plan.style]
     centre = np.zeros((plan.frames, 3))
     (support,) = _supports(plan, platform, variety)
     centre[:flight] = placed(points, support)
@@ -143,7 +145,7 @@ def _path(plan: Plan, points: Floats, platform: float, variety: Floats) -> Float
     end = np.array([begin[0] + 0.85 + 0.2 * variety[4], 0.02 - hands[1], 0.0])
     path, speed = ballistic(begin, end, contact - flight + 1, 0.42 + 0.1 * variety[5])
     centre[flight - 1 : contact + 1] = path
-    speed[1] = min(speed[1], -1.5 / SINK)
+    speed[1] = min(speed[1], -1.5 / SINK[plan.style])
     centre[contact:] = end + np.arange(plan.frames - contact)[:, None] * speed
     centre[splash:] = centre[splash]
     return centre

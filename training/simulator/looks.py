@@ -2,15 +2,17 @@
 How a clip looks: athlete, place, light, camera, recording. None of it depends on the score.
 """
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[float, float, float]
-Camera = Literal["stands", "follows", "cuts"]
+Camera = Literal["stands", "follows", "cuts", "tilts"]
+Style = Literal["plain", "broadcast"]
 
 WIDTH, HEIGHT, FPS = 320, 240, 30
 DARKEST, BRIGHTEST = 18, 237  # of clean pixels; leaves room for noise without clipping
@@ -52,8 +54,14 @@ _HABITS = {
 }
 
 
+_BROADCAST = _Habits(
+    cameras={"stands": 0.08, "follows": 0.08, "cuts": 0.08, "tilts": 0.76}, legs_covered=0.15
+)  # of dives
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
+    style: Style = "plain"
     camera: Camera
     zoom: float
     """Pixels per body height."""
@@ -84,11 +92,28 @@ class Looks:
     pan_blur: float
     overlay: bool
     crf: int
+    bare: bool = False
+    """Trunks and nothing else, as men dive."""
+    distance: float = 8.0
+    """Of a camera that tilts from the plane of the dive, body heights."""
+    camera_height: float = 0.0
+    """Of a camera that tilts above the platform, body heights."""
+    saturation: float = 1.0
+    softness: float = 1.0
+    """Share of the picture's lines that the recording keeps apart."""
+    stale: int = 0
+    """Frames of another shot that the clip begins with."""
 
 
-def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None = None) -> Looks:
+def draw_looks(
+    action: str,
+    rng: np.random.Generator,
+    *,
+    camera: Camera | None = None,
+    style: Style = "plain",
+) -> Looks:
     """Looks of one clip; `camera` overrides the drawn one without changing anything else."""
-    habits = _HABITS[action]
+    habits = _HABITS[action] if style == "plain" else _BROADCAST
     drawn = tuple(habits.cameras)[rng.choice(len(habits.cameras), p=[*habits.cameras.values()])]
     chosen = camera or drawn
     stands = chosen == "stands"
@@ -100,7 +125,7 @@ def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None =
     behind = habits.behind > 0 and rng.random() < habits.behind
     yaw = rng.uniform(28, 48) if behind else rng.uniform(*habits.yaw)
     widest, nearest = (100, 112) if stands else habits.zoom
-    return Looks(
+    looks = Looks(
         camera=chosen,
         zoom=widest + (nearest - widest) * scale,
         yaw=float(yaw),
@@ -124,10 +149,43 @@ def draw_looks(action: str, rng: np.random.Generator, *, camera: Camera | None =
         crf=int(rng.integers(20, 30)),
         feet=_BOOTS[rng.integers(len(_BOOTS))] if action == "skating" else skin,
     )
+    return looks if style == "plain" else _televised(looks, rng)
+
+
+def _televised(looks: Looks, rng: np.random.Generator) -> Looks:
+    """As broadcasts of diving look: one camera that tilts, less sharp, in stronger colours.
+
+    The ranges cover what `appearance.py` measures of real dives, and more.
+    """
+    size, height, away, above, gamma, colour, soft, blur = rng.random(8)
+    bare, stale, strength = rng.random(3)
+    common: dict[str, Any] = {
+        "style": "broadcast",
+        "bare": bool(bare < 0.65),
+        "stale": int(stale < 0.3) + int(stale < 0.05),
+        "saturation": 0.8 + 0.7 * colour,
+        "softness": 1.0 - 0.6 * soft**2,
+    }
+    if looks.camera != "tilts":
+        return dataclasses.replace(looks, **common)
+    return dataclasses.replace(
+        looks,
+        **common,
+        zoom=96 + 54 * size,
+        platform=3.4 + 2.9 * height,
+        distance=5.5 + 8.5 * away**1.5,
+        camera_height=-1.5 + 3.5 * above,
+        gamma=0.75 + 0.6 * gamma,
+        pan_blur=0.3 + 0.7 * blur,
+        crf=int(22 + 12 * strength),
+    )
 
 
 def graded(image: Pixels, looks: Looks) -> Pixels:
-    """Exposure, white balance and gamma; the result stays within DARKEST…BRIGHTEST."""
+    """Saturation, exposure, white balance, gamma; the result is within DARKEST…BRIGHTEST."""
+    if looks.saturation != 1:
+        grey = image.mean(axis=-1, keepdims=True, dtype=np.float32)
+        image = np.clip(grey + looks.saturation * (image - grey), 0, 255).astype(np.uint8)
     ramp = np.arange(256) / 255.0
     channels = []
     for channel, gain in enumerate(looks.gain):

@@ -18,6 +18,7 @@ from model_store.judging.panel import RULES, judge
 from model_store.spec import SPECS
 from training.simulator.faults import FAULTS, Fault, draw_severities, overridden, possible
 from training.simulator.judges import diving_marks, vault_marks
+from training.simulator.looks import Style
 from training.simulator.performance import Performance
 from training.simulator.routines import Routine, draw_routine, routines
 from training.simulator.seeds import stream
@@ -31,12 +32,16 @@ _LENGTHS = {  # first and last possible length of each stage, in frames
     "vault": ((16, 25), (9, 12), (8, 11), (24, 30), (20, 27)),
 }
 _CLIP = {"diving": (100, 151), "vault": (75, 100)}
+# Dives in broadcasts: 25 frames a second written as 30, from 10 m.
+_BROADCAST_LENGTHS = ((10, 36), (10, 17), (25, 45), (10, 15), (24, 42))
+_BROADCAST_CLIP = (90, 151)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Performance):
     """Of a dive or a vault: one routine, whose parts are the stages of the spec."""
 
+    style: Style = "plain"
     routine: Routine
     stage_starts: tuple[int, ...]
 
@@ -96,6 +101,7 @@ def draw_plan(
     *,
     faults: Mapping[str, float] | None = None,
     code: str | None = None,
+    style: Style = "plain",
 ) -> Plan:
     """Clip `index` of `seed`; `faults` replaces severities by kind, `code` the routine."""
     if action not in FAULTS:
@@ -118,8 +124,9 @@ def draw_plan(
     factor, term = factor_and_term(routine.difficulty, SPECS[action].difficulty_rule)
     unit = RULES[action].scale * factor  # points of the score for one of the mark
     points = {kind: cost * unit for kind, cost in costs.items()}
-    starts = stage_starts(action, stream(seed, index, "timing"))
+    starts = stage_starts(action, stream(seed, index, "timing"), style=style)
     return Plan(
+        style=style,
         action=action,
         seed=seed,
         index=index,
@@ -138,10 +145,14 @@ def draw_plan(
     )
 
 
-def stage_starts(action: str, rng: np.random.Generator) -> tuple[int, ...]:
+def stage_starts(
+    action: str, rng: np.random.Generator, *, style: Style = "plain"
+) -> tuple[int, ...]:
     """First frame of every stage, and last the number of frames."""
-    least, most = _CLIP[action]
+    plain = style == "plain"
+    least, most = _CLIP[action] if plain else _BROADCAST_CLIP
+    ranges = _LENGTHS[action] if plain else _BROADCAST_LENGTHS
     while True:
-        lengths = [int(rng.integers(low, high + 1)) for low, high in _LENGTHS[action]]
+        lengths = [int(rng.integers(low, high + 1)) for low, high in ranges]
         if least <= sum(lengths) <= most:
             return (0, *(int(n) for n in np.cumsum(lengths)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from training.simulator.body import POINT, Floats
 from training.simulator.looks import HEIGHT, WIDTH, Colour, Looks, Pixels, graded_colour
 
+_OVER = 0.09  # body heights by which trunks lie over the limbs that they cover
 _MARGIN = 2  # pixels around a capsule, for its soft edge
 
 
@@ -31,6 +32,7 @@ def _limbs() -> tuple[Capsule, ...]:
         parts += [
             Capsule(f"chest_{s}", f"hip_{s}", 0.066, 0.060, "suit"),
             Capsule(f"hip_{s}", f"knee_{s}", 0.068, 0.048, "thigh"),
+            Capsule(f"hip_{s}", f"hip_{s}", 0.068, 0.066, "trunks"),
             Capsule(f"knee_{s}", f"ankle_{s}", 0.048, 0.031, "leg"),
             Capsule(f"ankle_{s}", f"toe_{s}", 0.030, 0.020, "feet"),
             Capsule(f"shoulder_{s}", f"elbow_{s}", 0.042, 0.034, "skin"),
@@ -46,9 +48,6 @@ def _limbs() -> tuple[Capsule, ...]:
 
 
 LIMBS = _limbs()
-_BEGIN = np.array([POINT[c.begin] for c in LIMBS])
-_END = np.array([POINT[c.end] for c in LIMBS])
-_RADII = np.array([(c.begin_radius, c.end_radius) for c in LIMBS])
 
 
 class BodyPainter:
@@ -60,13 +59,19 @@ class BodyPainter:
             "skin": looks.skin,
             "feet": looks.feet,
             "hair": looks.hair,
-            "suit": looks.suit,
-            "trim": looks.trim,
-            "thigh": looks.suit if looks.legs_covered else looks.skin,
+            "suit": looks.skin if looks.bare else looks.suit,
+            "trim": looks.skin if looks.bare else looks.trim,
+            "trunks": looks.suit,
+            "thigh": looks.suit if looks.legs_covered and not looks.bare else looks.skin,
             "leg": (red * 0.94, green * 0.94, blue * 0.94),
         }
+        limbs = [c for c in LIMBS if looks.bare or c.colour != "trunks"]
+        self._begin = np.array([POINT[c.begin] for c in limbs])
+        self._end = np.array([POINT[c.end] for c in limbs])
+        self._radii = np.array([(c.begin_radius, c.end_radius) for c in limbs])
+        self._over = np.array([_OVER if c.colour == "trunks" else 0.0 for c in limbs])
         self._colours = np.array(
-            [graded_colour(palette[c.colour], looks) for c in LIMBS], dtype=np.float32
+            [graded_colour(palette[c.colour], looks) for c in limbs], dtype=np.float32
         )  # (capsules, 3)
         self._light = np.array(looks.light) / np.hypot(*looks.light)
         self._stoutness = looks.stoutness
@@ -76,9 +81,9 @@ class BodyPainter:
 
         surface (J,) is the height of each point above the water; what lies below it is hidden.
         """
-        begin, end = pixels[_BEGIN], pixels[_END]  # (capsules, 3)
-        radii = _RADII * (zoom * self._stoutness)
-        begin, end, seen = _above(begin, end, surface[_BEGIN], surface[_END])
+        begin, end = pixels[self._begin], pixels[self._end]  # (capsules, 3)
+        radii = self._radii * (zoom * self._stoutness)
+        begin, end, seen = _above(begin, end, surface[self._begin], surface[self._end])
         near = (begin[:, 2] + end[:, 2]) / 2
         middle = near.mean()
         dim = np.clip(1.0 + 0.9 * (near - middle) / zoom, 0.74, 1.06)
@@ -93,7 +98,7 @@ class BodyPainter:
         right, bottom = high[seen].max(axis=0)
         patch = frame[top:bottom, left:right].transpose(2, 0, 1).astype(np.float32)
         covered = np.zeros(patch.shape[1:], dtype=bool)
-        for i in np.argsort(near, kind="stable"):
+        for i in np.argsort(near + self._over * zoom, kind="stable"):
             if not seen[i]:
                 continue
             (x0, y0), (x1, y1) = low[i], high[i]

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from training.simulator.looks import HEIGHT, WIDTH, Looks, Pixels
 
@@ -21,26 +22,43 @@ class Recording:
     def pan(self, backdrop: Pixels, corner: NDArray[np.int64], before: NDArray[np.int64]) -> Pixels:
         """The picture at `corner` of the backdrop, blurred along the way from `before`."""
         moved = (corner - before) * self._looks.pan_blur
+        longest = np.abs(moved).max()
         first = _cut(backdrop, corner)
-        if np.abs(moved).max() < 1.5:
+        if longest < 1.5:
             return first.copy()
-        second = _cut(backdrop, corner - np.rint(moved * 0.5).astype(np.int64))
-        third = _cut(backdrop, corner - np.rint(moved).astype(np.int64))
-        outer: Pixels = (first >> 2) + (third >> 2) + (second >> 1)
-        return outer
+        if self._looks.style == "plain":
+            second = _cut(backdrop, corner - np.rint(moved * 0.5).astype(np.int64))
+            third = _cut(backdrop, corner - np.rint(moved).astype(np.int64))
+            outer: Pixels = (first >> 2) + (third >> 2) + (second >> 1)
+            return outer
+        places = corner - np.linspace((0, 0), moved, max(3, int(longest / 2)))
+        sums = np.zeros((HEIGHT, WIDTH, 3), np.uint16)
+        for place in np.rint(places).astype(np.int64):
+            sums += _cut(backdrop, place)
+        blurred: Pixels = (sums // len(places)).astype(np.uint8)
+        return blurred
 
     def finish(self, frame: Pixels, t: int) -> Pixels:
-        """Mirror, graphics and noise; `looks.graded` leaves room, so no noise is clipped."""
+        """Mirror, graphics, softness, noise; `looks.graded` leaves room: no noise is clipped."""
         if self._looks.mirrored:
             frame = frame[:, ::-1]
         if self._graphic is not None:
             (top, left), image = self._graphic
             frame = np.ascontiguousarray(frame)
             frame[top : top + image.shape[0], left : left + image.shape[1]] = image
+        if self._looks.softness < 1:
+            frame = _softened(frame, self._looks.softness)
         down, right = self._shift[t]
         noise = self._noise[down : down + HEIGHT, right : right + WIDTH]
         result: Pixels = frame + noise
         return result
+
+
+def _softened(frame: Pixels, share: float) -> Pixels:
+    """As if only a share of its lines and columns had been recorded."""
+    image = Image.fromarray(frame)
+    small = image.resize((round(WIDTH * share), round(HEIGHT * share)), Image.Resampling.BOX)
+    return np.asarray(small.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR))
 
 
 def _cut(backdrop: Pixels, corner: NDArray[np.int64]) -> Pixels:

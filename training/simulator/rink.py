@@ -3,7 +3,7 @@
 import numpy as np
 
 from training.simulator.body import Floats
-from training.simulator.canvas import Canvas
+from training.simulator.canvas import FlatCanvas
 from training.simulator.looks import Colour
 from training.simulator.skating_path import HALF_DEPTH, HALF_LENGTH
 
@@ -15,7 +15,7 @@ _ADVERTISERS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def paint_rink(canvas: Canvas) -> None:
+def paint_rink(canvas: FlatCanvas) -> None:
     # Drawn before anything that depends on the view: cuts must not change the rink.
     rng = canvas.rng
     tone, dark, stand = rng.uniform((168, 36, 1.8), (200, 100, 3.4))
@@ -37,7 +37,7 @@ def paint_rink(canvas: Canvas) -> None:
     canvas.band(seats, max(top, seats), (dark * 0.4,) * 3, (dark * 0.7,) * 3)
 
 
-def _lines(canvas: Canvas, disc: Colour) -> None:
+def _lines(canvas: FlatCanvas, disc: Colour) -> None:
     """The lines of ice hockey, and a disc in the middle."""
     for x, wide, colour in (
         (0.0, 0.09, _RED), (-5.2, 0.09, _BLUE), (5.2, 0.09, _BLUE), (-13.0, 0.04, _RED),
@@ -59,13 +59,13 @@ def _circle(x: float, z: float, radius: float) -> list[tuple[float, float, float
     return [(x + radius * float(np.cos(a)), 0.0, z + radius * float(np.sin(a))) for a in around]
 
 
-def _ring(canvas: Canvas, x: float, z: float, radius: float) -> None:
+def _ring(canvas: FlatCanvas, x: float, z: float, radius: float) -> None:
     inner, outer = _circle(x, z, radius - 0.04), _circle(x, z, radius + 0.04)
     for i in range(len(inner)):
         canvas.quad([inner[i - 1], outer[i - 1], outer[i], inner[i]], _RED)
 
 
-def _scratches(canvas: Canvas, traces: Floats) -> None:
+def _scratches(canvas: FlatCanvas, traces: Floats) -> None:
     """Traces of skates: (N, 5), 0…1."""
     low = (-HALF_LENGTH, -HALF_DEPTH, 0.5, -0.9, 0.0)
     high = (HALF_LENGTH, HALF_DEPTH, 2.2, 0.9, 1.0)

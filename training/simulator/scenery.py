@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.simulator.camera import Shot
-from training.simulator.canvas import Canvas
+from training.simulator.camera import Shot, TurningView
+from training.simulator.canvas import Canvas, FlatCanvas
+from training.simulator.hall import paint_hall
 from training.simulator.looks import Colour, Looks, Pixels, graded
 from training.simulator.rink import paint_rink
 
@@ -22,8 +23,15 @@ MAT_HEIGHT = 0.10
 
 def paint(action: str, shot: Shot, looks: Looks, rng: np.random.Generator) -> Pixels:
     """The backdrop of a shot, from the left and top of its bounds, graded."""
-    canvas = Canvas(shot.view, shot.bounds(), rng)
-    _PLACES[action](canvas, looks)
+    view, bounds = shot.view, shot.bounds()
+    canvas: Canvas
+    if isinstance(view, TurningView):
+        canvas = Canvas(view, bounds, rng)
+        paint_hall(canvas, view)
+        _tower(canvas, looks.platform)
+    else:
+        canvas = flat = FlatCanvas(view, bounds, rng)
+        _PLACES[action](flat, looks)
     return graded(canvas.pixels, looks)
 
 
@@ -32,7 +40,7 @@ def _water_colour(rng: np.random.Generator) -> Colour:
     return 34 + shade, 118 + shade + rng.uniform(-12, 12), 176 + shade
 
 
-def _pool(canvas: Canvas, looks: Looks) -> None:
+def _pool(canvas: FlatCanvas, looks: Looks) -> None:
     if canvas.view.pitch > _OVERHEAD:
         _water_from_above(canvas)
         return
@@ -69,7 +77,7 @@ def _pool(canvas: Canvas, looks: Looks) -> None:
     _tower(canvas, looks.platform)
 
 
-def _rope(canvas: Canvas, height: float) -> None:
+def _rope(canvas: FlatCanvas, height: float) -> None:
     """A lane rope across the water."""
     rows = canvas.rows(height - 0.008, height + 0.014)
     strip = canvas.pixels[rows]
@@ -78,7 +86,7 @@ def _rope(canvas: Canvas, height: float) -> None:
         strip[:] = np.array(((214, 60, 50), (232, 232, 228), (40, 70, 170)), np.uint8)[dash]
 
 
-def _windows(canvas: Canvas, low: float, high: float) -> None:
+def _windows(canvas: FlatCanvas, low: float, high: float) -> None:
     rng = canvas.rng
     bright = rng.uniform(150, 215)
     width, gap = rng.uniform(0.5, 0.9), rng.uniform(0.25, 0.6)
@@ -105,7 +113,7 @@ def _tower(canvas: Canvas, platform: float) -> None:
     canvas.box((-3.2, -0.75), (platform + 0.47, platform + 0.5), (-0.52, -0.5), (205, 208, 210))
 
 
-def _water_from_above(canvas: Canvas) -> None:
+def _water_from_above(canvas: FlatCanvas) -> None:
     rng = canvas.rng
     water = _water_colour(rng)
     bottom = -(canvas.top + len(canvas.pixels)) / canvas.view.zoom
@@ -124,7 +132,7 @@ def _water_from_above(canvas: Canvas) -> None:
                 canvas.quad([(-9, 0, a), (9, 0, a), (9, 0, b), (-9, 0, b)], colour)
 
 
-def _gym(canvas: Canvas, looks: Looks) -> None:
+def _gym(canvas: FlatCanvas, looks: Looks) -> None:
     rng = canvas.rng
     sine = float(np.sin(np.deg2rad(canvas.view.pitch)))
     far = (3.2 + 1.8 * rng.random()) * sine
@@ -161,7 +169,7 @@ def _gym(canvas: Canvas, looks: Looks) -> None:
     canvas.box((-half, half), (TABLE_HEIGHT - 0.2, TABLE_HEIGHT), (-0.28, 0.28), pad)
 
 
-_PLACES: dict[str, Callable[[Canvas, Looks], None]] = {
+_PLACES: dict[str, Callable[[FlatCanvas, Looks], None]] = {
     "diving": _pool,
     "vault": _gym,
     "skating": lambda canvas, _: paint_rink(canvas),

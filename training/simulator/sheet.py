@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from training.simulator.clip import SimulatedClip, simulate_clip
 from training.simulator.dataset import draw_pair
-from training.simulator.looks import HEIGHT, WIDTH
+from training.simulator.looks import HEIGHT, WIDTH, Style
 
 ROWS, COLUMNS = 12, 10
 _THUMB = (WIDTH // 2, HEIGHT // 2)
@@ -16,19 +16,29 @@ _LABEL_LETTERS = 24  # in a line of it
 
 
 def write_sheet(
-    path: Path, action: str, seed: int, *, first: int = 0, clips: int = ROWS, pairs: bool = False
+    path: Path,
+    action: str,
+    seed: int,
+    *,
+    first: int = 0,
+    clips: int = ROWS,
+    pairs: bool = False,
+    style: Style = "plain",
 ) -> None:
     """At most 12 clips of a seed, from `first` on; pairs take two rows each."""
     shown: list[tuple[str, SimulatedClip, list[int]]] = []
     for index in range(first, first + min(clips, ROWS // 2 if pairs else ROWS)):
         if pairs:
             wrong, clean, faulty = draw_pair(action, seed, index)
-            pair = [simulate_clip(action, seed, index, faults=f) for f in (clean, faulty)]
+            pair = [
+                simulate_clip(action, seed, index, faults=faults, style=style)
+                for faults in (clean, faulty)
+            ]
             moments = pair[1].plan.moments(COLUMNS)
             shown.append((f"without {wrong.kind}", pair[0], moments))
             shown.append((f"with {wrong.kind}", pair[1], moments))
         else:
-            clip = simulate_clip(action, seed, index)
+            clip = simulate_clip(action, seed, index, style=style)
             shown.append(("", clip, clip.plan.moments(COLUMNS)))
     width, height = _THUMB
     sheet = Image.new("RGB", (_LABEL + COLUMNS * width, len(shown) * height), (24, 24, 28))

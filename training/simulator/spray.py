@@ -19,7 +19,8 @@ FOAM = np.array((226.0, 232.0, 235.0), dtype=np.float32)
 class Spray:
     """The droplets of one clip around the point of entry."""
 
-    def __init__(self, place: Floats, rng: np.random.Generator) -> None:
+    def __init__(self, place: Floats, rng: np.random.Generator, *, varied: bool = False) -> None:
+        """`varied`: how wide and high it flies and how long it floats differ from clip to clip."""
         self._place = place
         self._angle = rng.uniform(0, 2 * np.pi, DROPLETS)
         self._out = rng.gamma(2.0, 0.5, DROPLETS)
@@ -27,6 +28,10 @@ class Spray:
         self._begin = rng.uniform(0.02, 0.10, DROPLETS)
         self._delay = rng.integers(0, 5, DROPLETS)
         self._weight = rng.uniform(0.5, 1.5, DROPLETS)
+        self._wide, self._high, self._fades, self._drift = 1.0, 1.0, 13.0, 0.004
+        if varied:
+            self._wide, self._high, self._fades = rng.uniform((1.0, 0.8, 9.0), (2.6, 1.4, 24.0))
+            self._drift = 0.005
 
     def draw(
         self, frame: Pixels, view: View, corner: NDArray[np.int64], age: int, size: float
@@ -35,13 +40,13 @@ class Spray:
         count = int(DROPLETS * (0.12 + 0.88 * size))
         t = np.maximum(age - self._delay[:count], 0).astype(np.float64)
         gravity = 0.0075
-        highest = 0.10 + 0.85 * size  # body heights
+        highest = self._high * (0.10 + 0.85 * size)  # body heights
         speed = np.sqrt(2 * gravity * highest) * self._up[:count]
         airborne = np.minimum(t, 2 * speed / gravity)
         height = speed * airborne - gravity * airborne**2 / 2
-        drift = 0.004 + 0.010 * size
+        drift = self._wide * (self._drift + 0.010 * size)
         floated = t - airborne
-        radius = self._begin[:count] * (0.6 + size) + drift * self._out[:count] * (
+        radius = self._wide * self._begin[:count] * (0.6 + size) + drift * self._out[:count] * (
             airborne + 0.35 * floated
         )
         points = np.stack(
@@ -52,9 +57,9 @@ class Spray:
             ),
             axis=-1,
         )
-        weight = self._weight[:count] * np.exp(-floated / 13.0) * np.minimum(t, 2) / 2
+        weight = self._weight[:count] * np.exp(-floated / self._fades) * np.minimum(t, 2) / 2
         spread = view.project(points)[:, :2] - corner
-        _deposit(frame, spread, weight * (view.zoom / 130) ** 2)
+        _deposit(frame, spread, weight * (view.zoom_at(self._place) / 130) ** 2)
 
 
 def _deposit(frame: Pixels, pixels: Floats, weight: Floats) -> None:

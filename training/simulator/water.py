@@ -18,9 +18,11 @@ class Water:
     def __init__(self, plan: Plan, motion: Motion) -> None:
         rng = stream(plan.seed, plan.index, "spray")
         self._splash = plan.stage_starts[4]
-        self._contact = self._splash - SINK
+        self._contact = self._splash - SINK[plan.style]
         place = motion.followed[self._contact] * (1, 0, 1)
-        self._foam, self._spray = Spray(place, rng), Spray(place, rng)
+        varied = plan.style == "broadcast"
+        self._foam = Spray(place, rng, varied=varied)
+        self._spray = Spray(place, rng, varied=varied)
         self._size = plan.severities["splash"]
 
     def draw(self, frame: Pixels, shot: Shot, corner: NDArray[np.int64], t: int) -> None:

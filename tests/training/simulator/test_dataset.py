@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from training.simulator import dataset
@@ -86,6 +87,27 @@ def test_a_folder_of_something_else_is_refused(vaults: Path, tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_the_style_belongs_to_the_folder(tmp_path: Path) -> None:
+    write_dataset("diving", 1, 5, tmp_path / "plain", workers=1)
+    write_dataset("diving", 1, 5, tmp_path / "broadcast", workers=1, style="broadcast")
+    plain, broadcast = (tmp_path / name / "clips/00000.mp4" for name in ("plain", "broadcast"))
+    assert plain.read_bytes() != broadcast.read_bytes()
+    with pytest.raises(FileExistsError, match="broadcast"):
+        write_dataset("diving", 1, 5, tmp_path / "broadcast", workers=1)
+
+
+def test_an_action_without_the_style_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="vault is not simulated as broadcast"):
+        write_dataset("vault", 1, 5, tmp_path / "vault", style="broadcast")
+    assert not (tmp_path / "vault").exists()
+    app = typer.Typer()
+    app.command()(simulate)
+    words = ["--action", "vault", "--style", "broadcast", "--out", str(tmp_path / "vault")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "vault is not simulated as broadcast" in " ".join(result.output.split())
+
+
 def test_pairs_differ_in_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "render", lambda *_: None)  # annotations need no picture
     table = rows(write_dataset("vault", 20, 7, tmp_path / "pairs", pairs=True, workers=1))
@@ -120,8 +142,6 @@ def test_pairs_cover_every_kind() -> None:
 
 
 def test_the_command_makes_sheet_and_folder(tmp_path: Path) -> None:
-    import typer
-
     app = typer.Typer()
     app.command()(simulate)
     sheet, out = tmp_path / "sheet.png", tmp_path / "set"

@@ -72,7 +72,7 @@ def test_envelope_is_exactly_zero_outside_its_stage() -> None:
 def test_a_dive_turns_as_its_code_has_it(code: str) -> None:
     plan, motion = move("diving", code=code, faults={"over_rotation": 0, "under_rotation": 0})
     flight, splash = plan.stage_starts[2], plan.stage_starts[4]
-    contact = splash - SINK
+    contact = splash - SINK[plan.style]
     turned = abs(motion.tilt[contact] - motion.tilt[0]) / 360
     twisted = abs(motion.twist[contact] - motion.twist[0]) / 360
     assert turned == pytest.approx(plan.routine.somersaults, abs=0.06)

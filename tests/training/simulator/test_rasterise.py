@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.simulator.body import keyframes
-from training.simulator.camera import View
+from training.simulator.camera import ParallelView
 from training.simulator.looks import draw_looks
 from training.simulator.motion import oriented
 from training.simulator.rasterise import BodyPainter, _capsule
@@ -31,7 +31,7 @@ def body(height: float) -> tuple[int, np.ndarray]:
     looks = dataclasses.replace(looks, zoom=140.0)
     pose = keyframes([(0, {"ankle": 90}), (1, {})], 1)
     points = oriented(pose, np.zeros(1), np.zeros(1))[0] + (0, height, 0)
-    pixels = View(0.0, 0.0, looks.zoom).project(points)
+    pixels = ParallelView(0.0, 0.0, looks.zoom).project(points)
     pixels[:, :2] += (160, 120 + height * looks.zoom)
     frame = np.full((240, 320, 3), 100, np.uint8)
     covered = BodyPainter(looks).draw(frame, pixels, looks.zoom, points[:, 1])
