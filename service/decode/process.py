@@ -138,11 +138,12 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """At once, whatever it is doing."""
+        loop = asyncio.get_running_loop()
         if self.connection is not None:
+            loop.remove_reader(self.connection)  # else it misses the next socket of this number
             self.connection.close()
         if self._process is not None:
             self._process.kill()
-            loop = asyncio.get_running_loop()
             dying = loop.run_in_executor(None, self._process.wait)
             self._dying.add(dying)
             dying.add_done_callback(self._dying.discard)

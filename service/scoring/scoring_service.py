@@ -289,9 +289,10 @@ class ScoringService:
             self.metrics.familiarity.labels(reference).observe(assessment.familiarity)
 
     async def _load(self) -> None:
+        decoders = asyncio.create_task(self._pool.start())
         try:
             _, self.checkpoints = await asyncio.gather(
-                self._pool.start(), self._loader.load(self.checkpoints)
+                decoders, self._loader.load(self.checkpoints)
             )
         except (ModelStoreError, ServiceError) as error:  # their texts are enough
             log.critical("the service cannot start: %s", error)
@@ -301,6 +302,8 @@ class ScoringService:
             log.critical("the service cannot start", exc_info=True)
             self._fail()
             return
+        finally:
+            decoders.cancel()
         if self.phase is Phase.STARTING:
             self.phase = Phase.READY
             log.info("ready", extra={"checkpoints": self.checkpoints.references()})

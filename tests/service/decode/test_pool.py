@@ -89,6 +89,18 @@ async def test_same_pixels_as_in_this_process() -> None:
     assert decoded.fragment_jpegs is None
 
 
+async def test_a_pool_that_stops_while_it_starts_leaves_nothing_to_its_successor() -> None:
+    """The loop once went on watching the numbers of closed sockets, which the next ones got."""
+    first = DecodePool(**OPTIONS | {"workers": 4})
+    starting = asyncio.create_task(first.start())
+    while len(first.pids) < 4:
+        await asyncio.sleep(0)
+    await first.stop()
+    async with asyncio.timeout(30), pool(workers=4) as decoders:
+        await decode(decoders, clip_bytes())
+    starting.cancel()
+
+
 async def test_whatever_a_clip_is_stored_as_is_read_as_in_this_process() -> None:
     """What is mended of a clip must need no module that is loaded only then."""
     recording = recording_of(clip_bytes(frames=40, height=96, width=128))
