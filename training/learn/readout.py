@@ -20,13 +20,12 @@ place of the picture), P = K·F, O outputs.
 [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, eigh
 from sklearn.model_selection import GroupKFold
 
 from model_store.network import Head
@@ -35,8 +34,9 @@ from training.errors import DataError
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-PENALTIES = (*np.logspace(1, 5.5, 16), np.inf)  # of w, for inputs of unit variance
+PENALTIES = (*np.logspace(0.5, 5, 16), np.inf)  # of w, for inputs of unit variance
 FOLDS = 5  # or fewer, where there are fewer groups
+DIRECTIONS = 1500  # of the inputs; the line has no part in those along which clips differ least
 FEWEST, FEWEST_GROUPS = 8, 3  # training clips
 LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
 LEAST_VARYING = 1e-9  # of the head's predictions, as a share of them: else they are all the same
@@ -63,6 +63,8 @@ class Rows:
     """(N,): what a clip's squared error counts."""
     groups: NDArray[np.int64]
     """(N,): clips that stay together."""
+    views: int
+    """Of the variants, the first ones, whose mean is what the service answers."""
 
     def of(self, clips: NDArray[np.int64]) -> "Rows":
         """Those of these clips, in the order given."""
@@ -74,6 +76,7 @@ class Rows:
             factor=self.factor[clips],
             weight=self.weight[clips],
             groups=self.groups[clips],
+            views=self.views,
         )
 
 
@@ -116,24 +119,23 @@ class Regression:
     One for each penalty, with the head and without.
     """
 
-    rows: Rows
+    equations: "Equations"
     centring: "Centring"
-    inputs: Floats
-    """(V, N, P)"""
-    gram: Floats
-    """(V, N, V, N): the products of all inputs with all."""
+    directions: Floats
+    """(P, D) orthonormal: the line lies in the space of them."""
     errors: Floats
     """(groups, 2, penalties): squared errors of lines without the head, and of those with it."""
 
     @classmethod
-    def of(cls, rows: Rows, blank: Floats) -> "Regression":
+    def of(cls, rows: Rows, blank: Floats, *, steadiness: float = 1.0) -> "Regression":
         """`blank` is (K, F).   Raises DataError for too few clips."""
         if not enough(rows):
             raise DataError(too_few(rows))
         centring = Centring.of(rows, blank)
-        inputs = centring(rows)
-        gram = _gram(inputs)
-        return cls(rows, centring, inputs, gram, _errors(gram, rows))
+        inputs = centring(rows)  # (V, N, P)
+        directions = _directions(inputs * np.sqrt(_counts(rows))[:, None])
+        equations = Equations.of(rows, inputs @ directions, steadiness)
+        return cls(equations, centring, directions, _errors(equations, rows))
 
     def readout(self, *, use_head: bool | None = None) -> Readout:
         """The line that predicts clips best that it was not fitted to.
@@ -146,10 +148,11 @@ class Regression:
             use_head = bool(with_head <= without_head)
         errors = self.errors[:, int(use_head)]
         penalty = _largest_as_good(errors) if use_head else _best(errors)
-        [pair] = _lines(self.gram, self.rows, np.arange(len(self.rows.groups)), [penalty])
-        line = pair[int(use_head)]
-        weights = np.tensordot(line.shares, self.inputs, axes=2)  # (P,)
-        return self.centring.undo(weights, line.scale, line.constant, penalty)
+        line = self.equations.sums().solve(penalty)[int(use_head)]
+        weights = self.directions @ line[:-2]
+        return self.centring.undo(
+            weights, *self.equations.undo(float(line[-2]), float(line[-1])), penalty
+        )
 
 
 def enough(rows: Rows) -> bool:
@@ -166,31 +169,110 @@ def too_few(rows: Rows) -> str:
 
 def rescaled(rows: Rows) -> Readout:
     """The head alone, brought to the scale of the scores without a change of its order."""
-    head, judged, counts = rows.head.ravel(), rows.judged.ravel(), _counts(rows).ravel()
-    scale, constant = np.polyfit(head, judged, 1, w=counts) if np.ptp(head) else (0.0, 0.0)
+    head, judged = (each[: rows.views].mean(axis=0) for each in (rows.head, rows.judged))
+    counts = _counts(rows)
+    scale, constant = np.polyfit(head, judged, 1, w=np.sqrt(counts)) if np.ptp(head) else (0.0, 0.0)
     if scale <= 0:  # its order would be reversed: then it is left out
-        scale, constant = 0.0, float(np.average(judged, weights=counts**2))
+        scale, constant = 0.0, float(np.average(judged, weights=counts))
     weights = np.zeros(rows.features.shape[2:])
     return Readout(float(scale), weights, float(constant), np.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """w is Σ shares · inputs over clips in their variants, so products of inputs are all it needs.
+class Equations:
+    """What a line is to solve: for each clip what is served is the judged score, and steadily so.
 
-    [Saunders98] C. Saunders, A. Gammerman, V. Vovk. Ridge Regression Learning Algorithm in Dual
-                 Variables. ICML 1998.
+    The columns are D inputs, a constant and the head's prediction, of mean 0 and deviation 1. The
+    first row of a clip is the mean of its views. Each other one is how a variant differs from what
+    it varies: a view from the mean of the views, another variant from the view of its number.
     """
 
-    scale: float
-    constant: float
-    shares: Floats
-    """(V, n) of the n clips that it was fitted to."""
+    columns: Floats
+    """(1 + V, N, D + 2), each row times what an error there counts."""
+    wanted: Floats
+    """(1 + V, N), the same."""
+    mean: float
+    """Of the head's predictions."""
+    deviation: float
+    """Of them; 0 where the head always says the same."""
 
-    def __call__(self, gram: Floats, head: Floats) -> Floats:
-        """Products (V, m, V, n) with m clips, and (V, m) of the head -> (V, m)"""
-        line: Floats = np.tensordot(gram, self.shares, axes=2)
-        return line + self.scale * head + self.constant
+    @classmethod
+    def of(cls, rows: Rows, inputs: Floats, steadiness: float) -> "Equations":
+        """From (V, N, D) inputs; a difference's square counts `steadiness`, an error's 1."""
+        served = rows.head[: rows.views].mean(axis=0)
+        mean, deviation = float(served.mean()), float(served.std())
+        if deviation <= LEAST_VARYING * np.abs(served).max():
+            deviation = 0.0
+        head = (rows.head - mean) / (deviation or np.inf)
+        constant = np.ones_like(head)
+        all_columns = np.concatenate([inputs, np.stack([constant, head], axis=-1)], axis=-1)
+        counts = np.sqrt(_counts(rows))  # (N,)
+        of_changes = counts * np.sqrt(steadiness / len(head))
+        return cls(
+            _parted(all_columns, rows.views, counts[:, None], of_changes[:, None]),
+            _parted(rows.judged, rows.views, counts, of_changes),
+            mean,
+            deviation,
+        )
+
+    def sums(self, clips: Indices | slice = slice(None)) -> "Sums":
+        """Of some of the clips."""
+        columns = self.columns[:, clips].reshape(-1, self.columns.shape[-1])
+        right = columns.T @ self.wanted[:, clips].ravel()
+        return Sums(columns.T @ columns, right, has_head=self.deviation > 0)
+
+    def undo(self, constant: float, scale: float) -> tuple[float, float]:
+        """Scale and constant for the head's own predictions."""
+        scale /= self.deviation or np.inf
+        return scale, constant - scale * self.mean
+
+
+def _parted(values: Floats, views: int, of_served: Floats, of_changes: Floats) -> Floats:
+    """(V, N, …) -> (1 + V, N, …): the mean of the views, and how each variant differs."""
+    served = values[:views].mean(axis=0, keepdims=True)
+    varied = [served[0] if v < views else values[v % views] for v in range(len(values))]
+    parts: Floats = np.concatenate([served * of_served, (values - varied) * of_changes])
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The normal equations of some clips."""
+
+    left: Floats
+    """(D + 2, D + 2): products of all columns with all."""
+    right: Floats
+    """(D + 2,): their products with what is wanted."""
+    has_head: bool
+
+    def without(self, others: "Sums") -> "Sums":
+        return Sums(self.left - others.left, self.right - others.right, self.has_head)
+
+    def solve(self, penalty: float) -> tuple[Floats, Floats]:
+        """Ridge regressions, (D + 2,) each: without the head, and with it.
+
+        The penalty is on the inputs; constant and head go free, so they are solved for first, by
+        the Schur complement. A head whose order would be reversed is left out.
+        """
+        inputs = len(self.right) - 2
+        solved = np.zeros((inputs, 3))
+        if np.isfinite(penalty):
+            kernel = self.left[:inputs, :inputs].copy()
+            kernel.flat[:: inputs + 1] += penalty
+            right = np.column_stack([self.left[:inputs, inputs:], self.right[:inputs]])
+            solved = cho_solve(cho_factor(kernel, overwrite_a=True, check_finite=False), right)
+        across = self.left[inputs:, :inputs]  # (2, D)
+        rest = self.left[inputs:, inputs:] - across @ solved[:, :2]
+        wanted = self.right[inputs:] - across @ solved[:, 2]
+
+        def line(free: int) -> Floats:
+            parts = np.zeros(2)
+            parts[:free] = np.linalg.solve(rest[:free, :free], wanted[:free])
+            return np.concatenate([solved[:, 2] - solved[:, :2] @ parts, parts])
+
+        without_head = line(1)
+        with_head = line(2) if self.has_head else without_head
+        return without_head, with_head if with_head[-1] > 0 else without_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,66 +317,27 @@ def without(vectors: Floats, direction: Floats) -> Floats:
     return rest
 
 
-def _gram(inputs: Floats) -> Floats:
-    """(V, N, P) -> (V, N, V, N): the products of all with all."""
+def _directions(inputs: Floats) -> Floats:
+    """(V, N, P) -> (P, D): the principal directions, all of them or the first DIRECTIONS."""
     flat = inputs.reshape(-1, inputs.shape[2])
-    products: Floats = flat @ flat.T
-    return products.reshape(*inputs.shape[:2], *inputs.shape[:2])
-
-
-def _lines(
-    gram: Floats, rows: Rows, clips: Indices, penalties: Sequence[float]
-) -> list[tuple[Line, Line]]:
-    """Ridge regressions on the inputs of n clips, one a penalty: without the head, and with it.
-
-    Scale and constant go free. A has the products of the inputs, F ones and the head's predictions:
-
-        (A + penalty) shares + F (constant, scale) = judged,   F' shares = 0
-
-    A + penalty is factorised once for both lines, since that is what takes the time.
-    """
-    learnt, variants = rows.of(clips), np.arange(len(gram))
-    counts = _counts(learnt).ravel()  # (V·n,): each row as often as it counts
-    kernel = gram[np.ix_(variants, clips, variants, clips)].reshape(len(counts), -1)  # A
-    kernel *= counts
-    kernel *= counts[:, None]
-    basis, triangle = np.linalg.qr(np.stack([counts, counts * learnt.head.ravel()], axis=1))  # F
-    right = np.column_stack([counts * learnt.judged.ravel(), basis])  # (V·n, 3)
-
-    def line(solved: Floats, penalty: float, free: int) -> Line:
-        """With the first `free` columns of F; `solved` is penalty · (A + penalty)⁻¹ right."""
-        judged, others, along = solved[:, 0], solved[:, 1 : 1 + free], basis[:, :free].T
-        parts = np.linalg.solve(along @ others, along @ judged)
-        shares = (judged - others @ parts) / penalty * counts
-        constant, *scale = map(float, np.linalg.solve(triangle[:free, :free], parts))
-        return Line(scale[0] if scale else 0.0, constant, shares.reshape(learnt.head.shape))
-
-    head_varies = abs(triangle[1, 1]) > LEAST_VARYING * np.linalg.norm(triangle[:, 1])
-    lines = []
-    for penalty in penalties:
-        solved = right  # for an infinite one
-        if np.isfinite(penalty):
-            kernel.flat[:: len(kernel) + 1] += penalty
-            solved = penalty * cho_solve(cho_factor(kernel, check_finite=False), right)
-            kernel.flat[:: len(kernel) + 1] -= penalty
-        without_head = with_head = line(solved, penalty, 1)
-        if head_varies:
-            with_head = line(solved, penalty, 2)
-        if with_head.scale < 0:  # a head whose order would be reversed is left out
-            with_head = without_head
-        lines.append((without_head, with_head))
-    return lines
+    is_tall = len(flat) > flat.shape[1]
+    products = flat.T @ flat if is_tall else flat @ flat.T
+    size = len(products)
+    values, vectors = eigh(products, subset_by_index=[max(0, size - DIRECTIONS), size - 1])
+    varying = values >= LEAST_VARYING * values[-1]
+    found: Floats = vectors[:, varying]
+    if not is_tall:
+        found = flat.T @ (found / np.sqrt(np.maximum(values[varying], np.finfo(float).tiny)))
+    return found
 
 
 def _counts(rows: Rows) -> Floats:
-    """(V, N): how much an error of a clip counts, 1 where all clips' do alike."""
-    counting = rows.factor * np.sqrt(rows.weight)
-    size = np.sqrt((counting**2).mean())
-    counts: Floats = np.broadcast_to(counting / size, rows.head.shape)
-    return counts
+    """(N,): how much the square of an error counts, 1 where all clips' do alike."""
+    counts: Floats = rows.factor**2 * rows.weight
+    return counts / counts.mean()
 
 
-def _errors(gram: Floats, rows: Rows) -> Floats:
+def _errors(equations: Equations, rows: Rows) -> Floats:
     """(groups, 2, penalties): squared error of each group by lines that were fitted without it.
 
     First by those without the head, then by those with it.
@@ -302,14 +345,16 @@ def _errors(gram: Floats, rows: Rows) -> Floats:
     squares = np.zeros((len(rows.groups), 2, len(PENALTIES)))
     _, group = np.unique(rows.groups, return_inverse=True)
     sizes = np.bincount(group)
+    in_points = float((rows.factor**2 * rows.weight).mean())  # for one of the equations' errors
+    everything = equations.sums()
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
-    for learnt, held in folds.split(group, groups=group):
-        products = gram[:, held][:, :, :, learnt]
-        for column, pair in enumerate(_lines(gram, rows, learnt, PENALTIES)):
-            for choice, line in enumerate(pair):
-                predicted = line(products, rows.head[:, held])
-                off = (predicted - rows.judged[:, held]) * rows.factor[held]  # points
-                squares[held, choice, column] = (off**2).mean(axis=0) * rows.weight[held]
+    for _, held in folds.split(group, groups=group):
+        learnt = everything.without(equations.sums(held))
+        columns, wanted = equations.columns[0, held], equations.wanted[0, held]
+        for column, penalty in enumerate(PENALTIES):
+            lines = np.stack(learnt.solve(penalty), axis=1)  # (D + 2, 2)
+            off = columns @ lines - wanted[:, None]
+            squares[held, :, column] = off**2 * in_points
     sums = np.zeros((len(sizes), 2, len(PENALTIES)))
     np.add.at(sums, group, squares)
     means: Floats = sums / sizes[:, None, None]

@@ -76,6 +76,14 @@ class RunSpec(RunOptions):
             " form, before anything is trained. With a base that is the default.",
         ),
     ] = False
+    steadiness: Annotated[
+        float,
+        HEAD(
+            min=0,
+            help="What a change of the prediction between the versions of a clip counts beside an"
+            " error, when the linear path is fitted.",
+        ),
+    ] = 3.0
     head_epochs: Annotated[
         int,
         HEAD(min=0, help="Epochs of the head, on features of frozen extractors: seconds each."),

@@ -26,7 +26,6 @@ from training.learn.readout import (
 from training.learn.run_spec import RunSpec
 
 SCORED = 256  # clips a batch of the head
-ROWS = 4000  # clips times variants that a line is fitted to: twice as many take eight times as long
 
 
 def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Tensor]:
@@ -64,7 +63,7 @@ def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, 
     if run.has_base_head:
         found["base"] = rescaled(learnt)
     if enough(learnt) or (run.readout and not run.has_base_head):
-        regression = Regression.of(learnt, blank)
+        regression = Regression.of(learnt, blank, steadiness=run.steadiness)
         found["ridge"] = regression.readout(use_head=False)
         if run.readout and run.has_base_head and enough(fresh):
             found["readout"] = regression.readout()
@@ -74,15 +73,8 @@ def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, 
 
 
 def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
-    """For each output all clips in variants, with what is wanted of them.
-
-    Of many clips there are fewer variants, but all of them where views at lower frame rates were
-    asked for.
-    """
+    """For each output all clips in variants, with what is wanted of them."""
     dataset, every = learner.dataset, np.arange(len(learner.dataset.clips))
-    variants = max(frozen.views, ROWS // len(every))
-    if learner.run.low_frame_rate:
-        variants = len(frozen.features)
     with evaluating(learner.network):
         scored = [
             torch.cat(
@@ -91,16 +83,16 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
                     for some in torch.split(variant, SCORED)
                 ]
             )
-            for variant in frozen.features[:variants]
+            for variant in frozen.features
         ]
     wanted = [
         learner.target_scores(every, starts, shown).cpu()
-        for starts, shown in zip(frozen.starts[:variants], frozen.shown[:variants], strict=True)
+        for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)
     judged = dataset.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
-    features = mean_over_frames(frozen.features[:variants]).double().numpy()
-    shown = frozen.shown[:variants, :, list(learner.network.used)]
+    features = mean_over_frames(frozen.features).double().numpy()
+    shown = frozen.shown[:, :, list(learner.network.used)]
     return [
         Rows(
             features=features,
@@ -110,6 +102,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             factor=dataset.announced.factor[:, output].astype(np.float64),
             weight=np.where(dataset.rehearsed, learner.run.rehearsal, 1.0),
             groups=dataset.unit_numbers,
+            views=frozen.views,
         )
         for output in range(len(dataset.announced.outputs))
     ]

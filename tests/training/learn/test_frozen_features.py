@@ -83,11 +83,8 @@ def test_other_runs_have_random_starts_and_looks_beyond_their_views(
     assert frozen.starts[number].tolist() == [draw.start for draw in draws]
 
 
-def test_a_line_is_fitted_to_all_variants_at_lower_frame_rates(
-    run: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("training.learn.starting_point.ROWS", 0)  # as of very many clips
-    for chance, variants in ((0.0, 3), (1.0, 4)):
-        learner, frozen = features_of(dataclasses.replace(run, low_frame_rate=chance), tmp_path, 4)
-        for rows in rows_of(learner, frozen):
-            assert len(rows.features) == len(rows.head) == len(rows.judged) == variants
+def test_a_line_is_fitted_to_all_variants(run: RunSpec, tmp_path: Path) -> None:
+    learner, frozen = features_of(run, tmp_path, 4)
+    for rows in rows_of(learner, frozen):
+        assert len(rows.features) == len(rows.head) == len(rows.judged) == 4
+        assert rows.views == frozen.views == 3

@@ -35,6 +35,7 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
         factor=np.ones(clips),
         weight=np.ones(clips),
         groups=np.arange(clips),
+        views=1,
     )
 
 
@@ -74,45 +75,100 @@ def test_where_nothing_tells_of_the_score_the_mean_is_answered() -> None:
     assert answers.std() < 0.4 * learnt.judged.std()
 
 
+STEADINESS = 4.0
+
+
 def ridge(learnt: Rows, columns: Floats, penalties: Floats) -> Floats:
-    """One weight for each column of (V, n, columns): least squares with a row for each penalty."""
-    counts = np.broadcast_to(learnt.factor * np.sqrt(learnt.weight), learnt.head.shape)
-    counts = counts / np.sqrt((counts**2).mean())
-    weighed = (counts[..., None] * columns).reshape(-1, len(penalties))
-    left = np.vstack([weighed, np.diag(np.sqrt(penalties))])
-    right = np.concatenate([(counts * learnt.judged).ravel(), np.zeros(len(penalties))])
-    weights: Floats = np.linalg.lstsq(left, right)[0]
+    """One weight for each column of (V, n, columns): least squares with a row for each penalty.
+
+    The first two of three variants are views: their mean is to be the judged score. Either view is
+    to be their mean, and the third variant the first view.
+    """
+    counts = np.sqrt(learnt.factor**2 * learnt.weight)
+    counts /= np.sqrt((counts**2).mean())
+    left, right = [np.diag(np.sqrt(penalties))], [np.zeros(len(penalties))]
+    served = columns[:2].mean(axis=0)
+    left.append(counts[:, None] * served)
+    right.append(counts * learnt.judged[0])
+    for change in (columns[0] - served, columns[1] - served, columns[2] - columns[0]):
+        left.append(np.sqrt(STEADINESS / 3) * counts[:, None] * change)
+        right.append(np.zeros(len(change)))
+    weights: Floats = np.linalg.lstsq(np.vstack(left), np.concatenate(right))[0]
     return weights
 
 
 @pytest.mark.parametrize("use_head", [False, True])
-def test_the_line_and_its_errors_are_those_of_ridge_regressions(use_head: bool) -> None:
+@pytest.mark.parametrize("clips", [8, 60])
+def test_the_line_and_its_errors_are_those_of_ridge_regressions(
+    use_head: bool, clips: int
+) -> None:
+    """Also where clips in all variants are not more than features."""
     random = np.random.default_rng(5)
+    learnt = rows(clips, of_features=2, of_head=0.4, noise=2.0)
+    changed = learnt.features[0] + random.normal(0, 0.1, learnt.features[0].shape)
     learnt = dataclasses.replace(
-        rows(60, of_features=2, of_head=0.4, noise=2.0),
-        factor=random.uniform(1.5, 3.5, 60),
-        weight=random.uniform(0.1, 1.0, 60),
-        groups=np.arange(60) // 2,
+        learnt,
+        features=np.stack([*learnt.features, changed]),
+        shown=np.ones((3, clips, FRAGMENTS), bool),
+        head=learnt.head[0] + np.array([[0.0], [1.0], [-2.0]]),
+        judged=np.stack([learnt.judged[0]] * 3),
+        factor=random.uniform(1.5, 3.5, clips),
+        weight=random.uniform(0.1, 1.0, clips),
+        groups=np.arange(clips) // 2,
+        views=2,
     )
-    regression = Regression.of(learnt, BLANK)
+    regression = Regression.of(learnt, BLANK, steadiness=STEADINESS)
+    inputs = regression.centring(learnt)
     free = [np.ones_like(learnt.head), learnt.head][: 1 + use_head]
-    columns = np.concatenate([regression.inputs, np.stack(free, axis=-1)], axis=-1)
-    penalised = np.arange(columns.shape[-1]) < regression.inputs.shape[-1]
+    columns = np.concatenate([inputs, np.stack(free, axis=-1)], axis=-1)
+    penalised = np.arange(columns.shape[-1]) < inputs.shape[-1]
 
     line = regression.readout(use_head=use_head)
     expected = columns @ ridge(learnt, columns, line.penalty * penalised)
     predicted = line.predict(learnt.features, learnt.head)
-    np.testing.assert_allclose(predicted, expected, rtol=1e-9)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-7)
 
-    for column in (0, 7):
-        squares = np.zeros(60)
-        folds = GroupKFold(5, shuffle=True, random_state=0)
+    for column in (3, 10):
+        squares = np.zeros(clips)
+        folds = GroupKFold(min(5, clips // 2), shuffle=True, random_state=0)
         for taught, held in folds.split(squares, groups=learnt.groups):
-            weights = ridge(learnt.of(taught), columns[:, taught], PENALTIES[column] * penalised)
-            off = (columns[:, held] @ weights - learnt.judged[:, held]) * learnt.factor[held]
-            squares[held] = (off**2).mean(axis=0) * learnt.weight[held]
+            counts = learnt.factor**2 * learnt.weight  # penalties are beside all clips' mean
+            share = counts[taught].mean() / counts.mean()
+            weights = ridge(
+                learnt.of(taught), columns[:, taught], PENALTIES[column] / share * penalised
+            )
+            off = columns[:2, held].mean(axis=0) @ weights - learnt.judged[0, held]
+            squares[held] = (off * learnt.factor[held]) ** 2 * learnt.weight[held]
         means = squares.reshape(-1, 2).mean(axis=1)  # two clips a group
-        np.testing.assert_allclose(regression.errors[:, int(use_head), column], means, rtol=1e-9)
+        np.testing.assert_allclose(regression.errors[:, int(use_head), column], means, rtol=1e-7)
+
+
+def test_a_steadier_line_changes_less_between_the_versions_of_a_clip() -> None:
+    random = np.random.default_rng(3)
+    learnt = rows(60, of_features=2, of_head=0, noise=5.0)
+    changed = learnt.features[0] + random.normal(0, 0.5, learnt.features[0].shape)
+    learnt = dataclasses.replace(learnt, features=np.stack([learnt.features[0], changed]))
+
+    def change(steadiness: float) -> float:
+        line = Regression.of(learnt, BLANK, steadiness=steadiness).readout(use_head=False)
+        one, other = line.predict(learnt.features, learnt.head)
+        return float(np.abs(one - other).mean())
+
+    assert change(30.0) < 0.5 * change(0.0)
+
+
+def test_what_hardly_varies_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line in the space of a few directions, for very many features."""
+    monkeypatch.setattr("training.learn.readout.DIRECTIONS", 3)
+    learnt = rows(60, of_features=5, of_head=0, noise=0.5)
+    regression = Regression.of(learnt, BLANK)
+    inputs = regression.centring(learnt).reshape(-1, FRAGMENTS * CHANNELS)
+    *_, axes = np.linalg.svd(inputs, full_matrices=False)
+    np.testing.assert_allclose(
+        regression.directions @ regression.directions.T, axes[:3].T @ axes[:3], atol=1e-9
+    )
+    weights = regression.readout(use_head=False).weights * regression.centring.deviation
+    np.testing.assert_allclose(weights.ravel(), axes[:3].T @ (axes[:3] @ weights.ravel()), atol=1e-9)
 
 
 def test_a_head_that_always_says_the_same_is_left_out() -> None:
@@ -159,6 +215,7 @@ def test_the_network_says_what_was_fitted() -> None:
         factor=np.ones(30),
         weight=np.ones(30),
         groups=np.arange(30),
+        views=1,
     )
     line = fit(learnt, np.zeros(places.shape[1:]), use_head=True)
     assert np.abs(line.weights).max() > 0
