@@ -68,6 +68,10 @@ class CrossValidated:
         fold = np.array([fold_of[row] for row in rows], np.int64)
         return cls(options, finished[0], folds, judged(folder, options, held), fold, rows)
 
+    def held_by(self, number: int) -> list[JudgedClip]:
+        """The clips that a fold held out, in order."""
+        return [clip for clip, k in zip(self.clips, self.fold, strict=True) if k == number]
+
     @property
     def kept(self) -> str:
         """Which predictions of the folds are the answer: trained or readout."""

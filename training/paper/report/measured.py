@@ -145,8 +145,7 @@ class Measurement:
             # Clips that a fold holds out measure it here, and choose nothing: those that do are
             # the base's, which the run on all clips has, too.
             known = known.model_copy(update={"validation": chose})
-            held = [found.clips[n] for n in np.flatnonzero(found.fold == number)]
-            folds.append(seen_among(folder.path.parent.name, known, held))
+            folds.append(seen_among(self.folder.path.name, known, found.held_by(number)))
         roles = {role: [n for fold in folds for n in fold.roles[role]] for role in folds[0].roles}
         return SeenClips(folds[0].name, len(found.clips), roles, folds[0].unlisted)
 
@@ -161,8 +160,8 @@ class Measurement:
         def scored() -> dict[str, Any]:
             alone = np.empty((len(found.clips), self.options.clip.fragments))
             for number, folder in enumerate(found.folders):
-                held = np.flatnonzero(found.fold == number)
-                alone[held] = self._scored(folder, [found.clips[n] for n in held])["alone"]
+                scores = self._scored(folder, found.held_by(number))
+                alone[found.fold == number] = scores["alone"]
             return {"alone": alone.tolist()}
 
         return np.array(self._kept(ALONE, found.folders, found.clips, scored)["alone"])

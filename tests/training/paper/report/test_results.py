@@ -111,6 +111,7 @@ def test_figures_by_hand(measured: Callable[..., MeasuredRun]) -> None:
     cell = data.cell("MSE", data.all)
     assert cell is not None
     assert cell.mean_distance.value == pytest.approx((0.5 + 1.5) / 2)  # half the clips are off
+    assert cell.alone is not None
     assert [round(each.value, 6) for each in cell.alone] == [1, -1]
     distance = np.abs(data.judged - data.training_mean).mean()
     assert data.always_the_mean.value == pytest.approx(distance)
