@@ -81,6 +81,7 @@ def text(sets: Sequence[DataSet], figures: set[str], note: str | None = None) ->
         lines += ["", note]
     lines.append("")
     with_cells = [data for data in sets if data.cells]
+    with_frames = [data for data in sets if f"figure-3-{data.slug}.png" in figures]
     if with_cells:
         lines += ["## Table 1: loss terms", ""]
     for data in with_cells:
@@ -91,13 +92,11 @@ def text(sets: Sequence[DataSet], figures: set[str], note: str | None = None) ->
         lines += ["## Table 2: methods, SRC", "", methods_table(with_cells), ""]
     for title, number, table, shown in (
         ("Fig. 2: single fragments", 2, fragments_table, with_cells),
-        ("Fig. 3 and 4: last fragments, at quantiles of the judged scores", 3, None, sets),
+        ("Fig. 3 and 4: last fragments, at quantiles of the judged scores", 3, None, with_frames),
         ("Fig. 5: clips by judged score", 5, None, with_cells),
         ("Learning curve", "curve", curve_table, [data for data in sets if data.curve]),
     ):
-        if not any(f"figure-{number}-{data.slug}.png" in figures for data in sets) and (
-            table is None or not shown
-        ):
+        if not shown:
             continue
         lines += [f"## {title}", ""]
         if number == "curve":
