@@ -19,10 +19,11 @@ from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from training.data.announced import Announced
 from training.data.cache import ClipCache, open_cache
-from training.data.clip_list import ClipRecord, hash_of_labels
+from training.data.clip_list import ClipRecord, Side, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
 from training.data.datasets.kinds import Kind
+from training.data.fewer_clips import Fewer
 from training.data.file_times import FileTimes
 from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
@@ -57,6 +58,8 @@ class ClipDataset:
     """(N,): clips of another kind that are not to be forgotten. They train and never validate."""
     origin: Origin | None = None
     """What the weights start from."""
+    fewer: Fewer | None = None
+    """What limits the clips on the training side."""
     notes: tuple[str, ...] = ()
     """What a user must know of the split."""
 
@@ -74,13 +77,19 @@ class ClipDataset:
     def in_fold(self, fold: tuple[int, int] | None) -> "ClipDataset":
         """The same clips with the sides of that fold; None keeps none for validation."""
         sides = own_sides(
-            self.unit_names, self.hashes, self.rehearsed, share=None, fold=fold, origin=self.origin
+            self.unit_names,
+            self.hashes,
+            self.rehearsed,
+            share=None,
+            fold=fold,
+            origin=self.origin,
+            fewer=self.fewer,
         )
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
     def clip_records(self) -> list[ClipRecord]:
         """What a run's folder keeps of them."""
-        return clip_records(self.clips, self.hashes, self.validation)
+        return clip_records(self.clips, self.hashes, self.training, self.validation)
 
     @property
     def unit_numbers(self) -> Indices:
@@ -151,6 +160,7 @@ def open_dataset(
     folds: int | None = None,
     fold: int | None = None,
     origin: Origin | None = None,
+    fewer: Fewer | None = None,
     on_clips: Callable[[Sequence[ClipRecord]], None] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -160,6 +170,7 @@ def open_dataset(
     Clips come in the order of their hashes, so that a run is the same however rows and folders are
     ordered. With `folds` but no `fold` none validate. `on_clips` is called with them before the
     first one is decoded. Clips in the folders to `rehearse`, of the layout annotations, only train.
+    `fewer` limits the other clips that train.
     """
     clips = open_clips(kind, folders, spec, "train")
     others = open_clips(Kind.annotations, rehearse, spec, "train")
@@ -172,7 +183,7 @@ def open_dataset(
     rehearsed = is_other[order]
     announced, leader = Announced.of(clips, spec, target), leaders(clips)
     unit_names = name_units([clip.group for clip in clips], hashes, leader)
-    parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin)
+    parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin, fewer=fewer)
     if folds is None:
         sides = parted(share=validation)
     else:  # without one, see that there can be so many
@@ -180,7 +191,7 @@ def open_dataset(
         if fold is None:
             sides = parted(share=None)
     if on_clips is not None:
-        on_clips(clip_records(clips, hashes, sides.validation))
+        on_clips(clip_records(clips, hashes, sides.training, sides.validation))
     unknown = [] if origin is None else seen_among(origin.name, origin.clips, clips).unknown
     decoded = open_cache(
         [clip.source for clip in clips],
@@ -201,6 +212,7 @@ def open_dataset(
         unit_names=unit_names,
         rehearsed=rehearsed,
         origin=origin,
+        fewer=fewer,
         notes=(*sides.notes, *unknown),
     )
 
@@ -213,8 +225,11 @@ def own_sides(
     share: float | None,
     fold: tuple[int, int] | None = None,
     origin: Origin | None = None,
+    fewer: Fewer | None = None,
 ) -> Sides:
     """`split.divide` of the clips that are not rehearsed; those that are, (N,), train.
+
+    `fewer` leaves clips out that would train.
 
     Raises DataError, also where one unit is of both.
     """
@@ -225,21 +240,25 @@ def own_sides(
     sides = divide(
         names[own].tolist(), digests[own].tolist(), share=share, fold=fold, origin=origin
     )
-    training = np.union1d(own[sides.training], others)
+    training = own[sides.training]
+    if fewer is not None:
+        training = fewer.of(training, unit_names)
+    training = np.union1d(training, others)
     return Sides(training, own[sides.validation], sides.notes)
 
 
 def clip_records(
-    clips: Sequence[JudgedClip], hashes: Sequence[str], validation: Indices
+    clips: Sequence[JudgedClip], hashes: Sequence[str], training: Indices, validation: Indices
 ) -> list[ClipRecord]:
     """What a run's folder keeps of its clips."""
-    held = set(validation.tolist())
+    side: dict[int, Side] = dict.fromkeys(training.tolist(), "training")
+    side |= dict.fromkeys(validation.tolist(), "validation")
     return [
         ClipRecord.of(
             clip.path,
             digest,
             repr(clip.score),
-            validates=n in held,
+            side=side.get(n, "unused"),
             difficulty="" if clip.difficulty is None else repr(clip.difficulty),
             group=clip.group or "",
             labels=hash_of_labels(

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Side = Literal["training", "validation", "unused"]
 
 
 class Content(NamedTuple):
@@ -27,7 +29,7 @@ class Content(NamedTuple):
     labels: str
     """A hash of whatever else is learned from: execution, stages, deductions, pairs, tracks."""
     side: str
-    """training or validation"""
+    """training, validation, or unused by a run that learns from fewer clips than there are"""
 
 
 MEANING = {
@@ -49,12 +51,11 @@ class ClipRecord:
         sha256: str,
         judged: str,
         *,
-        validates: bool,
+        side: Side,
         difficulty: str = "",
         group: str = "",
         labels: str = "",
     ) -> "ClipRecord":
-        side = "validation" if validates else "training"
         return cls(str(path), Content(sha256, judged, difficulty, group, labels, side))
 
 

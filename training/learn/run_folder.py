@@ -39,9 +39,9 @@ RECORD, CLIPS, STATE, EXTRACTOR = "run.json", "clips.csv", "state.pt", "extracto
 # Whatever a command writes beside it into a run's folder; the rest is not ours to remove.
 WRITTEN = (
     PARTIAL, CLIPS, "state.pt", "log.csv", "weights.safetensors", "figures.json",
-    "summary.json", "commands.txt", "golden.mov", "test.json", "extractor.safetensors",
-    "examined-*.safetensors", "cross_validation.json", "calibration.safetensors",
-    "tensorboard/events.out.tfevents.*", "tensorboard",
+    "summary.json", "commands.txt", "golden.mov", "test.json", "alone.json",
+    "extractor.safetensors", "examined-*.safetensors", "cross_validation.json",
+    "calibration.safetensors", "tensorboard/events.out.tfevents.*", "tensorboard",
 )  # fmt: skip
 
 State = dict[str, Any]

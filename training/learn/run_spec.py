@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
+from training.data.fewer_clips import Fewer
 from training.errors import RunError
 from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
 from training.run_options import RunOptions
@@ -67,6 +68,15 @@ class RunSpec(RunOptions):
     fold: Annotated[int | None, SPLIT(min=0, help="Of --folds this one only, in OUT itself.")] = (
         None
     )
+    clips: Annotated[
+        int | None,
+        SPLIT(
+            min=2,
+            help="Learn from so many clips only, with --folds in each of them; the clips that are"
+            " held out stay the same. Which ones is a matter of --seed, and those of a smaller"
+            " number are among those of a larger. Groups stay whole, so it may be a few more.",
+        ),
+    ] = None
 
     readout: Annotated[
         bool,
@@ -253,9 +263,13 @@ class RunSpec(RunOptions):
         )
         require(self.epochs + self.head_epochs >= 1 or self.readout, "no epochs, need at least 1")
         require(
-            not self.readout or (self.network.readout and bool(self.base or self.extractor)),
-            "a readout is fitted to what extractors see already: need a base or an extractor, and"
-            " a network with a readout",
+            not self.readout or self.network.readout,
+            "a readout needs a network with a readout",
+        )
+        require(
+            not self.readout or bool(self.base or self.extractor) or not self.epochs,
+            "a readout is fitted to what extractors see already: need a base or an extractor, or"
+            " --epochs 0, which leaves the extractors as random as they begin",
         )
         require(0 <= self.blanking <= 1, f"blanking is {self.blanking}, need 0…1")
         require(self.average > 0, f"average is {self.average}, need above 0")
@@ -280,6 +294,11 @@ class RunSpec(RunOptions):
     def has_base_head(self) -> bool:
         """Whether the head begins as that of a published checkpoint."""
         return bool(self.base) and not self.new_head
+
+    @property
+    def fewer(self) -> Fewer | None:
+        """What limits the clips to learn from."""
+        return None if self.clips is None else Fewer(self.clips, self.seed)
 
     @property
     def uses_all(self) -> bool:

@@ -198,7 +198,7 @@ class Trainer:
 
     def _begin(self, bar: Bar) -> None:
         """Find the starting point, and keep it: of a run without epochs it is the result."""
-        if self.run.base or self.run.extractor:
+        if self.run.base or self.run.extractor or self.run.readout:
             self.starting_predictions = fit_starting_point(self.learner, self.features(bar))
         if not self.run.has_base_head and not self.run.readout:
             bring_to_scale(self.learner, self._new_phase(min(self._phases), bar))

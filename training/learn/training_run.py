@@ -72,7 +72,7 @@ class TrainingRun:
         figures = whole.figures
         if self.processes.leads:
             held = held_out([(each.dataset, each.folder.load_predictions(kept)) for each in parts])
-            pooled = whole.folder.load_predictions("trained")["pooled"]
+            pooled = whole.folder.load_predictions("trained")["pooled"][dataset.training]
             figures |= calibrate(run, whole.folder, held, pooled, kept)
         return figures
 
@@ -96,6 +96,7 @@ class TrainingRun:
                 folds=run.folds,
                 fold=run.fold,
                 origin=origin_of(run, self.base),
+                fewer=run.fewer,
                 on_clips=begin,
                 cache=self.cache,
                 progress=shown.progress("decoding"),

@@ -83,7 +83,11 @@ class ActionClassification:
             on_clips(
                 [
                     ClipRecord.of(
-                        clip.path, sha, str(clip.label), validates=n in validates, group=clip.group
+                        clip.path,
+                        sha,
+                        str(clip.label),
+                        side="validation" if n in validates else "training",
+                        group=clip.group,
                     )
                     for n, (clip, sha) in enumerate(zip(data.clips, hashes, strict=True))
                 ]

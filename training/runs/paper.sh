@@ -4,7 +4,7 @@
 #
 #   bash training/runs/paper.sh table-1     three losses × SRC and MED
 #   bash training/runs/paper.sh table-2     methods × data sets
-#   bash training/runs/paper.sh figure-2    SRC by single fragment
+#   bash training/runs/paper.sh figure-2    SRC by single fragment, trained by MSE as in §5.3
 #   bash training/runs/paper.sh figure-3    frames of the last fragments (the paper's Fig. 3 and 4)
 #   bash training/runs/paper.sh figure-5    predictions by judged score
 #   bash training/runs/paper.sh all         all of it, in one report
@@ -19,25 +19,34 @@
 #                   to the letter, which ends in an error that it cannot learn
 #   EXTRACTOR       extractor.safetensors that all runs start from. Without it compact starts from
 #                   the extractors of the shipped checkpoints, paper from random weights
-#   TRAIN           further options for every `train`, as "--epochs 20 --seed 1"
+#   BASE            the checkpoint whose extractors compact takes, in place of the shipped one of that
+#                   name: one that has not seen the clips, as diving@4 (SCORING_STORE is its store)
+#   TRAIN           further options for every `train`, as "--epochs 20 --target both"
+#   FOLDS           5: by cross-validation, for data that has no split for tests. Baselines are left out
+#   SEEDS           "0 1 2": every run once with each; the report has their mean
+#   CACHE           folder for decoded clips, where the data set's own cannot be written to
 #   POSES           folder with diving/ and vault/, COCO-17 JSON for pose-dct; else simulated clips
 #                   have tracks, and of other layouts pose-dct is left out
 #   RUNS, OUT       folders for the runs and for the report
+#   MORE            further runs of the same data for the report, as "runs/learning-curve/*-*"
 #   NOTE            what readers of the report must know first
 set -euo pipefail
 DIVING=${DIVING-data/simulated-diving} VAULT=${VAULT-data/simulated-vault}
 CLIPS=${CLIPS:-200} PRESET=${PRESET:-compact} EXTRACTOR=${EXTRACTOR:-}
-POSES=${POSES:-}
+POSES=${POSES:-} FOLDS=${FOLDS:-} SEEDS=${SEEDS:-0} CACHE=${CACHE:-}
 RUNS=${RUNS:-runs/paper} OUT=${OUT:-report}
 what=${1:?table-1, table-2, figure-2, figure-3, figure-5 or all}
 
 case $PRESET in
     compact)
         options=(--head-epochs 40 --head-variants 1 --head-rate 2e-3 --epochs 0 --batch 16)
-        options+=(--frozen-norm --no-augment --validation 0.2) ;;
+        options+=(--frozen-norm --no-augment)
+        [[ -n $FOLDS ]] || options+=(--validation 0.2) ;;
     paper | paper-literal) options=() ;;
     *) echo "PRESET is $PRESET, need compact, paper or paper-literal" >&2; exit 2 ;;
 esac
+[[ -z $FOLDS ]] || options+=(--folds "$FOLDS")
+cache=(${CACHE:+--cache "$CACHE"})
 read -ra further <<< "${TRAIN:-}"
 declare -A fragments=([diving]=9 [vault]=6) folder=([diving]=$DIVING [vault]=$VAULT)
 declare -A kind=([diving]=${DIVING_KIND:-annotations} [vault]=${VAULT_KIND:-annotations})
@@ -51,21 +60,31 @@ simulate() {  # action
 
 runs=()
 train() {  # action, fragments, loss
-    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3" --target final)
+    local seed
+    for seed in $SEEDS; do train_once "$1" "$2" "$3" "$seed"; done
+}
+
+train_once() {  # action, fragments, loss, seed
+    local out="$RUNS/$1-$2-$3" words=(--fragments "$2" --loss "$3" --target final --seed "$4")
+    [[ $4 == 0 ]] || out+="-seed-$4"
     if [[ -n $EXTRACTOR ]]; then
         words+=(--extractor "$EXTRACTOR")
     elif [[ $PRESET == compact ]]; then
-        words+=(--base "$1" --new-head)
+        words+=(--base "${BASE:-$1}" --new-head)
     fi
     [[ $2 == all ]] || words+=(--blanking 0)
     python -m training train --preset "$PRESET" --action "$1" --data "${folder[$1]}" \
-        --kind "${kind[$1]}" --out "$out" "${options[@]}" "${words[@]}" "${further[@]}"
+        --kind "${kind[$1]}" --out "$out" "${cache[@]}" "${options[@]}" "${words[@]}" "${further[@]}"
     runs+=(--run "$out")
 }
 
 baselines=()
 baseline() {  # action, method
     local json="$RUNS/$1-$2.json" words=(--preset "$PRESET")
+    if [[ -n $FOLDS ]]; then
+        echo "left out: $2 of $1, since baselines are measured on a split for tests alone" >&2
+        return
+    fi
     if [[ $2 == c3d-* ]]; then
         [[ -n $EXTRACTOR ]] && words+=(--extractor "$EXTRACTOR") || words+=(--checkpoint "$1")
     elif [[ -n $POSES ]]; then
@@ -89,12 +108,14 @@ for action in diving vault; do
         done ;;
     esac
     case $what in figure-2 | all)
-        for ((k = 0; k < fragments[$action] - 1; k++)); do train "$action" "$k" both; done ;;
+        for ((k = 0; k < fragments[$action] - 1; k++)); do train "$action" "$k" mse; done ;;
     esac
-    case $what in figure-2) train "$action" last both; train "$action" all both ;; esac
+    case $what in figure-2) train "$action" last mse; train "$action" all mse ;; esac
     case $what in figure-3) train "$action" last both ;; esac
     case $what in table-2 | all)
         for method in pose-dct c3d-lstm c3d-svr; do baseline "$action" "$method"; done ;;
     esac
 done
-python -m training report "${runs[@]}" "${baselines[@]}" --out "$OUT" ${NOTE:+--note "$NOTE"}
+for run in ${MORE:-}; do runs+=(--run "$run"); done
+python -m training report "${runs[@]}" "${baselines[@]}" "${cache[@]}" --out "$OUT" \
+    ${NOTE:+--note "$NOTE"}

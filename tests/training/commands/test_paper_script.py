@@ -1,4 +1,4 @@
-"""`runs/paper.sh`: which commands each table and figure takes, and that they are real ones."""
+"""`runs/paper.sh` and `learning-curve.sh`: which commands they give, and that these are real."""
 
 import itertools
 import os
@@ -24,16 +24,16 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
     """Runs the script with a `python` that only writes down what it is asked."""
     monkeypatch.chdir(tmp_path)
 
-    def asked(what: str, **options: str) -> list[list[str]]:
+    def asked(what: str, script: str = "paper.sh", **options: str) -> list[list[str]]:
         (tmp_path / "bin").mkdir(exist_ok=True)
         python, written = tmp_path / "bin" / "python", tmp_path / "commands"
         python.write_text(FAKE)
         python.chmod(0o755)
         written.write_text("")
-        script = ["bash", str(ROOT / "training" / "runs" / "paper.sh"), what]
+        words = ["bash", str(ROOT / "training" / "runs" / script), what]
         path = f"{python.parent}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "COMMANDS": str(written), **options}
-        subprocess.run(script, env=environment, check=True)
+        subprocess.run(words, env=environment, check=True)
         lines = [shlex.split(line) for line in written.read_text().splitlines()]
         assert all(line[:2] == ["-m", "training"] for line in lines)
         return [line[2:] for line in lines]
@@ -52,7 +52,7 @@ def trained(lines: list[list[str]], action: str) -> list[tuple[str, str]]:
     ("what", "dives"),
     [
         ("table-1", {(f, loss) for f in ("last", "all") for loss in ("mse", "ranking", "both")}),
-        ("figure-2", {(f, "both") for f in (*"01234567", "last", "all")}),
+        ("figure-2", {(f, "mse") for f in (*"01234567", "last", "all")}),
         ("figure-3", {("last", "both")}),
     ],
 )
@@ -104,3 +104,49 @@ def test_the_commands_are_real(commands: Callable[..., list[list[str]]]) -> None
     for line in commands("all"):
         if line[0] in group.commands:
             group.commands[line[0]].make_context(line[0], line[1:])
+
+
+def values(line: list[str], option: str) -> list[str]:
+    return [after for word, after in itertools.pairwise(line) if word == option]
+
+
+def test_by_folds_nothing_is_kept_for_validation_and_baselines_are_left_out(
+    commands: Callable[..., list[list[str]]],
+) -> None:
+    lines = commands(
+        "all", VAULT="", FOLDS="5", SEEDS="0 1", BASE="diving@4", TRAIN="--target both", MORE="x y"
+    )
+    trains = [line for line in lines if line[0] == "train"]
+    assert len(trains) == 2 * (6 + 8)
+    assert all(values(line, "--folds") == ["5"] for line in trains)
+    assert all(values(line, "--base") == ["diving@4"] for line in trains)
+    assert all(values(line, "--target")[-1] == "both" for line in trains)
+    assert not any("--validation" in line for line in trains)
+    assert not any(line[0] == "baseline" for line in lines)
+    outs = [values(line, "--out")[0] for line in trains]
+    assert len(set(outs)) == len(outs)
+    assert values(lines[-1], "--run") == [*outs, "x", "y"]
+    assert {value for line in trains for value in values(line, "--seed")} == {"0", "1"}
+
+
+def test_a_learning_curve_has_three_starts(commands: Callable[..., list[list[str]]]) -> None:
+    lines = commands(
+        "data/dives", "learning-curve.sh", CLIPS="20 50", SEEDS="0 1", BASE="mine@2", STORE="store"
+    )
+    trains = [line for line in lines if line[0] == "train"]
+    assert len(trains) == len({values(line, "--out")[0] for line in trains}) == 3 * 2 * 2
+    starts = [
+        (tuple(values(line, "--base")), "--new-head" in line, "--readout" in line)
+        for line in trains
+    ]
+    assert list(dict.fromkeys(starts)) == [
+        ((), False, True),
+        (("mine@2",), True, True),
+        (("mine@2",), False, False),
+    ]
+    assert all(values(line, "--data") == ["data/dives"] for line in trains)
+    assert values(lines[-1], "--run") == [values(line, "--out")[0] for line in trains]
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for line in lines:
+        group.commands[line[0]].make_context(line[0], line[1:])

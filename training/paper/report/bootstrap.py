@@ -1,10 +1,10 @@
 """
-How far a figure would move with other test clips: percentile bootstrap over the clips.
+How far a figure would move with other clips, and with other seeds: percentile bootstrap.
 
 Shapes: N clips, R runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,3 +48,63 @@ def estimate(measure: Measure, predicted: Floats, judged: Floats) -> Estimate:
     return Estimate(
         of(clips), float(result.confidence_interval.low), float(result.confidence_interval.high)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What runs that differ in nothing but their seed predict for the same clips."""
+
+    predicted: Floats
+    """(R, N) points"""
+    seeds: tuple[int, ...]
+    """R of them."""
+
+    @property
+    def by_seed(self) -> Floats:
+        """(R, N) points, in the order of the seeds."""
+        ordered: Floats = self.predicted[np.argsort(self.seeds, kind="stable")]
+        return ordered
+
+
+def estimate_over_seeds(measure: Measure, runs: Repeated, judged: Floats) -> Estimate:
+    """As `estimate`, but in every sample the runs are drawn with replacement, too."""
+    random, predicted = np.random.default_rng(SEED), runs.by_seed
+    samples = []
+    for _ in range(RESAMPLES):
+        clips, rows = _drawn(random, len(judged)), _drawn(random, len(predicted))
+        samples.append(_mean(measure, predicted[rows][:, clips], judged[clips]))
+    return _interval(_mean(measure, predicted, judged), samples)
+
+
+def difference(measure: Measure, one: Repeated, other: Repeated, judged: Floats) -> Estimate:
+    """Mean of a measure over the runs of `one` minus that of `other`, with its interval.
+
+    Every sample draws clips with replacement, the same for both, and runs: by their seeds, the same
+    for both, where both have the same seeds; else for each of them by themselves.
+    """
+    random, predicted, others = np.random.default_rng(SEED), one.by_seed, other.by_seed
+    paired = sorted(one.seeds) == sorted(other.seeds)
+    samples = []
+    for _ in range(RESAMPLES):
+        clips, rows = _drawn(random, len(judged)), _drawn(random, len(predicted))
+        more = rows if paired else _drawn(random, len(others))
+        samples.append(
+            _mean(measure, predicted[rows][:, clips], judged[clips])
+            - _mean(measure, others[more][:, clips], judged[clips])
+        )
+    return _interval(_mean(measure, predicted, judged) - _mean(measure, others, judged), samples)
+
+
+def _drawn(random: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """As many as there are, with replacement."""
+    return random.integers(count, size=count)
+
+
+def _mean(measure: Measure, predicted: Floats, judged: Floats) -> float:
+    """(R, N), (N,) -> the mean over runs; one that was drawn twice counts twice."""
+    return float(np.mean([measure(run, judged) for run in predicted]))
+
+
+def _interval(value: float, samples: Sequence[float]) -> Estimate:
+    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(value, float(low), float(high))

@@ -4,6 +4,9 @@ Fig. 3 and 4 of [Li18]: frames of the last fragment, with what was predicted and
 The clips are not chosen by hand: they lie at fixed quantiles of the judged scores. Frames are
 cut as the network gets them, at a size for people.
 
+The rule: only a simulator's clips are shown. Frames of people who were filmed are not ours to
+print.
+
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
 
@@ -21,7 +24,12 @@ HEIGHT = 128  # pixels a frame
 
 
 def last_fragments(data: DataSet) -> Figure | None:
-    """The figure of one data set; None where no run saw the last fragment."""
+    """The figure of one data set.
+
+    None where a folder has not the simulator's mark, or where no run saw the last fragment.
+    """
+    if not data.simulated:
+        return None
     chosen = data.preferred(data.last, data.all)
     if chosen is None:
         return None

@@ -2,34 +2,42 @@
 Runs and baselines, sorted into what the tables and figures ask for.
 
 A cell is one data set, loss and choice of fragments. Runs that differ in nothing but seed, fold
-and pre-training share one, and its figure is their mean.
+and pre-training share one, and its figure is their mean. Runs that were to learn from some clips
+only (`train --clips`) are in no cell: they make the data set's learning curve.
 
-Shapes: N test clips, R runs, K fragments.
+The rule: all figures of a data set are on the same clips, by the same way to measure.
+
+Shapes: N clips that measure, R runs, K fragments.
 """
 
+import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.datasets.annotations import JudgedClip
-from training.data.datasets.kinds import read_clips
-from training.errors import RunError
 from training.metrics import mean_distance, spearman
 from training.paper.report.baseline_file import Baseline
-from training.paper.report.bootstrap import Estimate, estimate
+from training.paper.report.bootstrap import (
+    Estimate,
+    Repeated,
+    difference,
+    estimate,
+    estimate_over_seeds,
+)
 from training.paper.report.measured import MeasuredRun
 
 Floats = NDArray[np.float64]
 Fragments = tuple[int, ...]
 
+VIDEO, DECLARED = "video alone", "difficulty declared"  # the outputs of a network that has both
 LOSSES = ("MSE", "ranking", "MSE + ranking")
 PREFERRED = ("MSE + ranking", "MSE", "ranking")
-REPEATED = ("seed", "fold", "extractor")  # what runs of one cell may differ in
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,28 @@ class Cell:
     def judged(self) -> Floats:
         return np.array([clip.score for clip in self.runs[0].clips])
 
+    @property
+    def repeated(self) -> Repeated:
+        return Repeated(self.predicted, tuple(run.options.seed for run in self.runs))
+
+    @cached_property
+    def declared(self) -> "Cell | None":
+        """The same runs once the declared difficulties are used.
+
+        None where their network has one output: it is reported by that alone.
+        """
+        runs = [
+            dataclasses.replace(run, predicted=run.declared, declared=None, alone=None)
+            for run in self.runs
+            if run.declared is not None
+        ]
+        return Cell(tuple(runs)) if runs else None
+
+    @cached_property
+    def spearman_over_seeds(self) -> Estimate:
+        """Its interval is wider where seeds matter."""
+        return estimate_over_seeds(spearman, self.repeated, self.judged)
+
     @cached_property
     def spearman(self) -> Estimate:
         return estimate(spearman, self.predicted, self.judged)
@@ -56,10 +86,37 @@ class Cell:
         return estimate(mean_distance, self.predicted, self.judged)
 
     @cached_property
-    def alone(self) -> list[Estimate]:
-        """Spearman of each fragment, K of them, when the others are blanked while scoring."""
-        shown = np.stack([run.alone for run in self.runs])  # (R, N, K)
+    def alone(self) -> list[Estimate] | None:
+        """Spearman of each fragment, K of them, when the others are blanked while scoring.
+
+        None where a run was not asked for it.
+        """
+        each = [run.alone for run in self.runs if run.alone is not None]
+        if len(each) < len(self.runs):
+            return None
+        shown = np.stack(each)  # (R, N, K)
         return [estimate(spearman, shown[..., k], self.judged) for k in range(shown.shape[2])]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between two losses, with the same fragments and clips: the first minus the second."""
+
+    losses: tuple[str, str]
+    fragments: Fragments
+    by: str
+    """VIDEO or DECLARED: what the scores know."""
+    spearman: Estimate
+    mean_distance: Estimate
+    """Points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Of a learning curve: runs that start alike, by how many clips they learned from."""
+
+    start: str
+    cells: dict[int, Cell]
 
 
 @dataclass
@@ -72,11 +129,18 @@ class DataSet:
     fragments: int
     stage_of_fragment: list[str | None]
     trained_on: str
-    """simulated, real or both"""
-    test: Sequence[JudgedClip]
-    training_mean: float
-    """Points, of the whole training split."""
+    """simulated, real or both: the clips and those that trained a base"""
+    simulated: bool
+    """Whether a simulator made every folder: frames of other clips are shown nowhere."""
+    clips: Sequence[JudgedClip]
+    """Those that measure: the test split, or with `folds` all that were held out once."""
+    training_mean: Floats
+    """(N,) points: the mean of the training split; of a cross-validation that of the clips that
+    the other folds held out."""
+    folds: int | None = None
+    """Of a cross-validation."""
     cells: dict[tuple[str, Fragments], Cell] = field(default_factory=dict)
+    curve: list[Line] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
 
     @property
@@ -89,7 +153,14 @@ class DataSet:
 
     @property
     def judged(self) -> Floats:
-        return np.array([clip.score for clip in self.test])
+        return np.array([clip.score for clip in self.clips])
+
+    @property
+    def measured_on(self) -> str:
+        """In words."""
+        if self.folds is None:
+            return f"{len(self.clips)} test clips"
+        return f"by {self.folds}-fold cross-validation on {len(self.clips)} clips"
 
     @property
     def slug(self) -> str:
@@ -107,6 +178,18 @@ class DataSet:
                 by_loss[loss][fragments[0]] = cell
         return max(by_loss.items(), key=lambda each: len(each[1]))
 
+    def beside_singles(self) -> tuple[str, Cell] | None:
+        """Loss and cell of all fragments, of the loss of `singles` where there is one."""
+        loss, _ = self.singles()
+        key = (loss, self.all) if (loss, self.all) in self.cells else self.preferred(self.all)
+        return None if key is None else (key[0], self.cells[key])
+
+    @property
+    def has_declared(self) -> bool:
+        """Whether networks have an output of their own for scores with a declared difficulty."""
+        lines = (cell for line in self.curve for cell in line.cells.values())
+        return any(cell.declared is not None for cell in (*self.cells.values(), *lines))
+
     def preferred(self, *choices: Fragments) -> tuple[str, Fragments] | None:
         """The cell to show where there is room for one."""
         wanted = ((loss, fragments) for fragments in choices for loss in PREFERRED)
@@ -114,93 +197,36 @@ class DataSet:
 
     @cached_property
     def difficulty_alone(self) -> Estimate | None:
-        declared = [clip.difficulty for clip in self.test if clip.difficulty is not None]
-        if len(declared) < len(self.test):
+        declared = [clip.difficulty for clip in self.clips if clip.difficulty is not None]
+        if len(declared) < len(self.clips):
             return None
         return estimate(spearman, np.array([declared]), self.judged)
 
     @cached_property
     def always_the_mean(self) -> Estimate:
         """Mean distance, points."""
-        return estimate(
-            mean_distance, np.full((1, len(self.test)), self.training_mean), self.judged
-        )
+        return estimate(mean_distance, self.training_mean[None], self.judged)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """Of each two losses of which there are runs, for the last fragment and for all."""
+        found = []
+        for fragments in dict.fromkeys([self.last, self.all]):
+            there = [loss for loss in LOSSES if (loss, fragments) in self.cells]
+            for losses in itertools.combinations(there, 2):
+                one, other = (self.cells[loss, fragments] for loss in losses)
+                found.append(_difference(losses, fragments, VIDEO, one, other))
+                if one.declared is not None and other.declared is not None:
+                    pair = one.declared, other.declared
+                    found.append(_difference(losses, fragments, DECLARED, *pair))
+        return found
 
 
-def gather(runs: Sequence[MeasuredRun], baselines: Sequence[Baseline]) -> list[DataSet]:
-    """Data sets in the order in which runs first name them.
-
-    Raises RunError for runs that fall into one cell but are not repetitions of one another, and
-    for a baseline of a data set that no run is of.
-    """
-    sets: dict[tuple[str, ...], DataSet] = {}
-    cells: dict[tuple[str, ...], dict[tuple[str, Fragments], list[MeasuredRun]]] = {}
-    for run in runs:
-        key = tuple(str(Path(folder).resolve()) for folder in run.options.data)
-        if key not in sets:
-            sets[key] = _data_set(run)
-            cells[key] = {}
-        place = run.options.terms, run.options.fragments
-        cells[key].setdefault(place, []).append(run)
-    for key, data_set in sets.items():
-        for group in cells[key].values():
-            _check_repetitions(group)
-        data_set.cells = {place: Cell(tuple(group)) for place, group in cells[key].items()}
-    _name_apart(list(sets.values()))
-    for baseline in baselines:
-        _set_of(baseline, sets).baselines.append(baseline)
-    return list(sets.values())
-
-
-def _data_set(run: MeasuredRun) -> DataSet:
-    folders = run.options.data
-    training = [
-        clip.score
-        for folder in folders
-        for clip in read_clips(run.options.kind, Path(folder))
-        if clip.split == "train"
-    ]
-    return DataSet(
-        name=" + ".join(Path(folder).name for folder in folders),
-        folders=folders,
-        action=run.options.clip.action,
-        fragments=run.options.clip.fragments,
-        stage_of_fragment=run.summary.stage_of_fragment,
-        trained_on=run.summary.trained_on,
-        test=run.clips,
-        training_mean=float(np.mean(training)),
+def _difference(
+    losses: tuple[str, str], fragments: Fragments, by: str, one: Cell, other: Cell
+) -> Difference:
+    ranks, distances = (
+        difference(measure, one.repeated, other.repeated, one.judged)
+        for measure in (spearman, mean_distance)
     )
-
-
-def _check_repetitions(runs: Sequence[MeasuredRun]) -> None:
-    first, *others = (
-        {k: v for k, v in r.options.to_json().items() if k not in REPEATED} for r in runs
-    )
-    for run, options in zip(runs[1:], others, strict=True):
-        if differing := sorted(name for name in first if options[name] != first[name]):
-            raise RunError(
-                f"{runs[0].path} and {run.path} belong into one cell (same data, loss and"
-                f" fragments) but differ in {', '.join(differing)}: report them apart"
-            )
-
-
-def _name_apart(sets: Sequence[DataSet]) -> None:
-    names = [each.name for each in sets]
-    for each in sets:
-        if names.count(each.name) > 1:
-            each.name = " + ".join(each.folders)
-
-
-def _set_of(baseline: Baseline, sets: dict[tuple[str, ...], DataSet]) -> DataSet:
-    """By its folders, or else by their names."""
-    resolved = tuple(str(Path(folder).resolve()) for folder in baseline.data)
-    if resolved in sets:
-        return sets[resolved]
-    name = " + ".join(Path(folder).name for folder in baseline.data)
-    named = [each for each in sets.values() if each.name == name]
-    if len(named) != 1:
-        known = ", ".join(each.name for each in sets.values())
-        raise RunError(
-            f"baseline {baseline.method} is of {' '.join(baseline.data)}, the runs of {known}"
-        )
-    return named[0]
+    return Difference(losses, fragments, by, ranks, distances)

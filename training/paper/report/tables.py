@@ -13,7 +13,7 @@ from training.paper.report import published
 from training.paper.report.baseline_file import Baseline
 from training.paper.report.bootstrap import Estimate
 from training.paper.report.published import Published
-from training.paper.report.results import LOSSES, Cell, DataSet, Fragments
+from training.paper.report.results import DECLARED, LOSSES, VIDEO, Cell, DataSet, Fragments
 
 NONE = "–"
 OURS = "fragments network"
@@ -26,14 +26,20 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def losses_table(data: DataSet) -> str:
-    """Table 1 for one data set: the loss terms × SRC and MED."""
+    """Table 1 for one data set: the loss terms × SRC and MED, a row for each output."""
     paper = f"[Li18], {published.DATA.get(data.action, data.action)}"
     header = ["loss", "last: SRC", "last: MED", "all: SRC", "all: MED", f"{paper}: SRC", "MED"]
     rows = []
     for loss in LOSSES:
         last, everything = data.cell(loss, data.last), data.cell(loss, data.all)
-        printed = published.LOSSES[loss].get(data.action)
-        rows.append([loss, *_both(last), *_both(everything), *_printed(printed)])
+        printed = _printed(published.LOSSES[loss].get(data.action))
+        if not data.has_declared:
+            rows.append([loss, *_both(last), *_both(everything), *printed])
+            continue
+        rows.append([f"{loss}, {VIDEO}", *_both(last), *_both(everything), *printed])
+        last, everything = (cell and cell.declared for cell in (last, everything))
+        row = [*_both(last), *_both(everything), NONE, NONE]
+        rows.append([f"{loss}, {DECLARED}", *row])
     nothing = ["0", _text(data.always_the_mean, 2)]
     rows.append([MEAN, *nothing, *nothing, *_printed(published.TRAINING_MEAN.get(data.action))])
     if (alone := data.difficulty_alone) is not None:
@@ -42,12 +48,44 @@ def losses_table(data: DataSet) -> str:
     return markdown(header, rows)
 
 
+def differences_table(data: DataSet) -> str:
+    """Below Table 1: how far losses differ from one another."""
+    name = {data.last: "last", data.all: "all"}
+    rows = [
+        [
+            name[each.fragments],
+            " minus ".join(each.losses),
+            *([each.by] if data.has_declared else []),
+            _text(each.spearman, 3),
+            _text(each.mean_distance, 2),
+        ]
+        for each in data.differences
+    ]
+    scored = ["scored by"] if data.has_declared else []
+    return markdown(["fragments", "losses", *scored, "difference of SRC", "of MED"], rows)
+
+
+def curve_table(data: DataSet) -> str:
+    """SRC by the number of clips that were learned from."""
+    sizes = sorted({size for line in data.curve for size in line.cells})
+    rows = []
+    for line in data.curve:
+        cells = [line.cells.get(size) for size in sizes]
+        declared = [cell and cell.declared for cell in cells]
+        seeds = max(len(cell.runs) for cell in line.cells.values())
+        for by, row in ((VIDEO, cells), (DECLARED, declared)):
+            texts = [NONE if cell is None else _text(cell.spearman_over_seeds, 3) for cell in row]
+            if any(row):
+                rows.append([line.start, by if data.has_declared else NONE, str(seeds), *texts])
+    return markdown(["start", "scored by", "seeds", *(f"{size} clips" for size in sizes)], rows)
+
+
 def methods_table(sets: Sequence[DataSet]) -> str:
     """Table 2: the methods × data sets, SRC."""
     actions = list(dict.fromkeys(data.action for data in sets))
     header = [
         "method",
-        *(f"{data.name}, {len(data.test)} clips" for data in sets),
+        *(f"{data.name}, {len(data.clips)} clips" for data in sets),
         *(f"published, {published.DATA.get(action, action)}" for action in actions),
     ]
     rows = [
@@ -58,9 +96,12 @@ def methods_table(sets: Sequence[DataSet]) -> str:
         for loss in LOSSES:
             cells = [data.cell(loss, chosen(data)) for data in sets]
             known = published.LOSSES[loss] if is_papers else {}
+            declared = [cell and cell.declared for cell in cells]
+            name = f"{OURS}, {title}, {loss}"
             if any(cells) or known:
-                row = [NONE if cell is None else _text(cell.spearman, 3) for cell in cells]
-                rows.append([f"{OURS}, {title}, {loss}", *row, *_of(known, actions)])
+                rows.append([name, *_ranks(cells), *_of(known, actions)])
+            if any(declared):
+                rows.append([f"{name}, {DECLARED}", *_ranks(declared), *_of({}, actions)])
     alone = [data.difficulty_alone for data in sets]
     row = [NONE if each is None else _text(each, 3) for each in alone]
     rows.append([DIFFICULTY, *row, *_of(published.DIFFICULTY_ALONE, actions)])
@@ -71,8 +112,8 @@ def methods_table(sets: Sequence[DataSet]) -> str:
 def fragments_table(data: DataSet) -> str:
     """What Fig. 2 draws: SRC by single fragment."""
     loss, singles = data.singles()
-    shown = data.preferred(data.all)
-    alone = data.cells[shown].alone if shown is not None else None
+    shown = data.beside_singles()
+    alone = shown[1].alone if shown is not None else None
     rows = []
     for k in range(data.fragments):
         trained = _text(singles[k].spearman, 3) if k in singles else NONE
@@ -116,6 +157,10 @@ def _baseline(data: DataSet, method: str) -> str:
 def _plain(method: str) -> str:
     """ "C3D+SVR" and "c3d-svr" are one method."""
     return "".join(c for c in method.lower() if c.isalnum())
+
+
+def _ranks(cells: Sequence[Cell | None]) -> list[str]:
+    return [NONE if cell is None else _text(cell.spearman, 3) for cell in cells]
 
 
 def _both(cell: Cell | None) -> list[str]:

@@ -18,9 +18,14 @@ from training.learn.summary import RunSummary
 from training.paper.report.baseline_file import Baseline
 from training.paper.report.document import text, write_report
 from training.paper.report.examples import at_quantiles, enlarged
+from training.paper.report.gathered import gather
 from training.paper.report.measured import MeasuredRun
-from training.paper.report.results import gather
-from training.paper.report.tables import losses_table, methods_table
+from training.paper.report.tables import (
+    curve_table,
+    differences_table,
+    losses_table,
+    methods_table,
+)
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -43,6 +48,8 @@ def measured(bright: Path) -> Callable[..., MeasuredRun]:
         loss: str = "MSE",
         used: tuple[int, ...] | None = None,
         off: float = 1.0,
+        declared: float | None = None,
+        fold: tuple[int, ...] | None = None,
         **changes: Any,
     ) -> MeasuredRun:
         options = RunSpec(
@@ -63,6 +70,8 @@ def measured(bright: Path) -> Callable[..., MeasuredRun]:
             clips=clips,
             seen=seen_among(name, ClipsCard.of(), clips),
             predicted=judged + off * (np.arange(len(judged)) % 2),
+            declared=None if declared is None else judged + declared,
+            fold=None if fold is None else np.array(fold),
             alone=np.stack([judged, -judged], axis=1),
         )  # fmt: skip
 
@@ -102,6 +111,7 @@ def test_figures_by_hand(measured: Callable[..., MeasuredRun]) -> None:
     cell = data.cell("MSE", data.all)
     assert cell is not None
     assert cell.mean_distance.value == pytest.approx((0.5 + 1.5) / 2)  # half the clips are off
+    assert cell.alone is not None
     assert [round(each.value, 6) for each in cell.alone] == [1, -1]
     distance = np.abs(data.judged - data.training_mean).mean()
     assert data.always_the_mean.value == pytest.approx(distance)
@@ -123,6 +133,110 @@ def test_a_baseline_of_other_data_is_refused(
         gather([measured("a")], [dataclasses.replace(baseline(bright), data=("data/other",))])
     [data] = gather([measured("a")], [dataclasses.replace(baseline(bright), data=("old/bright",))])
     assert len(data.baselines) == 1  # moved, but the folder has the same name
+
+
+def test_all_runs_of_a_data_set_are_measured_alike(measured: Callable[..., MeasuredRun]) -> None:
+    folded = measured("a", fold=(0, 1, 2) * 4, folds=3)
+    with pytest.raises(RunError, match=r"a is measured by cross-validation and .*b on the test"):
+        gather([measured("b"), folded], [])
+    with pytest.raises(RunError, match="other folds: 3 and 2"):
+        gather([folded, measured("b", fold=(0, 1) * 6, folds=2)], [])
+    with pytest.raises(RunError, match="other folds: 2 of 12 clips are in another"):
+        gather([folded, measured("b", fold=(1, 0, 2, *(0, 1, 2) * 3), folds=3)], [])
+    other = dataclasses.replace(folded, clips=folded.clips[1:])
+    with pytest.raises(RunError, match=r"other clips: 1 differ, as 005\.mp4"):
+        gather([folded, other], [])
+
+
+def test_a_baseline_of_the_test_split_is_not_put_beside_folds(
+    measured: Callable[..., MeasuredRun], bright: Path
+) -> None:
+    with pytest.raises(RunError, match=r"C3D\+SVR is measured on the test split of bright"):
+        gather([measured("a", fold=(0, 1, 2) * 4, folds=3)], [baseline(bright)])
+
+
+def test_by_folds_the_training_mean_is_that_of_the_other_folds(
+    measured: Callable[..., MeasuredRun],
+) -> None:
+    fold = (0, 1, 2) * 4
+    [data] = gather([measured("a", fold=fold, folds=3)], [])
+    for mean, own in zip(data.training_mean, fold, strict=True):
+        others = [s for s, each in zip(data.judged, fold, strict=True) if each != own]
+        assert mean == pytest.approx(sum(others) / 8)
+    assert data.measured_on == "by 3-fold cross-validation on 12 clips"
+    assert "bright by 3-fold cross-validation on 12 clips" in text([data], set())
+    assert "test split" not in text([data], set())
+
+
+def test_two_outputs_are_two_rows(measured: Callable[..., MeasuredRun]) -> None:
+    [data] = gather([measured("a", declared=0.25), measured("b", loss="ranking", declared=2.0)], [])
+    table = rows(losses_table(data))
+    assert table["MSE, video alone"][3].startswith("0.50 [")
+    assert table["MSE, difficulty declared"][3].startswith("0.25 [")
+    assert table["MSE, difficulty declared"][4:] == ["–", "–"]  # the paper does not use it
+    assert table["ranking, difficulty declared"][3].startswith("2.00 [")
+    different = [line.split(" | ") for line in differences_table(data).splitlines()[2:]]
+    assert [line[2] for line in different] == ["video alone", "difficulty declared"]
+    assert [line[1] for line in different] == ["MSE minus ranking"] * 2
+    assert different[1][4].startswith("-1.75 [-1.75, -1.75]")
+
+
+def test_runs_of_fewer_clips_make_a_curve_and_no_cell(
+    measured: Callable[..., MeasuredRun],
+) -> None:
+    based = {"base": "diving@4"}
+    runs = [
+        measured("a", clips=20),
+        measured("b", clips=20, seed=1),
+        measured("c", clips=50),
+        measured("d", clips=20, new_head=True, **based),
+        measured("e", clips=50, **based),
+        measured("f"),
+    ]
+    [data] = gather(runs, [])
+    assert [run.path.name for run in data.cells["MSE", (0, 1)].runs] == ["f"]
+    found = {
+        line.start: {clips: len(cell.runs) for clips, cell in line.cells.items()}
+        for line in data.curve
+    }
+    assert found == {
+        "random extractors: 1 epochs end to end": {20: 2, 50: 1},
+        "extractors of diving@4, new head: 1 epochs end to end": {20: 1},
+        "diving@4 with its head: 1 epochs end to end": {50: 1},
+    }
+    table = rows(curve_table(data))
+    assert table["start"] == ["scored by", "seeds", "20 clips", "50 clips"]
+    assert table["diving@4 with its head: 1 epochs end to end"][2] == "–"
+    with pytest.raises(RunError, match="differ in batch"):
+        gather([measured("a", clips=20), measured("b", clips=20, batch=4)], [])
+
+
+def test_single_fragments_stand_beside_all_of_the_same_loss(
+    measured: Callable[..., MeasuredRun],
+) -> None:
+    [data] = gather(
+        [
+            measured("a", used=(0,)),
+            measured("b", used=(1,)),
+            measured("c"),
+            measured("d", loss="MSE + ranking"),
+        ],
+        [],
+    )
+    found = data.beside_singles()
+    assert found is not None
+    assert found[0] == "MSE"
+
+
+def test_frames_of_people_are_never_shown(
+    measured: Callable[..., MeasuredRun], bright: Path, tmp_path: Path
+) -> None:
+    # Its rows say that it is simulated; the folder has not the simulator's mark.
+    [data] = gather([measured("a", used=(1,))], [])
+    assert data.trained_on == "simulated"
+    written = write_report([data], tmp_path / "report").read_text()
+    assert not list((tmp_path / "report").glob("figure-3*"))
+    assert "Fig. 3" not in written
 
 
 def rows(table: str) -> dict[str, list[str]]:
@@ -168,6 +282,7 @@ def test_the_document_names_its_pictures_and_says_what_is_simulated(
     measured: Callable[..., MeasuredRun], tmp_path: Path
 ) -> None:
     sets = gather([measured("a"), measured("b", used=(1,))], [])
+    sets[0].simulated = True
     written = write_report(sets, tmp_path / "report", note="Only a try.").read_text()
     assert "\n\nOnly a try.\n\n" in written
     assert "**Simulated clips.**" in written
@@ -176,7 +291,7 @@ def test_the_document_names_its_pictures_and_says_what_is_simulated(
     for name in pictures:
         assert f"({name})" in written
         assert (tmp_path / "report" / name).read_bytes().startswith(b"\x89PNG")
-    sets[0].trained_on = "real"
+    sets[0].simulated = False
     assert "Simulated" not in text(sets, set())
 
 
