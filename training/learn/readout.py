@@ -10,13 +10,19 @@ clips, so that the result is at best better than both, and at worst the better o
 brought to the clips' scale (w = 0), a ridge regression on its features (a = 0). Predictions for
 the clips that taught the head are too good to choose by: a fit that uses it must not have them.
 
+A clip's error is that of what the service answers, the mean over its views. Beside it counts how
+much the prediction changes from one version of the clip to another, as from a video to its copy at
+a lower frame rate: scores are to be right, and steady.   [Simard92]
+
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
 the fragment differ from others, and a clip of which nothing is seen gets the mean.
 
 Shapes: V variants of N clips, K fragments used, F features of a fragment (every channel at every
-place of the picture), P = K·F, O outputs.
+place of the picture), P = K·F, D directions, O outputs.
 
+[Simard92] P. Simard, B. Victorri, Y. LeCun, J. Denker. Tangent Prop. NIPS 1991. There changes are
+           infinitely small, here they are differences.
 [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
 """
 
@@ -333,8 +339,9 @@ def _directions(inputs: Floats) -> Floats:
 
 def _counts(rows: Rows) -> Floats:
     """(N,): how much the square of an error counts, 1 where all clips' do alike."""
-    counts: Floats = rows.factor**2 * rows.weight
-    return counts / counts.mean()
+    counts = rows.factor**2 * rows.weight
+    counts /= counts.mean()
+    return counts
 
 
 def _errors(equations: Equations, rows: Rows) -> Floats:

@@ -15,7 +15,8 @@
 #
 # Options, from the environment:
 #
-#   BASE     diving@4: a checkpoint that has not seen these clips. That one has seen simulated dives only
+#   BASE     diving@4: a checkpoint that has not seen these clips. That one has seen simulated dives only;
+#            training/runs/diving-4.sh makes a store of it
 #   STORE    its store; else the shipped one
 #   CLIPS    numbers of clips to learn from, "20 50 100 240"
 #   SEEDS    "0 1 2": each chooses other clips, and other random weights

@@ -83,7 +83,8 @@ def test_its_gradient_is_the_sum_over_the_fragments(
     got, (shared, _) = backward(tied, frozen=frozen, checkpointing=checkpointing)
     torch.testing.assert_close(got, expected)
     for name, gradient in shared.items():
-        torch.testing.assert_close(gradient, first[name] + second[name], rtol=1e-4, atol=1e-3)
+        summed = first[name] + second[name]
+        assert (gradient - summed).norm() <= 1e-4 * summed.norm(), name
     for name, buffer in tied.named_buffers():
         assert torch.equal(buffer, before[name])
 
