@@ -273,7 +273,8 @@ class Sums:
 
         def line(free: int) -> Floats:
             parts = np.zeros(2)
-            parts[:free] = np.linalg.solve(rest[:free, :free], wanted[:free])
+            # The head may say the same of all these clips: then not every part is determined.
+            parts[:free], *_ = np.linalg.lstsq(rest[:free, :free], wanted[:free])
             return np.concatenate([solved[:, 2] - solved[:, :2] @ parts, parts])
 
         without_head = line(1)

@@ -182,6 +182,20 @@ def test_a_head_that_always_says_the_same_is_left_out() -> None:
     assert regression.readout(use_head=True).scale == 0
 
 
+def test_a_head_that_says_something_of_one_clip_only_does_no_harm() -> None:
+    """The folds that are fitted without that clip know nothing of the head."""
+    learnt = rows(60, of_features=5, of_head=0, noise=0.5)
+    rare = dataclasses.replace(learnt, head=np.full_like(learnt.head, 70.0))
+    rare.head[:, 7] = 90.0
+    regression = Regression.of(rare, BLANK)
+    assert np.isfinite(regression.errors).all()
+    plain = Regression.of(dataclasses.replace(rare, head=np.full_like(rare.head, 70.0)), BLANK)
+    others = np.arange(60) != 7
+    np.testing.assert_allclose(
+        regression.errors[others].mean(axis=0), plain.errors[others].mean(axis=0), rtol=0.1
+    )
+
+
 def test_a_head_that_is_the_wrong_way_round_is_left_out() -> None:
     wrong = rows(50, of_features=0, of_head=-1.0, noise=1.0)
     for line in (fit(wrong, BLANK), rescaled(wrong)):
