@@ -23,13 +23,13 @@ from training.data.clip_list import ClipRecord, Side, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
 from training.data.datasets.kinds import Kind
-from training.data.fewer_clips import Fewer
 from training.data.file_times import FileTimes
 from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
 from training.data.partial_scores import PartialScores
 from training.data.seen_clips import seen_among
 from training.data.split import Indices, Origin, Sides, among, divide, name_units
+from training.data.subset import Subset
 from training.data.targets import FragmentTargets
 from training.errors import DataError
 
@@ -58,7 +58,7 @@ class ClipDataset:
     """(N,): clips of another kind that are not to be forgotten. They train and never validate."""
     origin: Origin | None = None
     """What the weights start from."""
-    fewer: Fewer | None = None
+    subset: Subset | None = None
     """What limits the clips on the training side."""
     notes: tuple[str, ...] = ()
     """What a user must know of the split."""
@@ -83,7 +83,7 @@ class ClipDataset:
             share=None,
             fold=fold,
             origin=self.origin,
-            fewer=self.fewer,
+            subset=self.subset,
         )
         return dataclasses.replace(self, training=sides.training, validation=sides.validation)
 
@@ -160,7 +160,7 @@ def open_dataset(
     folds: int | None = None,
     fold: int | None = None,
     origin: Origin | None = None,
-    fewer: Fewer | None = None,
+    subset: Subset | None = None,
     on_clips: Callable[[Sequence[ClipRecord]], None] | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -170,7 +170,7 @@ def open_dataset(
     Clips come in the order of their hashes, so that a run is the same however rows and folders are
     ordered. With `folds` but no `fold` none validate. `on_clips` is called with them before the
     first one is decoded. Clips in the folders to `rehearse`, of the layout annotations, only train.
-    `fewer` limits the other clips that train.
+    `subset` limits the other clips that train.
     """
     clips = open_clips(kind, folders, spec, "train")
     others = open_clips(Kind.annotations, rehearse, spec, "train")
@@ -183,7 +183,7 @@ def open_dataset(
     rehearsed = is_other[order]
     announced, leader = Announced.of(clips, spec, target), leaders(clips)
     unit_names = name_units([clip.group for clip in clips], hashes, leader)
-    parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin, fewer=fewer)
+    parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin, subset=subset)
     if folds is None:
         sides = parted(share=validation)
     else:  # without one, see that there can be so many
@@ -212,7 +212,7 @@ def open_dataset(
         unit_names=unit_names,
         rehearsed=rehearsed,
         origin=origin,
-        fewer=fewer,
+        subset=subset,
         notes=(*sides.notes, *unknown),
     )
 
@@ -225,11 +225,11 @@ def own_sides(
     share: float | None,
     fold: tuple[int, int] | None = None,
     origin: Origin | None = None,
-    fewer: Fewer | None = None,
+    subset: Subset | None = None,
 ) -> Sides:
     """`split.divide` of the clips that are not rehearsed; those that are, (N,), train.
 
-    `fewer` leaves clips out that would train.
+    `subset` leaves clips out that would train.
 
     Raises DataError, also where one unit is of both.
     """
@@ -241,8 +241,8 @@ def own_sides(
         names[own].tolist(), digests[own].tolist(), share=share, fold=fold, origin=origin
     )
     training = own[sides.training]
-    if fewer is not None:
-        training = fewer.of(training, unit_names)
+    if subset is not None:
+        training = subset.of(training, unit_names)
     training = np.union1d(training, others)
     return Sides(training, own[sides.validation], sides.notes)
 

@@ -12,7 +12,7 @@ the clips that taught the head are too good to choose by: a fit that uses it mus
 
 A clip's error is that of what the service answers, the mean over its views. Beside it counts how
 much the prediction changes from one version of the clip to another, as from a video to its copy at
-a lower frame rate: scores are to be right, and steady.   [Simard92]
+a lower frame rate, see `steady_ridge`: scores are to be right, and steady.
 
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
@@ -21,8 +21,6 @@ the fragment differ from others, and a clip of which nothing is seen gets the me
 Shapes: V variants of N clips, K fragments used, F features of a fragment (every channel at every
 place of the picture), P = K·F, D directions, O outputs.
 
-[Simard92] P. Simard, B. Victorri, Y. LeCun, J. Denker. Tangent Prop. NIPS 1991. There changes are
-           infinitely small, here they are differences.
 [Breiman84] L. Breiman et al. Classification and Regression Trees. 1984.
 """
 
@@ -31,11 +29,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import eigh
 from sklearn.model_selection import GroupKFold
 
 from model_store.network import Head
 from training.errors import DataError
+from training.learn.steady_ridge import Equations
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -45,7 +44,7 @@ FOLDS = 5  # or fewer, where there are fewer groups
 DIRECTIONS = 1500  # of the inputs; the line has no part in those along which clips differ least
 FEWEST, FEWEST_GROUPS = 8, 3  # training clips
 LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
-LEAST_VARYING = 1e-9  # of the head's predictions, as a share of them: else they are all the same
+LEAST_VARIANCE = 1e-9  # along a direction, as a share of the first one's
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Regression:
     One for each penalty, with the head and without.
     """
 
-    equations: "Equations"
+    equations: Equations
     centring: "Centring"
     directions: Floats
     """(P, D) orthonormal: the line lies in the space of them."""
@@ -140,7 +139,14 @@ class Regression:
         centring = Centring.of(rows, blank)
         inputs = centring(rows)  # (V, N, P)
         directions = _directions(inputs * np.sqrt(_counts(rows))[:, None])
-        equations = Equations.of(rows, inputs @ directions, steadiness)
+        equations = Equations.of(
+            inputs @ directions,
+            rows.head,
+            rows.judged,
+            views=rows.views,
+            counts=_counts(rows),
+            steadiness=steadiness,
+        )
         return cls(equations, centring, directions, _errors(equations, rows))
 
     def readout(self, *, use_head: bool | None = None) -> Readout:
@@ -154,7 +160,7 @@ class Regression:
             use_head = bool(with_head <= without_head)
         errors = self.errors[:, int(use_head)]
         penalty = _largest_as_good(errors) if use_head else _best(errors)
-        line = self.equations.sums().solve(penalty)[int(use_head)]
+        line = self.equations.normal().solve(penalty)[int(use_head)]
         weights = self.directions @ line[:-2]
         return self.centring.undo(
             weights, *self.equations.undo(float(line[-2]), float(line[-1])), penalty
@@ -182,104 +188,6 @@ def rescaled(rows: Rows) -> Readout:
         scale, constant = 0.0, float(np.average(judged, weights=counts))
     weights = np.zeros(rows.features.shape[2:])
     return Readout(float(scale), weights, float(constant), np.inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Equations:
-    """What a line is to solve: for each clip what is served is the judged score, and steadily so.
-
-    The columns are D inputs, a constant and the head's prediction, of mean 0 and deviation 1. The
-    first row of a clip is the mean of its views. Each other one is how a variant differs from what
-    it varies: a view from the mean of the views, another variant from the view of its number.
-    """
-
-    columns: Floats
-    """(1 + V, N, D + 2), each row times what an error there counts."""
-    wanted: Floats
-    """(1 + V, N), the same."""
-    mean: float
-    """Of the head's predictions."""
-    deviation: float
-    """Of them; 0 where the head always says the same."""
-
-    @classmethod
-    def of(cls, rows: Rows, inputs: Floats, steadiness: float) -> "Equations":
-        """From (V, N, D) inputs; a difference's square counts `steadiness`, an error's 1."""
-        served = rows.head[: rows.views].mean(axis=0)
-        mean, deviation = float(served.mean()), float(served.std())
-        if deviation <= LEAST_VARYING * np.abs(served).max():
-            deviation = 0.0
-        head = (rows.head - mean) / (deviation or np.inf)
-        constant = np.ones_like(head)
-        all_columns = np.concatenate([inputs, np.stack([constant, head], axis=-1)], axis=-1)
-        counts = np.sqrt(_counts(rows))  # (N,)
-        of_changes = counts * np.sqrt(steadiness / len(head))
-        return cls(
-            _parted(all_columns, rows.views, counts[:, None], of_changes[:, None]),
-            _parted(rows.judged, rows.views, counts, of_changes),
-            mean,
-            deviation,
-        )
-
-    def sums(self, clips: Indices | slice = slice(None)) -> "Sums":
-        """Of some of the clips."""
-        columns = self.columns[:, clips].reshape(-1, self.columns.shape[-1])
-        right = columns.T @ self.wanted[:, clips].ravel()
-        return Sums(columns.T @ columns, right, has_head=self.deviation > 0)
-
-    def undo(self, constant: float, scale: float) -> tuple[float, float]:
-        """Scale and constant for the head's own predictions."""
-        scale /= self.deviation or np.inf
-        return scale, constant - scale * self.mean
-
-
-def _parted(values: Floats, views: int, of_served: Floats, of_changes: Floats) -> Floats:
-    """(V, N, …) -> (1 + V, N, …): the mean of the views, and how each variant differs."""
-    served = values[:views].mean(axis=0, keepdims=True)
-    varied = [served[0] if v < views else values[v % views] for v in range(len(values))]
-    parts: Floats = np.concatenate([served * of_served, (values - varied) * of_changes])
-    return parts
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """The normal equations of some clips."""
-
-    left: Floats
-    """(D + 2, D + 2): products of all columns with all."""
-    right: Floats
-    """(D + 2,): their products with what is wanted."""
-    has_head: bool
-
-    def without(self, others: "Sums") -> "Sums":
-        return Sums(self.left - others.left, self.right - others.right, self.has_head)
-
-    def solve(self, penalty: float) -> tuple[Floats, Floats]:
-        """Ridge regressions, (D + 2,) each: without the head, and with it.
-
-        The penalty is on the inputs; constant and head go free, so they are solved for first, by
-        the Schur complement. A head whose order would be reversed is left out.
-        """
-        inputs = len(self.right) - 2
-        solved = np.zeros((inputs, 3))
-        if np.isfinite(penalty):
-            kernel = self.left[:inputs, :inputs].copy()
-            kernel.flat[:: inputs + 1] += penalty
-            right = np.column_stack([self.left[:inputs, inputs:], self.right[:inputs]])
-            solved = cho_solve(cho_factor(kernel, overwrite_a=True, check_finite=False), right)
-        across = self.left[inputs:, :inputs]  # (2, D)
-        rest = self.left[inputs:, inputs:] - across @ solved[:, :2]
-        wanted = self.right[inputs:] - across @ solved[:, 2]
-
-        def line(free: int) -> Floats:
-            parts = np.zeros(2)
-            # The head may say the same of all these clips: then not every part is determined.
-            parts[:free], *_ = np.linalg.lstsq(rest[:free, :free], wanted[:free])
-            return np.concatenate([solved[:, 2] - solved[:, :2] @ parts, parts])
-
-        without_head = line(1)
-        with_head = line(2) if self.has_head else without_head
-        return without_head, with_head if with_head[-1] > 0 else without_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +239,7 @@ def _directions(inputs: Floats) -> Floats:
     products = flat.T @ flat if is_tall else flat @ flat.T
     size = len(products)
     values, vectors = eigh(products, subset_by_index=[max(0, size - DIRECTIONS), size - 1])
-    varying = values >= LEAST_VARYING * values[-1]
+    varying = values >= LEAST_VARIANCE * values[-1]
     found: Floats = vectors[:, varying]
     if not is_tall:
         found = flat.T @ (found / np.sqrt(np.maximum(values[varying], np.finfo(float).tiny)))
@@ -354,10 +262,10 @@ def _errors(equations: Equations, rows: Rows) -> Floats:
     _, group = np.unique(rows.groups, return_inverse=True)
     sizes = np.bincount(group)
     in_points = float((rows.factor**2 * rows.weight).mean())  # for one of the equations' errors
-    everything = equations.sums()
+    everything = equations.normal()
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for _, held in folds.split(group, groups=group):
-        learnt = everything.without(equations.sums(held))
+        learnt = everything.without(equations.normal(held))
         columns, wanted = equations.columns[0, held], equations.wanted[0, held]
         for column, penalty in enumerate(PENALTIES):
             lines = np.stack(learnt.solve(penalty), axis=1)  # (D + 2, 2)

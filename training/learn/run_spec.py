@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
-from training.data.fewer_clips import Fewer
+from training.data.subset import Subset
 from training.errors import RunError
 from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
 from training.run_options import RunOptions
@@ -296,9 +296,9 @@ class RunSpec(RunOptions):
         return bool(self.base) and not self.new_head
 
     @property
-    def fewer(self) -> Fewer | None:
+    def subset(self) -> Subset | None:
         """What limits the clips to learn from."""
-        return None if self.clips is None else Fewer(self.clips, self.seed)
+        return None if self.clips is None else Subset(self.clips, self.seed)
 
     @property
     def uses_all(self) -> bool:

@@ -96,7 +96,7 @@ class TrainingRun:
                 folds=run.folds,
                 fold=run.fold,
                 origin=origin_of(run, self.base),
-                fewer=run.fewer,
+                subset=run.subset,
                 on_clips=begin,
                 cache=self.cache,
                 progress=shown.progress("decoding"),

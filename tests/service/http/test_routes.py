@@ -19,6 +19,7 @@ from model_store.errors import EngineError
 from model_store.score import Score
 from model_store.scorer import Scorer
 from model_store.store import Store
+from service.scoring.lifecycle import CheckpointLoader
 from service.scoring.scoring_service import Phase
 from tests.clips import clip_bytes
 from tests.servers import App, running_app
@@ -341,6 +342,20 @@ async def test_a_wrong_golden_score_is_a_failure(
             await asyncio.sleep(0.02)
         assert (await app.client.get("/readyz")).status_code == 503
         assert (await app.client.get("/livez")).status_code == 503
+
+
+async def test_a_service_that_cannot_load_waits_for_no_decoder(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: CheckpointLoader, wanted: Any) -> Any:
+        raise EngineError("broken")
+
+    monkeypatch.setattr(CheckpointLoader, "load", fail)
+    before = asyncio.all_tasks()
+    async with running_app(store, ready=False, checkpoints="diving") as app, asyncio.timeout(20):
+        while app.service.phase is not Phase.FAILED:
+            await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= before
 
 
 async def test_draining_refuses_new_work(store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from model_store.spec import ClipSpec
 from training.data.clip_dataset import ClipDataset, open_dataset
-from training.data.fewer_clips import Fewer
+from training.data.subset import Subset
 from training.errors import DataError
 
 UNITS = [f"unit {n}" for n in range(40)]
@@ -16,7 +16,7 @@ UNITS = [f"unit {n}" for n in range(40)]
 
 def chosen(clips: int, seed: int = 0, units: list[str] | None = None) -> set[int]:
     units = units or UNITS
-    return set(Fewer(clips, seed).of(np.arange(len(units)), units).tolist())
+    return set(Subset(clips, seed).of(np.arange(len(units)), units).tolist())
 
 
 def test_those_of_a_smaller_number_are_among_those_of_a_larger() -> None:
@@ -29,7 +29,7 @@ def test_those_of_a_smaller_number_are_among_those_of_a_larger() -> None:
 def test_the_seed_chooses_and_nothing_else() -> None:
     assert chosen(10) == chosen(10)
     assert chosen(10) != chosen(10, seed=1)
-    turned = Fewer(10, 0).of(np.arange(40), UNITS[::-1])
+    turned = Subset(10, 0).of(np.arange(40), UNITS[::-1])
     assert {UNITS[::-1][n] for n in turned} == {UNITS[n] for n in chosen(10)}
 
 
@@ -46,16 +46,16 @@ def test_no_more_than_there_are() -> None:
         chosen(41)
 
 
-def opened(bright: Path, spec: ClipSpec, cache: Path, fewer: Fewer | None) -> ClipDataset:
+def opened(bright: Path, spec: ClipSpec, cache: Path, subset: Subset | None) -> ClipDataset:
     return open_dataset(
-        (str(bright),), spec, validation=0.2, folds=3, fold=1, fewer=fewer, cache=cache
+        (str(bright),), spec, validation=0.2, folds=3, fold=1, subset=subset, cache=cache
     )
 
 
 def test_the_clips_that_are_held_out_stay_the_same(
     bright: Path, spec: ClipSpec, tmp_path: Path
 ) -> None:
-    every, few = (opened(bright, spec, tmp_path, each) for each in (None, Fewer(12, 0)))
+    every, few = (opened(bright, spec, tmp_path, each) for each in (None, Subset(12, 0)))
     assert few.validation.tolist() == every.validation.tolist()
     assert set(few.training) < set(every.training)
     assert len(few.training) == 12
@@ -67,4 +67,4 @@ def test_the_clips_that_are_held_out_stay_the_same(
     taught = {few.hashes[n][:16] for n in few.training}
     assert {digest[:16] for digest in few.seen.training} == taught
     with pytest.raises(DataError, match="41 clips"):
-        opened(bright, spec, tmp_path, Fewer(41, 0))
+        opened(bright, spec, tmp_path, Subset(41, 0))

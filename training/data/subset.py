@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Fewer:
+class Subset:
     clips: int
     """How many to learn from."""
     seed: int
