@@ -7,6 +7,7 @@ other things. (The commands of `model_store` read SCORING_STORE and SCORING_CACH
 """
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model_store.engines import EngineName
 from model_store.video.limits import ClipLimits
-from service.cpus import usable_cpus
+from service.machine import usable_cpus, usable_memory
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -30,6 +31,7 @@ OWN_NAMES = frozenset(
 )
 """First parts of the service's own paths: a prefix that begins with one could not be recognised."""
 
+DECODERS_SHARE = Fraction(2, 3)  # of the memory; the rest is for engine, uploads and answers
 _LIMITS = ClipLimits()
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -86,14 +88,16 @@ class Settings(BaseSettings):
     """Of pages elsewhere that may call the service from a browser, such as
     "https://judges.example"; "*" is any."""
 
-    decode_workers: Count = Field(default_factory=usable_cpus)
-    """Processes; by default as many as there are usable CPUs."""
     decode_timeout_s: Seconds = 40.0
     """Wall clock for one clip; then its worker is killed. Enough with half a processor."""
     decode_cpu_s: Count = 20
     """Processor time for one clip; beyond it the clip is refused."""
-    decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 2 << 30
-    """Address space of a worker."""
+    decode_memory_bytes: Annotated[int, Field(ge=1 << 29)] = 5 << 28
+    """Address space of a worker: 1.25 GiB. The costliest pictures that are decoded (3840 × 2160,
+    colours 4:4:4 in 10 bits, 16 reference frames) take 1.1 GiB."""
+    decode_workers: Count = Field(default=None, validate_default=True)
+    """Processes; by default one more than there are usable CPUs, as far as memory allows. Of
+    several, one decodes short clips only."""
     decode_clips_per_worker: Count = 500
     """After so many a worker is replaced by a fresh one."""
     max_clip_pixels: Count = _LIMITS.max_pixels
@@ -105,6 +109,9 @@ class Settings(BaseSettings):
     """Of answers that are kept for the same clip with the same parameters; 0: none is kept."""
     queue_fragments: Count = 576
     """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
+    client_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    """Of the queue, and of the bytes of request bodies, that one client may take: a key, or an
+    address where there are no keys."""
     batch_clips: Count = 8
     """Largest batch."""
 
@@ -141,6 +148,15 @@ class Settings(BaseSettings):
                 )
                 raise ValueError(f"{value} is no origin, need {need}")
         return values
+
+    @field_validator("decode_workers", mode="before")
+    @classmethod
+    def _affordable(cls, value: object, info: ValidationInfo) -> object:
+        """If not set, for the usable CPUs, and one besides for short clips, if there is memory."""
+        if value is not None:
+            return value
+        each = info.data.get("decode_memory_bytes", 1)  # it may have been refused
+        return max(1, min(usable_cpus() + 1, DECODERS_SHARE * usable_memory() // each))
 
     @field_validator("*", mode="before")
     @classmethod

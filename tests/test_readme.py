@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_store.store import SHIPPED
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.servers import live_server
 
 ROOT = Path(__file__).parent.parent

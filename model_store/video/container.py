@@ -176,6 +176,8 @@ def open_video(file: BinaryIO, limits: ClipLimits) -> Iterator[Video]:
             buffer_size=_BUFFER,
             timeout=(_TIMEOUT, None),
         )
+    except MemoryError:  # FFmpeg's is one of both kinds
+        raise
     except (av.FFmpegError, UnicodeError, OSError) as error:
         raise NotAVideo(_why_not(file_length)) from error
     with container:

@@ -44,7 +44,7 @@ class Decoder:
 
         A packet that does not decode is counted and skipped; if that happens while frames are
         being left out, the iteration ends. Raises UnusableClip when it happens too often,
-        ClipTooLarge when more comes out than the limits allow.
+        ClipTooLarge when more comes out than the limits allow, MemoryError.
         """
         context = self._context
         partial = False
@@ -62,6 +62,8 @@ class Decoder:
             damaged = packet is not None and packet.is_corrupt
             try:
                 frames = context.decode(packet)
+            except MemoryError:  # FFmpeg's is one of both kinds
+                raise
             except av.FFmpegError:
                 frames = []
                 damaged = True

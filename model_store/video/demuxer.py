@@ -113,6 +113,8 @@ def demux(video: Video, limits: ClipLimits) -> Demuxed:
             size += packet.size
             limits.check_frames(len(packets))
             limits.check_bytes(size)
+    except MemoryError:  # FFmpeg's is one of both kinds
+        raise
     except (av.FFmpegError, OSError, IndexError):  # IndexError: a stream that appears later
         damaged = True
     moved = shifts(

@@ -189,6 +189,8 @@ class FrameScaler:
                 interpolation=self._interpolation,
                 threads=1,
             )
+        except MemoryError:  # FFmpeg's is one of both kinds
+            raise
         except av.FFmpegError as error:
             raise UnusableClip(
                 f"frames of {frame.width}×{frame.height} {frame.format.name} cannot be scaled"

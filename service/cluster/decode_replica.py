@@ -69,10 +69,10 @@ class RemoteBackend:
         loaded: LoadedCheckpoint = await self._ask("load", reference)
         return loaded
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip, client: str) -> TimedScore:
         began = time.monotonic()
         frames = ray.put(clip)  # once, also for a second try
-        scored: TimedScore = await self._ask("score", loaded.reference, frames)
+        scored: TimedScore = await self._ask("score", loaded.reference, frames, client)
         self._on_done(loaded.spec.fragments)
         queue_s = time.monotonic() - began - scored.inference_s
         return dataclasses.replace(scored, queue_s=queue_s)

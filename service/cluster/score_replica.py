@@ -30,6 +30,7 @@ _JOIN_S = 0.005  # how long a clip waits for others before the batcher gets it
 class _Waiting:
     loaded: LoadedCheckpoint
     clip: Clip  # (T, H, W, 3)
+    client: str
     scoring: asyncio.Task[TimedScore] | None = None
 
 
@@ -52,9 +53,9 @@ class ScoreReplica:
         self._loaded = await self._loader.load(self._previous)
         self._limit_batches()
 
-    async def score(self, reference: str, clip: Clip) -> TimedScore:
+    async def score(self, reference: str, clip: Clip, client: str) -> TimedScore:
         """Raises EngineError, EngineDead, and what loading raises."""
-        waiting = _Waiting(await self._find(reference), clip)
+        waiting = _Waiting(await self._find(reference), clip, client)
         try:
             outcome = await self._join(waiting)
         except asyncio.CancelledError:
@@ -97,7 +98,9 @@ class ScoreReplica:
     async def _join(self, waiting: list[_Waiting]) -> list[TimedScore | BaseException]:
         tasks = []
         for each in waiting:
-            each.scoring = asyncio.create_task(self._backend.score(each.loaded, each.clip))
+            each.scoring = asyncio.create_task(
+                self._backend.score(each.loaded, each.clip, each.client)
+            )
             tasks.append(each.scoring)
         return await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -9,6 +9,7 @@ types (see `process`). The worker loads this module too, so it imports no pydant
     worker    Taken                               from here on, a crash is the clip's fault
     worker    DecodeProgress                      any number, for a job that wants it
     worker    Decoded or Refused
+    pool      STOP                                at any time, for a job that nobody wants any more
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from model_store.clip import ClipInfo, ClipLimits, ClipWarning
 from model_store.spec import ClipSpec
 
 LENGTH = struct.Struct("!I")
+STOP = LENGTH.pack(0)  # without content; between two jobs it means nothing
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
 
 
@@ -40,6 +42,8 @@ class DecodeJob:
 
     cpu_s: int = 0
     """Processor time that the clip may take; the pool knows it."""
+    short_s: float | None = None
+    """Processor time beyond which the clip is left to another worker; None: there is none."""
 
     @classmethod
     def unpacked(cls, content: bytes) -> Self:
@@ -47,6 +51,14 @@ class DecodeJob:
         fields["spec"] = ClipSpec.from_json(fields["spec"])
         fields["limits"] = ClipLimits(**fields["limits"])
         return cls(**fields)
+
+
+class TakesLonger(Exception):
+    """The clip takes more processor time than `short_s`."""
+
+
+class Stopped(Exception):
+    """The pool has asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +99,10 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The clip's fault, as far as the worker knows."""
+    """The clip's fault, as far as the worker knows; or it was stopped, or takes longer."""
 
     error: str
+    """Name of its class."""
     detail: str
     traceback: str | None = None
     """Of an exception that nobody expected."""

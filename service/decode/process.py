@@ -6,6 +6,7 @@ is timed by the monotonic clock, and starts with an environment that holds no se
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from service.decode.memory import ClipMemory
 from service.decode.messages import (
     LENGTH,
+    STOP,
     Answer,
     DecodeJob,
     DecodeProgress,
@@ -35,6 +37,7 @@ MAX_PROGRESS = 10_000  # messages of progress before an answer
 _MAX_ANSWER = 8 << 20  # bytes of JSON
 _START_S = 60.0  # for a worker to import its libraries on a busy machine
 _TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
+_ALMOST = 64 << 20  # bytes: more than the largest picture takes, so the next one did not fit
 _ATTEMPTS = 3  # to give a job to a process that does not die before it takes it
 _KILLED = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT")  # by the system or its operator: no clip can
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
@@ -72,6 +75,22 @@ class WorkerProcess:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # user, system
 
+    def resident_bytes(self) -> int:
+        """Of memory that the process holds now; 0 where the system does not report it."""
+        return self._memory("VmRSS")
+
+    def is_exhausted(self) -> bool:
+        """Whether the process has had almost all the address space that it may have."""
+        return self._memory("VmPeak") > self._memory_bytes - _ALMOST
+
+    def _memory(self, name: str) -> int:
+        try:
+            with open(f"/proc/{self.pid}/status") as status:
+                [kibibytes] = [line.split()[1] for line in status if line.startswith(name)]
+        except (OSError, ValueError):
+            return 0
+        return int(kibibytes) << 10
+
     async def ready(self) -> None:
         """Have a process that waits for a job, or start one.   Raises DecoderUnavailable."""
         if self._process is not None and self._process.poll() is not None:
@@ -93,10 +112,14 @@ class WorkerProcess:
     async def give(self, upload: int, job: DecodeJob) -> ClipMemory:
         """Send a job to a process that takes it; the memory is where its pixels will be.
 
-        A process that is found dead before it has read the job is replaced, a few times.
+        A process that is found dead before it has read the job, or dies while it starts, is
+        replaced, a few times.
         """
         for _ in range(_ATTEMPTS):
-            await self.ready()
+            try:
+                await self.ready()
+            except DecoderUnavailable:
+                continue
             assert self.connection is not None
             memory = ClipMemory(job.spec)
             try:
@@ -135,6 +158,17 @@ class WorkerProcess:
                 raise DecoderInterrupted(f"the decoder was killed ({cause})") from error
             raise DecoderFailed(f"the decoder stopped ({cause})") from error
         raise DecoderFailed("the decoder's answer makes no sense")
+
+    def ask_to_stop(self) -> None:
+        """Have the process give up its job and answer at once."""
+        if self.connection is not None:
+            with contextlib.suppress(OSError):  # it is dead, or has much to read: see `end`
+                self.connection.send(STOP)
+
+    def end(self) -> None:
+        """Kill the process; whoever waits for its answer gets DecoderInterrupted."""
+        if self._process is not None:
+            self._process.kill()
 
     def kill(self) -> None:
         """At once, whatever it is doing."""

@@ -33,6 +33,8 @@ from service.decode.seccomp import refuse_system_calls
 
 _OPEN_FILES = 32
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_TELLING = 0.1  # of the processor time of a short clip: from here on it shows what the clip takes
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _PROGRESS_S = 0.05  # between two messages of progress
 _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 
@@ -48,11 +50,11 @@ def main() -> None:
         connection.sendall(messages.packed(messages.Taken()))
         try:
             limit_processor_time(job.cpu_s)
-            on_frame = progress_to(connection) if job.wants_progress else None
-            answer = perform(job, upload, memory, on_frame)
+            answer = perform(job, upload, memory, Watch(job, connection))
         finally:
             os.close(upload)
             os.close(memory)
+        give_memory_back()
         connection.sendall(messages.packed(answer))
 
 
@@ -95,17 +97,49 @@ def decode_a_small_clip() -> None:
     fragment_jpegs(prepare_clip(read_clip(file, spec), spec), spec)
 
 
-def progress_to(connection: socket.socket) -> Callable[[int, int], None]:
-    """A callback that sends the frames decoded so far, not too often."""
-    last = -_PROGRESS_S
+class Watch:
+    """Called after each packet that was decoded: progress, and reasons to stop."""
 
-    def on_frame(done: int, of: int) -> None:
-        nonlocal last
-        if done == of or time.monotonic() - last >= _PROGRESS_S:
-            last = time.monotonic()
-            connection.sendall(messages.packed(messages.DecodeProgress(done, of)))
+    def __init__(self, job: messages.DecodeJob, connection: socket.socket) -> None:
+        self._job, self._connection = job, connection
+        self._began = self._pass_began = time.process_time()
+        self._last = -_PROGRESS_S
 
-    return on_frame
+    def __call__(self, done: int, of: int) -> None:
+        """Raises Stopped, TakesLonger."""
+        if stop_is_asked(self._connection):
+            raise messages.Stopped
+        if self._job.short_s is not None:
+            self._check_cost(self._job.short_s, done, of)
+        now = time.monotonic()
+        if self._job.wants_progress and (done == of or now - self._last >= _PROGRESS_S):
+            self._last = now
+            self._connection.sendall(messages.packed(messages.DecodeProgress(done, of)))
+
+    def _check_cost(self, short_s: float, done: int, of: int) -> None:
+        """Of what was used, and what the rest of this pass over the packets will take."""
+        now = time.process_time()
+        if done == 1:
+            self._pass_began = now
+        this_pass = now - self._pass_began
+        expected = this_pass * of / done if this_pass > _TELLING * short_s else this_pass
+        if self._pass_began - self._began + expected > short_s:
+            raise messages.TakesLonger
+
+
+def stop_is_asked(connection: socket.socket) -> bool:
+    """Also when the service is gone."""
+    try:
+        connection.recv(len(messages.STOP), socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def give_memory_back() -> None:
+    """What the last clip took and the C library keeps for the next one; glibc's own function."""
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
 
 
 def limit_processor_time(cpu_s: int) -> None:
@@ -116,7 +150,7 @@ def limit_processor_time(cpu_s: int) -> None:
 
 
 def perform(
-    job: messages.DecodeJob, upload: int, memory: int, on_frame: Callable[[int, int], None] | None
+    job: messages.DecodeJob, upload: int, memory: int, on_frame: Callable[[int, int], None]
 ) -> messages.Answer:
     """Decode one upload; its pixels go to `memory`."""
     spec = job.spec
@@ -133,7 +167,7 @@ def perform(
             )
         clip = prepare_clip(decoded, spec)
         write_frames(clip.frames, memory)
-    except (ClipError, RequestError) as error:
+    except (ClipError, RequestError, messages.Stopped, messages.TakesLonger) as error:
         return messages.Refused(type(error).__name__, str(error))
     except MemoryError:
         return messages.Refused(ClipTooLarge.__name__, "decoding needs too much memory")
@@ -177,6 +211,8 @@ def receive(connection: socket.socket) -> tuple[messages.DecodeJob, int, int] | 
     if not head:
         return None
     (size,) = messages.LENGTH.unpack(head)
+    if not size:
+        return receive(connection)  # STOP came too late
     job = messages.DecodeJob.unpacked(connection.recv(size, socket.MSG_WAITALL))
     upload, memory = descriptors
     return job, upload, memory

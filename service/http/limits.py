@@ -11,6 +11,7 @@ The limits of the form's parts (how many files and fields, how large a field) ar
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from service.errors import (
 )
 from service.http.last_boundary import LastBoundary
 from service.http.paths import own_path, tidied
+from service.http.request_context import RequestContext
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -49,16 +51,16 @@ class LimitsMiddleware:
         *,
         settings: Settings,
         metrics: Metrics,
-        admit: Callable[[], None],
+        admit: Callable[[str], None],
         admitted_paths: frozenset[str],
     ) -> None:
-        """`admit` raises for a request to `admitted_paths` that is pointless now."""
+        """`admit` raises for a client whose request to `admitted_paths` is pointless now."""
         self.app = app
         self._settings = settings
         self._metrics = metrics
         self._admit = admit
         self._admitted_paths = admitted_paths
-        self._held = 0  # bytes of all bodies
+        self._held: Counter[str] = Counter()  # bytes of the bodies of each client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,17 +68,19 @@ class LimitsMiddleware:
             return
         headers, path = Headers(scope=scope), own_path(scope)
         check_head(scope, headers)
-        self._check_key(path, headers)
+        context = RequestContext.of(scope)
+        if (key := self._check_key(path, headers)) is not None:
+            context.client = f"key {key}"
         limit = SMALL_BODY
         if scope["method"] == "POST" and path in self._admitted_paths:
-            self._admit()
+            self._admit(context.client)
             limit = self._settings.max_upload_bytes
         last_boundary = LastBoundary(headers.get("content-type", ""))
-        body = _Body(time.monotonic(), limit, _announced(headers), last_boundary)
+        body = _Body(context.client, time.monotonic(), limit, _announced(headers), last_boundary)
         try:
             await self.app(scope, lambda: self._receive(body, receive), send)
         finally:
-            self._hold(-body.size)
+            self._hold(body.client, -body.size)
 
     async def _receive(self, body: "_Body", receive: Receive) -> Message:
         if body.complete:
@@ -90,11 +94,10 @@ class LimitsMiddleware:
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
             body.size += size
-            self._hold(size)
+            self._hold(body.client, size)
             body.check_size(body.size)
             body.last_boundary.feed(message.get("body", b""))
-            if self._held > self._settings.max_inflight_bytes:
-                raise NoRoom("too many uploads at once")
+            self._check_held(body.client)
             body.complete = not message.get("more_body", False)
             if body.complete and not body.last_boundary.found:
                 raise MalformedUpload("the body ends before its last boundary")
@@ -106,15 +109,27 @@ class LimitsMiddleware:
             until = min(until, GRACE_S + body.size / self._settings.body_bytes_per_s)
         return until - body.age
 
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._metrics.inflight_bytes.set(self._held)
+    def _hold(self, client: str, size: int) -> None:
+        self._held[client] += size
+        if not self._held[client]:
+            del self._held[client]
+        self._metrics.inflight_bytes.set(self._held.total())
 
-    def _check_key(self, path: str, headers: Headers) -> None:
+    def _check_held(self, client: str) -> None:
+        """Raises NoRoom."""
+        limit = self._settings.max_inflight_bytes
+        if self._held.total() > limit:
+            raise NoRoom("too many uploads at once")
+        if self._held[client] > self._settings.client_share * limit:
+            raise NoRoom("too many uploads of yours at once")
+
+    def _check_key(self, path: str, headers: Headers) -> int | None:
+        """Which key it has, if any.   Raises Unauthorised."""
         given = headers.getlist("authorization")
-        known = len(given) == 1 and _matches(given[0], self._settings.api_keys)
-        if key_needed(path, self._settings) and not known:
+        key = _key_of(given[0], self._settings.api_keys) if len(given) == 1 else None
+        if key_needed(path, self._settings) and key is None:
             raise Unauthorised("send Authorization: Bearer and a key")
+        return key
 
 
 def check_head(scope: Scope, headers: Headers) -> None:
@@ -143,6 +158,7 @@ def key_needed(path: str, settings: Settings) -> bool:
 
 @dataclass(slots=True)
 class _Body:
+    client: str
     began: float
     limit: int
     announced: int
@@ -165,10 +181,11 @@ def _announced(headers: Headers) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-def _matches(authorization: str, keys: tuple[SecretStr, ...]) -> bool:
-    """In constant time: every key is compared, whichever is right."""
+def _key_of(authorization: str, keys: tuple[SecretStr, ...]) -> int | None:
+    """Index of a key, in constant time: every key is compared, whichever is right."""
     scheme, _, given = authorization.partition(" ")
-    found = False
-    for key in keys:
-        found |= secrets.compare_digest(given.strip().encode(), key.get_secret_value().encode())
-    return found and scheme.lower() == "bearer"
+    found = None
+    for index, key in enumerate(keys):
+        if secrets.compare_digest(given.strip().encode(), key.get_secret_value().encode()):
+            found = index
+    return found if scheme.lower() == "bearer" else None

@@ -6,6 +6,7 @@ is one that the client can still read. Pure ASGI.
 """
 
 import asyncio
+import ipaddress
 import logging
 import re
 import time
@@ -32,6 +33,8 @@ class RequestContext:
     """What is known of one request; it travels in the ASGI scope."""
 
     id: str
+    client: str
+    """Who asks: the address, or which key. Clients are served in turn."""
     began: float = field(default_factory=time.monotonic)
     answered: int = 499
     """Status of the answer; that of a client that hung up until there is one."""
@@ -73,7 +76,9 @@ class RequestContextMiddleware:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        context = RequestContext(given if _ID.fullmatch(given) else uuid.uuid4().hex)
+        context = RequestContext(
+            given if _ID.fullmatch(given) else uuid.uuid4().hex, client=address_of(scope)
+        )
         scope.setdefault("state", {})["context"] = context
         messages = _Messages(context, scope, receive, send, self._closing)
         token = request_id.set(context.id)
@@ -96,6 +101,18 @@ class RequestContextMiddleware:
         self._metrics.request_seconds.observe(seconds)
         if context.problem is not None:
             self._metrics.rejected.labels(context.problem).inc()
+
+
+def address_of(scope: Scope) -> str:
+    """From which a request comes; of IPv6 the network, whose addresses are all one client's."""
+    host = (scope.get("client") or ("",))[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a socket that is none of the network
+        return host
+    address = getattr(address, "ipv4_mapped", None) or address
+    bits = 64 if address.version == 6 else 32
+    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def log_request(context: RequestContext, method: str, route: object, seconds: float) -> None:

@@ -140,7 +140,7 @@ async def score(
     if form.difficulty is not None:
         check_difficulty(action, form.difficulty)
     panel = panel_of(action, form.marks, form.difficulty, form.deductions)
-    clip = form.clip_to_score(chosen, context.began)
+    clip = form.clip_to_score(chosen, context.began, context.client)
 
     async def work(on_progress: OnProgress | None = None) -> ScoreAnswer:
         scored = await service.score(clip, on_progress)
@@ -175,7 +175,7 @@ async def rank(
     """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
     service.note_upload(context.began)
     chosen = service.choose(form.one_action(), form.checkpoint)
-    clips = form.clips_to_score(chosen, context.began)
+    clips = form.clips_to_score(chosen, context.began, context.client)
     ranking = await unless_gone(request, service.rank(clips))
     return rank_answer(ranking, chosen, context.id)
 

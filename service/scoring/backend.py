@@ -41,8 +41,8 @@ class ScoringBackend(Protocol):
     async def load(self, reference: str) -> LoadedCheckpoint:
         """Make a published version ready to score with.   Raises `model_store`'s errors."""
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
-        """One prepared clip, with others if others wait. Cancel it to leave."""
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip, client: str) -> TimedScore:
+        """One prepared clip, with others if others wait; clients in turn. Cancel it to leave."""
 
 
 class MakeBackend(Protocol):

@@ -65,7 +65,7 @@ class LocalBackend:
     def alive(self) -> bool:
         return self._batcher.alive
 
-    async def score(self, loaded: LoadedCheckpoint, clip: Clip) -> TimedScore:
+    async def score(self, loaded: LoadedCheckpoint, clip: Clip, client: str) -> TimedScore:
         assert isinstance(loaded, LocalCheckpoint)  # `load` below has made it
         waiting = self._batcher.submit(loaded.scorer, clip, loaded.spec.fragments)
         return await asyncio.wrap_future(waiting)

@@ -13,6 +13,8 @@ class ClipToScore:
 
     upload: BinaryIO
     checkpoint: LoadedCheckpoint
+    client: str
+    """Who sent it: clients are served in turn."""
     received: float
     """When the request for it began, on the monotonic clock."""
     difficulty: float | None = None

@@ -78,7 +78,9 @@ class ScoringService:
         """`on_failure` is called, on the event loop, when the process should be ended."""
         self.settings = settings
         self.metrics = Metrics()
-        self.admission = Admission(settings.queue_fragments, self.metrics)
+        self.admission = Admission(
+            settings.queue_fragments, self.metrics, client_share=settings.client_share
+        )
         self.checkpoints = LoadedCheckpoints()
         self.results = ResultCache(settings.result_cache_bytes, self.metrics)
         self.phase = Phase.STARTING
@@ -138,10 +140,10 @@ class ScoringService:
         if self.phase is Phase.DRAINING:
             raise Draining("the service is going down")
 
-    def require_room(self) -> None:
-        """Whether a new request has a chance at all; asked before its body is read."""
+    def require_room(self, client: str) -> None:
+        """Whether a new request of this client has a chance; asked before its body is read."""
         self.require_ready()
-        self.admission.require_room()
+        self.admission.require_room(client)
 
     def note_upload(self, began: float) -> None:
         """A request's whole form is there."""
@@ -245,13 +247,15 @@ class ScoringService:
         stage, entered = "decode", time.monotonic()
         ahead = self.admission.fragments
         try:
-            with self.admission.place(job.spec.fragments):
+            with self.admission.place(job.spec.fragments, clip.client):
                 report(Queued(ahead))
                 async with asyncio.timeout(self.settings.deadline_s):
-                    decoded = await self._decode(clip.upload, job, report)
+                    decoded = await self._decode(clip, job, report)
                     report(Scoring())
                     stage, wait_s = "queue", time.monotonic() - entered - decoded.seconds
-                    scored = await self._backend.score(clip.checkpoint, decoded.clip.frames)
+                    scored = await self._backend.score(
+                        clip.checkpoint, decoded.clip.frames, clip.client
+                    )
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
         except asyncio.CancelledError:
@@ -259,13 +263,16 @@ class ScoringService:
             raise
         return _Outcome(decoded, scored, wait_s + scored.queue_s)
 
-    async def _decode(self, upload: BinaryIO, job: DecodeJob, report: OnProgress) -> DecodedUpload:
+    async def _decode(self, clip: ClipToScore, job: DecodeJob, report: OnProgress) -> DecodedUpload:
         self.decoding += 1
         try:
             # A small upload is written to disk now.
-            descriptor = await asyncio.to_thread(upload.fileno)
+            descriptor = await asyncio.to_thread(clip.upload.fileno)
             return await self._pool.decode(
-                descriptor, job, lambda done, of: report(Decoding(done, of))
+                descriptor,
+                job,
+                lambda done, of: report(Decoding(done, of)),
+                client=clip.client,
             )
         except Exception as error:
             if isinstance(error, DecoderInterrupted):

@@ -13,7 +13,7 @@ from model_store.network import FragmentNetwork, Head
 from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING, ClipSpec
 from model_store.store import Store
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.measure import Timings
 from tests.bench.network import paper_fragment, some_clips

@@ -12,7 +12,7 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
 from model_store.store import Store
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.decode import SMALL
 from tests.bench.footage import Footage, repeated

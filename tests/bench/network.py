@@ -15,7 +15,7 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
 from model_store.spec import DIVING
 from model_store.store import Store
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.measure import Ratio, Timings
 from tests.bench.peers.runtimes import (

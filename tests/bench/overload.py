@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable
 
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives
 from tests.bench.load import Answer, Endpoint, arrivals, score_all

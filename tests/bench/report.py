@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.results import Results, Row, Verdict
 
 COLUMNS = ("stage", "case", "against", "ours", "theirs", "ratio", "quartiles", "target", "")

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench import growth
 from tests.bench.bench import Bench
 from tests.bench.dives import dives

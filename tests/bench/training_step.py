@@ -13,7 +13,7 @@ from torch import Tensor
 from model_store.clip import cut, load_clip
 from model_store.network_spec import COMPACT, NetworkSpec
 from model_store.spec import DIVING, ClipSpec
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.bench import Bench
 from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed

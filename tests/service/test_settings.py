@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.cpus import usable_cpus
 from service.settings import Settings
 
 
@@ -84,21 +83,15 @@ def test_a_prefix_and_origins(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()
 
 
-@pytest.mark.parametrize(
-    ("files", "cpus"),
-    [
-        ({"cpu.max": "max 100000"}, None),
-        ({"cpu.max": "50000 100000"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
-        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ({}, None),
-    ],
-)
-def test_a_container_has_the_cpus_of_its_quota(
-    tmp_path: Path, files: dict[str, str], cpus: int | None
+def test_there_are_as_many_decoders_as_cpus_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    without_quota = usable_cpus(tmp_path / "nothing")
-    assert usable_cpus(tmp_path) == (without_quota if cpus is None else cpus)
+    """With one besides for short clips; two thirds of the memory are for decoders."""
+    monkeypatch.setattr("service.settings.usable_cpus", lambda: 4)
+    for gibibytes, workers in ((64, 5), (8, 4), (4, 2), (1, 1)):
+        monkeypatch.setattr("service.settings.usable_memory", lambda n=gibibytes: n << 30)
+        assert Settings().decode_workers == workers
+    assert Settings(decode_workers=3).decode_workers == 3
+    monkeypatch.setenv("SCORING_DECODE_MEMORY_BYTES", "1")
+    with pytest.raises(ValidationError, match="decode_memory_bytes"):
+        Settings()

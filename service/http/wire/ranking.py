@@ -54,7 +54,9 @@ class RankForm(BaseModel):
             raise InvalidParameter(need, field="action")
         return self.action[0] if self.action else None
 
-    def clips_to_score(self, checkpoint: LoadedCheckpoint, received: float) -> list[ClipToScore]:
+    def clips_to_score(
+        self, checkpoint: LoadedCheckpoint, received: float, client: str
+    ) -> list[ClipToScore]:
         """Raises InvalidParameter, InvalidPanel."""
         count = len(self.clips)
         if not FEWEST <= count <= MOST:
@@ -67,7 +69,11 @@ class RankForm(BaseModel):
                 check_difficulty(checkpoint.card.action, value)
         return [
             ClipToScore(
-                upload=clip.file, checkpoint=checkpoint, received=received, difficulty=difficulty
+                upload=clip.file,
+                checkpoint=checkpoint,
+                client=client,
+                received=received,
+                difficulty=difficulty,
             )
             for clip, difficulty in zip(self.clips, self.difficulty or [None] * count, strict=True)
         ]

@@ -52,11 +52,14 @@ class ScoreForm(BaseModel):
         None, description="`frames`: also one JPEG a fragment, as scored."
     )
 
-    def clip_to_score(self, checkpoint: LoadedCheckpoint, received: float) -> ClipToScore:
+    def clip_to_score(
+        self, checkpoint: LoadedCheckpoint, received: float, client: str
+    ) -> ClipToScore:
         return ClipToScore(
             upload=self.clip.file,
             checkpoint=checkpoint,
             received=received,
+            client=client,
             difficulty=self.difficulty,
             start_s=self.start_s,
             end_s=self.end_s,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cpus import usable_cpus
+from service.machine import usable_cpus
 from tests.bench.peers.scoring import Scoring
 
 _scoring: Scoring

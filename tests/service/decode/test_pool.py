@@ -9,7 +9,9 @@ import json
 import os
 import signal
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +27,7 @@ from model_store.spec import DIVING
 from service.decode.messages import LENGTH, DecodeProgress, packed
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.decode.process import WorkerProcess
-from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout
+from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout, DecoderUnavailable
 from tests.clips import audio_only, clip_bytes, clip_of, large_clip, moving_square, still_png
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
@@ -56,11 +58,13 @@ async def pool(**options: Any) -> AsyncIterator[DecodePool]:
         assert not any(map(exists, pids))
 
 
-async def decode(pool: DecodePool, content: bytes, job: DecodeJob = JOB) -> DecodedUpload:
+async def decode(
+    pool: DecodePool, content: bytes, job: DecodeJob = JOB, *, client: str = ""
+) -> DecodedUpload:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        return await pool.decode(file.fileno(), job)
+        return await pool.decode(file.fileno(), job, client=client)
 
 
 async def stopped_worker(pool: DecodePool) -> "asyncio.Task[DecodedUpload]":
@@ -193,7 +197,23 @@ async def test_a_hung_worker_delays_nobody_else() -> None:
             await task
 
 
-async def test_cancelling_kills_the_decoding() -> None:
+async def test_cancelling_stops_the_decoding_and_keeps_the_worker() -> None:
+    async with pool() as decoders:
+        pids = decoders.pids
+        for _ in range(3):
+            task = asyncio.create_task(decode(decoders, costly()))
+            while not task.done() and decoders.workers[0].processor_s() < 0.5:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            began = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await decode(decoders, clip_bytes())
+            assert time.monotonic() - began < 1.0  # all of it takes two seconds and more
+        assert decoders.pids == pids
+
+
+async def test_cancelling_kills_a_worker_that_does_not_stop() -> None:
     async with pool() as decoders:
         [pid] = decoders.pids
         task = await stopped_worker(decoders)
@@ -202,6 +222,110 @@ async def test_cancelling_kills_the_decoding() -> None:
             await task
         await decode(decoders, clip_bytes())
         assert not exists(pid)
+
+
+async def test_a_stop_that_comes_too_late_means_nothing() -> None:
+    async with pool() as decoders:
+        pids = decoders.pids
+        for _ in range(3):
+            decoders.workers[0].ask_to_stop()
+            await decode(decoders, clip_bytes())
+        assert decoders.pids == pids
+
+
+async def test_the_file_of_a_request_that_left_is_not_mistaken_for_the_next() -> None:
+    """Its descriptor's number is free again while the worker has yet to be started."""
+    async with pool() as decoders:
+        os.kill(decoders.pids[0], signal.SIGKILL)
+        leaving = asyncio.create_task(decode(decoders, clip_bytes(frames=60)))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        decoded = await decode(decoders, clip_bytes(frames=140))
+    assert decoded.clip.info.decoded_frames == 140
+
+
+async def test_one_worker_is_kept_for_short_clips() -> None:
+    """Whoever sends the long ones, and however many: an ordinary clip need not wait for them."""
+    async with pool(workers=2) as decoders:
+        pids = decoders.pids
+        long = [asyncio.create_task(decode(decoders, costly(), client=client)) for client in "abcd"]
+        waits = []
+        while not any(task.done() for task in long):
+            began = time.monotonic()
+            await decode(decoders, clip_bytes(), client="e")
+            waits.append(time.monotonic() - began)
+        assert len(waits) > 2
+        assert max(waits) < SOON_S / 2
+        assert decoders.for_short is not None
+        kept = decoders.for_short.clips
+        for outcome in await asyncio.gather(*long, return_exceptions=True):
+            assert isinstance(outcome, UnusableClip)  # it repeats ten pictures
+        assert decoders.for_short.clips == kept  # the other one did all that was long
+        assert decoders.pids == pids
+
+
+async def test_clients_have_their_turns_by_the_time_that_their_clips_take() -> None:
+    order: list[str] = []
+    large, small = large_clip(), clip_bytes()
+
+    async def ask(client: str, content: bytes) -> None:
+        await decode(decoders, content, client=client)
+        order.append(client)
+
+    async with pool() as decoders:
+        tasks = [asyncio.create_task(ask("a", large)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        tasks += [asyncio.create_task(ask("b", small)) for _ in range(3)]
+        await asyncio.gather(*tasks)
+    assert order[0] == "a"  # nobody else was there
+    assert order.index("b") == 1
+    assert order[-1] == "a"
+
+
+async def test_a_worker_gives_its_memory_back() -> None:
+    """Twice 50 MB are kept by the decoder of a clip of 3840 × 2160 with 4:4:4 colours."""
+    frames = (np.full((2160, 3840, 3), value, np.uint8) for value in range(0, 200, 10))
+    options = {"preset": "ultrafast", "x264-params": "ref=4:scenecut=0:keyint=infinite"}
+    big = clip_of(frames, options=options, pix_fmt="yuv444p10le", container="matroska")
+    async with pool() as decoders:
+        [worker] = decoders.workers
+        await decode(decoders, clip_bytes())
+        before = worker.resident_bytes()
+        await decode(decoders, big)
+        assert worker._memory("VmHWM") > before + (150 << 20)
+        assert worker.resident_bytes() < before + (20 << 20)
+
+
+async def test_a_worker_that_keeps_memory_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.decode.pool.KEPT_BYTES", 1 << 20)
+    async with pool() as decoders:
+        pids = decoders.pids
+        await decode(decoders, clip_bytes())
+        await decode(decoders, clip_bytes())
+        assert decoders.pids != pids
+
+
+async def test_workers_that_cannot_be_started_fail_those_who_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with pool(workers=2) as decoders:
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        for pid in decoders.pids:
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(DecoderUnavailable):
+            await decode(decoders, clip_bytes())
+        monkeypatch.undo()
+        await decode(decoders, clip_bytes())
+
+
+async def test_a_worker_that_dies_while_it_starts_fails_no_clip() -> None:
+    async with pool(workers=2, clips_per_worker=1) as decoders:
+        for _ in range(4):
+            before = decoders.pids
+            await decode(decoders, clip_bytes())
+            for pid in {*decoders.pids} - {*before}:
+                os.kill(pid, signal.SIGKILL)
+            await decode(decoders, clip_bytes())
 
 
 async def test_cancelling_while_waiting_for_a_worker_leaves_the_pool_whole() -> None:
@@ -231,7 +355,7 @@ async def test_too_little_memory_is_the_clips_problem() -> None:
     frames = np.zeros((20, 2160, 3840, 3), np.uint8)
     big = clip_of(frames, options={"preset": "ultrafast", "refs": "16"})  # all kept: 190 MB
     async with pool(memory_bytes=300 << 20) as decoders:
-        with pytest.raises((ClipTooLarge, UnusableClip, NotAVideo, DecoderFailed)):
+        with pytest.raises(ClipTooLarge, match="memory"):
             await decode(decoders, big)
         await decode(decoders, clip_bytes())
 

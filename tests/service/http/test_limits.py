@@ -14,7 +14,7 @@ from service.errors import QueueFull
 from service.http import limits, request_context
 from service.http.limits import LimitsMiddleware
 from service.http.problems import ProblemsMiddleware
-from service.http.request_context import RequestContextMiddleware
+from service.http.request_context import RequestContextMiddleware, address_of
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -74,7 +74,7 @@ async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def application(
-    admit: Callable[[], None] = lambda: None, inner: Any = read_all, **settings: Any
+    admit: Callable[[str], None] = lambda client: None, inner: Any = read_all, **settings: Any
 ) -> RequestContextMiddleware:
     metrics = Metrics()
     app = LimitsMiddleware(
@@ -171,7 +171,7 @@ async def test_the_deadline_ends_with_the_body() -> None:
 
 
 async def test_all_uploads_together_have_a_budget() -> None:
-    app = application(max_inflight_bytes=100)
+    app = application(max_inflight_bytes=100, client_share=1)
     slow = asyncio.create_task(ask(app, b"x" * 60, 0.2, b"x"))
     await asyncio.sleep(0.05)
     assert sample(app, "score_inflight_bytes") == 60
@@ -179,6 +179,37 @@ async def test_all_uploads_together_have_a_budget() -> None:
     assert (await ask(app, b"x" * 30)).status == 200
     assert (await slow).status == 200
     assert sample(app, "score_inflight_bytes") == 0
+
+
+async def test_one_client_cannot_take_all_of_the_budget() -> None:
+    """A key is a client; where there are no keys, an address, or a network of IPv6."""
+    keys = (SecretStr("first"), SecretStr("second"))
+    app = application(max_inflight_bytes=100, client_share=0.6, api_keys=keys)
+    first, second = "Bearer first", "Bearer second"
+    slow = asyncio.create_task(ask(app, b"x" * 60, 0.2, authorization=first))
+    await asyncio.sleep(0.05)
+    refused = await ask(app, b"x", authorization=first)
+    assert (refused.status, refused.body["detail"]) == (507, "too many uploads of yours at once")
+    assert (await ask(app, b"x" * 40, authorization=second)).status == 200
+    await slow
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8:0:0:ffff::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", "192.0.2.1", False),
+        ("", "", True),
+    ],
+)
+def test_clients_are_told_apart_by_their_addresses(one: str, other: str, same: bool) -> None:
+    clients = [address_of({"client": (host, 1)} if host else {}) for host in (one, other)]
+    assert (clients[0] == clients[1]) is same
 
 
 async def test_a_key_is_asked_for_before_the_body_is_read() -> None:
@@ -202,7 +233,7 @@ async def test_probes_need_no_key_and_metrics_by_setting() -> None:
 
 
 async def test_a_full_queue_refuses_before_the_body_is_read() -> None:
-    def full() -> None:
+    def full(client: str) -> None:
         raise QueueFull("full", retry_after_s=3)
 
     reads = []
