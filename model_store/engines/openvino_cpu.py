@@ -58,11 +58,7 @@ class OpenVinoRuntime:
     tolerance = 0.01
 
     def __init__(self, parts: Parts, *, cache: Path | None, threads: int | None) -> None:
-        try:
-            models = load(parts, cache or converted.default_cache())
-            self._compile(models, threads)
-        except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
+        self._compile(load(parts, cache or converted.default_cache()), threads)
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
         self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
 

@@ -113,5 +113,6 @@ class LocalBackend:
             sha256=checkpoint.sha256,
             engine=scorer.engine.name,
             golden_error=golden_error,
+            fell_back=scorer.engine.fell_back,
             scorer=scorer,
         )

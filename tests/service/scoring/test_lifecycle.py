@@ -162,6 +162,29 @@ async def test_nothing_answers_in_the_place_of_the_default(
         assert (await app.client.get("/readyz")).status_code == 503
 
 
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
+async def test_an_engine_that_fails_is_replaced_only_where_none_is_named(
+    own: Store, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr("model_store.engines.openvino_cpu.load", fail)
+    failures: list[str] = []
+    async with running_app(
+        own, ready=False, engine=engine, on_failure=lambda: failures.append("failed")
+    ) as app:
+        await app.service.loading
+        metrics = (await app.client.get("/metrics")).text
+        if engine == "auto":
+            assert "score_engine_fallbacks 2.0" in metrics
+            assert metrics.count('engine="torch"') == 2
+            assert await version(app) == 1
+        else:
+            assert failures == ["failed"]
+            assert (await app.client.get("/livez")).status_code == 503
+
+
 async def test_one_that_scores_wrongly_is_refused(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
