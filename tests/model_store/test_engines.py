@@ -1,10 +1,12 @@
 """Engines against the reference, and the reference against whole passes of blanked clips."""
 
 import dataclasses
+import gc
 import logging
 import os
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,21 @@ def test_an_engine_works_in_a_thread_of_its_own(engine: Engine, spec: ClipSpec) 
         answers[0].contributions, engine.score(clips).contributions, strict=True
     ):
         np.testing.assert_allclose(ours.contribution, expected.contribution)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_an_engine_keeps_nothing_of_a_batch(engine: Engine, spec: ClipSpec, count: int) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        clips = random_clips(spec, count)
+        kept: list[weakref.ref[Any]] = [weakref.ref(clips)]
+        output = engine.score(clips)
+        kept.append(weakref.ref(output.features))
+        del clips, output
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
