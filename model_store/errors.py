@@ -18,6 +18,7 @@ Everything that can go wrong below the service, by name.
     │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
     └── EngineError               an engine cannot run here, or failed
+        └── EngineMissing         the machine has nothing that it could run on
 
 Texts name what was found and what was needed. They may be shown to a caller, except that of
 CheckpointUnreadable: it holds a path of this machine.
@@ -97,4 +98,8 @@ class CheckpointIncompatible(CheckpointError):
 
 
 class EngineError(ModelStoreError):
+    pass
+
+
+class EngineMissing(EngineError):
     pass

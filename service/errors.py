@@ -23,7 +23,7 @@ What can go wrong in the service itself, by name; `problem_kinds.py` gives each 
         ├── CheckpointUnusable  it is in the store, but damaged or unreadable: others serve
         ├── NotReady          checkpoints are still being loaded
         ├── Draining          the service is going down
-        ├── EngineDead        the inference thread is gone
+        ├── EngineDead        the inference thread is gone, or its engine hangs
         ├── DecoderUnavailable  no decode worker can be started
         └── DecoderInterrupted  the decoder got no processor, or was killed; knows when to come back
 

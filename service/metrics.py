@@ -5,6 +5,7 @@ The rule: no label contains anything that a client sent. Where the values of a l
 series exist from the start: a series that begins with its first event hides it from `rate`.
 """
 
+import math
 import platform
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
@@ -134,6 +135,10 @@ class Metrics:
         self.model_info = gauge(
             "score_model_info", "Checkpoints loaded", "name", "version", "sha256", "engine"
         )
+        self.engine_fallbacks = gauge(
+            "score_engine_fallbacks",
+            "Checkpoints loaded on a slower engine, because a faster one failed",
+        )
         Info("score_build", "What is running", registry=registry).info(
             {"version": version("fragment-scorer"), "python": platform.python_version()}
         )
@@ -145,9 +150,20 @@ class Metrics:
         self.familiarity.labels(checkpoint)
 
     def watch_device_memory(self, read: Callable[[], tuple[int, int]]) -> None:
-        """Report a GPU's memory; `read` gives free and total bytes."""
+        """Report a GPU's memory; `read` gives free and total bytes.
+
+        A GPU that cannot be asked, because it has failed or others occupy it, has none that is
+        known: the other metrics must not be lost with it.
+        """
+
+        def bytes_of(which: int) -> float:
+            try:
+                return read()[which]
+            except RuntimeError:
+                return math.nan
+
         memory = Gauge(
             "score_gpu_memory_bytes", "Memory of the GPU", ["kind"], registry=self.registry
         )
-        memory.labels("free").set_function(lambda: read()[0])
-        memory.labels("total").set_function(lambda: read()[1])
+        memory.labels("free").set_function(lambda: bytes_of(0))
+        memory.labels("total").set_function(lambda: bytes_of(1))

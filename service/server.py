@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from types import FrameType
 
@@ -22,10 +23,13 @@ from service.http.address import Address, AddressError, is_ip, listen, resolve
 from service.http.connections import Connection
 from service.http.limits import HEAD_BYTES
 from service.logs import configure_logging
+from service.scoring.batcher import INFERENCE_THREAD
+from service.scoring.local_backend import LOADING_THREAD
 from service.settings import Settings
 
 log = logging.getLogger("service")
 
+ENGINE_THREADS = (INFERENCE_THREAD, LOADING_THREAD)
 FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/address.py`
 
 
@@ -120,7 +124,12 @@ def main() -> int:
     )
     log.info("listens on %s", ", ".join(Address.of(each).url for each in sockets))
     server.run(sockets)
-    return FAILED if failed else 0
+    code = FAILED if failed else 0
+    if any(thread.name in ENGINE_THREADS for thread in threading.enumerate()):
+        # It is inside an engine, where nothing can end it: Python would abort the process there.
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 def allow_many_files() -> None:

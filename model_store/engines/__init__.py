@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from model_store.engines.engine import Engine, EngineOutput, Runtime
 from model_store.engines.parts import Parts
-from model_store.errors import EngineError
+from model_store.errors import EngineError, EngineMissing
 from model_store.network import FragmentNetwork
 
 __all__ = ["Engine", "EngineName", "EngineOutput", "make_engine"]
@@ -36,6 +36,8 @@ def make_engine(
 ) -> Engine:
     """An engine that runs `network`, tried on a blank clip. "auto" takes the first that works.
 
+    An engine that "auto" passes over is a warning in the log and `fell_back` of the one that it
+    takes, unless the machine has nothing for it to run on: without a GPU nobody expects cuda.
     `cache` is a folder for converted networks (openvino), by default SCORING_CACHE or the user's
     cache folder. `threads` is for the CPU, by default one a core that the library sees: give it
     in a container, where that is not what the process may use. openvino has a pool of its own,
@@ -47,17 +49,32 @@ def make_engine(
     parts = Parts.of(network)
     if name != "auto":
         return _working(name, parts, cache, threads)
-    for choice in AUTO[:-1]:
+    failed: dict[str, EngineError] = {}
+    for choice in AUTO:
         try:
-            return _working(choice, parts, cache, threads)
-        except EngineError as error:
+            engine = _working(choice, parts, cache, threads)
+        except EngineMissing as error:
             log.info("engine %s is not used: %s", choice, error)
-    return _working(AUTO[-1], parts, cache, threads)
+        except EngineError as error:
+            failed[choice] = error
+        else:
+            for slower, reason in failed.items():
+                log.warning(
+                    "engine %s has failed, %s is used, which is slower: %s", slower, choice, reason
+                )
+            engine.fell_back = bool(failed)
+            return engine
+    raise EngineError("no engine works here: " + "; ".join(f"{n}: {e}" for n, e in failed.items()))
 
 
 def _working(name: str, parts: Parts, cache: Path | None, threads: int | None) -> Engine:
-    engine = Engine(parts, _runtime(name, parts, cache, threads))
-    engine.check()
+    try:
+        engine = Engine(parts, _runtime(name, parts, cache, threads))
+        engine.check()
+    except EngineError:
+        raise
+    except Exception as error:  # of a library, a driver or a device: they share no class
+        raise EngineError(f"{name} cannot be used: {type(error).__name__}: {error}") from error
     return engine
 
 

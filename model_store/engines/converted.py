@@ -1,12 +1,14 @@
 """
 Converted networks on disk, so that a start reads them instead of converting again.
 
-    <cache>/<key>/extraction.xml, .bin, …, MANIFEST.sha256
+    <cache>/<key>-<random>/extraction.xml, .bin, …, MANIFEST.sha256
 
 The rule: the key is a hash of everything that the conversion depends on (weights, specs, the code,
 the versions of torch and OpenVINO), and an entry is used only if its files match its manifest. An
-entry is written beside its place and renamed into it; a damaged one is replaced. What cannot be
-written is converted again next time.
+entry is written beside its place and renamed into it, and each has a name of its own: nobody
+removes or replaces a whole one, so what was found stays there while it is being read. Two processes
+that convert at the same moment may leave two entries. What cannot be kept, for whatever reason, is
+used from memory, and converted again at the next start.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from secrets import token_hex
 
 from model_store.files import new_folder
 from model_store.network import FragmentNetwork
@@ -49,32 +52,38 @@ def key_of(network: FragmentNetwork, *, sources: Iterable[str | None], versions:
     return digest.hexdigest()
 
 
-def entry(cache: Path, key: str, write: Callable[[Path], None]) -> Path | None:
-    """The folder of an entry, made with `write` where it is missing or damaged.
+def find(cache: Path, key: str) -> Path | None:
+    """The folder of a whole entry, if there is one. Damaged ones are removed."""
+    for folder in sorted(cache.glob(f"{key}-*")):
+        try:
+            if is_whole(folder):
+                return folder
+        except OSError as error:  # it may be whole for others
+            log.warning("the converted network in %s cannot be read: %s", folder, error)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return None
 
-    None where it cannot be kept, because the folder is read-only or full.
-    """
-    folder = cache / key
-    if is_whole(folder):
-        return folder
+
+def keep(cache: Path, key: str, write: Callable[[Path], None]) -> None:
+    """Make an entry with `write`, which may raise OSError; a failure is only a warning."""
     try:
-        with new_folder(folder) as partial:
+        with new_folder(cache / f"{key}-{token_hex(4)}") as partial:
             write(partial)
             (partial / MANIFEST).write_text(_manifest(partial))
-            if not is_whole(folder):  # but damaged, or it is not there
-                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
-        if is_whole(folder):  # another process was faster
-            return folder
-        log.warning("converted networks cannot be kept in %s: %s", cache, error)
-        return None
-    return folder
+        log.warning(
+            "a converted network cannot be kept in %s, each start will take seconds longer: %s",
+            cache,
+            error,
+        )
 
 
 def is_whole(folder: Path) -> bool:
+    """Whether all files are there and match the manifest.   Raises OSError if unreadable."""
     try:
         return (folder / MANIFEST).read_text() == _manifest(folder)
-    except (OSError, UnicodeDecodeError):
+    except (FileNotFoundError, UnicodeDecodeError):
         return False
 
 

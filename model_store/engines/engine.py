@@ -57,6 +57,8 @@ class Engine:
         self.used = parts.network.used
         self.coalitions = parts.coalitions
         self.baseline = parts.baseline
+        self.fell_back = False
+        """Whether a faster engine should have run the network, and failed."""
 
     @property
     def name(self) -> str:

@@ -7,8 +7,10 @@ two cores a quarter faster than a batch of any size, a tenth faster than one aft
 threads are OpenVINO's; torch is not used after the conversion, so two pools never compete.
 """
 
+import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ try:
 except ImportError as error:
     raise EngineError(f"OpenVINO cannot be imported: {error}") from error
 
+log = logging.getLogger(__name__)
+
 SOURCES = (
     __file__,
     parts.__file__,
@@ -41,6 +45,7 @@ SOURCES = (
 )
 VERSIONS = [torch.__version__, ov.__version__]
 
+PARTS = ("extraction", "coalition_head")
 MAX_STREAMS = 8  # clips side by side; more cores than that share a clip
 COMMON = {
     "INFERENCE_PRECISION_HINT": "f32",  # newer CPUs would get bf16
@@ -53,11 +58,7 @@ class OpenVinoRuntime:
     tolerance = 0.01
 
     def __init__(self, parts: Parts, *, cache: Path | None, threads: int | None) -> None:
-        try:
-            models = load(parts, cache or converted.default_cache())
-            self._compile(models, threads)
-        except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot convert or compile the network: {error}") from error
+        self._compile(load(parts, cache or converted.default_cache()), threads)
         self.feature_shape = tuple(parts.coalition_head.blank.shape)
         self.coalitions, self.outputs = len(parts.coalitions.shown), len(parts.baseline)
 
@@ -103,45 +104,69 @@ class OpenVinoRuntime:
                 features[index] = request.get_output_tensor().data[0]
 
             self.queue.set_callback(keep)
-            for index in range(side_by_side):
-                self.queue.start_async([clips[index : index + 1]], index, share_inputs=True)
-            self.queue.wait_all()
+            try:
+                for index in range(side_by_side):
+                    self.queue.start_async([clips[index : index + 1]], index)
+                self.queue.wait_all()
+            finally:
+                self.queue.set_callback(keep_nothing)
         for index in range(side_by_side, len(clips)):
             features[index] = infer(self.extraction, clips[index : index + 1])
         return features
 
 
+def keep_nothing(request: Any, index: int) -> None:
+    """The callback between batches."""
+
+
 def infer(request: Any, clip: Clips | Floats) -> Floats:
-    """The output for one clip (1, …) -> (…); valid until the next call."""
-    request.infer([clip], share_inputs=True)
+    """The output for one clip (1, …) -> (…); valid until the next call.
+
+    The clip is copied, which takes no measurable time: a request that shared its memory would keep
+    the whole batch until the next one.
+    """
+    request.infer([clip])
     output: Floats = request.get_output_tensor().data[0]
     return output
 
 
 def load(parts: Parts, cache: Path | None) -> dict[str, Any]:
-    """The converted parts by name, from the cache if there is one."""
-    if cache is not None:
-        key = converted.key_of(parts.network, sources=SOURCES, versions=VERSIONS)
-        folder = converted.entry(cache, key, lambda folder: write(convert(parts), folder))
-        if folder is not None:
-            core = ov.Core()
-            return {path.stem: core.read_model(path) for path in sorted(folder.glob("*.xml"))}
-    return convert(parts)
+    """The converted parts by name, from the cache if it has them; otherwise they are put there."""
+    if cache is None:
+        return convert(parts)
+    key = converted.key_of(parts.network, sources=SOURCES, versions=VERSIONS)
+    folder = converted.find(cache, key)
+    if folder is not None:
+        try:
+            return read(folder)
+        except RuntimeError as error:  # somebody has emptied the cache meanwhile, for example
+            log.warning("the converted network in %s cannot be read: %s", folder, error)
+    models = convert(parts)
+    converted.keep(cache, key, partial(write, models))
+    return models
+
+
+def read(folder: Path) -> dict[str, Any]:
+    core = ov.Core()
+    return {name: core.read_model(folder / f"{name}.xml") for name in PARTS}
 
 
 def write(models: dict[str, Any], folder: Path) -> None:
-    for name, model in models.items():
-        ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+    """Raises OSError, also where OpenVINO says no more than that its stream has failed."""
+    try:
+        for name, model in models.items():
+            ov.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+        read(folder)  # what was cut off without an error must not get a manifest
+    except RuntimeError as error:
+        raise OSError(f"OpenVINO cannot write it, the disk may be full: {error}") from error
 
 
 def convert(parts: Parts) -> dict[str, Any]:
     spec = parts.network.clip_spec
     clip = torch.zeros(1, spec.frames, *spec.crop, 3, dtype=torch.uint8)
     features = torch.zeros(1, *parts.coalition_head.blank.shape)
-    return {
-        "extraction": convert_module(parts.extraction, clip),
-        "coalition_head": convert_module(parts.coalition_head, features),
-    }
+    models = convert_module(parts.extraction, clip), convert_module(parts.coalition_head, features)
+    return dict(zip(PARTS, models, strict=True))
 
 
 def convert_module(module: nn.Module, example: Tensor) -> Any:

@@ -8,10 +8,12 @@ smaller batch runs with old clips in the remaining places.
 Shapes: B clips, N ≥ B the batch size of a graph, T frames, M coalitions.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from torch import Tensor
 from model_store.coalition_head import CoalitionHead
 from model_store.engines.engine import Clips, Floats
 from model_store.engines.parts import Extraction, Parts
-from model_store.errors import EngineError
+from model_store.errors import EngineError, EngineMissing
 
+DEVICES = Path("/dev")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 HALF = (torch.float16, torch.bfloat16)  # finer first; the other where its range is too small
 WARM_UPS = 3  # runs before a capture, in which cuDNN chooses its kernels
@@ -34,16 +37,13 @@ class CudaRuntime:
 
     def __init__(self, parts: Parts) -> None:
         if not torch.cuda.is_available():
-            raise EngineError("there is no CUDA device, or this torch is built without CUDA")
+            raise no_cuda()
         spec = parts.network.clip_spec
         self.clip_shape = (spec.frames, *spec.crop, 3)
         self.device = torch.device("cuda", torch.cuda.current_device())
         self.pool = torch.cuda.graph_pool_handle()
         self.coalition_head = deepcopy(parts.coalition_head).to(self.device)
-        try:
-            self.extraction = self._in_half_precision(parts)
-        except RuntimeError as error:
-            raise EngineError(f"cuda failed: {error}") from error
+        self.extraction = self._in_half_precision(parts)
         self._graph = cache(self._capture)
 
     @staticmethod
@@ -84,6 +84,16 @@ class CudaRuntime:
             if errors[dtype] <= self.tolerance:
                 return half
         raise EngineError(f"cuda is off by {errors} points, allowed are {self.tolerance}")
+
+
+def no_cuda() -> EngineError:
+    """Why there is no CUDA: a fault only where this process is given a GPU."""
+    gpus = sorted(path.name for path in DEVICES.glob("nvidia[0-9]*"))
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not gpus:
+        return EngineMissing("there is no CUDA device")
+    if torch.version.cuda is None:
+        return EngineError(f"this torch is built without CUDA, and there is a GPU: {gpus}")
+    return EngineError(f"CUDA finds no device, and there is a GPU: {gpus}; is its driver too old?")
 
 
 class Graph:

@@ -4,21 +4,22 @@ The batcher: clips from many requests, scored together.
     submit() → queue → [inference thread: whenever the engine is free, takes what waits] → scores
 
 The rule: the inference thread alone touches an engine, and every future is resolved, whatever
-happens: a clip that fails is separated from its batch by halving, and a thread that dies fails all
-that waits and is no longer `alive`.
+happens: a clip that fails is separated from its batch by halving, and a thread that dies or hangs
+fails all that waits and is no longer `alive`.
 
 One thread is enough: a batch that is put together while another one runs is closed too early, and
 what follows waits for a batch more. There is nothing to prepare: the scorer stacks the clips.
 """
 
+import contextlib
 import logging
 import math
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -29,9 +30,18 @@ from model_store.score import Score
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
 from service.scoring.backend import Clip, TimedScore
+from service.scoring.watch import Watch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+INFERENCE_THREAD = "inference"
+STOP_S = 10.0
+"""For the last batch, when the service stops: those who waited for it are gone by then, and a
+container that takes longer than its grace period is killed."""
+TASK_LIMIT_S = 600.0
+"""Of one step of loading a checkpoint: seconds usually, a minute for the paper's size on one slow
+core with a cold disk."""
 
 _DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
@@ -57,6 +67,9 @@ class _DeviceTask:
     future: Future[Any]
 
 
+_Work = _WaitingClip | _DeviceTask
+
+
 class Batcher:
     def __init__(
         self,
@@ -65,26 +78,43 @@ class Batcher:
         metrics: Metrics,
         on_done: Callable[[int], None] = lambda fragments: None,
         on_failure: Callable[[], None] = lambda: None,
+        call_limit_s: float = 300.0,
+        task_limit_s: float = TASK_LIMIT_S,
     ) -> None:
-        """`on_done` is called with the fragments of each batch, `on_failure` if the thread dies."""
+        """`on_done` is called with the fragments of each batch.
+
+        `on_failure` is called once, on any thread, if the inference thread dies, or if the engine
+        hangs: one of its calls takes longer than `call_limit_s`, a task on the device longer than
+        `task_limit_s`.
+        """
         self._max_clips = max_clips
         self._metrics = metrics
         self._on_done = on_done
         self._on_failure = on_failure
-        self._queue: deque[_WaitingClip | _DeviceTask] = deque()
+        self._call_limit_s = call_limit_s
+        self._task_limit_s = task_limit_s
+        self._queue: deque[_Work] = deque()
+        self._running: Sequence[_Work] = ()  # what was taken from the queue and is not over
         self._changed = threading.Condition()
         self._refusal: Exception | None = None  # why nothing more is accepted
+        self._dead = EngineDead("the engine has failed and must be restarted")
         self._failed = False
-        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=INFERENCE_THREAD, daemon=True)
+        tick_s = min(1.0, call_limit_s / 4, task_limit_s / 4)
+        self._watch = Watch(self._engine_hangs, tick_s=tick_s)
 
     def start(self) -> None:
         self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
-        """Fail what still waits, let the running batch finish, end the thread."""
-        self._close(Draining("the service is going down"))
+        """Fail what still waits, let the running batch finish within `STOP_S`, end the thread."""
+        reason = Draining("the service is going down")
+        self._watch.stop()
+        self._close(reason)
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(1.0 if self._failed else STOP_S)  # if it died it only logs
+        _fail_all(self._running, reason)
 
     @property
     def alive(self) -> bool:
@@ -102,7 +132,7 @@ class Batcher:
         self._put(task)
         return task.future
 
-    def _put(self, work: _WaitingClip | _DeviceTask) -> None:
+    def _put(self, work: _Work) -> None:
         with self._changed:
             if self._refusal is not None:
                 raise self._refusal
@@ -114,84 +144,113 @@ class Batcher:
         with self._changed:
             if self._refusal is None:
                 self._refusal = reason
-            waiting, self._queue = self._queue, deque()
+            _fail_all(self._queue, reason)
+            self._queue.clear()
             self._changed.notify()
-        while waiting:
-            _fail(waiting.popleft().future, reason)
 
     def _work(self) -> None:
         try:
             while self._run_next():
                 pass  # a call for each batch: its variables keep no clip while the thread waits
         except BaseException:  # whatever ends the thread, nobody may be left waiting for it
-            log.critical("the inference thread died", exc_info=True)
-            self._failed = True
-            self._close(EngineDead("the engine has failed and must be restarted"))
+            self._die("the inference thread died", exc_info=True)
+
+    def _engine_hangs(self, limit_s: float) -> None:
+        self._die(f"the engine hangs: a call has taken longer than {limit_s:g} s")
+
+    def _die(self, reason: str, *, exc_info: bool = False) -> None:
+        """Fail everything, whoever has found out. The log comes last: it takes memory."""
+        with self._changed:
+            if self._failed:
+                return
+            self._failed = True  # before any future is resolved
+        try:
+            _fail_all(self._running, self._dead)
+            self._close(self._dead)
+        finally:
             self._on_failure()
+            log.critical(reason, exc_info=exc_info)
 
     def _run_next(self) -> bool:
         """Wait for work and do it. False when no more will come."""
         work = self._next()
         if isinstance(work, _DeviceTask):
-            _run_task(work)
+            self._run_task(work)
         elif work is not None:
             self._run_batch(work)
+        self._running = ()
         return work is not None
 
     def _next(self) -> list[_WaitingClip] | _DeviceTask | None:
-        """Take the oldest work; with a clip, what else waits for its scorer. None at the end."""
+        """Take the oldest work; with a clip, what else waits for its scorer. None at the end.
+
+        Memory may run out anywhere in here: work is always in the queue or running.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._refusal is not None)
             if not self._queue:
                 return None
             oldest = self._queue[0]
             if isinstance(oldest, _DeviceTask):
+                self._running = (oldest,)
                 self._queue.popleft()
                 return oldest
-            batch, others = list[_WaitingClip](), deque[_WaitingClip | _DeviceTask]()
+            batch, others = list[_WaitingClip](), deque[_Work]()
             for work in self._queue:
                 room = len(batch) < self._max_clips
                 if room and isinstance(work, _WaitingClip) and work.scorer is oldest.scorer:
                     batch.append(work)
                 else:
                     others.append(work)
-            self._queue = others  # in one step: if memory runs out above, `_close` finds all
+            self._running, self._queue = batch, others
             return batch
 
     def _run_batch(self, batch: list[_WaitingClip]) -> None:
         try:
-            batch[:] = [clip for clip in batch if clip.future.set_running_or_notify_cancel()]
-            fragments = sum(clip.fragments for clip in batch)
-            if batch:
+            clips = [clip for clip in batch if clip.future.set_running_or_notify_cancel()]
+            if clips:
+                fragments = sum(clip.fragments for clip in clips)
                 self._metrics.batches.inc()
-                self._metrics.batch_clips.observe(len(batch))
+                self._metrics.batch_clips.observe(len(clips))
                 self._metrics.batch_fragments.observe(fragments)
                 self._metrics.fragments.inc(fragments)
-                self._infer(batch)
-        except BaseException:
-            self._failed = True  # before any future is resolved
-            raise
-        finally:
-            while batch:
-                _fail(batch.pop().future, EngineDead("the engine has failed"))
-        if fragments:
-            self._on_done(fragments)
+                self._infer(clips)
+                self._on_done(fragments)
+        except Exception as error:  # beside the engine: memory has run out, most likely
+            if is_device_failure(error):
+                raise
+            # Not this error: it keeps the frames of these calls, and they keep the clips.
+            _fail_all(batch, EngineError("the batch was lost"))
+            log.exception("a batch was lost")
+        batch.clear()
 
     def _infer(self, clips: list[_WaitingClip]) -> None:
+        """Score them, resolve their futures, and empty the list.
+
+        An error that a future gets keeps the frames of all calls from here to `_work`: a list in
+        one of them would keep clips, and a cycle, until the next collection.
+        """
+        try:
+            self._score(clips)
+        finally:
+            clips.clear()
+
+    def _score(self, clips: list[_WaitingClip]) -> None:
         began = time.monotonic()
         try:
-            scores = clips[0].scorer.score([clip.frames for clip in clips])
+            with self._watch.limit(self._call_limit_s):
+                scores = clips[0].scorer.score([clip.frames for clip in clips])
             check_finite(scores, len(clips))
         except Exception as error:  # whichever clip provoked it must not fail the others
             if is_device_failure(error):
                 raise  # the device's context is lost: nothing will work again
             out_of_memory = is_out_of_memory(error)
             if len(clips) == 1:
-                clips.pop().future.set_exception(error)  # it keeps this frame, so not the clip
+                _resolve(clips.pop().future.set_exception, error)
         else:
             seconds = time.monotonic() - began
             for clip, score in zip(clips, scores, strict=True):
-                clip.future.set_result(TimedScore(score, began - clip.submitted, seconds))
+                _resolve(clip.future.set_result, TimedScore(score, began - clip.submitted, seconds))
             return
         if out_of_memory:
             torch.cuda.empty_cache()
@@ -207,24 +266,31 @@ class Batcher:
         self._infer(clips[:half])
         self._infer(clips[half:])
 
+    def _run_task(self, task: _DeviceTask) -> None:
+        try:
+            if not task.future.set_running_or_notify_cancel():
+                return
+            with self._watch.limit(self._task_limit_s):
+                result = task.function()
+            _resolve(task.future.set_result, result)
+        except BaseException as error:  # it belongs to the caller
+            _resolve(task.future.set_exception, error)
+            if not isinstance(error, Exception):
+                raise
 
-def _run_task(task: _DeviceTask) -> None:
-    if not task.future.set_running_or_notify_cancel():
-        return
-    try:
-        result = task.function()
-    except BaseException as error:  # it belongs to the caller
-        task.future.set_exception(error)
-        if not isinstance(error, Exception):
-            raise
-    else:
-        task.future.set_result(result)
+
+def _resolve(set_outcome: Callable[[T], None], outcome: T) -> None:
+    """Unless the call has taken so long that its future was given up."""
+    with contextlib.suppress(InvalidStateError):
+        set_outcome(outcome)
 
 
-def _fail(future: Future[Any], reason: Exception) -> None:
-    """Unless it is resolved, or whoever waited for it has left."""
-    if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
-        future.set_exception(reason)
+def _fail_all(works: Iterable[_Work], reason: Exception) -> None:
+    """Each that is not resolved and whose owner has not left; one that cannot be stops no other."""
+    for _ in range(2):  # where memory had run out, there may be some after the others
+        for work in works:
+            with contextlib.suppress(Exception):
+                work.future.set_exception(reason)
 
 
 def is_out_of_memory(error: Exception) -> bool:

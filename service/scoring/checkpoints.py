@@ -20,6 +20,8 @@ class LoadedCheckpoint:
     engine: str
     golden_error: float
     """Points that the golden clip was off."""
+    fell_back: bool = False
+    """Whether a faster engine should have run it, and failed."""
     current: bool = False
     """Whether the bare name meant this version when the store was last looked at."""
 

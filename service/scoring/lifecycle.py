@@ -100,6 +100,7 @@ class CheckpointLoader:
         return fresh
 
     def _report(self, fresh: LoadedCheckpoints) -> None:
+        self._metrics.engine_fallbacks.set(sum(each.fell_back for each in fresh.all()))
         self._metrics.model_info.clear()
         for each in fresh.all():
             self._metrics.expect_scores(each.reference)

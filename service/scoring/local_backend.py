@@ -7,8 +7,9 @@ golden clip before it scores anything.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -16,16 +17,23 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from model_store.errors import EngineError
 from model_store.scorer import Scorer
 from model_store.store import Store
 from service.metrics import Metrics
 from service.scoring.backend import Clip, TimedScore
-from service.scoring.batcher import Batcher
+from service.scoring.batcher import TASK_LIMIT_S, Batcher, is_out_of_memory
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.settings import Settings
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+LOADING_THREAD = "loading"
+CALL_LIMIT_DEADLINES, CALL_LIMIT_LEAST_S = 5, 10.0
+"""When a call into the engine counts as hung, in deadlines of a request and seconds. After one
+deadline nobody waits for its clips any more; the rest is for slow machines, which must not be
+restarted over and over: eight clips of the paper's size take 70 s on one core, if it is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +57,11 @@ class LocalBackend:
         self._store = store
         self._metrics = metrics
         self._batcher = Batcher(
-            max_clips=settings.batch_clips, metrics=metrics, on_done=on_done, on_failure=on_failure
+            max_clips=settings.batch_clips,
+            metrics=metrics,
+            on_done=on_done,
+            on_failure=on_failure,
+            call_limit_s=max(CALL_LIMIT_DEADLINES * settings.deadline_s, CALL_LIMIT_LEAST_S),
         )
         self._has_gpu = settings.engine in ("auto", "cuda") and torch.cuda.is_available()
 
@@ -77,16 +89,10 @@ class LocalBackend:
         clips for other checkpoints are scored meanwhile. Raises `model_store`'s errors.
         """
         settings = self._settings
-        checkpoint = await asyncio.to_thread(self._store.load, reference)
-        thread = ThreadPoolExecutor(1, thread_name_prefix="loading")
-
-        async def on_loading_thread(function: Callable[[], T]) -> T:
-            return await asyncio.wrap_future(
-                self._batcher.run_on_device(function) if self._has_gpu else thread.submit(function)
-            )
-
-        try:
-            scorer = await on_loading_thread(
+        on_engine_thread = self._batcher.run_on_device if self._has_gpu else on_thread_of_its_own
+        checkpoint = await in_time(on_thread_of_its_own(partial(self._store.load, reference)))
+        scorer = await in_time(
+            on_engine_thread(
                 lambda: Scorer(
                     checkpoint,
                     settings.engine,
@@ -94,13 +100,18 @@ class LocalBackend:
                     threads=settings.engine_threads,
                 )
             )
-            spec = checkpoint.spec
-            blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
-            for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
-                await on_loading_thread(partial(scorer.score, [blank] * clips))
-            golden_error = await on_loading_thread(scorer.check_golden)
-        finally:
-            thread.shutdown(wait=False)
+        )
+        spec = checkpoint.spec
+        blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
+        for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
+            try:
+                await in_time(on_engine_thread(partial(scorer.score, [blank] * clips)))
+            except EngineError as error:
+                if clips == 1 or not is_out_of_memory(error):
+                    raise
+                log.warning("batches of %d do not fit, smaller ones will do: %s", clips, error)
+                break
+        golden_error = await in_time(on_engine_thread(scorer.check_golden))
         log.info(
             "loaded %s@%d on %s, golden clip off by %.4f points",
             checkpoint.name,
@@ -113,5 +124,30 @@ class LocalBackend:
             sha256=checkpoint.sha256,
             engine=scorer.engine.name,
             golden_error=golden_error,
+            fell_back=scorer.engine.fell_back,
             scorer=scorer,
         )
+
+
+def on_thread_of_its_own(function: Callable[[], T]) -> Future[T]:
+    """Run it where nothing waits for it at the end of the process, not even if it hangs."""
+    future = Future[T]()
+    future.set_running_or_notify_cancel()  # it cannot be cancelled
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # it belongs to the caller
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=LOADING_THREAD, daemon=True).start()
+    return future
+
+
+async def in_time(step: Future[T]) -> T:
+    """The outcome of a step of loading.   Raises EngineError if it takes too long."""
+    try:
+        async with asyncio.timeout(TASK_LIMIT_S):
+            return await asyncio.wrap_future(step)
+    except TimeoutError as error:
+        raise EngineError(f"loading hangs: a step took longer than {TASK_LIMIT_S:g} s") from error

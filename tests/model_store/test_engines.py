@@ -1,10 +1,12 @@
 """Engines against the reference, and the reference against whole passes of blanked clips."""
 
 import dataclasses
+import gc
 import logging
 import os
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,21 @@ def test_an_engine_works_in_a_thread_of_its_own(engine: Engine, spec: ClipSpec) 
         np.testing.assert_allclose(ours.contribution, expected.contribution)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_an_engine_keeps_nothing_of_a_batch(engine: Engine, spec: ClipSpec, count: int) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        clips = random_clips(spec, count)
+        kept: list[weakref.ref[Any]] = [weakref.ref(clips)]
+        output = engine.score(clips)
+        kept.append(weakref.ref(output.features))
+        del clips, output
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     "clips",
     [
@@ -226,13 +243,94 @@ def test_auto_takes_the_first_that_works(
 ) -> None:
     caplog.set_level(logging.INFO, logger="model_store.engines")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert make_engine(network, cache=cache).name == "openvino"
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", False)
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
     monkeypatch.delitem(sys.modules, "model_store.engines.openvino_cpu")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert make_engine(network, cache=cache).name == "torch"
-    assert "OpenVINO cannot be imported" in caplog.text
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("torch", True)
+    [warning] = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warning.startswith("engine openvino has failed, torch is used, which is slower:")
+    assert "OpenVINO cannot be imported" in warning
     with pytest.raises(EngineError, match="OpenVINO cannot be imported"):
         make_engine(network, name="openvino", cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("cuda.current_device", torch.AcceleratorError("CUDA error: device is busy")),
+        ("cuda.graph_pool_handle", AssertionError("Torch not compiled with CUDA enabled")),
+        ("nn.Module.to", torch.OutOfMemoryError("CUDA out of memory")),
+        ("nn.Module.to", MemoryError()),
+    ],
+)
+def test_auto_falls_back_from_a_gpu_that_cannot_be_used(
+    network: FragmentNetwork,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+    error: Exception,
+) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise error
+
+    make_engine(network, name="openvino", cache=cache)  # its conversion needs Module.to
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    monkeypatch.setattr("torch.cuda.graph_pool_handle", lambda: None)
+    monkeypatch.setattr(f"torch.{place}", fail)
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", True)
+    [warning] = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warning.startswith("engine cuda has failed, openvino is used, which is slower:")
+    assert str(error) in warning
+    with pytest.raises(EngineError, match="cuda cannot be used"):
+        make_engine(network, name="cuda")
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible", "falls"),
+    [
+        ([], None, False),
+        (["nvidiactl", "null"], None, False),
+        (["nvidiactl", "nvidia0"], None, True),
+        (["nvidia12"], "0", True),
+        (["nvidia0"], "", False),
+        (["nvidia0"], "-1", False),
+    ],
+)
+def test_only_a_machine_with_a_gpu_can_fall_back_from_it(
+    network: FragmentNetwork,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    devices: list[str],
+    visible: str | None,
+    falls: bool,
+) -> None:
+    """Its device files are there, and CUDA, or torch's build, does not get along with them."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.torch_cuda.DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for name in devices:
+        (tmp_path / name).touch()
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", falls)
+
+
+def test_where_no_engine_works_all_reasons_are_given(
+    network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.openvino_cpu.load", lambda *given: 1 / 0)
+    monkeypatch.setattr("model_store.engines.torch_cpu.TorchRuntime.values", lambda *given: 1 / 0)
+    with pytest.raises(EngineError, match=r"openvino: .*division by zero; torch: .*division"):
+        make_engine(network)
 
 
 def test_an_engine_that_computes_something_else_is_refused(

@@ -39,6 +39,27 @@ Scorer.check_golden = check_and_break
 sys.exit(main())
 """
 
+ENGINE_HANGS = """
+import ctypes, sys
+from model_store.scorer import Scorer
+from service.server import main
+check, where = Scorer.check_golden, sys.argv[1]
+def hang(self, clips=()):
+    open("hangs", "w").close()
+    ctypes.CDLL(None).pause()  # in native code, like an engine
+def compute(self, clips):
+    open("hangs", "w").close()
+    while True:
+        score(self, clips)
+score = Scorer.score
+def check_and_hang(self):
+    error = check(self)
+    Scorer.score = compute if where == "computing" else hang
+    return error
+Scorer.check_golden = hang if where == "loading" else check_and_hang
+sys.exit(main())
+"""
+
 
 @pytest.fixture(scope="module")
 def exposed(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
@@ -179,6 +200,58 @@ def test_a_device_that_fails_ends_the_process(store: Store, tmp_path: Path) -> N
         assert answer.status_code == 503
         assert answer.json()["type"] == "/problems/engine-dead"
         assert server.process.wait(timeout=30) == 1
+
+
+def test_an_engine_that_hangs_ends_the_process(store: Store, tmp_path: Path) -> None:
+    command = (sys.executable, "-c", ENGINE_HANGS, "scoring")
+    with (
+        live_server(
+            store.root, tmp_path, command=command, checkpoints="diving", deadline_s=2
+        ) as server,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        assert server.score(CLIP).status_code == 504
+        assert httpx.get(f"{server.url}/livez").status_code == 200  # it may yet come back
+        began = time.monotonic()
+        answer = None
+        while server.process.poll() is None and time.monotonic() - began < 60:
+            with contextlib.suppress(httpx.TransportError):
+                waiting = thread.submit(server.score, CLIP)
+                answer = waiting.result()
+        assert server.process.wait(timeout=30) == 1
+        assert 5 < time.monotonic() - began < 30  # five deadlines
+        assert answer is not None
+        assert answer.status_code in (503, 504)
+        [line] = [line for line in server.log_lines() if "hangs" in line["message"]]
+        assert line["level"] == "critical"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "loading",
+        pytest.param("scoring", marks=pytest.mark.slow),
+        pytest.param("computing", marks=pytest.mark.slow),
+    ],
+)
+def test_an_engine_that_hangs_does_not_keep_the_process_from_stopping(
+    store: Store, tmp_path: Path, where: str
+) -> None:
+    command = (sys.executable, "-c", ENGINE_HANGS, where)
+    with live_server(
+        store.root,
+        tmp_path,
+        command=command,
+        ready=where != "loading",
+        checkpoints="diving",
+        engine="openvino" if where == "computing" else "torch",
+        deadline_s=1,
+        drain_s=1,
+    ) as server:
+        if where != "loading":
+            assert server.score(CLIP).status_code == 504
+        until((tmp_path / "hangs").exists)
+        assert server.terminate(timeout_s=30) == 0
 
 
 def slow_lorises(server: LiveServer, held: contextlib.ExitStack) -> list[socket.socket]:

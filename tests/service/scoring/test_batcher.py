@@ -1,5 +1,7 @@
 import gc
+import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, wait
@@ -177,22 +179,218 @@ def test_too_little_memory_to_stack_a_batch_halves_it(batcher: Batcher, deaths: 
     assert not deaths
 
 
-@pytest.mark.parametrize("value", [1, 99])
-def test_nothing_of_a_batch_is_kept_while_waiting(batcher: Batcher, value: int) -> None:
-    """Neither of one that was scored nor of one that failed, and not only until a collection."""
+@contextmanager
+def no_collection() -> Iterator[None]:
     gc.collect()
     gc.disable()
     try:
-        frames = clip(value)
-        kept = weakref.ref(frames)
-        future = batcher.submit(Brightness(), frames, 1)
-        del frames
-        wait([future], 10)
-        del future
-        batcher.run_on_device(lambda: None).result(10)  # the batch is over
-        assert kept() is None
+        yield
     finally:
         gc.enable()
+
+
+class Fussy(Brightness):
+    """Fails on 13 as real scorers do: with frames of calls that hold the clips."""
+
+    def score(self, clips: Sequence[Clip]) -> list[Score]:
+        batch = np.stack(clips)
+        if 13 in batch:
+            raise RuntimeError(f"{len(batch)} clips with 13")
+        return super().score(clips)
+
+
+@pytest.mark.parametrize(
+    "values", [[1], [99], [13], [1, 2, 3, 4], [1, 13, 2, 99], [13, 13, 13, 13]], ids=str
+)
+@pytest.mark.parametrize("leaves", [False, True])
+def test_nothing_of_a_batch_is_kept_while_waiting(
+    batcher: Batcher, values: list[int], leaves: bool
+) -> None:
+    """Scored, failed, halved or cancelled: it goes before the next work and any collection."""
+    with no_collection():
+        kept, futures = [], []
+        with held(batcher):
+            for value in values:
+                frames = clip(value)
+                kept.append(weakref.ref(frames))
+                futures.append(batcher.submit(Fussy(), frames, 1))
+                del frames
+            if leaves:
+                futures[0].cancel()
+        wait(futures, 10)
+        futures.clear()
+        deadline = time.monotonic() + 5
+        while any(each() is not None for each in kept):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemError])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "service.scoring.batcher.check_finite",
+        "service.scoring.batcher.TimedScore",
+        "service.scoring.batcher.Batcher._infer",
+        "service.scoring.batcher.Batcher._infer_halves",
+        "concurrent.futures.Future.set_running_or_notify_cancel",
+        "concurrent.futures.Future.set_result",
+        "prometheus_client.Histogram.observe",
+        "prometheus_client.Counter.inc",
+    ],
+)
+def test_memory_that_runs_out_beside_the_engine_costs_the_batch(
+    batcher: Batcher,
+    deaths: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    error: type[Exception],
+) -> None:
+    with held(batcher):
+        futures = [batcher.submit(Fussy(), clip(value), 1) for value in (1, 2, 13, 3)]
+        scorer = Fussy()
+        futures += [batcher.submit(scorer, clip(value), 1) for value in (1, 13, 2)]
+        time.sleep(0.05)  # the task that holds the thread is running
+
+        def fail(*given: object, **more: object) -> None:
+            raise error
+
+        monkeypatch.setattr(place, fail)
+    _, pending = wait(futures, 10)
+    assert not pending
+    monkeypatch.undo()
+    assert batcher.submit(Fussy(), clip(7), 1).result(10).score.score == 7
+    assert not deaths
+
+
+def test_memory_that_runs_out_while_a_batch_is_chosen_leaves_nobody_waiting(
+    batcher: Batcher, deaths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted:
+        def __class_getitem__(cls, item: object) -> None:
+            raise MemoryError
+
+        def __init__(self) -> None:
+            raise MemoryError
+
+    with held(batcher):
+        futures = [batcher.submit(Brightness(), clip(value), 1) for value in range(3)]
+        monkeypatch.setattr("service.scoring.batcher.deque", Exhausted)
+    for future in futures:
+        with pytest.raises(EngineDead):
+            future.result(10)
+    assert not batcher.alive
+    until_dead(deaths)
+
+
+def test_a_callback_that_fails_kills_nothing(metrics: Metrics) -> None:
+    def fail(fragments: int) -> None:
+        raise MemoryError
+
+    batcher = Batcher(max_clips=4, metrics=metrics, on_done=fail)
+    batcher.start()
+    for value in range(3):
+        assert batcher.submit(Brightness(), clip(value), 1).result(10).score.score == value
+    assert batcher.alive
+    batcher.stop()
+
+
+class Hanging(Brightness):
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.release = threading.Event(), threading.Event()
+
+    def score(self, clips: Sequence[Clip]) -> list[Score]:
+        self.began.set()
+        self.release.wait()
+        return super().score(clips)
+
+
+def until_dead(deaths: list[str]) -> None:
+    deadline = time.monotonic() + 10
+    while not deaths:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert deaths == ["dead"]
+
+
+def until_ended() -> None:
+    deadline = time.monotonic() + 10
+    while any(thread.name == "inference" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("hanging", ["batch", "task"])
+def test_an_engine_that_hangs_is_dead(
+    metrics: Metrics, deaths: list[str], caplog: pytest.LogCaptureFixture, hanging: str
+) -> None:
+    batcher = Batcher(
+        max_clips=4,
+        metrics=metrics,
+        on_failure=lambda: deaths.append("dead"),
+        call_limit_s=0.2,
+        task_limit_s=0.2,
+    )
+    batcher.start()
+    scorer = Hanging()
+    if hanging == "batch":
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(6)]
+    else:
+        task = batcher.run_on_device(lambda: scorer.score([clip(0)]))
+        futures = [batcher.submit(scorer, clip(value), 1) for value in range(6)]
+        with pytest.raises(EngineDead):
+            task.result(10)
+    for future in futures:
+        with pytest.raises(EngineDead):
+            future.result(10)
+    assert not batcher.alive
+    until_dead(deaths)
+    with pytest.raises(EngineDead):
+        batcher.submit(scorer, clip(0), 1)
+    began = time.monotonic()
+    batcher.stop()
+    assert time.monotonic() - began < 3
+    scorer.release.set()  # too late
+    until_ended()
+    assert deaths == ["dead"]
+    [message] = [each.message for each in caplog.records if each.levelno >= logging.ERROR]
+    assert message == "the engine hangs: a call has taken longer than 0.2 s"
+
+
+def test_loading_may_take_longer_than_a_batch(metrics: Metrics, deaths: list[str]) -> None:
+    batcher = Batcher(
+        max_clips=4,
+        metrics=metrics,
+        on_failure=lambda: deaths.append("dead"),
+        call_limit_s=0.1,
+        task_limit_s=30,
+    )
+    batcher.start()
+    batcher.run_on_device(lambda: time.sleep(0.5)).result(10)
+    assert batcher.submit(Brightness(), clip(1), 1).result(10).score.score == 1
+    time.sleep(0.3)  # and the time between two calls counts for none
+    assert batcher.alive
+    assert not deaths
+    batcher.stop()
+
+
+def test_stopping_does_not_wait_for_ever(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.scoring.batcher.STOP_S", 0.2)
+    batcher = Batcher(max_clips=4, metrics=metrics)
+    batcher.start()
+    scorer = Hanging()
+    running = batcher.submit(scorer, clip(0), 1)
+    assert scorer.began.wait(10)
+    waiting = batcher.submit(scorer, clip(1), 1)
+    began = time.monotonic()
+    batcher.stop()
+    assert time.monotonic() - began < 3
+    for future in (running, waiting):
+        with pytest.raises(Draining):
+            future.result(0)
+    scorer.release.set()
+    until_ended()
 
 
 def engine_error(cause: Exception) -> EngineError:
@@ -268,6 +466,5 @@ def test_a_task_that_ends_the_thread_is_resolved_too(batcher: Batcher, deaths: l
 
     with pytest.raises(SystemExit):
         batcher.run_on_device(leave).result(10)
-    while not deaths:
-        pass
+    until_dead(deaths)
     assert not batcher.alive

@@ -7,17 +7,22 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import torch
 from pydantic import SecretStr
 
 from model_store.checkpoint import FILES, MANIFEST
+from model_store.errors import EngineError
+from model_store.score import Score
 from model_store.scorer import Scorer
 from model_store.store import Store
+from service.scoring.backend import Clip
 from service.scoring.local_backend import LocalCheckpoint
 from tests.checkpoints import flip_a_bit, publish_tiny
 from tests.clips import clip_bytes
@@ -160,6 +165,60 @@ async def test_nothing_answers_in_the_place_of_the_default(
         await app.service.loading
         assert not app.service.alive
         assert (await app.client.get("/readyz")).status_code == 503
+
+
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
+async def test_an_engine_that_fails_is_replaced_only_where_none_is_named(
+    own: Store, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr("model_store.engines.openvino_cpu.load", fail)
+    failures: list[str] = []
+    async with running_app(
+        own, ready=False, engine=engine, on_failure=lambda: failures.append("failed")
+    ) as app:
+        await app.service.loading
+        metrics = (await app.client.get("/metrics")).text
+        if engine == "auto":
+            assert "score_engine_fallbacks 2.0" in metrics
+            assert metrics.count('engine="torch"') == 2
+            assert await version(app) == 1
+        else:
+            assert failures == ["failed"]
+            assert (await app.client.get("/livez")).status_code == 503
+
+
+async def test_a_device_too_small_for_the_largest_batch_serves_with_smaller_ones(
+    own: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    score = Scorer.score
+
+    def little_memory(self: Scorer, clips: Sequence[Clip]) -> list[Score]:
+        if len(clips) > 2:
+            raise EngineError("failed") from torch.OutOfMemoryError("out of memory")
+        return score(self, clips)
+
+    monkeypatch.setattr(Scorer, "score", little_memory)
+    async with running_app(own, api_keys=KEYS, checkpoints="diving", batch_clips=8) as app:
+        assert await version(app) == 1
+    assert "batches of 8 do not fit" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["model_store.store.Store.load", "Scorer.check_golden"])
+async def test_a_step_of_loading_that_hangs_is_an_error(
+    own: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("service.scoring.local_backend.TASK_LIMIT_S", 1.0)
+    place = f"model_store.scorer.{step}" if step.startswith("Scorer") else step
+    monkeypatch.setattr(place, lambda *given: released.wait(60))
+    async with running_app(own, ready=False, checkpoints="diving") as app:
+        await app.service.loading
+        assert (await app.client.get("/livez")).status_code == 503
+        assert "loading hangs: a step took longer than 1 s" in caplog.text
+    released.set()
 
 
 async def test_one_that_scores_wrongly_is_refused(
