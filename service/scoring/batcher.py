@@ -7,6 +7,10 @@ The rule: the inference thread alone touches an engine, and every future is reso
 happens: a clip that fails is separated from its batch by halving, and a thread that dies or hangs
 fails all that waits and is no longer `alive`.
 
+Clients get the engine in turn, clip by clip, and a batch is only as large as is done soon, since
+whoever comes meanwhile waits for its end. Where an engine gains from batches (on a GPU) full ones
+are soon done.
+
 One thread is enough: a batch that is put together while another one runs is closed too early, and
 what follows waits for a batch more. There is nothing to prepare: the scorer stacks the clips.
 """
@@ -17,11 +21,12 @@ import math
 import re
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -36,6 +41,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 INFERENCE_THREAD = "inference"
+BATCH_S = 0.25
+"""That a batch may take, by what clips of its network took last; one clip is always a batch."""
 STOP_S = 10.0
 """For the last batch, when the service stops: those who waited for it are gone by then, and a
 container that takes longer than its grace period is killed."""
@@ -57,6 +64,7 @@ class _WaitingClip:
     scorer: ClipScorer
     frames: Clip  # (T, H, W, 3)
     fragments: int
+    client: str
     future: Future[TimedScore]
     submitted: float
 
@@ -94,6 +102,9 @@ class Batcher:
         self._call_limit_s = call_limit_s
         self._task_limit_s = task_limit_s
         self._queue: deque[_Work] = deque()
+        self._batches = 0
+        self._last_batch: dict[str, int] = {}  # that each client who waits had a clip in
+        self._clip_s: WeakKeyDictionary[ClipScorer, float] = WeakKeyDictionary()
         self._running: Sequence[_Work] = ()  # what was taken from the queue and is not over
         self._changed = threading.Condition()
         self._refusal: Exception | None = None  # why nothing more is accepted
@@ -120,14 +131,16 @@ class Batcher:
     def alive(self) -> bool:
         return not self._failed and self._thread.is_alive()
 
-    def submit(self, scorer: ClipScorer, clip: Clip, fragments: int) -> Future[TimedScore]:
+    def submit(
+        self, scorer: ClipScorer, clip: Clip, fragments: int, client: str = ""
+    ) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""
-        waiting = _WaitingClip(scorer, clip, fragments, Future(), time.monotonic())
+        waiting = _WaitingClip(scorer, clip, fragments, client, Future(), time.monotonic())
         self._put(waiting)
         return waiting.future
 
     def run_on_device(self, function: Callable[[], T]) -> Future[T]:
-        """Run something on the inference thread, in turn: loading an engine, warming it up."""
+        """Run something on the inference thread, next: loading an engine, warming it up."""
         task = _DeviceTask(function, Future())
         self._put(task)
         return task.future
@@ -182,7 +195,7 @@ class Batcher:
         return work is not None
 
     def _next(self) -> list[_WaitingClip] | _DeviceTask | None:
-        """Take the oldest work; with a clip, what else waits for its scorer. None at the end.
+        """Take a task, or else the clips whose turn it is. None at the end.
 
         Memory may run out anywhere in here: work is always in the queue or running.
         """
@@ -190,20 +203,34 @@ class Batcher:
             self._changed.wait_for(lambda: self._queue or self._refusal is not None)
             if not self._queue:
                 return None
-            oldest = self._queue[0]
-            if isinstance(oldest, _DeviceTask):
-                self._running = (oldest,)
-                self._queue.popleft()
-                return oldest
-            batch, others = list[_WaitingClip](), deque[_Work]()
             for work in self._queue:
-                room = len(batch) < self._max_clips
-                if room and isinstance(work, _WaitingClip) and work.scorer is oldest.scorer:
-                    batch.append(work)
-                else:
-                    others.append(work)
+                if isinstance(work, _DeviceTask):
+                    self._running = (work,)
+                    self._queue.remove(work)
+                    return work
+            batch = self._batch()
+            others = deque(work for work in self._queue if work not in batch)
             self._running, self._queue = batch, others
             return batch
+
+    def _batch(self) -> list[_WaitingClip]:
+        """Of the clips that wait those that are next; they stay where they are."""
+        clips = [work for work in self._queue if isinstance(work, _WaitingClip)]
+        last = {clip.client: self._last_batch.get(clip.client, 0) for clip in clips}
+        before: Counter[str] = Counter()  # clips of the same client, so far
+        places = []
+        for clip in clips:
+            places.append((before[clip.client], last[clip.client]))
+            before[clip.client] += 1
+        in_turn = [clips[i] for i in sorted(range(len(clips)), key=places.__getitem__)]
+        scorer = in_turn[0].scorer
+        room = self._max_clips
+        if (clip_s := self._clip_s.get(scorer)) is not None:
+            room = min(room, max(1, int(BATCH_S / clip_s)))
+        batch = [clip for clip in in_turn if clip.scorer is scorer][:room]
+        self._batches += 1
+        self._last_batch = last | dict.fromkeys((clip.client for clip in batch), self._batches)
+        return batch
 
     def _run_batch(self, batch: list[_WaitingClip]) -> None:
         try:
@@ -249,6 +276,7 @@ class Batcher:
                 _resolve(clips.pop().future.set_exception, error)
         else:
             seconds = time.monotonic() - began
+            self._clip_s[clips[0].scorer] = max(seconds / len(clips), 1e-6)
             for clip, score in zip(clips, scores, strict=True):
                 _resolve(clip.future.set_result, TimedScore(score, began - clip.submitted, seconds))
             return

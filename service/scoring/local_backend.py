@@ -79,7 +79,7 @@ class LocalBackend:
 
     async def score(self, loaded: LoadedCheckpoint, clip: Clip, client: str) -> TimedScore:
         assert isinstance(loaded, LocalCheckpoint)  # `load` below has made it
-        waiting = self._batcher.submit(loaded.scorer, clip, loaded.spec.fragments)
+        waiting = self._batcher.submit(loaded.scorer, clip, loaded.spec.fragments, client)
         return await asyncio.wrap_future(waiting)
 
     async def load(self, reference: str) -> LocalCheckpoint:

@@ -201,8 +201,10 @@ class ScoringService:
 
     async def rank(self, clips: Sequence[ClipToScore]) -> Ranking:
         """Put clips of one action in order.   Raises what concerns all of them."""
-        at_once = self.settings.decode_workers + 1  # others want a place too
-        return await rank(clips, self.score, at_once=at_once)
+        room = self.settings.client_share * self.admission.limit
+        places = int(room / max(clip.checkpoint.spec.fragments for clip in clips))
+        at_once = min(self.settings.decode_workers + 1, places)  # others want a place too
+        return await rank(clips, self.score, at_once=max(1, at_once))
 
     async def reload(self) -> ReloadOutcome:
         """Serve what the store holds now.   Raises ReloadRefused, and what `require_ready` does."""

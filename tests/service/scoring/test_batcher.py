@@ -110,6 +110,46 @@ def test_what_waits_is_scored_together_by_scorer_in_order(
     assert count(metrics, "score_fragments_total") == 7 * 9
 
 
+def test_clients_have_their_turns(batcher: Batcher) -> None:
+    scorer = Brightness()
+    with held(batcher):
+        futures = [batcher.submit(scorer, clip(value), 9, "a") for value in range(10)]
+        futures += [batcher.submit(scorer, clip(value), 9, "b") for value in (20, 21)]
+        futures += [batcher.submit(scorer, clip(30), 9, "c")]
+    wait(futures)
+    first, second, *_ = scorer.batches
+    assert first == [0, 20, 30, 1]
+    assert second[:2] == [21, 2] or second[:2] == [2, 21]
+
+
+def test_a_client_with_one_clip_at_a_time_is_always_next() -> None:
+    """Batches of one: the other client's next clip is then older than this one's first."""
+    scorer = Brightness()
+    batcher = Batcher(max_clips=1, metrics=Metrics())
+    batcher.start()
+    try:
+        with held(batcher):
+            futures = [batcher.submit(scorer, clip(value), 9, "a") for value in range(6)]
+            for value in (20, 21):
+                batcher.submit(scorer, clip(value), 9, "b")
+        wait(futures)
+    finally:
+        batcher.stop()
+    assert [value for [value] in scorer.batches] == [0, 20, 1, 21, 2, 3, 4, 5]
+
+
+def test_a_batch_is_soon_done(batcher: Batcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that gains nothing from batches does not make a newcomer wait for them."""
+    monkeypatch.setattr("service.scoring.batcher.BATCH_S", 0.05)
+    scorer = Brightness(lambda values: time.sleep(0.02 * len(values)))
+    with held(batcher):
+        futures = [batcher.submit(scorer, clip(value), 9) for value in range(8)]
+    wait(futures)
+    sizes = [len(batch) for batch in scorer.batches]
+    assert sizes[0] == 4  # nothing is known yet
+    assert max(sizes[1:]) <= 2
+
+
 def test_one_bad_clip_fails_alone(batcher: Batcher, metrics: Metrics) -> None:
     def dislike_13(values: list[int]) -> None:
         if 13 in values:
