@@ -11,13 +11,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service.server import unknown_settings
-from service.settings import Settings
+from service.settings import DECODERS_SHARE, Settings
 
 ROOT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((ROOT / "docker" / "compose.services.yml").read_text())["services"]
 GPU = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CPU = yaml.safe_load((ROOT / "docker" / "compose.cpu.yml").read_text())
 VARIANTS = ("gpu", "cpu")
+SERVICE_BYTES = 1200 << 20  # the service, two checkpoints on a CPU and its batches: 0.7 GB measured
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -45,6 +46,17 @@ def test_uploads_fit_into_the_temporary_folder() -> None:
     [mount] = SERVICES["scorer"]["tmpfs"]
     megabytes = int(re.search(r"size=(\d+)m", mount)[1])  # type: ignore[index]
     assert megabytes << 20 > SERVICES["scorer"]["environment"]["SCORING_MAX_INFLIGHT_BYTES"]
+
+
+def test_memory_is_enough_for_the_decoders_that_the_service_starts_in_it() -> None:
+    """Of the worst case, decoders that all use all they may, the rest is what the service takes."""
+    scorer = SERVICES["scorer"]
+    [mount] = scorer["tmpfs"]
+    uploads = int(re.search(r"size=(\d+)m", mount)[1]) << 20  # type: ignore[index]
+    limit = int(re.fullmatch(r"\$\{MEMORY:-(\d+)g\}", scorer["mem_limit"])[1]) << 30  # type: ignore[index]
+    decoder = Settings.model_fields["decode_memory_bytes"].default
+    decoders = DECODERS_SHARE * limit // decoder * decoder
+    assert limit - uploads - decoders > SERVICE_BYTES
 
 
 def test_machines_with_and_without_a_gpu_differ_in_the_gpu_alone() -> None:
