@@ -20,7 +20,6 @@ from service.app import create_app
 from service.errors import ServiceError
 from service.http.address import Address, AddressError, is_ip, listen, resolve
 from service.http.connections import Connection
-from service.http.limits import HEAD_BYTES
 from service.logs import configure_logging
 from service.settings import Settings
 
@@ -106,6 +105,7 @@ def main() -> int:
     server = Server(
         uvicorn.Config(
             app,
+            loop="asyncio",
             http=Connection,
             ws="none",
             lifespan="on",
@@ -114,7 +114,6 @@ def main() -> int:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=settings.keep_alive_s,
-            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )
