@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 import uvicorn
@@ -18,7 +18,14 @@ from pydantic import ValidationError
 from model_store.store import Store
 from service.app import create_app
 from service.errors import ServiceError
-from service.http.address import Address, AddressError, is_ip, listen, resolve
+from service.http.address import (
+    Address,
+    AddressError,
+    is_ip,
+    is_published_to_others,
+    listen,
+    resolve,
+)
 from service.http.connections import Connection
 from service.logs import configure_logging
 from service.settings import Settings
@@ -72,17 +79,15 @@ def main() -> int:
             log.warning("settings that do not exist: %s", ", ".join(unknown))
         if "SCORING_HOST" not in os.environ and is_ip(os.environ.get("HOST", "")):
             log.warning("HOST is not read, SCORING_HOST is: listening on %s", settings.host)
-        if not (
-            settings.api_keys
-            or settings.allow_anonymous
-            or all(address.is_loopback for address in addresses)
-        ):
-            print(
-                f"SCORING_API_KEYS: need a key, since others can reach {settings.host};"
-                " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
-                file=sys.stderr,
-            )
-            return BAD_SETTING
+        if not settings.api_keys and (reached := where_others_reach_it(settings, addresses)):
+            if not settings.allow_anonymous:
+                print(
+                    f"SCORING_API_KEYS: need a key, since others can reach {reached};"
+                    " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
+                    file=sys.stderr,
+                )
+                return BAD_SETTING
+            log.warning("no key is needed: whoever reaches %s may use the service", reached)
         sockets = listen(addresses)
     except ValidationError as error:
         for wrong in error.errors():
@@ -120,6 +125,13 @@ def main() -> int:
     log.info("listens on %s", ", ".join(Address.of(each).url for each in sockets))
     server.run(sockets)
     return FAILED if failed else 0
+
+
+def where_others_reach_it(settings: Settings, addresses: Sequence[Address]) -> str:
+    """The address as it was set; "" if it is on loopback alone."""
+    if settings.published is not None:
+        return settings.published if is_published_to_others(settings.published) else ""
+    return "" if all(address.is_loopback for address in addresses) else settings.host
 
 
 def allow_many_files() -> None:

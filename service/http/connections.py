@@ -154,6 +154,7 @@ class Connection(H11Protocol):
             "Content-Type": MEDIA_TYPE,
             "Content-Length": str(len(body)),
             "X-Request-ID": request_id.get() or "",
+            "X-Content-Type-Options": "nosniff",
             "Connection": "close",
         }
         status = problem.kind.status

@@ -138,6 +138,7 @@ class _Messages:
             self._context.answered = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._context.id
+            headers["X-Content-Type-Options"] = "nosniff"
             if not self._all_received or self._closing():
                 headers["Connection"] = "close"
         await self._send(message)

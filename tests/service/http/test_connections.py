@@ -236,6 +236,7 @@ def test_what_is_no_http_gets_a_problem_too(server: LiveServer, request_: bytes)
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"/problems/malformed-request" in received
     assert b"X-Request-ID: " in received
+    assert b"X-Content-Type-Options: nosniff" in received
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
