@@ -93,8 +93,8 @@ def create_app_for(service: ScoringService) -> FastAPI:
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,
     )
-    app.add_middleware(MethodsMiddleware)
     app.add_middleware(ProblemsMiddleware)
+    app.add_middleware(MethodsMiddleware)  # outside, since a problem has no body for HEAD either
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

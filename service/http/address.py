@@ -54,6 +54,17 @@ class Address:
         return f"http://{host}:{self.place[1]}"
 
 
+def is_published_to_others(published: str) -> bool:
+    """Whether a container that is published so, as Docker has it, can be reached from elsewhere.
+
+    "8000" is a port of all addresses; what is no IP address and port counts as reachable.
+    """
+    try:
+        return not ipaddress.ip_address(published.rpartition(":")[0].strip("[]")).is_loopback
+    except ValueError:
+        return True
+
+
 def is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))

@@ -45,6 +45,25 @@ def test_a_clip_is_scored(server: LiveServer) -> None:
     assert answer["checkpoint"]["trained_on"] == "simulated"
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_no_browser_guesses_what_an_answer_is(server: LiveServer, accept: str) -> None:
+    files, headers = {"clip": clip_bytes()}, {"accept": accept}
+    scored = httpx.post(f"{server.url}/score", files=files, headers=headers, timeout=60)
+    assert scored.headers["content-type"].startswith(accept)
+    paths = (
+        "/livez",
+        "/metrics",
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/nowhere",
+        "/web/",
+        "/checkpoints/x",
+    )
+    for answer in [scored, *(httpx.get(f"{server.url}{path}") for path in paths)]:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+
+
 @pytest.mark.parametrize("name", BAD_CLIPS)
 def test_a_bad_clip_gets_its_4xx_and_the_next_good_one_is_scored(
     server: LiveServer, name: str
