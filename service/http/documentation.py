@@ -80,7 +80,7 @@ def _object(name: str, schema: Document) -> str:
     optional = schema.get("properties", {}).keys() - schema.get("required", [])
     rows = [
         (
-            f"<code>{escape(field)}</code>{' <small>optional</small>' if field in optional else ''}",
+            f"<code>{escape(field)}</code>" + " <small>optional</small>" * (field in optional),
             _type(each),
             _inline(each.get("description", "")),
         )
