@@ -71,7 +71,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         version=version("fragment-scorer"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # ours names its document by a relative address
+        docs_url=None,  # `page` has one that needs no other host
         redoc_url=None,
         root_path=settings.root_path,
         root_path_in_servers=False,

@@ -90,6 +90,18 @@ def test_requests_may_come_together(server: LiveServer) -> None:
         assert answer(connection).startswith(b"HTTP/1.1 200")
 
 
+def test_no_answer_waits_for_an_acknowledgement(server: LiveServer) -> None:
+    """40 ms, where the head of an answer and its body are sent apart and one must wait."""
+    with connected(server) as connection:
+        seconds = []
+        for _ in range(20):
+            began = time.monotonic()
+            connection.sendall(GET)
+            answer(connection)
+            seconds.append(time.monotonic() - began)
+    assert sorted(seconds)[10] < 0.02
+
+
 def test_the_one_that_waits_longest_makes_room(server: LiveServer) -> None:
     time.sleep(0.2)  # those of other tests are gone
     with connected(server) as first, connected(server) as busy, connected(server) as second:
