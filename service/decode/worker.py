@@ -8,6 +8,7 @@ loads neither torch nor pydantic.
 
 import base64
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -44,6 +45,8 @@ def main() -> None:
     load_lazy_modules()
     filtered = confine(memory_bytes=int(sys.argv[2]))
     decode_a_small_clip()
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked at after each clip
     connection.sendall(messages.packed(messages.Ready(filtered)))
     while (received := receive(connection)) is not None:
         job, upload, memory = received
@@ -137,7 +140,8 @@ def stop_is_asked(connection: socket.socket) -> bool:
 
 
 def give_memory_back() -> None:
-    """What the last clip took and the C library keeps for the next one; glibc's own function."""
+    """What the last clip took and Python or the C library keeps; `malloc_trim` is glibc's own."""
+    gc.collect()
     if hasattr(_LIBC, "malloc_trim"):
         _LIBC.malloc_trim(0)
 
