@@ -222,6 +222,7 @@ class _Cutter:
         width = frame.width - bars.left - bars.right
         height = frame.height - bars.top - bars.bottom
         self._graph = av.filter.Graph()
+        self._graph.threads = 1
         self._graph.link_nodes(
             self._graph.add_buffer(
                 width=frame.width,

@@ -29,6 +29,7 @@ from model_store.clip import PreparedClip, prepare_clip, read_clip
 from model_store.errors import ClipError, ClipTooLarge, RequestError, UnusableClip
 from model_store.spec import DIVING, ClipSpec
 from service.decode import messages
+from service.decode.landlock import refuse_by_landlock
 from service.decode.memory import write_frames
 from service.decode.seccomp import refuse_system_calls
 
@@ -44,7 +45,11 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     load_lazy_modules()
     filtered = confine(memory_bytes=int(sys.argv[2]))
-    decode_a_small_clip()
+    try:
+        decode_a_small_clip()
+    except Exception as error:
+        error.add_note("a decode worker can do no more than decode/seccomp.py allows: see strace")
+        raise
     gc.collect()
     gc.freeze()  # what is there now stays, and need not be looked at after each clip
     connection.sendall(messages.packed(messages.Ready(filtered)))
@@ -81,6 +86,7 @@ def confine(memory_bytes: int) -> bool:
         for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_PDEATHSIG, signal.SIGKILL)):
             if libc.prctl(option, value, 0, 0, 0):
                 raise OSError(ctypes.get_errno(), f"prctl {option}")
+    refuse_by_landlock()
     return refuse_system_calls()
 
 
@@ -91,6 +97,7 @@ def decode_a_small_clip() -> None:
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=30)
         stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
+        stream.codec_context.thread_count = 1
         for number in range(2 * spec.fragment_length):  # codecs make some of them alike
             frame = av.VideoFrame(16, 16, "yuv420p")
             luma, *_ = frame.planes
@@ -205,6 +212,7 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
     encoder.pix_fmt = "yuvj444p"
     encoder.time_base = 1  # type: ignore[assignment]  # an int is a rational
     encoder.qmin = encoder.qmax = _JPEG_QUALITY
+    encoder.thread_count = 1
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     return b"".join(bytes(p) for p in (*encoder.encode(frame), *encoder.encode(None)))
 
