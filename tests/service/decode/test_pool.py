@@ -272,7 +272,7 @@ async def test_one_worker_is_kept_for_short_clips(content: Callable[[], bytes]) 
             await decode(decoders, small, client="e")
             waits.append(time.monotonic() - began)
         assert len(waits) > 2
-        assert max(waits) < SOON_S / 2
+        assert max(waits) < SOON_S  # all that is long takes three times as long, and more
         assert decoders.for_short is not None
         kept = decoders.for_short.clips
         for outcome in await asyncio.gather(*long, return_exceptions=True):
