@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock clean
+.PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock audit clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -70,6 +70,17 @@ format: $(VENV)/.test  ## let ruff put the code in order
 lock: $(VENV)/.serve  ## what the image installs, anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	PATH=$(abspath $(BIN)):$$PATH docker/lock.sh
+
+# Exit code 0 only if every package of both locks could be looked up and none has an open advisory.
+# torch's CPU build is looked up as the version that it is a build of. AUDIT_SERVICE=osv asks
+# osv.dev instead of pypi.org.
+AUDIT_SERVICE ?= pypi
+audit: | $(BIN)/python  ## known vulnerabilities of what the image installs; needs the network
+	$(BIN)/python -m pip install --quiet 'pip-audit>=2.10,<3'
+	sed 's/+cpu / /' docker/requirements.cpu.lock >$(VENV)/requirements.cpu.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  --vulnerability-service $(AUDIT_SERVICE) \
+	  --requirement docker/requirements.gpu.lock --requirement $(VENV)/requirements.cpu.txt
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

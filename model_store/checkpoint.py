@@ -15,6 +15,7 @@ file that is not listed is an error, too, unless it is one that systems and edit
 never read.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -44,7 +45,7 @@ from model_store.errors import (
     CheckpointUnreadable,
     SpecError,
 )
-from model_store.files import new_folder
+from model_store.files import make_public_folder, new_folder
 from model_store.network import FragmentNetwork
 from model_store.spec import ClipSpec
 
@@ -211,12 +212,22 @@ def copy_checkpoint(source: Path, folder: Path) -> None:
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Files by name, in a folder that has its name once all are written; everybody may read it."""
-    with new_folder(folder) as partial:
-        for name, content in contents.items():
-            (partial / name).write_bytes(content)
-            (partial / name).chmod(0o644)
-        partial.chmod(0o755)
+    """Files by name, in a folder that has its name once all are written; everybody may read it.
+
+    Raises CheckpointExists if another process has written it meanwhile.
+    """
+    make_public_folder(folder.parent)
+    try:
+        with new_folder(folder) as partial:
+            for name, content in contents.items():
+                (partial / name).write_bytes(content)
+                (partial / name).chmod(0o644)
+            partial.chmod(0o755)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            reference = f"{folder.parent.name}@{folder.name}"
+            raise CheckpointExists(f"{reference} is already published") from error
+        raise
 
 
 @contextmanager

@@ -6,6 +6,7 @@ and are removed where an error comes in between. A killed process leaves them be
 `remove_partial_files` is for the owner of a folder.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Where the block writes the files of a folder, which is renamed to `path` at its end.
 
+    Who may read it is up to the umask, as everywhere here but in `make_public_folder`.
     Raises OSError where there is such a folder by then.
     """
     partial = _partial(path)
@@ -51,6 +53,16 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def make_public_folder(path: Path) -> None:
+    """The folder, and those above it that are missing: everybody may read them, by any umask."""
+    if path.is_dir():
+        return
+    make_public_folder(path.parent)
+    with contextlib.suppress(FileExistsError):  # somebody else is making it
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def remove_partial_files(folder: Path) -> None:

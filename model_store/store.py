@@ -8,6 +8,7 @@ The rule: files that systems and editors leave there are ignored, and what canno
 error of that checkpoint alone.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -23,7 +24,12 @@ from model_store.checkpoint import (
     save_checkpoint,
 )
 from model_store.confidence import Confidence
-from model_store.errors import CheckpointCorrupt, CheckpointNotFound, CheckpointUnreadable
+from model_store.errors import (
+    CheckpointCorrupt,
+    CheckpointExists,
+    CheckpointNotFound,
+    CheckpointUnreadable,
+)
 from model_store.files import replacing
 from model_store.network import FragmentNetwork
 from model_store.spec import NAME_PATTERN
@@ -125,7 +131,12 @@ class Store:
         confidence: Confidence | None = None,
         half: bool = True,
     ) -> Checkpoint:
-        """Write `card.version` of `card.name`, load it back, then make it the current one."""
+        """Write `card.version` of `card.name`, load it back, then make it the current one.
+
+        Of several that are published at the same moment the newest becomes the current one.
+        Raises CheckpointExists if the version is there.
+        """
+        before = set(self.versions(card.name))
         folder = self.root / card.name / str(card.version)
         save_checkpoint(
             folder,
@@ -138,7 +149,12 @@ class Store:
             half=half,
         )
         checkpoint = load_checkpoint(folder)
-        self.make_current(card.name, card.version)
+        current = card.version
+        self.make_current(card.name, current)
+        # Whoever looks last, and writes last, has seen them all.
+        while newer := {each for each in self.versions(card.name) if each > current} - before:
+            current = max(newer)
+            self.make_current(card.name, current)
         return checkpoint
 
     def add_from(self, other: "Store") -> list[str]:
@@ -151,8 +167,9 @@ class Store:
         for name in other.names():
             for version in sorted({*other.versions(name)} - {*self.versions(name)}):
                 place = Path(name) / str(version)
-                copy_checkpoint(other.root / place, self.root / place)
-                added.append(f"{name}@{version}")
+                with contextlib.suppress(CheckpointExists):  # another process does the same
+                    copy_checkpoint(other.root / place, self.root / place)
+                    added.append(f"{name}@{version}")
             if not (self.root / name / CURRENT).exists():
                 self.make_current(name, other.current(name))
         return added

@@ -71,7 +71,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         version=version("fragment-scorer"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # ours names its document by a relative address
+        docs_url=None,  # `page` has one that needs no other host
         redoc_url=None,
         root_path=settings.root_path,
         root_path_in_servers=False,
@@ -93,8 +93,8 @@ def create_app_for(service: ScoringService) -> FastAPI:
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,
     )
-    app.add_middleware(MethodsMiddleware)
     app.add_middleware(ProblemsMiddleware)
+    app.add_middleware(MethodsMiddleware)  # outside, since a problem has no body for HEAD either
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 import uvicorn
@@ -19,9 +19,15 @@ from pydantic import ValidationError
 from model_store.store import Store
 from service.app import create_app
 from service.errors import ServiceError
-from service.http.address import Address, AddressError, is_ip, listen, resolve
+from service.http.address import (
+    Address,
+    AddressError,
+    is_ip,
+    is_published_to_others,
+    listen,
+    resolve,
+)
 from service.http.connections import Connection
-from service.http.limits import HEAD_BYTES
 from service.logs import configure_logging
 from service.scoring.batcher import INFERENCE_THREAD
 from service.scoring.local_backend import LOADING_THREAD
@@ -77,17 +83,15 @@ def main() -> int:
             log.warning("settings that do not exist: %s", ", ".join(unknown))
         if "SCORING_HOST" not in os.environ and is_ip(os.environ.get("HOST", "")):
             log.warning("HOST is not read, SCORING_HOST is: listening on %s", settings.host)
-        if not (
-            settings.api_keys
-            or settings.allow_anonymous
-            or all(address.is_loopback for address in addresses)
-        ):
-            print(
-                f"SCORING_API_KEYS: need a key, since others can reach {settings.host};"
-                " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
-                file=sys.stderr,
-            )
-            return BAD_SETTING
+        if not settings.api_keys and (reached := where_others_reach_it(settings, addresses)):
+            if not settings.allow_anonymous:
+                print(
+                    f"SCORING_API_KEYS: need a key, since others can reach {reached};"
+                    " or let anybody in with SCORING_ALLOW_ANONYMOUS=true",
+                    file=sys.stderr,
+                )
+                return BAD_SETTING
+            log.warning("no key is needed: whoever reaches %s may use the service", reached)
         sockets = listen(addresses)
     except ValidationError as error:
         for wrong in error.errors():
@@ -110,6 +114,7 @@ def main() -> int:
     server = Server(
         uvicorn.Config(
             app,
+            loop="asyncio",  # uvloop reads up to 8 MB of one connection before the next has a turn
             http=Connection,
             ws="none",
             lifespan="on",
@@ -118,7 +123,6 @@ def main() -> int:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=settings.keep_alive_s,
-            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )
@@ -130,6 +134,13 @@ def main() -> int:
         logging.shutdown()
         os._exit(code)
     return code
+
+
+def where_others_reach_it(settings: Settings, addresses: Sequence[Address]) -> str:
+    """The address as it was set; "" if it is on loopback alone."""
+    if settings.published is not None:
+        return settings.published if is_published_to_others(settings.published) else ""
+    return "" if all(address.is_loopback for address in addresses) else settings.host
 
 
 def allow_many_files() -> None:

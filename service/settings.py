@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     """Accepted as `Authorization: Bearer …`, separated by commas; without any, no key is needed."""
     allow_anonymous: bool = False
     """Serve without keys on an address that others can reach."""
+    published: str | None = None
+    """Address and port at which a container is published, such as "127.0.0.1:8000": then this, and
+    not `host`, decides whether others can reach the service."""
     metrics_need_key: bool = False
     root_path: str = ""
     """Prefix below which a proxy publishes the service, such as "/scorer"; the proxy may remove it

@@ -7,6 +7,7 @@ frames, through the object store; a clip whose score replica is lost is sent to 
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ from service.scoring.backend import Clip, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint, ReloadOutcome
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 DECODE = "decode"  # name of the deployment
 DECODING = "decoding"  # the figure that it reports to the autoscaler
@@ -150,6 +153,8 @@ class ClusterService(ScoringService):
 class DecodeReplica:
     def __init__(self, settings: Settings, score: Replicas) -> None:
         configure_logging(settings.log_level)
+        if not settings.api_keys:
+            log.warning("no key is needed: whoever reaches Serve's proxies may use the service")
         self._service = ClusterService(settings, score)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

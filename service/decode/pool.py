@@ -7,9 +7,9 @@ A clip is to blame for the processor time that it uses, not for its wait for a p
 
 Of several clients that wait, the one whose clips have taken the least time is next. Where there are
 several workers, one of them is kept for clips that are short: whatever else is sent in, and by
-whomever, an ordinary clip finds a worker soon. Nobody knows beforehand how long a clip will take.
-So the worker that is kept begins with any clip; it stops, and leaves the clip to the others, once
-it takes too long or is going to.
+whomever, an ordinary clip finds a worker soon. How long a clip of a small file takes shows only
+while it is decoded. So the worker that is kept begins with any of them; it stops, and leaves the
+clip to the others, once it takes too long or is going to.
 
 No library replaces this: pebble and other pools unpickle what a worker sends, so a decoder that
 was taken over could execute code in the service.
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 BUSY_SHARE = 0.8  # of the wall clock on a processor: such a decoder hardly waited for one
 SHORT_S = 0.5  # processor time of a short clip: three times an ordinary one of full HD
+SHORT_BYTES = 32 << 20  # of its file: to take it apart is short, too
 STOP_S = 1.0  # for a worker to stop decoding when it is asked to
 KEPT_BYTES = 256 << 20  # resident in a worker that waits; one that keeps more is replaced
 _UNHEALTHY = 3  # failed starts in a row
@@ -139,7 +140,8 @@ class DecodePool:
         self._turns.enter(client)
         try:
             try:
-                return await self._decode(upload, job, on_frame, client, is_long=False)
+                is_long = os.fstat(upload).st_size > SHORT_BYTES
+                return await self._decode(upload, job, on_frame, client, is_long=is_long)
             except TakesLonger:
                 return await self._decode(upload, job, on_frame, client, is_long=True)
         except TakesLonger as error:

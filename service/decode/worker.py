@@ -8,6 +8,7 @@ loads neither torch nor pydantic.
 
 import base64
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -51,6 +52,8 @@ def main() -> None:
         filtered = confine(service=int(sys.argv[2]), memory_bytes=int(sys.argv[3]))
         check_decoding(spec, file, pixels.descriptor, connection)
     os.close(file)
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked at after each clip
     connection.sendall(messages.packed(messages.Ready(filtered)))
     while (received := receive(connection)) is not None:
         job, upload, memory = received
@@ -74,7 +77,7 @@ def load_lazy_modules() -> None:
 
 
 def confine(service: int, memory_bytes: int) -> bool:
-    """Give up for good what decoding does not need, and outlive the service's process no longer.
+    """Give up for good what decoding does not need, and end when the process of the service does.
 
     False where there is no seccomp filter.
     """
@@ -160,7 +163,8 @@ def stop_is_asked(connection: socket.socket) -> bool:
 
 
 def give_memory_back() -> None:
-    """What the last clip took and the C library keeps for the next one; glibc's own function."""
+    """What the last clip took and Python or the C library keeps; `malloc_trim` is glibc's own."""
+    gc.collect()
     if hasattr(_LIBC, "malloc_trim"):
         _LIBC.malloc_trim(0)
 

@@ -54,6 +54,17 @@ class Address:
         return f"http://{host}:{self.place[1]}"
 
 
+def is_published_to_others(published: str) -> bool:
+    """Whether a container that is published so, as Docker has it, can be reached from elsewhere.
+
+    "8000" is a port of all addresses; what is no IP address and port counts as reachable.
+    """
+    try:
+        return not ipaddress.ip_address(published.rpartition(":")[0].strip("[]")).is_loopback
+    except ValueError:
+        return True
+
+
 def is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))
@@ -93,7 +104,9 @@ def listen(addresses: Sequence[Address]) -> list[socket.socket]:
 
 
 def _listen(address: Address) -> socket.socket:
-    listener = socket.socket(address.family, socket.SOCK_STREAM)
+    # By the protocol's name asyncio knows that it may send small packets at once (TCP_NODELAY):
+    # else the body of an answer waits 40 ms for the client to acknowledge its head.
+    listener = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # This allows binding again right after a stop; it does not share a port that is in use.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

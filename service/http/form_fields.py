@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 from urllib.parse import parse_qsl
 
-from fastapi import UploadFile
+from fastapi import UploadFile, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -25,11 +25,15 @@ MOST_FIELDS = 16  # of an ordinary form
 
 
 class StrictRoute(APIRoute):
-    """Refuses a query string before the body is read: no address takes parameters in it."""
+    """Refuses a query string before the body is read: no address takes parameters in it.
+
+    And a JSON body that cannot be parsed, before FastAPI tries: it has one text for all reasons.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         takes_fields = "POST" in (self.methods or ()) and self.body_field is not None
+        takes_json = takes_fields and not isinstance(self.body_field.field_info, params.Form)  # type: ignore[union-attr]
 
         async def without_query(request: Request) -> Response:
             if request.url.query:
@@ -38,6 +42,8 @@ class StrictRoute(APIRoute):
                 if takes_fields:
                     need += "; need a field of the body"
                 raise _wrong("query", {name or "query": need for name in names or ["query"]})
+            if takes_json and is_json(request):
+                json_of(await request.body())
             return await handle(request)
 
         return without_query
@@ -78,9 +84,29 @@ def check_body(form: type[BaseModel], body: bytes, *, is_json: bool) -> None:
     if not is_json:
         check_fields(form, form_pairs(body))
         return
-    found = json.loads(body, object_pairs_hook=_Object)
+    found = json_of(body)
     if isinstance(found, _Object):
         check_fields(form, found)
+
+
+def is_json(request: Request) -> bool:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media.startswith("application/") and media.endswith(("/json", "+json"))
+
+
+def json_of(body: bytes) -> object:
+    """What is in a JSON text, each object as a list of pairs.   Raises InvalidParameter."""
+    try:
+        return json.loads(body, object_pairs_hook=_Object)
+    except json.JSONDecodeError as error:
+        wrong = f"not JSON at character {error.pos}: {error.msg}"
+    except UnicodeDecodeError:
+        wrong = "JSON that is not in UTF-8"
+    except RecursionError:
+        wrong = "JSON that is nested too deeply"
+    except ValueError:  # Python limits the digits of an integer
+        wrong = "JSON with a number of too many digits"
+    raise InvalidParameter(f"{wrong}; need one object", field="body")
 
 
 def form_pairs(body: bytes) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 
 HEAD_BYTES = 16 << 10  # of the address and the headers of a request
+MOST_HEADERS = 100  # as Apache has it; browsers and proxies send some 30
 SMALL_BODY = 64_000  # bytes; of a request that brings no clip
 GRACE_S = 10.0  # before the slowest allowed rate counts
 ADMIN = "/admin/"  # needs a key, also where nothing else does
@@ -77,20 +78,32 @@ class LimitsMiddleware:
             limit = self._settings.max_upload_bytes
         last_boundary = LastBoundary(headers.get("content-type", ""))
         body = _Body(context.client, time.monotonic(), limit, _announced(headers), last_boundary)
+        body.is_ignored = scope["method"] != "POST"
+
+        async def note(message: Message) -> None:
+            body.is_ignored = True
+            await send(message)
+
         try:
-            await self.app(scope, lambda: self._receive(body, receive), send)
+            await self.app(scope, lambda: self._receive(body, receive), note)
         finally:
             self._hold(body.client, -body.size)
 
     async def _receive(self, body: "_Body", receive: Receive) -> Message:
         if body.complete:
             return await receive()
+        if body.is_ignored:
+            return await _hang_up(receive)
         body.check_size(body.announced)
         try:
             async with asyncio.timeout(self._time_left(body)):
                 message = await receive()
         except TimeoutError as error:
+            if body.is_ignored:
+                return await _hang_up(receive)
             raise BodyTimeout(f"{body.size} bytes after {body.age:.0f} s is too slow") from error
+        if body.is_ignored and message["type"] != "http.disconnect":
+            return await _hang_up(receive)
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
             body.size += size
@@ -135,12 +148,14 @@ class LimitsMiddleware:
 def check_head(scope: Scope, headers: Headers) -> None:
     """Raises HeadTooLarge, and MalformedRequest for a head of which a part would be ignored.
 
-    uvicorn enforces its size only where a head comes in several pieces.
+    Where `parser` has read the head its size is checked already; a cluster has a proxy instead.
     """
     sizes = [len(name) + len(value) + 4 for name, value in headers.raw]
     address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
-    if (size := address + sum(sizes)) > HEAD_BYTES:
+    if (size := len(scope["method"]) + address + sum(sizes)) > HEAD_BYTES:
         raise HeadTooLarge(f"{size} bytes, need at most {HEAD_BYTES}")
+    if len(headers.raw) > MOST_HEADERS:
+        raise HeadTooLarge(f"{len(headers.raw)} headers, need at most {MOST_HEADERS}")
     for name in ("authorization", "content-type"):
         if len(given := headers.getlist(name)) > 1:
             raise MalformedRequest(f"{len(given)} headers {name}, need one")
@@ -165,6 +180,9 @@ class _Body:
     last_boundary: LastBoundary
     size: int = 0
     complete: bool = False
+    is_ignored: bool = False
+    """Whether nothing can be wrong with what still comes: the answer has begun, or the method has
+    no use for a body. Some answers wait for the client to hang up meanwhile."""
 
     @property
     def age(self) -> float:
@@ -174,6 +192,13 @@ class _Body:
         """Raises BodyTooLarge."""
         if size > self.limit:
             raise BodyTooLarge(f"more than {self.limit} bytes")
+
+
+async def _hang_up(receive: Receive) -> Message:
+    """The only message that is left for an answer to wait for."""
+    while (message := await receive())["type"] != "http.disconnect":
+        pass
+    return message
 
 
 def _announced(headers: Headers) -> int:

@@ -1,7 +1,7 @@
 """
-The page for people, at `/`: files from `web/`, as they are.
+The page for people, at `/`: files from `web/`, as they are; and the documentation, at `/docs`.
 
-The rule: it asks no other host for anything and runs no script but its own; a header makes the
+The rule: a page asks no other host for anything and runs no script but its own; a header makes the
 browser enforce it.
 """
 
@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from service.http.documentation import documentation
 
 WEB = Path(__file__).parents[1] / "web"
 PREFIX = "/web"
@@ -47,9 +48,8 @@ async def page() -> FileResponse:
 
 
 @router.get("/docs", include_in_schema=False)
-async def documentation(request: Request) -> HTMLResponse:
-    """FastAPI's, which a browser finds below any prefix."""
-    return get_swagger_ui_html(openapi_url="openapi.json", title=f"{request.app.title}: calls")
+async def docs(request: Request) -> HTMLResponse:
+    return HTMLResponse(documentation(request.app.openapi()), headers=HEADERS)
 
 
 files = Route(PREFIX + "/{path:path}", _Files(directory=WEB), methods=["GET"], name="web")

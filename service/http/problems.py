@@ -15,7 +15,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from model_store.errors import InvalidPanel
@@ -56,11 +56,12 @@ class Problem:
         return values | self.members
 
     def json(self) -> str:
+        """In ASCII: a text may quote half a surrogate pair, which UTF-8 does not have."""
         return json.dumps(self.body())
 
     def response(self) -> Response:
-        return JSONResponse(
-            self.body(), status_code=self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
+        return Response(
+            self.json(), status_code=self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
         )
 
 

@@ -2,10 +2,9 @@
 The context of one HTTP request: its id, its time, its line in the log and in the metrics.
 
 The rule: every answer has its request id, and one that comes before the client has sent everything
-is one that the client can still read. Pure ASGI.
+ends the connection. Pure ASGI.
 """
 
-import asyncio
 import ipaddress
 import logging
 import re
@@ -23,7 +22,6 @@ from service.metrics import Metrics, outcome_of
 
 log = logging.getLogger(__name__)
 
-LINGER_S = 5.0  # how long the rest of a refused body is read and thrown away
 QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -129,7 +127,7 @@ def log_request(context: RequestContext, method: str, route: object, seconds: fl
 
 
 class _Messages:
-    """Adds the request id to the answer, and reads the rest of a refused body."""
+    """Adds the request id to the answer, and whether the connection ends with it."""
 
     def __init__(
         self,
@@ -157,19 +155,7 @@ class _Messages:
             self._context.answered = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._context.id
+            headers["X-Content-Type-Options"] = "nosniff"
             if not self._all_received or self._closing():
                 headers["Connection"] = "close"
-        elif not self._all_received and not message.get("more_body", False):
-            await self._send({**message, "more_body": True})
-            await self._linger()
-            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
-
-    async def _linger(self) -> None:
-        """Wait until the client has sent its body: most clients read the answer only then."""
-        try:
-            async with asyncio.timeout(LINGER_S):
-                while not self._all_received:
-                    await self.receive()
-        except TimeoutError:
-            pass

@@ -131,6 +131,7 @@ def guarded(
         "allowed_origins": elsewhere,
         "api_keys": "a-key",
         "queue_fragments": 18,
+        "client_share": 1,
     }
     with live_server(store.root, tmp_path_factory.mktemp("guarded"), **settings) as server:
         yield server

@@ -3,13 +3,20 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
-from model_store.errors import CheckpointCorrupt, CheckpointNotFound, CheckpointUnreadable
-from model_store.store import Store
+from model_store.errors import (
+    CheckpointCorrupt,
+    CheckpointExists,
+    CheckpointNotFound,
+    CheckpointUnreadable,
+)
+from model_store.store import SHIPPED, Store
 from tests.checkpoints import publish_tiny
+from tests.forked import CONTEXT
 
 
 @pytest.fixture
@@ -180,13 +187,69 @@ def test_the_error_survives_the_way_between_processes() -> None:
     assert error.reason == "Permission denied"
 
 
-def test_others_may_read_what_is_published(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def private_umask() -> Iterator[None]:
     before = os.umask(0o077)
     try:
-        publish_tiny(Store(tmp_path))
+        yield
     finally:
         os.umask(before)
-    folder = tmp_path / "diving" / "1"
-    assert folder.stat().st_mode & 0o777 == 0o755
-    for file in (*folder.iterdir(), folder.parent / "current"):
-        assert file.stat().st_mode & 0o777 == 0o644, file
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_others_may_read_what_is_published(installed: bool) -> None:
+    """By the strictest umask, in a store that is not there yet; and others really read it."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        store = Store(Path(place) / "new" / "store")
+        with private_umask():
+            if installed:
+                store.add_from(Store(SHIPPED))
+            else:
+                publish_tiny(store)
+        for path in (Path(place) / "new").rglob("*"):
+            assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+        with as_nobody():
+            assert store.load("diving").sha256
+
+
+def test_folders_that_are_there_keep_their_mode(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir(mode=0o750)
+    with private_umask():
+        publish_tiny(Store(tmp_path / "store"))
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_version_that_appears_meanwhile_is_not_touched(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = store.load("diving@2").sha256
+    monkeypatch.setattr(store, "next_version", lambda name: 2)
+    with pytest.raises(CheckpointExists, match="diving@2 is already published"):
+        publish_tiny(store, seed=2)
+    assert store.load("diving@2").sha256 == before
+    assert not list((store.root / "diving").glob(".*"))
+
+
+def install_again(root: Path, shipped: Path, rounds: int, together: Barrier) -> None:
+    for number in range(rounds):
+        together.wait(60)
+        store = Store(root / str(number))
+        store.add_from(Store(shipped))
+        assert store.references() == ["diving@1", "diving@2"]
+        assert store.current("diving") == 2
+
+
+def test_two_that_install_at_once_both_succeed(
+    store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    together, root = CONTEXT.Barrier(2), tmp_path_factory.mktemp("installed")
+    processes = [
+        CONTEXT.Process(target=install_again, args=(root, store.root, 20, together))
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]

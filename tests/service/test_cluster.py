@@ -11,12 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
+import numpy as np
 import pytest
 
 from model_store.network_spec import COMPACT
 from model_store.store import Store
+from service.errors import EngineDead
+from service.metrics import Metrics
+from service.scoring.local_backend import LocalBackend
 from service.settings import ClusterSettings
 from tests.checkpoints import publish_tiny, tiny_card, tiny_network, tiny_spec, tiny_store
 from tests.clips import clip_bytes
@@ -125,6 +130,28 @@ def test_strangers_need_a_key_or_the_operators_word(module: ModuleType) -> None:
     with pytest.raises(ValueError, match="SCORING_API_KEYS"):
         module.app(ClusterSettings())
     assert module.app(ClusterSettings(allow_anonymous=True))
+
+
+def test_a_score_replica_whose_engine_hangs_fails_its_check(
+    module: ModuleType, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray then replaces it; a decode replica sends its clips to another one."""
+    monkeypatch.setattr("service.scoring.local_backend.CALL_LIMIT_LEAST_S", 0.5)
+    release = threading.Event()
+    settings = ClusterSettings(deadline_s=0.1)
+    backend = LocalBackend(settings, store, metrics=Metrics())
+    backend.start()
+    replica = module.ScoreReplica.__new__(module.ScoreReplica)
+    replica._backend = backend
+    replica.check_health()
+    scorer = Mock(score=lambda clips: release.wait(60))
+    waiting = backend._batcher.submit(scorer, np.zeros((1, 2, 2, 3), np.uint8), 1)
+    with pytest.raises(EngineDead):
+        waiting.result(10)
+    with pytest.raises(EngineDead):
+        replica.check_health()
+    backend.stop()
+    release.set()
 
 
 def test_ray_reports_no_usage(module: ModuleType) -> None:

@@ -118,7 +118,7 @@ async def arrivals(server: LiveServer, rate: float, seconds: float) -> list[Answ
 
 def test_at_twice_the_capacity_goodput_stays(store: Store, tmp_path: Path) -> None:
     with live_server(
-        store.root, tmp_path, checkpoints="diving", queue_fragments=36, batch_clips=4
+        store.root, tmp_path, checkpoints="diving", queue_fragments=48, batch_clips=4
     ) as server:
         asyncio.run(capacity(server, 3.0))  # warm
         alone = {i: server.score(clip).json()["score"] for i, clip in enumerate(good())}

@@ -1,7 +1,9 @@
 """`python -m service` as it is run: a real uvicorn, a real network, real signals."""
 
 import contextlib
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -45,6 +47,25 @@ def test_a_clip_is_scored(server: LiveServer) -> None:
     assert answer["checkpoint"]["trained_on"] == "simulated"
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_no_browser_guesses_what_an_answer_is(server: LiveServer, accept: str) -> None:
+    files, headers = {"clip": clip_bytes()}, {"accept": accept}
+    scored = httpx.post(f"{server.url}/score", files=files, headers=headers, timeout=60)
+    assert scored.headers["content-type"].startswith(accept)
+    paths = (
+        "/livez",
+        "/metrics",
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/nowhere",
+        "/web/",
+        "/checkpoints/x",
+    )
+    for answer in [scored, *(httpx.get(f"{server.url}{path}") for path in paths)]:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+
+
 @pytest.mark.parametrize("name", BAD_CLIPS)
 def test_a_bad_clip_gets_its_4xx_and_the_next_good_one_is_scored(
     server: LiveServer, name: str
@@ -56,6 +77,23 @@ def test_a_bad_clip_gets_its_4xx_and_the_next_good_one_is_scored(
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert server.score(clip_bytes()).status_code == 200
+
+
+def test_the_loop_is_asyncio_wherever_it_runs(local_server: LiveServer) -> None:
+    """Ray brings uvloop, which uvicorn would take if it may choose; the image has none."""
+    assert importlib.util.find_spec("uvloop"), "then this proves nothing"
+    assert "uvloop" not in Path(f"/proc/{local_server.process.pid}/maps").read_text()
+    for lock in (Path(__file__).parents[2] / "docker").glob("requirements.*.lock"):
+        assert "uvloop" not in lock.read_text()
+
+
+def test_every_start_of_uvicorn_names_the_loop() -> None:
+    root = Path(__file__).parents[2]
+    sources = [path for room in ("service", "tests") for path in (root / room).rglob("*.py")]
+    starts = re.compile(r"uvicorn\.(?:run|Config)\(\n?(.*)", re.DOTALL)
+    found = [starts.search(path.read_text()) for path in sources if path != Path(__file__)]
+    assert len([each for each in found if each]) >= 2
+    assert all('loop="asyncio"' in each[1] for each in found if each)
 
 
 def test_many_at_once_each_get_their_own_answer(server: LiveServer) -> None:

@@ -14,6 +14,7 @@ from model_store.card import Card, ClipsCard, DataCard, TrainingCard
 from model_store.checkpoint import Checkpoint
 from model_store.clip import ClipWarning
 from model_store.confidence import Confidence
+from model_store.errors import CheckpointExists
 from model_store.network import FragmentNetwork
 from model_store.store import Store
 from training.errors import RunError
@@ -73,13 +74,12 @@ def publish_run(
         raise RunError(f"golden clip {clip} cannot be read: {error.strerror}") from error
     card = new_card(folder, run, summary, measured, name, store.next_version(name), licence)
     card = card.model_copy(update={"moved_by": dict(moved_by or {})})
-    pictures = card_pictures(metrics or {})
-    return store.publish(
+    return publish_as_next(
+        store,
         card,
         network.eval(),
         golden_clip=golden_clip,
-        readme=readme(card, pictures),
-        pictures=pictures,
+        pictures=card_pictures(metrics or {}),
         confidence=confidence,
         half=half,
     )
@@ -97,19 +97,46 @@ def republish(
 
     Calibration and pictures stay what they are if they are not given.
     """
-    pictures = checkpoint.pictures if pictures is None else pictures
-    card = checkpoint.card.model_copy(
-        update={"version": store.next_version(checkpoint.name), **changes}
-    )
-    return store.publish(
-        card,
+    return publish_as_next(
+        store,
+        checkpoint.card.model_copy(update=changes),
         checkpoint.network,
         golden_clip=checkpoint.golden_clip.read_bytes(),
-        readme=readme(card, pictures),
-        pictures=pictures,
+        pictures=checkpoint.pictures if pictures is None else pictures,
         confidence=confidence or checkpoint.confidence,
         half=is_half(checkpoint.network),
     )
+
+
+def publish_as_next(
+    store: Store,
+    card: Card,
+    network: FragmentNetwork,
+    *,
+    golden_clip: bytes,
+    pictures: Mapping[str, bytes],
+    confidence: Confidence | None,
+    half: bool,
+) -> Checkpoint:
+    """Publish as the next version of the card's name, whatever version the card has.
+
+    Where another process publishes one at the same moment, it is the version after that.
+    """
+    while True:
+        card = card.model_copy(update={"version": store.next_version(card.name)})
+        try:
+            return store.publish(
+                card,
+                network,
+                golden_clip=golden_clip,
+                readme=readme(card, pictures),
+                pictures=pictures,
+                confidence=confidence,
+                half=half,
+            )
+        except CheckpointExists:
+            if store.next_version(card.name) == card.version:
+                raise  # what is in the way is no version
 
 
 def promote(

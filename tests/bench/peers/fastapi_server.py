@@ -33,4 +33,5 @@ def score(clip: UploadFile) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning")
+    port = int(os.environ["PORT"])
+    uvicorn.run(app, host="127.0.0.1", port=port, loop="asyncio", log_level="warning")

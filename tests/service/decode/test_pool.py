@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -341,22 +341,39 @@ async def test_the_file_of_a_request_that_left_is_not_mistaken_for_the_next() ->
     assert decoded.clip.info.decoded_frames == 140
 
 
-async def test_one_worker_is_kept_for_short_clips() -> None:
+@functools.cache
+def costly() -> bytes:
+    """More than two seconds of processor time to decode, and little to encode."""
+    noise = np.random.default_rng(0).integers(0, 256, (10, 480, 640, 3), dtype=np.uint8)
+    options = {"preset": "ultrafast", "qp": "4"}
+    return clip_of(noise, container="mpegts", options=options) * 20
+
+
+@functools.cache
+def long_clip() -> bytes:
+    """Small, and more than a second to decode."""
+    return clip_of(moving_square(100, 720, 1280), container="mpegts") * 12
+
+
+@pytest.mark.parametrize("content", [long_clip, costly])
+async def test_one_worker_is_kept_for_short_clips(content: Callable[[], bytes]) -> None:
     """Whoever sends the long ones, and however many: an ordinary clip need not wait for them."""
-    async with pool(workers=2) as decoders:
+    large, small = content(), clip_bytes()
+    async with pool(workers=2, clips_per_worker=10_000) as decoders:
         pids = decoders.pids
-        long = [asyncio.create_task(decode(decoders, costly(), client=client)) for client in "abcd"]
+        long = [asyncio.create_task(decode(decoders, large, client=client)) for client in "abcd"]
+        await asyncio.sleep(0)  # their files are written
         waits = []
         while not any(task.done() for task in long):
             began = time.monotonic()
-            await decode(decoders, clip_bytes(), client="e")
+            await decode(decoders, small, client="e")
             waits.append(time.monotonic() - began)
         assert len(waits) > 2
         assert max(waits) < SOON_S / 2
         assert decoders.for_short is not None
         kept = decoders.for_short.clips
         for outcome in await asyncio.gather(*long, return_exceptions=True):
-            assert isinstance(outcome, UnusableClip)  # it repeats ten pictures
+            assert isinstance(outcome, (DecodedUpload, UnusableClip))  # one repeats ten pictures
         assert decoders.for_short.clips == kept  # the other one did all that was long
         assert decoders.pids == pids
 
@@ -455,14 +472,6 @@ async def test_too_little_memory_is_the_clips_problem() -> None:
         with pytest.raises(ClipTooLarge, match="memory"):
             await decode(decoders, big)
         await decode(decoders, clip_bytes())
-
-
-@functools.cache
-def costly() -> bytes:
-    """More than two seconds of processor time to decode, and little to encode."""
-    noise = np.random.default_rng(0).integers(0, 256, (10, 480, 640, 3), dtype=np.uint8)
-    options = {"preset": "ultrafast", "qp": "4"}
-    return clip_of(noise, container="mpegts", options=options) * 20
 
 
 async def test_processor_time_is_limited() -> None:

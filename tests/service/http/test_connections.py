@@ -13,7 +13,7 @@ import pytest
 from model_store.store import Store
 from service.settings import Settings
 from tests.clips import clip_bytes
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, until
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /panel HTTP/1.1\r\nHost: x\r\n"
@@ -90,6 +90,18 @@ def test_requests_may_come_together(server: LiveServer) -> None:
         assert answer(connection).startswith(b"HTTP/1.1 200")
 
 
+def test_no_answer_waits_for_an_acknowledgement(server: LiveServer) -> None:
+    """40 ms, where the head of an answer and its body are sent apart and one must wait."""
+    with connected(server) as connection:
+        seconds = []
+        for _ in range(20):
+            began = time.monotonic()
+            connection.sendall(GET)
+            answer(connection)
+            seconds.append(time.monotonic() - began)
+    assert sorted(seconds)[10] < 0.02
+
+
 def test_the_one_that_waits_longest_makes_room(server: LiveServer) -> None:
     time.sleep(0.2)  # those of other tests are gone
     with connected(server) as first, connected(server) as busy, connected(server) as second:
@@ -155,26 +167,61 @@ def answer_of(connection: socket.socket) -> bytes:
     return received
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["at once", "in pieces"])
-@pytest.mark.parametrize(("size", "status"), [(15_000, 200), (17_000, 431), (60_000, 431)])
-def test_a_head_has_16_kib(server: LiveServer, size: int, status: int, pause: float) -> None:
-    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + b"y" * size + b"\r\n\r\n"
-    received = b""
+def head_with(header: str, size: int) -> bytes:
+    """A request whose head has about `size` bytes, in different places."""
+    start = {
+        "method": (b"x" * size, b"/livez", b""),
+        "address": (b"GET", b"/livez/" + b"x" * size, b""),
+        "query": (b"GET", b"/livez?" + b"x" * size, b""),
+        "one header": (b"GET", b"/livez", b"X: " + b"y" * size + b"\r\n"),
+        "spaces": (b"GET", b"/livez", b"X: " + b" " * size + b"y\r\n"),
+        "folded": (b"GET", b"/livez", b"X: y\r\n" + b" y\r\n" * (size // 4)),
+        "many headers": (b"GET", b"/livez", b"X: %s\r\n" % (b"y" * 250) * (size // 255)),
+    }
+    method, address, headers = start[header]
+    return b"%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (method, address, headers)
+
+
+PLACES = ["method", "address", "query", "one header", "spaces", "folded", "many headers"]
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 9_000], ids=["at once", "in pieces"])
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "next"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_head_has_16_kib(server: LiveServer, place: str, before: bytes, piece: int) -> None:
+    for size in (17_000, 60_000):
+        request = before + head_with(place, size)
+        with connected(server) as connection:
+            for at in range(0, len(request), piece):
+                connection.sendall(request[at : at + piece])
+                time.sleep(0.02)
+            received = all_of(connection)
+        last = received[received.rindex(b"HTTP/1.1 ") :]
+        assert last.startswith(b"HTTP/1.1 431 ")
+        assert b"/problems/head-too-large" in last
+        assert b"x-request-id: " in last.lower()
+
+
+@pytest.mark.parametrize("place", ["one header", "spaces"])
+def test_a_head_of_less_is_read(server: LiveServer, place: str) -> None:
     with connected(server) as connection:
-        try:
-            for at in range(0, len(head), 10_000 if pause else len(head)):
-                connection.sendall(head[at : at + (10_000 if pause else len(head))])
-                time.sleep(pause)
-            while part := connection.recv(1 << 16):
-                received += part
-        except ConnectionError:
-            assert status == 431
-    if received or status == 200:
-        assert received.startswith(f"HTTP/1.1 {status}".encode())
-        assert b"x-request-id: " in received.lower()
-    if status == 431 and received:
-        assert b"/problems/head-too-large" in received
-        assert b"application/problem+json" in received
+        connection.sendall(head_with(place, 16_000))
+        assert answer(connection).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(("count", "status"), [(99, b"200"), (100, b"431")])
+def test_a_head_has_100_headers(server: LiveServer, count: int, status: bytes) -> None:
+    with connected(server) as connection:  # with Host there is one more
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 " + status)
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Until the service closes; a reset, which may lose the answer, is an error."""
+    received = b""
+    while part := connection.recv(1 << 16):
+        received += part
+    return received
 
 
 @pytest.mark.parametrize(
@@ -192,6 +239,8 @@ def test_a_head_has_16_kib(server: LiveServer, size: int, status: int, pause: fl
         POST + b"Content-Length: 5, 6\r\n\r\nhello",
         POST + b"Content-Length: -1\r\n\r\n",
         POST + b"X-Null: a\0b\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nno trailer\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 300_000,
     ],
 )
 def test_what_is_no_http_gets_a_problem_too(server: LiveServer, request_: bytes) -> None:
@@ -199,6 +248,7 @@ def test_what_is_no_http_gets_a_problem_too(server: LiveServer, request_: bytes)
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"/problems/malformed-request" in received
     assert b"X-Request-ID: " in received
+    assert b"X-Content-Type-Options: nosniff" in received
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
@@ -211,3 +261,90 @@ def test_a_body_may_come_in_chunks(server: LiveServer) -> None:
         b"Connection: close\r\nContent-Type: application/json\r\n\r\n" + chunks + b"0\r\n\r\n"
     )
     assert b'"total":72.0' in received
+
+
+@pytest.mark.parametrize("size", [40, 1000, 16384])
+def test_chunks_may_be_as_small_as_honest_clients_send_them(server: LiveServer, size: int) -> None:
+    """A JSON encoder's pieces are the smallest: the next test has those."""
+    body = b'--b\r\nContent-Disposition: form-data; name="clip"; filename="c"\r\n\r\n'
+    body += b"\0" * 1_000_000 + b"\r\n--b--\r\n"
+    received = server.raw(chunked(b"/score", b"multipart/form-data; boundary=b", body, size))
+    if size == 40:
+        assert received.startswith(b"HTTP/1.1 400")
+        assert b"need larger chunks" in received
+    else:
+        assert received.startswith(b"HTTP/1.1 415")
+
+
+def test_a_small_body_may_come_byte_by_byte(server: LiveServer) -> None:
+    body = b'{"marks": [8, 8, 8, 8, 8], "difficulty": 3}' + b" " * 400
+    assert b'"total":72.0' in server.raw(chunked(b"/panel", b"application/json", body, 1))
+
+
+def chunked(path: bytes, kind: bytes, body: bytes, size: int) -> bytes:
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" % path
+    pieces = (body[at : at + size] for at in range(0, len(body), size))
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    rest = b"Connection: close\r\nContent-Type: %s\r\n\r\n%s0\r\n\r\n"
+    return head + rest % (kind, chunks)
+
+
+@pytest.mark.parametrize("method", [b"HEAD", b"GET", b"POST"])
+@pytest.mark.parametrize("path", [b"/", b"/livez", b"/nowhere", b"/score", b"/admin/reload"])
+@pytest.mark.parametrize("body", [b"z\r\n", b"0\r\nno trailer\r\n\r\n", b"ffff\r\n" + b"x" * 65535])
+def test_what_a_client_does_wrong_is_no_error_in_the_log(
+    server: LiveServer, method: bytes, path: bytes, body: bytes
+) -> None:
+    for first in (b"", b"ffff\r\n%s\r\n" % (b"x" * 65535)):
+        with connected(server) as connection:
+            connection.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\n" % (method, path))
+            connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n" + first + body)
+            received = connection.recv(1 << 16)
+        assert received.startswith(b"HTTP/1.1 ")
+        assert not received.startswith(b"HTTP/1.1 5")
+    assert not [line for line in server.log_lines() if line["level"] == "error"]
+
+
+def test_a_refused_upload_gets_its_answer_and_its_rest_is_not_parsed(server: LiveServer) -> None:
+    head = b"POST /admin/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    junk = b"z" * (20 << 20)  # no chunks
+    with connected(server) as connection:
+        connection.sendall(head)
+        time.sleep(0.1)
+        connection.sendall(junk)
+        assert all_of(connection).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(
+    ("header", "extra"),
+    [
+        (b"", b""),
+        (b"", b"\r\n"),
+        (b"", GET),
+        (b"", GET * 5000),  # more than is kept
+        (b"Connection: close\r\n", b"\r\n"),
+        (b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""),
+    ],
+    ids=["nothing", "a line", "a request", "many", "after close", "upgrade"],
+)
+def test_a_hang_up_stops_the_work_whatever_came_before_it(
+    server: LiveServer, header: bytes, extra: bytes
+) -> None:
+    cancelled = 'score_requests_total{outcome="cancelled"}'
+    before = server.metric(cancelled)
+    body = b'--b\r\nContent-Disposition: form-data; name="clip"; filename="c"\r\n\r\n'
+    body += clip_bytes(height=720, width=1280) + b"\r\n--b--\r\n"
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    kind = b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + header + kind + body)
+        until(lambda: server.metric("score_inflight_requests") == 1)
+        connection.sendall(extra)
+    until(lambda: server.metric("score_inflight_requests") == 0)
+    assert server.metric(cancelled) == before + 1
+
+
+def test_what_is_sent_far_ahead_is_not_answered(server: LiveServer) -> None:
+    with connected(server) as connection:
+        connection.sendall(GET * 5000)
+        assert 1 <= all_of(connection).count(b"HTTP/1.1 200") < 5000

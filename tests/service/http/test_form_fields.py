@@ -168,3 +168,26 @@ async def test_a_header_is_not_ignored_either(
         app.client.headers.update(KEY)
     assert response.status_code == status
     assert response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"[" * 30_000, "nested too deeply"),
+        (b'{"marks":' * 5_000, "nested too deeply"),
+        (b'{"marks": "\xff"}', "not in UTF-8"),
+        (b'{"marks": [' + b"9" * 5_000 + b"]}", "too many digits"),
+        (b'{"marks": [1', "not JSON at character 12"),
+        (b"", "not JSON at character 0"),
+        (b'{"action": "\\ud800", "marks": [1, 2, 3], "difficulty": 1}', "\ud800"),
+    ],
+    ids=["deep", "deep object", "UTF-8", "digits", "cut off", "empty", "surrogate"],
+)
+async def test_json_that_cannot_be_parsed_is_called_that(
+    app: App, body: bytes, reason: str
+) -> None:
+    headers = {"content-type": "application/json"}
+    response = await app.client.post("/panel", content=body, headers=headers)
+    assert response.status_code == 422
+    assert response.json()["type"] == "/problems/invalid-parameter"
+    assert reason in response.json()["detail"]

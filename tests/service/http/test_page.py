@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.http.documentation import documentation
 from service.http.page import WEB
 from tests.servers import LiveServer
 
@@ -23,6 +24,32 @@ def test_the_page_and_its_policy(server: LiveServer) -> None:
     assert named
     for path in named:
         assert httpx.get(f"{server.url}/{path}").status_code == 200, path
+
+
+def test_the_documentation_names_every_call_and_needs_no_other_host(server: LiveServer) -> None:
+    response = httpx.get(f"{server.url}/docs")
+    page = httpx.get(f"{server.url}/")
+    for name in ("content-security-policy", "referrer-policy", "x-content-type-options"):
+        assert response.headers[name] == page.headers[name]
+    assert not re.findall(r"https?://", response.text)
+    assert "<script" not in response.text
+    assert "style=" not in response.text
+    document = httpx.get(f"{server.url}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            assert f"<code>{method.upper()} {path}</code>" in response.text
+    targets = set(re.findall(r'href="#(\w+)"', response.text))
+    assert targets
+    assert targets <= set(re.findall(r'id="(\w+)"', response.text))
+    for path in re.findall(r'(?:src|href)="([^"#]+)"', response.text):
+        assert httpx.get(f"{server.url}/{path}").status_code == 200, path
+
+
+def test_what_the_document_says_is_text_in_the_page() -> None:
+    info = {"title": "<b>", "version": "1", "description": "<script>x</script>"}
+    page = documentation({"info": info, "paths": {}, "components": {"schemas": {}}})
+    assert "<b>" not in page
+    assert "<script>" not in page
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

@@ -215,7 +215,7 @@ async def test_requests_that_wait_are_scored_together_with_the_same_result(app: 
 
 
 async def test_a_full_queue_is_429_and_frees_itself(store: Store) -> None:
-    async with running_app(store, queue_fragments=18, checkpoints="diving") as app:
+    async with running_app(store, queue_fragments=18, client_share=1, checkpoints="diving") as app:
         with held():
             tasks = [asyncio.create_task(app.score(clip_bytes())) for _ in range(2)]
             await until(app, "score_queue_clips", 2)

@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import json
+import shutil
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from PIL import Image
 from model_store.card import ClipsCard, TrainedOn
 from model_store.checkpoint import Checkpoint
 from model_store.clip import ClipWarning
+from model_store.errors import CheckpointExists
 from model_store.scorer import Scorer
 from model_store.store import Store
+from tests.forked import CONTEXT
 from tests.training.bright import Quiet, bright_run, dataset_of
 from training.data.datasets.annotations import read_annotations
 from training.data.split import Origin
@@ -114,6 +118,48 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(
         publish_run(empty, store, "bright")
     with pytest.raises(RunError, match="golden clip"):
         publish_run(folder, store, "bright", golden=tmp_path / "none.mp4")
+
+
+def publish_again(root: Path, reference: str, rounds: int, together: Barrier) -> None:
+    store = Store(root)
+    checkpoint = store.load(reference)
+    for _ in range(rounds):
+        together.wait(60)
+        republish(store, checkpoint)
+        together.wait(60)
+        assert store.current(checkpoint.name) == store.versions(checkpoint.name)[-1]
+
+
+def test_those_who_publish_at_once_each_get_a_version(
+    published: Checkpoint, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(published.path.parents[1], tmp_path / "store"))
+    before = len(store.versions("bright"))
+    rounds, together = 5, CONTEXT.Barrier(3)
+    processes = [
+        CONTEXT.Process(target=publish_again, args=(store.root, "bright@1", rounds, together))
+        for _ in range(3)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(240)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    versions = store.versions("bright")
+    assert versions == list(range(1, before + 3 * rounds + 1))
+    for version in versions:
+        assert store.load(f"bright@{version}").card.version == version
+        card = (store.path(f"bright@{version}") / "README.md").read_text()
+        assert card.startswith(f"# bright, version {version}\n")
+    assert store.current("bright") == versions[-1]
+    assert not list((store.root / "bright").glob(".*"))
+
+
+def test_what_is_in_the_way_and_no_version_is_named(published: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "bright").mkdir()
+    (tmp_path / "bright" / "1").write_text("a file")
+    with pytest.raises(CheckpointExists, match="bright@1"):
+        republish(Store(tmp_path), published)
 
 
 def test_a_measured_checkpoint_has_pictures_and_keeps_them(
