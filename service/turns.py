@@ -8,8 +8,7 @@ many cheap ones; whoever had nothing to do for a while has saved up nothing.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -41,21 +40,19 @@ class Turns:
         if not self._clients[client].present:
             del self._clients[client]
 
-    def charge(self, client: str, seconds: float) -> None:
-        """Work of a client that is present has taken so long."""
-        self._clients[client].seconds += seconds
+    def begin(self, client: str) -> None:
+        """Work of a client that is present is done from now on; the time counts as it passes."""
+        self._clients[client].running += 1
+        self._clients[client].seconds -= self._clock()
 
-    @contextmanager
-    def running(self, client: str) -> Iterator[None]:
-        """Work of a client that is present is done meanwhile; the time counts as it passes."""
-        account = self._clients[client]
-        account.running += 1
-        account.seconds -= self._clock()
-        try:
-            yield
-        finally:
-            account.running -= 1
-            account.seconds += self._clock()
+    def end(self, client: str) -> None:
+        """Work that began is done no more."""
+        self._clients[client].running -= 1
+        self._clients[client].seconds += self._clock()
+
+    def running(self, client: str) -> int:
+        """How much work of a client is done now, in pieces."""
+        return self._clients[client].running if client in self._clients else 0
 
     def seconds_of(self, client: str) -> float:
         """That a client which is present has had, counted from those that were here before it.

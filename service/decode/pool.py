@@ -9,7 +9,8 @@ Of several clients that wait, the one whose clips have taken the least time is n
 several workers, one of them is kept for clips that are short: whatever else is sent in, and by
 whomever, an ordinary clip finds a worker soon. How long a clip of a small file takes shows only
 while it is decoded. So the worker that is kept begins with any of them; it stops, and leaves the
-clip to the others, once it takes too long or is going to.
+clip to the others, once it takes too long or is going to. It also stops when it works for a client
+who has other workers too, and one who has none waits.
 
 No library replaces this: pebble and other pools unpickle what a worker sends, so a decoder that
 was taken over could execute code in the service.
@@ -48,7 +49,8 @@ SHORT_S = 0.5  # processor time of a short clip: three times an ordinary one of 
 SHORT_BYTES = 32 << 20  # of its file: to take it apart is short, too
 STOP_S = 1.0  # for a worker to stop decoding when it is asked to
 KEPT_BYTES = 256 << 20  # resident in a worker that waits; one that keeps more is replaced
-_UNHEALTHY = 3  # failed starts in a row
+_STARTS = 3  # tries to start a worker before those who wait are told that it cannot be done
+_UNHEALTHY = 3 * _STARTS  # failed starts in a row
 _REFUSALS = {
     cls.__name__: cls
     for cls in (NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim, TakesLonger, Stopped)
@@ -89,6 +91,7 @@ class DecodePool:
         self.workers = [WorkerProcess(memory_bytes) for _ in range(workers)]
         self.for_short = self.workers[-1] if workers > 1 else None
         """The worker that is kept for short clips."""
+        self._short_client = ""  # for whom it works, or has worked last
         self._idle: set[WorkerProcess] = set()
         self._failed: set[WorkerProcess] = set()  # those that could not be started
         self._waiting: list[_Waiting] = []
@@ -139,13 +142,14 @@ class DecodePool:
         job = replace(job, cpu_s=self._cpu_s)
         self._turns.enter(client)
         try:
-            try:
-                is_long = os.fstat(upload).st_size > SHORT_BYTES
-                return await self._decode(upload, job, on_frame, client, is_long=is_long)
-            except TakesLonger:
-                return await self._decode(upload, job, on_frame, client, is_long=True)
-        except TakesLonger as error:
-            raise DecoderFailed("the decoder's answer makes no sense") from error
+            is_long = os.fstat(upload).st_size > SHORT_BYTES
+            while True:
+                try:
+                    return await self._decode(upload, job, on_frame, client, is_long=is_long)
+                except TakesLonger:
+                    is_long = True
+                except Stopped:
+                    pass  # another client needed the worker more
         finally:
             self._turns.leave(client)
 
@@ -163,13 +167,18 @@ class DecodePool:
             job = replace(job, short_s=SHORT_S)
         # The task may outlive the request, and with it the upload's own descriptor.
         work = self._begin(self._work(worker, os.dup(upload), job, on_frame))
-        with self._turns.running(client):
-            try:
-                return await asyncio.shield(work)
-            except asyncio.CancelledError:
-                worker.ask_to_stop()
-                asyncio.get_running_loop().call_later(STOP_S, _end_unless_done, worker, work)
-                raise
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            worker.ask_to_stop()
+            asyncio.get_running_loop().call_later(STOP_S, _end_unless_done, worker, work)
+            raise
+        except (TakesLonger, Stopped) as error:
+            if worker is not self.for_short:
+                raise DecoderFailed("the decoder's answer makes no sense") from error
+            raise
+        finally:
+            self._turns.end(client)
 
     async def _work(
         self,
@@ -211,14 +220,22 @@ class DecodePool:
         waiting = _Waiting(client, is_long, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._assign()
+        if waiting in self._waiting and not is_long and not self._turns.running(client):
+            self._take_from_others()
         try:
             return await waiting.worker
         except asyncio.CancelledError:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
             elif not waiting.worker.cancelled() and not waiting.worker.exception():
+                self._turns.end(client)
                 self._is_free(waiting.worker.result())
             raise
+
+    def _take_from_others(self) -> None:
+        """Free the worker for short clips, if whoever has it has another one, too."""
+        if self.for_short is not None and self._turns.running(self._short_client) > 1:
+            self.for_short.ask_to_stop()
 
     def _assign(self) -> None:
         """Give idle workers to those who wait; the one for short clips comes last."""
@@ -228,6 +245,9 @@ class DecodePool:
                 chosen = min(able, key=lambda each: self._turns.seconds_of(each.client))
                 self._idle.remove(worker)
                 self._waiting.remove(chosen)
+                self._turns.begin(chosen.client)
+                if worker is self.for_short:
+                    self._short_client = chosen.client
                 chosen.worker.set_result(worker)
 
     def _may_do(self, waiting: _Waiting, workers: Collection[WorkerProcess]) -> bool:
@@ -244,17 +264,20 @@ class DecodePool:
             self._assign()
 
     async def _start(self, worker: WorkerProcess) -> None:
-        try:
-            await worker.ready()
-        except DecoderUnavailable as error:
-            self._failed.add(worker)
-            for waiting in [*self._waiting]:
-                if not self._may_do(waiting, {*self.workers} - self._failed):
-                    self._waiting.remove(waiting)
-                    if not waiting.worker.done():
-                        waiting.worker.set_exception(error)
-        else:
-            self._is_free(worker)
+        for _ in range(_STARTS):
+            try:
+                await worker.ready()
+            except DecoderUnavailable as error:
+                reason = error
+            else:
+                self._is_free(worker)
+                return
+        self._failed.add(worker)
+        for waiting in [*self._waiting]:
+            if not self._may_do(waiting, {*self.workers} - self._failed):
+                self._waiting.remove(waiting)
+                if not waiting.worker.done():
+                    waiting.worker.set_exception(reason)
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """A task that goes on without whoever waits for it; `stop` cancels it."""

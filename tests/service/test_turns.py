@@ -13,16 +13,25 @@ def next_of(turns: Turns, *clients: str) -> str:
 
 
 def test_few_costly_clips_weigh_as_much_as_many_cheap_ones() -> None:
-    turns = Turns(Clock())
+    clock = Clock()
+    turns = Turns(clock)
     for client in "ab":
         turns.enter(client)
     seconds = {"a": 6.0, "b": 1.0}
     served = []
     for _ in range(700):
         served.append(next_of(turns, "a", "b"))
-        turns.charge(served[-1], seconds[served[-1]])
+        turns.begin(served[-1])
+        clock.now += seconds[served[-1]]
+        turns.end(served[-1])
     assert served.count("a") == 100
     assert served.count("b") == 600
+
+
+def work(turns: Turns, clock: Clock, client: str, seconds: float) -> None:
+    turns.begin(client)
+    clock.now += seconds
+    turns.end(client)
 
 
 def test_the_time_of_what_runs_counts_while_it_runs() -> None:
@@ -30,30 +39,37 @@ def test_the_time_of_what_runs_counts_while_it_runs() -> None:
     turns = Turns(clock)
     turns.enter("a")
     turns.enter("b")
-    with turns.running("a"), turns.running("a"):
-        clock.now += 3
-        assert turns.seconds_of("a") == 6
-        turns.charge("b", 5)
-        assert next_of(turns, "a", "b") == "b"
-    clock.now += 100
+    turns.begin("a")
+    turns.begin("a")
+    clock.now += 3
+    assert turns.running("a") == 2
     assert turns.seconds_of("a") == 6
+    work(turns, clock, "b", 2)
+    assert next_of(turns, "a", "b") == "b"
+    turns.end("a")
+    turns.end("a")
+    clock.now += 100
+    assert turns.seconds_of("a") == 10
+    assert turns.running("a") == 0
 
 
 def test_a_newcomer_is_next_and_has_saved_up_nothing() -> None:
     clock = Clock()
     turns = Turns(clock)
     turns.enter("a")
-    turns.charge("a", 50)
-    with turns.running("a"):
-        turns.enter("b")  # for the first time
-        clock.now += 0.1
-        assert next_of(turns, "a", "b") == "b"
-        turns.charge("b", 1)
-        assert next_of(turns, "a", "b") == "a"
-        turns.leave("b")
-        clock.now += 1000
-        turns.enter("b")
-        assert turns.seconds_of("b") == turns.seconds_of("a")  # and not 1000 behind it
+    work(turns, clock, "a", 50)
+    turns.begin("a")
+    turns.enter("b")  # for the first time
+    clock.now += 0.1
+    assert next_of(turns, "a", "b") == "b"
+    turns.end("a")
+    work(turns, clock, "b", 1)
+    assert next_of(turns, "a", "b") == "a"
+    turns.leave("b")
+    assert turns.running("b") == 0
+    work(turns, clock, "a", 1000)
+    turns.enter("b")
+    assert turns.seconds_of("b") == turns.seconds_of("a")  # and not 1000 behind it
 
 
 def test_whoever_is_gone_is_forgotten() -> None:
@@ -62,6 +78,5 @@ def test_whoever_is_gone_is_forgotten() -> None:
         turns.enter(client)
         turns.enter(client)
         turns.leave(client)
-        turns.charge(client, 1)
         turns.leave(client)
     assert not turns._clients
