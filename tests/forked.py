@@ -56,6 +56,7 @@ class ForkedModule:
 
 
 def _run(module: str, environment: dict[str, str], folder: Path, log: Path) -> None:
+    os.setpgid(0, 0)  # as a shell would: signals to its group do not reach the tests
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

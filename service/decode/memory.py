@@ -12,21 +12,26 @@ from numpy.typing import NDArray
 from model_store.spec import ClipSpec
 
 
+def anonymous_file(size: int) -> int:
+    """A descriptor of that many zero bytes; their number is sealed where that works."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("clip", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(descriptor, size)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+        return descriptor
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return os.dup(file.fileno())
+
+
 class ClipMemory:
-    """Anonymous memory with room for one clip of a spec; its size is sealed where that works."""
+    """Anonymous memory with room for one clip of a spec."""
 
     def __init__(self, spec: ClipSpec) -> None:
         self._shape = spec.frames, spec.height, spec.width, 3
         self._size = spec.frames * spec.height * spec.width * 3
-        if hasattr(os, "memfd_create"):
-            self.descriptor = os.memfd_create("clip", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(self.descriptor, self._size)
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
-        else:
-            with tempfile.TemporaryFile() as file:
-                file.truncate(self._size)
-                self.descriptor = os.dup(file.fileno())
+        self.descriptor = anonymous_file(self._size)
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,10 @@
 """
 One decode worker as the pool sees it: a process that can be killed at any time, and its successors.
 
-The rule: a process has its own socket and no lock in common with others, is killed with SIGKILL,
-is timed by the monotonic clock, and starts with an environment that holds no secrets.
+The rule: a process has its own socket and no lock in common with others, is killed with SIGKILL
+and by no signal that is meant for the service, is timed by the monotonic clock, and starts with an
+environment that holds no secrets. What it writes to standard error is quoted in the service's log:
+nothing of the service waits for it, and it never waits for the service.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from io import FileIO
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -39,7 +42,9 @@ _START_S = 60.0  # for a worker to import its libraries on a busy machine
 _TAKE_S = 5.0  # for a worker that waits to take a job; one that does not is stuck
 _ALMOST = 64 << 20  # bytes: more than the largest picture takes, so the next one did not fit
 _ATTEMPTS = 3  # to give a job to a process that does not die before it takes it
-_KILLED = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT")  # by the system or its operator: no clip can
+_FOR_THE_SERVICE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_PIPE = 1 << 20  # bytes: more than a pipe holds
+_TAIL = 4096  # bytes of standard error that are logged at a time
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(
     Message, config=ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -55,6 +60,7 @@ class WorkerProcess:
         self._is_ready = False
         self._dying: set[asyncio.Future[int]] = set()
         self.connection: socket.socket | None = None
+        self._errors: FileIO | None = None
         self.clips = 0
         """Jobs that the process has taken."""
         self.failed_starts = 0
@@ -103,9 +109,10 @@ class WorkerProcess:
                 self.filtered = isinstance(message, Ready) and message.filtered
                 self._is_ready = True
         except (OSError, EOFError, ValueError) as error:
+            about = {"ended": await self._cause(), "standard_error": self._written()}
             self.kill()
             self.failed_starts += 1
-            log.error("no decode worker can be started", exc_info=True)
+            log.error("no decode worker can be started", exc_info=True, extra=about)
             raise DecoderUnavailable("no decoder can be started") from error
         self.failed_starts = 0
 
@@ -154,9 +161,11 @@ class WorkerProcess:
             cause = await self._cause()
             if cause == "SIGXCPU":
                 raise DecoderTimeout("all the processor time that a clip may take") from error
-            if cause in _KILLED:
+            if cause == "SIGKILL":  # by the system or its operator: no clip can
                 raise DecoderInterrupted(f"the decoder was killed ({cause})") from error
             raise DecoderFailed(f"the decoder stopped ({cause})") from error
+        finally:
+            self._log_written()
         raise DecoderFailed("the decoder's answer makes no sense")
 
     def ask_to_stop(self) -> None:
@@ -176,12 +185,15 @@ class WorkerProcess:
         if self.connection is not None:
             loop.remove_reader(self.connection)  # else it misses the next socket of this number
             self.connection.close()
+        self._log_written()
+        if self._errors is not None:
+            self._errors.close()
         if self._process is not None:
             self._process.kill()
             dying = loop.run_in_executor(None, self._process.wait)
             self._dying.add(dying)
             dying.add_done_callback(self._dying.discard)
-        self._process = self.connection = None
+        self._process = self.connection = self._errors = None
         self._is_ready = False
         self.clips = 0
 
@@ -193,24 +205,43 @@ class WorkerProcess:
         """Nothing happens where a process runs already.   Raises OSError."""
         if self._process is not None:
             return
-        ours, theirs = socket.socketpair()
+        self.connection, theirs = socket.socketpair()
+        self.connection.setblocking(False)
         with theirs:
-            descriptor = str(theirs.fileno())
-            python = [sys.executable, "-P", "-m"]  # -P: import nothing from the working directory
-            try:
-                self._process = subprocess.Popen(
-                    [*python, "service.decode.worker", descriptor, str(self._memory_bytes)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    cwd="/",
-                    env=_environment(),
-                )
-            except BaseException:
-                ours.close()
-                raise
-        ours.setblocking(False)
-        self.connection = ours
+            reading, writing = os.pipe()
+            self._errors = FileIO(reading)
+            with FileIO(writing, "w") as errors:
+                for end in (reading, writing):
+                    os.set_blocking(end, False)  # who writes more than the pipe holds loses it
+                self._process = self._popen(theirs.fileno(), errors)
+
+    def _popen(self, connection: int, errors: FileIO) -> subprocess.Popen[bytes]:
+        arguments = connection, os.getpid(), self._memory_bytes
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_SERVICE)  # the process inherits it
+        try:
+            return subprocess.Popen(
+                # -P: import nothing from the working directory
+                [sys.executable, "-P", "-m", "service.decode.worker", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=[connection],
+                process_group=0,
+                cwd="/",
+                env=_environment(),
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _written(self) -> str:
+        """The end of what the process has written to standard error since the last time."""
+        written = self._errors.read(_PIPE) if self._errors is not None else None
+        return (written or b"")[-_TAIL:].decode(errors="replace")
+
+    def _log_written(self) -> None:
+        if written := self._written():
+            about = {"pid": self.pid, "standard_error": written}
+            log.warning("a decode worker wrote to standard error", extra=about)
 
     async def _receive(self) -> Message:
         (size,) = LENGTH.unpack(await self._read(LENGTH.size))
@@ -231,7 +262,8 @@ class WorkerProcess:
 
     async def _cause(self) -> str:
         """How the process ended, if it did."""
-        assert self._process is not None
+        if self._process is None:
+            return "not started"
         try:
             code = await asyncio.to_thread(self._process.wait, timeout=1.0)
         except subprocess.TimeoutExpired:

@@ -25,12 +25,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.clip import PreparedClip, prepare_clip, read_clip
+from model_store.clip import ClipLimits, PreparedClip, prepare_clip, read_clip
 from model_store.errors import ClipError, ClipTooLarge, RequestError, UnusableClip
 from model_store.spec import DIVING, ClipSpec
 from service.decode import messages
 from service.decode.landlock import refuse_by_landlock
-from service.decode.memory import write_frames
+from service.decode.memory import ClipMemory, anonymous_file, write_frames
 from service.decode.seccomp import refuse_system_calls
 
 _OPEN_FILES = 32
@@ -44,12 +44,14 @@ _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     load_lazy_modules()
-    filtered = confine(memory_bytes=int(sys.argv[2]))
-    try:
-        decode_a_small_clip()
-    except Exception as error:
-        error.add_note("a decode worker can do no more than decode/seccomp.py allows: see strace")
-        raise
+    spec = DIVING.with_size((16, 16), (16, 16))
+    clip = small_clip(2 * spec.fragment_length)  # codecs make some of the frames alike
+    file = anonymous_file(len(clip))
+    os.write(file, clip)
+    with ClipMemory(spec) as pixels:
+        filtered = confine(service=int(sys.argv[2]), memory_bytes=int(sys.argv[3]))
+        check_decoding(spec, file, pixels.descriptor, connection)
+    os.close(file)
     gc.collect()
     gc.freeze()  # what is there now stays, and need not be looked at after each clip
     connection.sendall(messages.packed(messages.Ready(filtered)))
@@ -74,9 +76,11 @@ def load_lazy_modules() -> None:
             importlib.import_module(module.name)
 
 
-def confine(memory_bytes: int) -> bool:
-    """Give up for good what decoding does not need; False where there is no seccomp filter."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the service
+def confine(service: int, memory_bytes: int) -> bool:
+    """Give up for good what decoding does not need, and end when the process of the service does.
+
+    False where there is no seccomp filter.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
@@ -86,25 +90,37 @@ def confine(memory_bytes: int) -> bool:
         for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_PDEATHSIG, signal.SIGKILL)):
             if libc.prctl(option, value, 0, 0, 0):
                 raise OSError(ctypes.get_errno(), f"prctl {option}")
+        if os.getppid() != service:
+            sys.exit("the service ended before its worker was ready")
     refuse_by_landlock()
     return refuse_system_calls()
 
 
-def decode_a_small_clip() -> None:
-    """And encode its pictures: a worker that is confined too much must not become ready."""
-    spec = DIVING.with_size((16, 16), (16, 16))
+def small_clip(frames: int) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("mpeg4", rate=30)
         stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
         stream.codec_context.thread_count = 1
-        for number in range(2 * spec.fragment_length):  # codecs make some of them alike
+        for number in range(frames):
             frame = av.VideoFrame(16, 16, "yuv420p")
             luma, *_ = frame.planes
             luma.update(bytes([16 + 7 * number]) * luma.buffer_size)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    fragment_jpegs(prepare_clip(read_clip(file, spec), spec), spec)
+    return file.getvalue()
+
+
+def check_decoding(spec: ClipSpec, upload: int, memory: int, connection: socket.socket) -> None:
+    """A worker that is confined too much must not become ready.   Raises RuntimeError."""
+    job = messages.DecodeJob(spec=spec, limits=ClipLimits(), sha256="", wants_fragment_jpegs=True)
+    answer = perform(job, upload, memory, Watch(job, connection))
+    if isinstance(answer, messages.Refused):
+        raise RuntimeError(
+            "no clip can be decoded by the system calls that decode/seccomp.py allows;"
+            f" strace shows which one is refused\n{answer.traceback or answer.detail}"
+        )
+    give_memory_back()
 
 
 class Watch:

@@ -189,6 +189,32 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0(store: Store, tmp_path: 
     assert not children_of(server.process.pid)
 
 
+def test_a_stop_of_all_its_processes_finishes_what_is_in_flight(
+    store: Store, tmp_path: Path
+) -> None:
+    """As a terminal does, which signals the group, and systemd, which signals each process."""
+    clip = clip_bytes(height=720, width=1280)  # long to decode
+    with live_server(store.root, tmp_path) as server, ThreadPoolExecutor(1) as threads:
+        children = children_of(server.process.pid)
+        answer = threads.submit(server.score, clip)
+        while server.metric("score_inflight_requests") < 1:
+            assert not answer.done()
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        os.killpg(server.process.pid, signal.SIGHUP)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            for child in children:
+                os.kill(child, number)
+        os.killpg(server.process.pid, signal.SIGTERM)
+        time.sleep(0.2)
+        assert not answer.done()
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+        assert server.process.wait(timeout=60) == 0
+        assert answer.result().status_code == 200
+    assert not any(map(is_running, children))
+
+
 def test_requests_that_are_cut_by_the_stop_get_a_problem(store: Store, tmp_path: Path) -> None:
     clip = clip_bytes(height=720, width=1280)
     with (

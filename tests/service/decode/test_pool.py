@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from service.decode.messages import LENGTH, DecodeProgress, packed
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.decode.process import WorkerProcess
 from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout, DecoderUnavailable
+from service.logs import JsonFormatter
 from tests.clips import audio_only, clip_bytes, clip_of, large_clip, moving_square, still_png
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.anyio
 SPEC = DIVING.with_size((32, 32), (32, 32))
 SHA256 = "c" * 64
 JOB = DecodeJob(spec=SPEC, limits=ClipLimits(), sha256=SHA256)
+PYTHON = sys.executable
 SOON_S = 4.0  # more than a small clip takes where others use the machine
 OPTIONS: dict[str, Any] = {
     "workers": 1,
@@ -168,6 +171,100 @@ async def test_a_killed_worker_costs_only_its_own_clip(
         with pytest.raises(error, match=sent.name):
             await task
         await decode(decoders, clip_bytes())
+
+
+async def test_signals_that_are_meant_for_the_service_end_no_decoder() -> None:
+    """A terminal sends them to the service's group, systemd to each of its processes."""
+    async with pool() as decoders:
+        task = await stopped_worker(decoders)
+        [pid] = decoders.pids
+        assert os.getpgid(pid) != os.getpgid(0)
+        assert os.getsid(pid) == os.getsid(0)  # a session of its own is scheduled apart
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCONT):
+            os.kill(pid, each)
+        await task
+        assert decoders.pids == [pid]
+        assert not {signal.SIGTERM, signal.SIGHUP} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+async def test_a_worker_ends_if_the_service_did_before_it_could_notice() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        arguments = (str(theirs.fileno()), str(os.getpid() + 1), str(1 << 30))
+        done = subprocess.run(
+            [sys.executable, "-m", "service.decode.worker", *arguments],
+            pass_fds=[theirs.fileno()],
+            capture_output=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"the service ended before its worker was ready\n"
+
+
+TAKEN_OVER = """
+import contextlib, os
+from service.decode import worker
+
+LINES = b'{"level": "critical", "message": "forged"}\\n\\x1b[2J\\xff' * 1000
+perform = worker.perform
+
+def noisy(*job):
+    for _ in range(100):
+        with contextlib.suppress(BlockingIOError):
+            os.write(2, LINES)
+    return perform(*job)
+
+worker.perform = noisy
+"""
+
+
+async def test_what_a_decoder_writes_to_standard_error_is_quoted_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    replace_python(monkeypatch, tmp_path, f"{TAKEN_OVER}\nsys.argv = sys.argv[3:]\nworker.main()")
+    async with pool() as decoders:
+        for _ in range(2):
+            await decode(decoders, clip_bytes())  # nobody reads meanwhile
+    written = [record for record in caplog.records if hasattr(record, "standard_error")]
+    assert [record.levelname for record in written] == ["WARNING"] * 2
+    for record in written:
+        line = JsonFormatter().format(record)
+        assert line.isprintable()
+        assert json.loads(line)["level"] == "warning"
+        assert "forged" in json.loads(line)["standard_error"]
+        assert len(line) < 6 * 4096 + 1000
+
+
+async def test_why_a_worker_did_not_start_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    replace_python(monkeypatch, tmp_path, "raise SystemExit('no such library')")
+    with pytest.raises(DecoderUnavailable):
+        async with pool():
+            pass
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert vars(record)["ended"] == "exit 1"
+    assert vars(record)["standard_error"] == "no such library\n"
+
+
+@pytest.mark.parametrize("call", ["read", "lseek", "recvfrom", "fcntl"])
+async def test_a_worker_that_is_confined_too_much_does_not_start(
+    call: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    changed = f"from service.decode import seccomp, worker\ndel seccomp.ALLOWED['{call}']"
+    replace_python(monkeypatch, tmp_path, f"{changed}\nsys.argv = sys.argv[3:]\nworker.main()")
+    with pytest.raises(DecoderUnavailable):
+        async with pool():
+            pass
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "seccomp.py" in vars(record)["standard_error"]
+
+
+def replace_python(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """What the pool starts in its place: the real worker, changed as an attacker would."""
+    program = folder / "python"
+    program.write_text(f"#!{PYTHON}\nimport sys\n{code}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
 
 
 async def test_an_idle_worker_that_died_is_nobodys_fault() -> None:

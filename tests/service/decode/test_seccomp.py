@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import service
+from service.decode import seccomp
 from service.decode.seccomp import ALLOWED, MACHINES
 
 START = """
@@ -154,6 +156,12 @@ enter()
     if run(code, "free").returncode:
         pytest.skip("this kernel has no 32-bit entry")
     assert run(code, "confined").returncode == -signal.SIGSYS
+
+
+def test_their_number_is_what_the_documents_state() -> None:
+    readme = Path(service.__path__[0], "README.md").read_text()
+    assert f"leaves it {len(ALLOWED)} system calls" in readme
+    assert f"the {len(ALLOWED)} system calls" in (seccomp.__doc__ or "")
 
 
 def test_the_numbers_are_those_of_the_kernels_headers() -> None:
