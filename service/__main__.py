@@ -5,7 +5,7 @@ import signal
 import sys
 
 ABOUT = """\
-Serves scores over HTTP until SIGTERM or SIGINT; SIGHUP loads what was published since.
+Serves scores over HTTP until SIGTERM, SIGINT or SIGQUIT; SIGHUP loads what was published since.
 
 There are no options: settings are environment variables, of which service/README.md has the table.
 Those most used: SCORING_HOST (127.0.0.1), SCORING_PORT (8000), SCORING_STORE, SCORING_CHECKPOINTS,

@@ -42,13 +42,16 @@ FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/ad
 class Server(uvicorn.Server):
     """On SIGTERM it reports at once that it is not ready, then finishes what is in flight.
 
-    uvicorn would end the process by the signal that it received; this one exits with 0. SIGHUP
-    loads the checkpoints that were published since.
+    On SIGINT and SIGQUIT, too. uvicorn would end the process by the signal that it received; this
+    one exits with 0. SIGHUP loads the checkpoints that were published since.
     """
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
         if hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
+        if hasattr(signal, "SIGQUIT"):  # uvicorn handles SIGTERM and SIGINT only
+            loop.add_signal_handler(signal.SIGQUIT, self.handle_exit, signal.SIGQUIT, None)
         await super().serve(sockets)
 
     def reload(self) -> None:
