@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 BUSY_SHARE = 0.8  # of the wall clock on a processor: such a decoder hardly waited for one
 SHORT_S = 0.5  # processor time of a short clip: three times an ordinary one of full HD
 SHORT_BYTES = 32 << 20  # of its file: to take it apart is short, too
+NICENESS = 10  # of the others: a tenth of the weight, while there is not enough for all
 STOP_S = 1.0  # for a worker to stop decoding when it is asked to
 KEPT_BYTES = 256 << 20  # resident in a worker that waits; one that keeps more is replaced
 _STARTS = 3  # tries to start a worker before those who wait are told that it cannot be done
@@ -88,9 +89,13 @@ class DecodePool:
         self._timeout_s = timeout_s
         self._cpu_s = cpu_s
         self._clips_per_worker = clips_per_worker
-        self.workers = [WorkerProcess(memory_bytes) for _ in range(workers)]
-        self.for_short = self.workers[-1] if workers > 1 else None
-        """The worker that is kept for short clips."""
+        self.for_short = WorkerProcess(memory_bytes) if workers > 1 else None
+        """The worker that is kept for short clips. Others leave a busy processor to it."""
+        niceness = NICENESS if self.for_short else 0
+        self.workers = [
+            *(WorkerProcess(memory_bytes, niceness) for _ in range(max(1, workers - 1))),
+            *([self.for_short] if self.for_short else []),
+        ]
         self._short_client = ""  # for whom it works, or has worked last
         self._idle: set[WorkerProcess] = set()
         self._failed: set[WorkerProcess] = set()  # those that could not be started

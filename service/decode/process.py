@@ -54,8 +54,10 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(
 class WorkerProcess:
     """One process and its successors."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, niceness: int = 0) -> None:
+        """`niceness` is added to the service's own: more of it, less of a busy processor."""
         self._memory_bytes = memory_bytes
+        self._niceness = niceness
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
         self._dying: set[asyncio.Future[int]] = set()
@@ -216,7 +218,7 @@ class WorkerProcess:
                 self._process = self._popen(theirs.fileno(), errors)
 
     def _popen(self, connection: int, errors: FileIO) -> subprocess.Popen[bytes]:
-        arguments = connection, os.getpid(), self._memory_bytes
+        arguments = connection, os.getpid(), self._memory_bytes, self._niceness
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_SERVICE)  # the process inherits it
         try:
             return subprocess.Popen(

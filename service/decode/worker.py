@@ -42,14 +42,16 @@ _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 
 
 def main() -> None:
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    descriptor, service, memory_bytes, niceness = map(int, sys.argv[1:])
+    connection = socket.socket(fileno=descriptor)
+    os.nice(niceness)
     load_lazy_modules()
     spec = DIVING.with_size((16, 16), (16, 16))
     clip = small_clip(2 * spec.fragment_length)  # codecs make some of the frames alike
     file = anonymous_file(len(clip))
     os.write(file, clip)
     with ClipMemory(spec) as pixels:
-        filtered = confine(service=int(sys.argv[2]), memory_bytes=int(sys.argv[3]))
+        filtered = confine(service, memory_bytes)
         check_decoding(spec, file, pixels.descriptor, connection)
     os.close(file)
     gc.collect()
