@@ -78,6 +78,6 @@ def kind_of(error: Exception) -> Kind:
     """The kind of the nearest class in the table; for errors of the system by their number."""
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return KINDS[errors.NoRoom]
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
         return KINDS[errors.Unavailable]
     return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)

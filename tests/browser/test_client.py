@@ -1,6 +1,9 @@
 """`client.js` on a page of another origin, and the page below a prefix, in Chromium."""
 
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -10,7 +13,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.elsewhere import Elsewhere
-from tests.servers import LiveServer, serving
+from tests.clips import clip_bytes
+from tests.servers import LiveServer, children_of, serving, until
 
 
 @pytest.fixture
@@ -68,21 +72,18 @@ def test_clips_are_ranked(page: Page, guarded: LiveServer) -> None:
 
 
 def test_errors_are_read_with_their_type(page: Page, guarded: LiveServer) -> None:
-    """401, 413, 415, 422 and 429 carry what a browser needs to let the page read them."""
+    """401, 413, 415 and 422 carry what a browser needs to let the page read them."""
     found = run(
         page,
         """
         const problem = (call) => call.then(() => null, (error) => [error.type, error.status]);
-        const stranger = new ScoringClient(url), waits = [];
-        const hasty = new ScoringClient(url, { key: "a-key", retries: 1 });
+        const stranger = new ScoringClient(url);
         return [
             await problem(stranger.score(clip)),
             await problem(client.score(new Blob(["no video"]))),
             await problem(client.score(clip, { dificulty: 3 })),
             await problem(client.panel({ marks: Array(40000).fill(8), difficulty: 3 })),
             await problem(client.checkpoint("rowing")),
-            await problem(hasty.rank([clip, clip, clip], {}, { onWait: (s) => waits.push(s) })),
-            waits.length === 1 && waits[0] >= 1,
         ];
         """,
         guarded.url,
@@ -93,9 +94,35 @@ def test_errors_are_read_with_their_type(page: Page, guarded: LiveServer) -> Non
         ["/problems/invalid-parameter", 422],
         ["/problems/body-too-large", 413],
         ["/problems/unknown-checkpoint", 404],
-        ["/problems/queue-full", 429],
-        True,
     ]
+
+
+def test_a_full_queue_is_waited_for_as_often_as_it_is_told(page: Page, guarded: LiveServer) -> None:
+    """Room for two clips, and two whose decoders stand still."""
+    script = """
+        const waits = [], hasty = new ScoringClient(url, { key: "a-key", retries: 1 });
+        const found = await hasty.score(clip, {}, { onWait: (s) => waits.push(s) }).then(
+            () => null, (error) => [error.type, error.status]);
+        return [found, waits.length === 1 && waits[0] >= 1];
+    """
+    run(page, "await client.score(clip);", guarded.url)  # so that it is known how long one takes
+    url, key = f"{guarded.url}/score", {"authorization": "Bearer a-key"}
+    decoders = children_of(guarded.process.pid)
+    with ThreadPoolExecutor(2) as pool:
+        for decoder in decoders:
+            os.kill(decoder, signal.SIGSTOP)
+        try:
+            clips = [{"clip": clip_bytes(seed=seed)} for seed in range(2)]
+            waiting = [
+                pool.submit(httpx.post, url, files=clip, headers=key, timeout=60) for clip in clips
+            ]
+            until(lambda: guarded.metric("score_queue_fragments") == 18)
+            found = run(page, script, guarded.url)
+        finally:
+            for decoder in decoders:
+                os.kill(decoder, signal.SIGCONT)
+        assert [each.result().status_code for each in waiting] == [200, 200]
+    assert found == [["/problems/queue-full", 429], True]
 
 
 def test_it_comes_again_when_it_is_asked_to(page: Page, elsewhere: str) -> None:

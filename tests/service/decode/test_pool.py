@@ -190,7 +190,7 @@ async def test_signals_that_are_meant_for_the_service_end_no_decoder() -> None:
 async def test_a_worker_ends_if_the_service_did_before_it_could_notice() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        arguments = (str(theirs.fileno()), str(os.getpid() + 1), str(1 << 30))
+        arguments = map(str, (theirs.fileno(), os.getpid() + 1, 1 << 30, 0))
         done = subprocess.run(
             [sys.executable, "-m", "service.decode.worker", *arguments],
             pass_fds=[theirs.fileno()],
@@ -359,7 +359,7 @@ def long_clip() -> bytes:
 async def test_one_worker_is_kept_for_short_clips(content: Callable[[], bytes]) -> None:
     """Whoever sends the long ones, and however many: an ordinary clip need not wait for them."""
     large, small = content(), clip_bytes()
-    async with pool(workers=2, clips_per_worker=10_000) as decoders:
+    async with pool(workers=2, clips_per_worker=10_000, timeout_s=60.0) as decoders:
         pids = decoders.pids
         long = [asyncio.create_task(decode(decoders, large, client=client)) for client in "abcd"]
         await asyncio.sleep(0)  # their files are written
@@ -388,7 +388,6 @@ async def test_clients_have_their_turns_by_the_time_that_their_clips_take() -> N
 
     async with pool() as decoders:
         tasks = [asyncio.create_task(ask("a", large)) for _ in range(3)]
-        await asyncio.sleep(0.05)
         tasks += [asyncio.create_task(ask("b", small)) for _ in range(3)]
         await asyncio.gather(*tasks)
     assert order[0] == "a"  # nobody else was there

@@ -60,6 +60,7 @@ def test_what_reading_the_body_raised_is_what_counts() -> None:
         (errors.BodyTimeout("x"), 408),
         (OSError(errno.ENOSPC, "secret"), 507),
         (OSError(errno.EMFILE, "secret"), 503),
+        (MemoryError("secret"), 503),
         (OSError(errno.EROFS, "secret"), 500),
         (ValueError("secret"), 400),
     ):
