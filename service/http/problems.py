@@ -84,7 +84,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, ClientDisconnect):
         return Problem(KINDS[errors.ClientGone])
     kind = kind_of(error)
-    if kind is INTERNAL or isinstance(error, OSError):  # whose text is not for clients
+    if kind is INTERNAL or isinstance(error, (OSError, MemoryError)):  # not for clients
         return Problem(kind)
     if isinstance(error, (errors.QueueFull, errors.DecoderInterrupted)):
         seconds = error.retry_after_s
