@@ -167,11 +167,15 @@ class DecodePool:
         *,
         is_long: bool,
     ) -> DecodedUpload:
-        worker = await self._free_worker(client, is_long=is_long)
+        own = os.dup(upload)  # the work may outlive the request, and with it the upload's
+        try:
+            worker = await self._free_worker(client, is_long=is_long)
+        except BaseException:
+            os.close(own)
+            raise
         if worker is self.for_short:
             job = replace(job, short_s=SHORT_S)
-        # The task may outlive the request, and with it the upload's own descriptor.
-        work = self._begin(self._work(worker, os.dup(upload), job, on_frame))
+        work = self._begin(self._work(worker, own, job, on_frame))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -527,6 +528,26 @@ async def test_nothing_leaks() -> None:
                 await task
         await decode(decoders, clip_bytes())
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_without_a_free_descriptor_only_the_request_fails() -> None:
+    async with pool() as decoders:
+        with tempfile.TemporaryFile() as file:
+            file.write(clip_bytes())
+            file.flush()
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            used = max(map(int, os.listdir("/proc/self/fd")))
+            taken = [os.dup(file.fileno()) for _ in range(used)]  # no number below is free
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 1, limits[1]))
+                with pytest.raises(OSError, match="Too many open files"):
+                    await decoders.decode(file.fileno(), JOB)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                for each in taken:
+                    os.close(each)
+            async with asyncio.timeout(20):
+                await decoders.decode(file.fileno(), JOB)
 
 
 async def test_progress_is_reported_when_it_is_asked_for() -> None:
