@@ -45,7 +45,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BUSY_SHARE = 0.8  # of the wall clock on a processor: such a decoder hardly waited for one
-SHORT_S = 0.5  # processor time of a short clip: three times an ordinary one of full HD
+SHORT_S = 0.5  # processor time of a short clip: ten ordinary ones, or five seconds of full HD
 SHORT_BYTES = 32 << 20  # of its file: to take it apart is short, too
 NICENESS = 5  # of the others: a third of the weight, while there is not enough for all
 STOP_S = 1.0  # for a worker to stop decoding when it is asked to
