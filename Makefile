@@ -40,8 +40,8 @@ test test-slow: export PYTHONDONTWRITEBYTECODE :=  # else each of a hundred proc
 test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=3 processes
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-slow: $(VENV)/.test  ## the tests that take minutes each
-	$(BIN)/python -m pytest -m slow --durations=0
+test-slow: $(VENV)/.test  ## the tests that take minutes each, with what they measure
+	$(BIN)/python -m pytest -m slow -s --durations=0
 
 test-docker: $(VENV)/.serve  ## build the image for CPUs and try it, as root on Debian
 	PYTHON=$(BIN)/python docker/verify.sh

@@ -31,12 +31,7 @@ from model_store.errors import ClipTooLarge, InvalidTrim, NotAVideo, UnusableCli
 from service.decode.memory import ClipMemory
 from service.decode.messages import Answer, Decoded, DecodeJob, Refused, Stopped, TakesLonger
 from service.decode.process import WorkerProcess
-from service.errors import (
-    DecoderFailed,
-    DecoderInterrupted,
-    DecoderTimeout,
-    DecoderUnavailable,
-)
+from service.errors import DecoderFailed, DecoderInterrupted, DecoderTimeout, DecoderUnavailable
 from service.turns import Turns
 
 __all__ = ["DecodeJob", "DecodePool", "DecodedUpload"]
