@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from service.http.routes import router
 from service.metrics import Metrics
-from service.settings import Settings
+from service.settings import DECODERS_SHARE, Settings
 
 FOLDER = Path(__file__).parent.parent / "docker/kubernetes"
 MANIFESTS = {path.stem: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yaml")}
@@ -21,6 +21,15 @@ POD = MANIFESTS["deployment"]["spec"]["template"]
 SCALED = MANIFESTS["autoscaling"]["spec"]
 CORE = ("deployment", "disruption", "network", "service")
 VERSIONS = ("1.32", "1.37")
+
+
+def test_memory_is_enough_for_the_decoders_that_the_service_starts_in_it() -> None:
+    """The rest is for the engine; uploads lie on the node's disk."""
+    limit = int(CONTAINER["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
+    decoder: int = Settings.model_fields["decode_memory_bytes"].default
+    assert limit - DECODERS_SHARE * limit // decoder * decoder > 2 << 30
+    volumes = {volume["name"]: volume for volume in POD["spec"]["volumes"]}
+    assert volumes["uploads"]["emptyDir"].get("medium") != "Memory"
 
 
 class Strict(BaseModel):

@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,10 +59,16 @@ def deaths() -> list[str]:
     return []
 
 
+def started(metrics: Metrics, deaths: list[str], **limits: Any) -> Batcher:
+    on_failure = partial(deaths.append, "dead")
+    batcher = Batcher(max_clips=4, metrics=metrics, on_failure=on_failure, **limits)
+    batcher.start()
+    return batcher
+
+
 @pytest.fixture
 def batcher(metrics: Metrics, deaths: list[str]) -> Iterator[Batcher]:
-    batcher = Batcher(max_clips=4, metrics=metrics, on_failure=lambda: deaths.append("dead"))
-    batcher.start()
+    batcher = started(metrics, deaths)
     yield batcher
     batcher.stop()
     assert not any(thread.name == "inference" for thread in threading.enumerate())
@@ -365,14 +373,7 @@ def until_ended() -> None:
 def test_an_engine_that_hangs_is_dead(
     metrics: Metrics, deaths: list[str], caplog: pytest.LogCaptureFixture, hanging: str
 ) -> None:
-    batcher = Batcher(
-        max_clips=4,
-        metrics=metrics,
-        on_failure=lambda: deaths.append("dead"),
-        call_limit_s=0.2,
-        task_limit_s=0.2,
-    )
-    batcher.start()
+    batcher = started(metrics, deaths, call_limit_s=0.2, task_limit_s=0.2)
     scorer = Hanging()
     if hanging == "batch":
         futures = [batcher.submit(scorer, clip(value), 1) for value in range(6)]
@@ -399,14 +400,7 @@ def test_an_engine_that_hangs_is_dead(
 
 
 def test_loading_may_take_longer_than_a_batch(metrics: Metrics, deaths: list[str]) -> None:
-    batcher = Batcher(
-        max_clips=4,
-        metrics=metrics,
-        on_failure=lambda: deaths.append("dead"),
-        call_limit_s=0.1,
-        task_limit_s=30,
-    )
-    batcher.start()
+    batcher = started(metrics, deaths, call_limit_s=0.1, task_limit_s=30)
     batcher.run_on_device(lambda: time.sleep(0.5)).result(10)
     assert batcher.submit(Brightness(), clip(1), 1).result(10).score.score == 1
     time.sleep(0.3)  # and the time between two calls counts for none
