@@ -10,28 +10,28 @@ One checkpoint: a folder that holds a network and what makes it usable.
     MANIFEST.sha256       hashes of all of these; `sha256sum -c` reads it
 
 The rule: a folder is either whole and verified or an error with a name. It is written beside its
-place and renamed into it; loading checks every hash, every key, every shape and every value. A
-file that is not listed is an error, too, unless it is one that systems and editors leave: those are
-never read.
+place and renamed into it; loading checks every hash and every value, and asking for the network
+every name and shape. A file that is not listed is an error, too, unless it is one that systems and
+editors leave: those are never read.
 """
 
 import errno
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from model_store.card import Card
 from model_store.clip import load_clip
@@ -46,8 +46,11 @@ from model_store.errors import (
     SpecError,
 )
 from model_store.files import make_public_folder, new_folder
-from model_store.network import FragmentNetwork
 from model_store.spec import ClipSpec
+from model_store.stored_network import StoredNetwork, Weights
+
+if TYPE_CHECKING:
+    from model_store.network import FragmentNetwork
 
 WEIGHTS, CARD, README = "weights.safetensors", "card.json", "README.md"
 GOLDEN_CLIP, GOLDEN_ANSWER, MANIFEST = "golden.mp4", "golden.json", "MANIFEST.sha256"
@@ -105,13 +108,13 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A verified checkpoint. `network` is in evaluation mode, float32, on the CPU."""
+    """A verified checkpoint."""
 
     path: Path
     sha256: str
     """Hash of MANIFEST.sha256, hence of everything in the folder."""
     card: Card
-    network: FragmentNetwork
+    stored: StoredNetwork
     confidence: Confidence | None
     """None for a checkpoint that was not calibrated."""
     golden: Golden
@@ -134,6 +137,11 @@ class Checkpoint:
         return self.card.spec
 
     @property
+    def network(self) -> "FragmentNetwork":
+        """In evaluation mode, float32, on the CPU.   Raises CheckpointIncompatible."""
+        return self.stored.network
+
+    @property
     def golden_clip(self) -> Path:
         return self.path / GOLDEN_CLIP
 
@@ -152,12 +160,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     contents = verified_files(folder)
     card = parse_card(contents[CARD])
-    network, confidence = parse_weights(contents[WEIGHTS], card)
+    _, confidence = parse_weights(contents[WEIGHTS], card)
+    digest = hashlib.sha256(contents[WEIGHTS]).hexdigest()
+    stored = StoredNetwork(
+        card.network,
+        card.spec,
+        digest=digest,
+        read=lambda: reread_weights(folder / WEIGHTS, digest, card),
+    )
     return Checkpoint(
         path=folder,
         sha256=hashlib.sha256(contents[MANIFEST]).hexdigest(),
         card=card,
-        network=network,
+        stored=stored,
         confidence=confidence,
         golden=Golden.from_json(contents[GOLDEN_ANSWER].decode(), len(card.network.outputs)),
     )
@@ -166,7 +181,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 def save_checkpoint(
     folder: Path,
     card: Card,
-    network: FragmentNetwork,
+    network: "FragmentNetwork",
     *,
     golden_clip: bytes,
     readme: str,
@@ -184,13 +199,14 @@ def save_checkpoint(
         raise CheckpointExists(f"{card.name}@{card.version} is already published")
     card = card.model_copy(update={"calibration": confidence and confidence.numbers()})
     contents = {
-        WEIGHTS: save_tensors(stored_weights(network, confidence, half)),
+        WEIGHTS: save_arrays(stored_weights(network, confidence, half)),
         CARD: (card.model_dump_json(indent=2) + "\n").encode(),
         README: readme.encode(),
         GOLDEN_CLIP: golden_clip,
         **pictures,
     }
-    stored, _ = parse_weights(contents[WEIGHTS], card)
+    weights, _ = parse_weights(contents[WEIGHTS], card)
+    stored = StoredNetwork(card.network, card.spec, digest="", read=lambda: weights)
     clip = load_clip(golden_clip, card.spec)
     answers = make_engine(stored, name="torch").score(clip[None]).contributions
     outputs = (
@@ -278,28 +294,39 @@ def parse_card(content: bytes) -> Card:
 
 
 def stored_weights(
-    network: FragmentNetwork, confidence: Confidence | None, half: bool
-) -> dict[str, Tensor]:
+    network: "FragmentNetwork", confidence: Confidence | None, half: bool
+) -> dict[str, NDArray[Any]]:
     halved = {name for name, p in network.named_parameters() if half and p.ndim >= 2}
     weights = {
-        name: (tensor.half() if name in halved else tensor).cpu().contiguous()
-        for name, tensor in network.state_dict().items()
+        name: (each.half() if name in halved else each).contiguous().numpy(force=True)
+        for name, each in network.state_dict().items()
     }
     arrays = confidence.arrays() if confidence else {}
-    return weights | {PREFIX + name: torch.from_numpy(array) for name, array in arrays.items()}
+    return weights | {PREFIX + name: array for name, array in arrays.items()}
 
 
-def parse_weights(content: bytes, card: Card) -> tuple[FragmentNetwork, Confidence | None]:
-    """The network of a card with these weights, strictly: every key, shape and value."""
+@readable()
+def reread_weights(path: Path, digest: str, card: Card) -> Weights:
+    """Those of the network, once more.   Raises CheckpointCorrupt, CheckpointUnreadable."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise CheckpointCorrupt(f"{path.name} has changed")
+    return parse_weights(content, card)[0]
+
+
+def parse_weights(content: bytes, card: Card) -> tuple[Weights, Confidence | None]:
+    """Of the network, and its statistics.   Raises CheckpointIncompatible."""
     try:
-        weights = load_tensors(content)
+        weights = load_arrays(content)
     except SafetensorError as error:
         raise CheckpointIncompatible(f"{WEIGHTS} is not a safetensors file") from error
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    except KeyError as error:  # a type that NumPy lacks
+        raise CheckpointIncompatible(f"{WEIGHTS} has {error}, need float16 or float32") from error
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
             raise CheckpointIncompatible(f"{name} has values that are not finite")
     arrays = {
-        name.removeprefix(PREFIX): weights.pop(name).numpy()
+        name.removeprefix(PREFIX): weights.pop(name)
         for name in list(weights)
         if name.startswith(PREFIX)
     }
@@ -311,24 +338,4 @@ def parse_weights(content: bytes, card: Card) -> tuple[FragmentNetwork, Confiden
             f"the calibration is of {sorted(confidence.outputs)}, the network has"
             f" {sorted(card.network.outputs)}"
         )
-    return network_from(weights, card), confidence
-
-
-def network_from(weights: dict[str, Tensor], card: Card) -> FragmentNetwork:
-    with torch.device("meta"):
-        network = FragmentNetwork(card.network, card.spec)
-    needed: dict[str, Tensor] = network.state_dict()
-    if missing := needed.keys() - weights.keys():
-        raise CheckpointIncompatible(f"{WEIGHTS} lacks {sorted(missing)[:3]} and perhaps more")
-    if unknown := weights.keys() - needed.keys():
-        raise CheckpointIncompatible(f"{WEIGHTS} has unknown {sorted(unknown)[:3]}")
-    for name, tensor in weights.items():
-        if tensor.shape != needed[name].shape:
-            raise CheckpointIncompatible(
-                f"{name} is {tuple(tensor.shape)}, need {tuple(needed[name].shape)}"
-            )
-        weights[name] = tensor.to(needed[name].dtype)
-    network.load_state_dict(weights, strict=True, assign=True)
-    if not math.isclose(float(network.mean.flatten()[0]), card.spec.mean[0], abs_tol=1e-3):
-        raise CheckpointIncompatible(f"{WEIGHTS} and {CARD} disagree on the mean")
-    return network.eval()
+    return weights, confidence

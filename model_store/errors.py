@@ -18,7 +18,9 @@ Everything that can go wrong below the service, by name.
     │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
     └── EngineError               an engine cannot run here, or failed
-        └── EngineMissing         the machine has nothing that it could run on
+        ├── EngineMissing         the machine has nothing that it could run on
+        ├── EngineOutOfMemory     the batch is too large for the device; a smaller one may do
+        └── EngineLost            the device is lost to this process: nothing will run there again
 
 Texts name what was found and what was needed. They may be shown to a caller, except that of
 CheckpointUnreadable: it holds a path of this machine.
@@ -102,4 +104,12 @@ class EngineError(ModelStoreError):
 
 
 class EngineMissing(EngineError):
+    pass
+
+
+class EngineOutOfMemory(EngineError):
+    pass
+
+
+class EngineLost(EngineError):
     pass

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from model_store.errors import SpecError
 from model_store.network_spec import NetworkSpec, Normalisation
 from model_store.spec import ClipSpec
 
@@ -122,9 +121,7 @@ class FragmentNetwork(nn.Module):
     def __init__(self, network: NetworkSpec, clip: ClipSpec) -> None:
         super().__init__()
         self.network_spec, self.clip_spec = network, clip
-        self.used = network.fragments_used or tuple(range(clip.fragments))
-        if self.used[-1] >= clip.fragments:
-            raise SpecError(f"fragments_used {self.used}, the clip has {clip.fragments} fragments")
+        self.used = network.used(clip)
         self.extractors = nn.ModuleList(
             C3DExtractor(network.width, network.normalisation) for _ in self.used
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model_store.errors import SpecError
-from model_store.spec import strict_fields
+from model_store.spec import ClipSpec, strict_fields
 
 Normalisation = Literal["none", "batch"]
 Target = Literal["final", "execution", "both"]
@@ -68,6 +68,13 @@ class NetworkSpec:
     def outputs(self) -> tuple[Output, ...]:
         """What each of the O outputs means, in order."""
         return OUTPUTS[self.target]
+
+    def used(self, clip: ClipSpec) -> tuple[int, ...]:
+        """The fragments of a clip with an extractor, ascending.   Raises SpecError."""
+        used = self.fragments_used or tuple(range(clip.fragments))
+        if used[-1] >= clip.fragments:
+            raise SpecError(f"fragments_used {used}, the clip has {clip.fragments} fragments")
+        return used
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -35,7 +35,7 @@ class Scorer:
         threads: int | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.engine = make_engine(checkpoint.network, name=engine, cache=cache, threads=threads)
+        self.engine = make_engine(checkpoint.stored, name=engine, cache=cache, threads=threads)
 
     @property
     def spec(self) -> ClipSpec:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from model_store.card import Card
 from model_store.checkpoint import (
@@ -31,8 +32,10 @@ from model_store.errors import (
     CheckpointUnreadable,
 )
 from model_store.files import replacing
-from model_store.network import FragmentNetwork
 from model_store.spec import NAME_PATTERN
+
+if TYPE_CHECKING:
+    from model_store.network import FragmentNetwork
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 CURRENT = "current"
@@ -123,7 +126,7 @@ class Store:
     def publish(
         self,
         card: Card,
-        network: FragmentNetwork,
+        network: "FragmentNetwork",
         *,
         golden_clip: bytes,
         readme: str,

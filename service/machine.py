@@ -1,5 +1,7 @@
 """How much of the machine this process may really use: containers and systemd hide most of it."""
 
+import ctypes
+import gc
 import math
 import os
 from collections.abc import Iterator
@@ -7,6 +9,7 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
+_LIBC = ctypes.CDLL(None)
 
 
 def usable_cpus(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int:
@@ -23,6 +26,13 @@ def usable_memory(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int:
     """Bytes: the smaller of the machine's memory and the limit of the process's cgroups."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_memory_limits(cgroups, own)])
+
+
+def give_memory_back() -> None:
+    """What is no longer used and Python or the C library keeps; `malloc_trim` is glibc's own."""
+    gc.collect()
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
 
 
 def _quotas(cgroups: Path, own: Path) -> Iterator[float]:

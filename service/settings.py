@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import torch
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model_store.engines import EngineName
+from model_store.engines import EngineName, gpu
 from model_store.video.limits import ClipLimits
 from service.machine import usable_cpus, usable_memory
 
@@ -205,7 +204,7 @@ def origin_of(url: str) -> str | None:
 
 def one_gpu() -> float:
     """What a score replica needs: a GPU, if there is one here."""
-    return float(torch.cuda.is_available())
+    return float(gpu.is_available())
 
 
 class ClusterSettings(Settings):

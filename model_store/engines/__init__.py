@@ -12,12 +12,15 @@ thread at a time, any one.
 
 import logging
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from model_store.engines import gpu
 from model_store.engines.engine import Engine, EngineOutput, Runtime
-from model_store.engines.parts import Parts
-from model_store.errors import EngineError, EngineMissing
-from model_store.network import FragmentNetwork
+from model_store.errors import EngineError, EngineMissing, ModelStoreError
+from model_store.stored_network import StoredNetwork
+
+if TYPE_CHECKING:
+    from model_store.network import FragmentNetwork
 
 __all__ = ["Engine", "EngineName", "EngineOutput", "make_engine"]
 
@@ -28,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def make_engine(
-    network: FragmentNetwork,
+    network: "StoredNetwork | FragmentNetwork",
     *,
     name: EngineName = "auto",
     cache: Path | None = None,
@@ -46,13 +49,13 @@ def make_engine(
     """
     if name not in get_args(EngineName):
         raise EngineError(f"engine is {name!r}, need one of {get_args(EngineName)}")
-    parts = Parts.of(network)
+    stored = network if isinstance(network, StoredNetwork) else StoredNetwork.of(network)
     if name != "auto":
-        return _working(name, parts, cache, threads)
+        return _working(name, stored, cache, threads)
     failed: dict[str, EngineError] = {}
     for choice in AUTO:
         try:
-            engine = _working(choice, parts, cache, threads)
+            engine = _working(choice, stored, cache, threads)
         except EngineMissing as error:
             log.info("engine %s is not used: %s", choice, error)
         except EngineError as error:
@@ -67,23 +70,29 @@ def make_engine(
     raise EngineError("no engine works here: " + "; ".join(f"{n}: {e}" for n, e in failed.items()))
 
 
-def _working(name: str, parts: Parts, cache: Path | None, threads: int | None) -> Engine:
+def _working(name: str, stored: StoredNetwork, cache: Path | None, threads: int | None) -> Engine:
     try:
-        engine = Engine(parts, _runtime(name, parts, cache, threads))
+        runtime = _runtime(name, stored, cache, threads)
+        engine = Engine(stored.network_spec, stored.clip_spec, runtime)
         engine.check()
-    except EngineError:
+    except ModelStoreError:
         raise
     except Exception as error:  # of a library, a driver or a device: they share no class
         raise EngineError(f"{name} cannot be used: {type(error).__name__}: {error}") from error
     return engine
 
 
-def _runtime(name: str, parts: Parts, cache: Path | None, threads: int | None) -> Runtime:
-    # Imported when asked for: OpenVINO takes a second to import, and may be missing.
+def _runtime(name: str, stored: StoredNetwork, cache: Path | None, threads: int | None) -> Runtime:
+    # Imported when asked for: OpenVINO may be missing, and PyTorch is not needed beside it.
     if name == "openvino":
         from model_store.engines.openvino_cpu import OpenVinoRuntime
 
-        return OpenVinoRuntime(parts, cache=cache, threads=threads)
+        return OpenVinoRuntime(stored, cache=cache, threads=threads)
+    if name == "cuda" and not gpu.is_available():
+        raise gpu.why_not()
+    from model_store.engines.parts import Parts
+
+    parts = Parts.of(stored.network)
     if name == "cuda":
         from model_store.engines.torch_cuda import CudaRuntime
 

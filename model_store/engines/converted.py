@@ -1,7 +1,7 @@
 """
 Converted networks on disk, so that a start reads them instead of converting again.
 
-    <cache>/<key>-<random>/extraction.xml, .bin, …, MANIFEST.sha256
+    <cache>/<key>-<random>/extraction.xml, .bin, …, baseline.json, MANIFEST.sha256
 
 The rule: the key is a hash of everything that the conversion depends on (weights, specs, the code,
 the versions of torch and OpenVINO), and an entry is used only if its files match its manifest. An
@@ -17,11 +17,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 
+import model_store
 from model_store.files import new_folder
-from model_store.network import FragmentNetwork
+from model_store.stored_network import StoredNetwork
 
 MANIFEST = "MANIFEST.sha256"
 
@@ -39,16 +41,13 @@ def default_cache() -> Path | None:
     return Path(base) / "fragment-scorer"
 
 
-def key_of(network: FragmentNetwork, *, sources: Iterable[str | None], versions: list[str]) -> str:
-    """Hash of the network and of what converts it; `sources` are files of code."""
-    digest = hashlib.sha256()
-    specs = [network.network_spec.to_json(), network.clip_spec.to_json(), versions]
-    digest.update(json.dumps(specs, sort_keys=True).encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    for source in sources:
-        digest.update(Path(source).read_bytes() if source else b"")
+def key_of(stored: StoredNetwork, *, code: Iterable[str], libraries: Iterable[str]) -> str:
+    """Hash of a network and of what converts it: files of `model_store`, and packages."""
+    specs = [stored.network_spec.to_json(), stored.clip_spec.to_json()]
+    versions = [f"{library} {version(library)}" for library in libraries]
+    digest = hashlib.sha256(json.dumps([stored.digest, specs, versions], sort_keys=True).encode())
+    for name in code:
+        digest.update((Path(model_store.__file__).parent / name).read_bytes())
     return digest.hexdigest()
 
 

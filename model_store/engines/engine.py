@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip import blank_fragments
-from model_store.contributions import Contributions
-from model_store.engines.parts import Parts
+from model_store.contributions import Coalitions, Contributions
 from model_store.errors import EngineError
+from model_store.network_spec import NetworkSpec
+from model_store.spec import ClipSpec
 
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -37,9 +38,11 @@ class Runtime(Protocol):
     name: str
     tolerance: float
     """How far a score may be from the float32 reference, points."""
+    baseline: Floats
+    """(O,): what the reference gives the empty coalition, points."""
 
     def batch_sizes(self, most: int) -> list[int]:
-        """The batch sizes to warm up, where batches hold up to `most` clips."""
+        """What to warm up besides the single clip of `Engine.check`, for batches up to `most`."""
         ...
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
@@ -50,13 +53,13 @@ class Runtime(Protocol):
 class Engine:
     """Runs one network. Made by `make_engine`."""
 
-    def __init__(self, parts: Parts, runtime: Runtime) -> None:
+    def __init__(self, network: NetworkSpec, clip: ClipSpec, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.spec = parts.network.clip_spec
-        self.views = self.spec.views(parts.network.network_spec.views)
-        self.used = parts.network.used
-        self.coalitions = parts.coalitions
-        self.baseline = parts.baseline
+        self.spec = clip
+        self.views = clip.views(network.views)
+        self.used = network.used(clip)
+        self.coalitions = Coalitions.of(len(self.used))
+        self.baseline = runtime.baseline
         self.fell_back = False
         """Whether a faster engine should have run the network, and failed."""
 
@@ -86,10 +89,13 @@ class Engine:
         return EngineOutput(features, tuple(answers), blank)
 
     def check(self) -> None:
-        """Score a blank clip, for which all answers are the baseline. Raises EngineError."""
+        """Score a blank clip, for which all answers are the baseline, as any clip is scored.
+
+        Raises EngineError.
+        """
         blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
         try:
-            _, values = self.runtime.values(blank)
+            _, values = self.runtime.values(self._in_every_view(blank))
         except RuntimeError as error:
             raise EngineError(f"{self.name} failed: {error}") from error
         off = np.abs(values - self.baseline).max()

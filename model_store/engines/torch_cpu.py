@@ -15,12 +15,12 @@ class TorchRuntime:
     tolerance = 0.01
 
     def __init__(self, parts: Parts, *, threads: int | None) -> None:
-        self.parts = parts
+        self.parts, self.baseline = parts, parts.baseline
         if threads is not None:
             torch.set_num_threads(threads)
 
     def batch_sizes(self, most: int) -> list[int]:
-        return [1, most]
+        return [most]
 
     @torch.inference_mode()
     def values(self, clips: Clips) -> tuple[Floats, Floats]:

@@ -8,12 +8,11 @@ smaller batch runs with old clips in the remaining places.
 Shapes: B clips, N ≥ B the batch size of a graph, T frames, M coalitions.
 """
 
-import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,12 @@ from torch import Tensor
 from model_store.coalition_head import CoalitionHead
 from model_store.engines.engine import Clips, Floats
 from model_store.engines.parts import Extraction, Parts
-from model_store.errors import EngineError, EngineMissing
+from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 
-DEVICES = Path("/dev")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 HALF = (torch.float16, torch.bfloat16)  # finer first; the other where its range is too small
 WARM_UPS = 3  # runs before a capture, in which cuDNN chooses its kernels
+LOST = re.compile(r"\b(CUDA|cuBLAS|cuDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
 class CudaRuntime:
@@ -36,8 +35,8 @@ class CudaRuntime:
     tolerance = 0.25
 
     def __init__(self, parts: Parts) -> None:
-        if not torch.cuda.is_available():
-            raise no_cuda()
+        self.baseline = parts.baseline
+        self.was_full = False
         spec = parts.network.clip_spec
         self.clip_shape = (spec.frames, *spec.crop, 3)
         self.device = torch.device("cuda", torch.cuda.current_device())
@@ -52,6 +51,17 @@ class CudaRuntime:
         return [size for size in BATCH_SIZES if size < needed] + [min(most, needed)]
 
     def values(self, clips: Clips) -> tuple[Floats, Floats]:
+        if self.was_full:  # not where it was noticed: the frames of the error hold tensors
+            torch.cuda.empty_cache()
+            self.was_full = False
+        try:
+            with named_errors():
+                return self._values(clips)
+        except EngineOutOfMemory:
+            self.was_full = True
+            raise
+
+    def _values(self, clips: Clips) -> tuple[Floats, Floats]:
         with torch.cuda.device(self.device), torch.inference_mode():
             answers = []
             for some in torch.split(torch.from_numpy(clips), BATCH_SIZES[-1]):
@@ -86,14 +96,19 @@ class CudaRuntime:
         raise EngineError(f"cuda is off by {errors} points, allowed are {self.tolerance}")
 
 
-def no_cuda() -> EngineError:
-    """Why there is no CUDA: a fault only where this process is given a GPU."""
-    gpus = sorted(path.name for path in DEVICES.glob("nvidia[0-9]*"))
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not gpus:
-        return EngineMissing("there is no CUDA device")
-    if torch.version.cuda is None:
-        return EngineError(f"this torch is built without CUDA, and there is a GPU: {gpus}")
-    return EngineError(f"CUDA finds no device, and there is a GPU: {gpus}; is its driver too old?")
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Raise what is wrong with the device as EngineOutOfMemory or EngineLost."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EngineOutOfMemory(str(error)) from error
+    except (torch.AcceleratorError, torch.cuda.CudaError) as error:
+        raise EngineLost(str(error)) from error
+    except RuntimeError as error:  # of CUDA's libraries, which have no class of their own
+        if not LOST.search(str(error)):
+            raise
+        raise EngineLost(str(error)) from error
 
 
 class Graph:

@@ -32,11 +32,11 @@ from service.decode import messages
 from service.decode.landlock import refuse_by_landlock
 from service.decode.memory import ClipMemory, anonymous_file, write_frames
 from service.decode.seccomp import refuse_system_calls
+from service.machine import give_memory_back
 
 _OPEN_FILES = 32
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _TELLING = 0.1  # of the processor time of a short clip: from here on it shows what the clip takes
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _PROGRESS_S = 0.05  # between two messages of progress
 _JPEG_QUALITY = 3  # mjpeg's qscale, 2 (best) to 31
 
@@ -162,13 +162,6 @@ def stop_is_asked(connection: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def give_memory_back() -> None:
-    """What the last clip took and Python or the C library keeps; `malloc_trim` is glibc's own."""
-    gc.collect()
-    if hasattr(_LIBC, "malloc_trim"):
-        _LIBC.malloc_trim(0)
 
 
 def limit_processor_time(cpu_s: int) -> None:

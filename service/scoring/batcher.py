@@ -18,7 +18,6 @@ what follows waits for a batch more. There is nothing to prepare: the scorer sta
 import contextlib
 import logging
 import math
-import re
 import threading
 import time
 from collections import Counter, deque
@@ -28,9 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-import torch
-
-from model_store.errors import EngineError
+from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 from model_store.score import Score
 from service.errors import Draining, EngineDead
 from service.metrics import Metrics
@@ -49,8 +46,6 @@ container that takes longer than its grace period is killed."""
 TASK_LIMIT_S = 600.0
 """Of one step of loading a checkpoint: seconds usually, a minute for the paper's size on one slow
 core with a cold disk."""
-
-_DEVICE_ERROR = re.compile(r"\b(CUDA|CUBLAS|cuBLAS|cuDNN|CUDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 
 class ClipScorer(Protocol):
@@ -243,9 +238,9 @@ class Batcher:
                 self._metrics.fragments.inc(fragments)
                 self._infer(clips)
                 self._on_done(fragments)
-        except Exception as error:  # beside the engine: memory has run out, most likely
-            if is_device_failure(error):
-                raise
+        except EngineLost:
+            raise
+        except Exception:  # beside the engine: memory has run out, most likely
             # Not this error: it keeps the frames of these calls, and they keep the clips.
             _fail_all(batch, EngineError("the batch was lost"))
             log.exception("a batch was lost")
@@ -268,10 +263,10 @@ class Batcher:
             with self._watch.limit(self._call_limit_s):
                 scores = clips[0].scorer.score([clip.frames for clip in clips])
             check_finite(scores, len(clips))
+        except EngineLost:
+            raise
         except Exception as error:  # whichever clip provoked it must not fail the others
-            if is_device_failure(error):
-                raise  # the device's context is lost: nothing will work again
-            out_of_memory = is_out_of_memory(error)
+            out_of_memory = isinstance(error, EngineOutOfMemory)
             if len(clips) == 1:
                 _resolve(clips.pop().future.set_exception, error)
         else:
@@ -280,8 +275,6 @@ class Batcher:
             for clip, score in zip(clips, scores, strict=True):
                 _resolve(clip.future.set_result, TimedScore(score, began - clip.submitted, seconds))
             return
-        if out_of_memory:
-            torch.cuda.empty_cache()
         if clips:
             self._infer_halves(clips, out_of_memory)
 
@@ -319,25 +312,6 @@ def _fail_all(works: Iterable[_Work], reason: Exception) -> None:
         for work in works:
             with contextlib.suppress(Exception):
                 work.future.set_exception(reason)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the batch was too large for the device."""
-    return isinstance(_cause(error), torch.OutOfMemoryError)
-
-
-def is_device_failure(error: Exception) -> bool:
-    """Errors of CUDA, which leave the device unusable; those of its libraries have no class."""
-    cause = _cause(error)
-    if isinstance(cause, torch.OutOfMemoryError):
-        return False
-    if isinstance(cause, (torch.AcceleratorError, torch.cuda.CudaError)):
-        return True
-    return isinstance(cause, RuntimeError) and bool(_DEVICE_ERROR.search(str(cause)))
-
-
-def _cause(error: Exception) -> BaseException | None:
-    return error.__cause__ if isinstance(error, EngineError) else error
 
 
 def check_finite(scores: Sequence[Score], count: int) -> None:

@@ -21,6 +21,7 @@ from model_store.errors import (
 )
 from model_store.store import Store
 from service.errors import CheckpointUnusable, ReloadRefused
+from service.machine import give_memory_back
 from service.metrics import Metrics
 from service.scoring.backend import ScoringBackend
 from service.scoring.checkpoints import DEFAULT_NAME, LoadedCheckpoint, LoadedCheckpoints
@@ -50,28 +51,22 @@ class CheckpointLoader:
             raise CheckpointNotFound(f"no checkpoints in the store, {self._store.root}")
         fresh = LoadedCheckpoints(self._default(references))
         failed: list[Exception] = []
-        for reference in references:
-            exact = reference
-            try:
-                name, version = await asyncio.to_thread(self._store.resolve, reference)
-                exact = f"{name}@{version}"
-                current = version == await asyncio.to_thread(self._store.current, name)
-                checkpoint = await self._loaded(exact, loaded)
-            except CheckpointNotFound:
-                raise  # a setting that asks for what there is not
-            except (ModelStoreError, OSError) as error:
-                if strict and exact not in loaded.unusable:
-                    raise
-                log.error("%s cannot be used: %s", exact, error)
-                fresh.unusable[exact] = public_reason(error)
-                failed.append(error)
+        side_by_side = (self._loaded(reference, loaded) for reference in references)
+        for exact, outcome in await asyncio.gather(*side_by_side):
+            if isinstance(outcome, LoadedCheckpoint):
+                fresh.add(outcome)
+            elif strict and exact not in loaded.unusable:
+                raise outcome
             else:
-                fresh.add(dataclasses.replace(checkpoint, current=current))
+                log.error("%s cannot be used: %s", exact, outcome)
+                fresh.unusable[exact] = public_reason(outcome)
+                failed.append(outcome)
         try:
             fresh.get(fresh.default)
         except CheckpointUnusable as error:
             raise failed[list(fresh.unusable).index(error.reference)] from error
         self._report(fresh)
+        give_memory_back()
         return fresh
 
     def _default(self, references: Sequence[str]) -> str:
@@ -81,11 +76,26 @@ class CheckpointLoader:
         names = [reference.partition("@")[0] for reference in references]
         return DEFAULT_NAME if DEFAULT_NAME in names else min(names)
 
-    async def _loaded(self, reference: str, loaded: LoadedCheckpoints) -> LoadedCheckpoint:
-        for known in loaded.all():
-            if known.reference == reference:
-                return known
-        return await self._backend.load(reference)
+    async def _loaded(
+        self, reference: str, loaded: LoadedCheckpoints
+    ) -> tuple[str, LoadedCheckpoint | ModelStoreError | OSError]:
+        """`name@version`, or the reference if not even that is known; and what it is loaded as, or
+        why it cannot be.
+
+        Raises CheckpointNotFound: the settings ask for what there is not.
+        """
+        exact = reference
+        try:
+            name, version = await asyncio.to_thread(self._store.resolve, reference)
+            exact = f"{name}@{version}"
+            current = version == await asyncio.to_thread(self._store.current, name)
+            known = [each for each in loaded.all() if each.reference == exact]
+            checkpoint = known[0] if known else await self._backend.load(exact)
+        except CheckpointNotFound:
+            raise
+        except (ModelStoreError, OSError) as error:
+            return exact, error
+        return exact, dataclasses.replace(checkpoint, current=current)
 
     async def reload(self, loaded: LoadedCheckpoints) -> LoadedCheckpoints:
         """`load` where a failure changes nothing.   Raises ReloadRefused."""

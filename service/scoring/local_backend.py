@@ -15,14 +15,14 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-import torch
 
-from model_store.errors import EngineError
+from model_store.engines import gpu
+from model_store.errors import EngineError, EngineOutOfMemory
 from model_store.scorer import Scorer
 from model_store.store import Store
 from service.metrics import Metrics
 from service.scoring.backend import Clip, TimedScore
-from service.scoring.batcher import TASK_LIMIT_S, Batcher, is_out_of_memory
+from service.scoring.batcher import TASK_LIMIT_S, Batcher
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.settings import Settings
 
@@ -63,10 +63,12 @@ class LocalBackend:
             on_failure=on_failure,
             call_limit_s=max(CALL_LIMIT_DEADLINES * settings.deadline_s, CALL_LIMIT_LEAST_S),
         )
-        self._has_gpu = settings.engine in ("auto", "cuda") and torch.cuda.is_available()
+        self._has_gpu = settings.engine in ("auto", "cuda") and gpu.is_available()
 
     def start(self) -> None:
         if self._has_gpu:
+            import torch
+
             self._metrics.watch_device_memory(torch.cuda.mem_get_info)
         self._batcher.start()
 
@@ -106,8 +108,8 @@ class LocalBackend:
         for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
             try:
                 await in_time(on_engine_thread(partial(scorer.score, [blank] * clips)))
-            except EngineError as error:
-                if clips == 1 or not is_out_of_memory(error):
+            except EngineOutOfMemory as error:
+                if clips == 1:
                     raise
                 log.warning("batches of %d do not fit, smaller ones will do: %s", clips, error)
                 break

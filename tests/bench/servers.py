@@ -78,7 +78,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
             if answer.status == 200:
                 return
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise RuntimeError(f"{url} never came up: " + log.read_text(errors="replace")[-2000:])
 
 

@@ -151,12 +151,13 @@ def test_no_such_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: w.pop("head.out.weight"), "lacks"),
+        (lambda w: w.pop("head.out.weight"), "lack"),
         (lambda w: w.update(extra=torch.zeros(1)), "unknown"),
         (lambda w: w.update({"head.out.bias": torch.zeros(2)}), r"is \(2,\), need \(1,\)"),
         (lambda w: w.update({"head.out.bias": torch.tensor([float("nan")])}), "not finite"),
         (lambda w: w.update({"head.baseline": torch.tensor([float("inf")])}), "not finite"),
         (lambda w: w.update(mean=torch.zeros(3, 1, 1, 1)), "mean"),
+        (lambda w: w.update({"head.out.bias": torch.zeros(1, dtype=torch.bfloat16)}), "BF16"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -167,7 +168,17 @@ def test_weights_that_do_not_fit_are_refused(
     save_file(weights, folder / WEIGHTS)
     reseal(folder)
     with pytest.raises(CheckpointIncompatible, match=message):
-        load_checkpoint(folder)
+        _ = load_checkpoint(folder).network
+
+
+def test_weights_that_change_between_two_looks_are_reported(folder: Path) -> None:
+    loaded = load_checkpoint(folder)
+    weights = load_file(folder / WEIGHTS)
+    weights["head.out.bias"] += 1
+    save_file(weights, folder / WEIGHTS)
+    reseal(folder)
+    with pytest.raises(CheckpointCorrupt, match="has changed"):
+        _ = loaded.network
 
 
 def test_weights_that_are_not_safetensors_are_refused(folder: Path) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from model_store.engines import EngineName, converted, make_engine
-from model_store.engines.parts import Parts
 from model_store.network import FragmentNetwork
+from model_store.stored_network import StoredNetwork
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def files(cache: Path) -> dict[Path, int]:
 def forbid_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
     from model_store.engines import openvino_cpu
 
-    def convert(parts: Parts) -> None:
+    def convert(stored: StoredNetwork) -> None:
         raise AssertionError("converted again")
 
     monkeypatch.setattr(openvino_cpu, "convert", convert)
@@ -68,7 +68,7 @@ def test_what_is_converted_is_kept_and_used(
     clips = noise(small)
     expected = make_engine(small, name="torch").score(clips).contributions[0].score
     kept = files(filled)
-    assert len(kept) == 5  # two models of two files, and the manifest
+    assert len(kept) == 6  # two models of two files, the baseline, and the manifest
     forbid_conversion(monkeypatch)
     monkeypatch.setenv("SCORING_CACHE", str(filled))
     for cache in (filled, None):
@@ -173,7 +173,7 @@ def test_on_disks_that_are_full_or_read_only(converted_small: Path, tmp_path: Pa
     """Without room for anything, for half of it, for the manifest; and with room for all."""
     pages = [-(-path.stat().st_size // 4096) for path in converted_small.rglob("*.*")]
     kilobytes = 4 * sum(pages[:-1])  # of the models
-    assert len(pages) == 5
+    assert len(pages) == 6
     options = ["size=4k", f"size={kilobytes // 2}k", f"size={kilobytes}k", "ro", "size=9m"]
     caches = [str(tmp_path / str(number)) for number in range(len(options))]
     mounts = [

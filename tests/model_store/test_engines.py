@@ -19,7 +19,7 @@ from model_store.clip import cut
 from model_store.contributions import shapley
 from model_store.engines import Engine, EngineOutput, make_engine
 from model_store.engines.openvino_cpu import OpenVinoRuntime
-from model_store.errors import EngineError
+from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
 from model_store.spec import VAULT, ClipSpec
@@ -230,7 +230,7 @@ def test_an_engine_that_is_not_there_says_why(
 ) -> None:
     with pytest.raises(EngineError, match="'tpu'"):
         make_engine(network, name="tpu")  # type: ignore[arg-type]
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
     with pytest.raises(EngineError, match="CUDA"):
         make_engine(network, name="cuda")
 
@@ -242,7 +242,7 @@ def test_auto_takes_the_first_that_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="model_store.engines")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
     engine = make_engine(network, cache=cache)
     assert (engine.name, engine.fell_back) == ("openvino", False)
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
@@ -278,7 +278,7 @@ def test_auto_falls_back_from_a_gpu_that_cannot_be_used(
         raise error
 
     make_engine(network, name="openvino", cache=cache)  # its conversion needs Module.to
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     monkeypatch.setattr("torch.cuda.graph_pool_handle", lambda: None)
     monkeypatch.setattr(f"torch.{place}", fail)
@@ -312,8 +312,8 @@ def test_only_a_machine_with_a_gpu_can_fall_back_from_it(
     falls: bool,
 ) -> None:
     """Its device files are there, and CUDA, or torch's build, does not get along with them."""
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("model_store.engines.torch_cuda.DEVICES", tmp_path)
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.gpu.DEVICES", tmp_path)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -326,7 +326,7 @@ def test_only_a_machine_with_a_gpu_can_fall_back_from_it(
 def test_where_no_engine_works_all_reasons_are_given(
     network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
     monkeypatch.setattr("model_store.engines.openvino_cpu.load", lambda *given: 1 / 0)
     monkeypatch.setattr("model_store.engines.torch_cpu.TorchRuntime.values", lambda *given: 1 / 0)
     with pytest.raises(EngineError, match=r"openvino: .*division by zero; torch: .*division"):
@@ -360,6 +360,23 @@ def test_a_graph_is_prepared_for_every_size_of_batch(most: int, sizes: list[int]
     from model_store.engines.torch_cuda import CudaRuntime
 
     assert CudaRuntime.batch_sizes(most) == sizes
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), EngineOutOfMemory),
+        (torch.AcceleratorError("device lost"), EngineLost),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling it"), EngineLost),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), EngineLost),
+        (RuntimeError("shapes do not match"), RuntimeError),
+    ],
+)
+def test_what_is_wrong_with_a_gpu_has_a_name(error: Exception, named: type[Exception]) -> None:
+    from model_store.engines.torch_cuda import named_errors
+
+    with pytest.raises(named, match=str(error)), named_errors():
+        raise error
 
 
 @pytest.mark.cuda

@@ -25,12 +25,13 @@ IN_A_SMALL_TEMP_FOLDER = (
 )  # fmt: skip
 WITH_FEW_DESCRIPTORS = ("sh", "-c", 'ulimit -n 100 && exec "$@"', "sh")
 DEVICE_FAILS = """
-import sys, torch
+import sys
+from model_store.errors import EngineLost
 from model_store.scorer import Scorer
 from service.server import main
 good, check = Scorer.score, Scorer.check_golden
 def fail(self, clips):
-    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    raise EngineLost("CUDA error: an illegal memory access was encountered")
 def check_and_break(self):
     error = check(self)
     Scorer.score = fail

@@ -16,10 +16,19 @@ import httpx
 import numpy as np
 import pytest
 
+from model_store.engines import gpu
 from model_store.store import Store
 from tests.checkpoints import flip_a_bit
 from tests.clips import audio_only, clip_bytes, clip_of, still_png
-from tests.servers import LiveServer, children_of, is_running, live_server, processor_s, until
+from tests.servers import (
+    COMMAND,
+    LiveServer,
+    children_of,
+    is_running,
+    live_server,
+    processor_s,
+    until,
+)
 
 BAD_CLIPS = {
     "empty": (b"", 400),
@@ -253,6 +262,20 @@ def test_decoders_die_with_a_service_that_is_killed(store: Store, tmp_path: Path
         server.process.kill()
         server.process.wait()
         until(lambda: not any(map(is_running, children)), timeout_s=5)
+
+
+def test_pytorch_is_loaded_to_convert_a_network_and_never_again(
+    store: Store, tmp_path: Path
+) -> None:
+    engine = "openvino" if gpu.is_available() else "auto"  # without a GPU auto need not look
+    for converted in (False, True):
+        with live_server(
+            store.root, tmp_path, command=COMMAND, engine=engine, cache=tmp_path / "cache"
+        ) as server:
+            assert server.score(clip_bytes(), difficulty="3.0").status_code == 200
+            memory = Path(f"/proc/{server.process.pid}/maps").read_text()
+        assert "openvino" in memory
+        assert ("libtorch" in memory) is not converted
 
 
 def test_a_damaged_default_checkpoint_ends_the_start(store: Store, tmp_path: Path) -> None:

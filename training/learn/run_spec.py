@@ -315,7 +315,7 @@ class RunSpec(RunOptions):
     @property
     def fragments(self) -> tuple[int, ...]:
         """Those that the network looks at."""
-        return self.network.fragments_used or tuple(range(self.clip.fragments))
+        return self.network.used(self.clip)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunSpec":

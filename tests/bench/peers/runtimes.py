@@ -40,8 +40,10 @@ class PeerRuntime:
 
     tolerance = 0.01
 
-    def __init__(self, name: str, values: Callable[[Clips], tuple[Floats, Floats]]) -> None:
-        self.name, self.values = name, values
+    def __init__(
+        self, name: str, baseline: Floats, values: Callable[[Clips], tuple[Floats, Floats]]
+    ) -> None:
+        self.name, self.baseline, self.values = name, baseline, values
 
     def batch_sizes(self, most: int) -> list[int]:
         return [most]
@@ -59,7 +61,8 @@ def torch_eager(network: FragmentNetwork, threads: int) -> Engine:
         features, scores = whole(torch.from_numpy(clips))
         return features.numpy(), scores.numpy()
 
-    return Engine(parts, PeerRuntime("torch eager", values))
+    runtime = PeerRuntime("torch eager", parts.baseline, values)
+    return Engine(network.network_spec, network.clip_spec, runtime)
 
 
 def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Engine:
@@ -82,7 +85,8 @@ def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Engine:
         features, scores = zip(*answers, strict=True)
         return np.concatenate(features), np.concatenate(scores)
 
-    return Engine(parts, PeerRuntime("ONNX Runtime", values))
+    runtime = PeerRuntime("ONNX Runtime", parts.baseline, values)
+    return Engine(network.network_spec, spec, runtime)
 
 
 CONFIGURATIONS = {

@@ -14,11 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
 from pydantic import SecretStr
 
 from model_store.checkpoint import FILES, MANIFEST
-from model_store.errors import EngineError
+from model_store.errors import EngineOutOfMemory
 from model_store.score import Score
 from model_store.scorer import Scorer
 from model_store.store import Store
@@ -197,7 +196,7 @@ async def test_a_device_too_small_for_the_largest_batch_serves_with_smaller_ones
 
     def little_memory(self: Scorer, clips: Sequence[Clip]) -> list[Score]:
         if len(clips) > 2:
-            raise EngineError("failed") from torch.OutOfMemoryError("out of memory")
+            raise EngineOutOfMemory("CUDA out of memory")
         return score(self, clips)
 
     monkeypatch.setattr(Scorer, "score", little_memory)
