@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.bench import report
+from tests.bench import history, report
 from tests.bench.bench import Bench
 
 STAGES = (
-    "decode", "network", "contributions", "growth", "request", "throughput", "overload", "start",
-    "training_step",
+    "decode", "network", "contributions", "growth", "request", "throughput", "latency", "overload",
+    "start", "training_step",
 )  # fmt: skip
 HERE = Path(__file__).parent
 WIDE = 170  # characters, where the output is not a terminal
@@ -34,7 +35,10 @@ def bench(
     quick: Annotated[bool, typer.Option(help="Rougher, to try things out.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for bench.json.")] = Path("data/bench"),
     write: Annotated[
-        bool, typer.Option("--write", help="Also put the table into tests/bench/README.md.")
+        bool,
+        typer.Option(
+            "--write", help="Also put the table into tests/bench/README.md, and history.csv."
+        ),
     ] = False,
 ) -> None:
     """Measure every stage against its peers, side by side.
@@ -79,6 +83,8 @@ def bench(
     (out / "bench.json").write_text(report.to_json(results, about))
     if write:
         report.write_markdown(HERE / "README.md", results, about)
+        date = datetime.now(UTC).date().isoformat()
+        history.append(history.entries_of(results, about, date))
     console.print(f"{report.summary(results)}; {out / 'bench.json'}")
     raise typer.Exit(results.exit_code)
 

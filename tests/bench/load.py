@@ -72,14 +72,11 @@ class Answer:
     """From the moment at which it should have been sent."""
 
 
-def arrivals(
-    endpoint: Endpoint, clips: Sequence[bytes], *, rate: float, seconds: float
-) -> list[Answer]:
-    """So many requests a second, whatever becomes of those before."""
+def arrivals(endpoint: Endpoint, clips: Sequence[bytes], *, due: Sequence[float]) -> list[Answer]:
+    """Requests at these moments, seconds from now, whatever becomes of those before."""
     began = time.monotonic()
 
-    def one(number: int, clip: bytes) -> Answer:
-        due = began + number / rate
+    def one(moment: float, clip: bytes) -> Answer:
         connection = endpoint.connect()
         try:
             status, _ = endpoint.post(connection, clip)
@@ -87,12 +84,11 @@ def arrivals(
             status = 0
         finally:
             connection.close()
-        return Answer(status, time.monotonic() - due)
+        return Answer(status, time.monotonic() - began - moment)
 
-    count = int(rate * seconds)
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(len(due)) as pool:
         answers = []
-        for number, clip in zip(range(count), itertools.cycle(clips), strict=False):
-            time.sleep(max(0.0, began + number / rate - time.monotonic()))
-            answers.append(pool.submit(one, number, clip))
+        for moment, clip in zip(due, itertools.cycle(clips), strict=False):
+            time.sleep(max(0.0, began + moment - time.monotonic()))
+            answers.append(pool.submit(one, moment, clip))
         return [answer.result() for answer in answers]

@@ -29,8 +29,7 @@ from tests.bench.results import Row, at_least, at_most, timed, why_absent
 
 TOLERANCE = 0.01  # points between any two runtimes
 MATRIX = 2048  # side of the matrices whose product is timed
-BOUNDS = {("torch eager", 1): 0.2, ("torch eager", 8): 0.7, ("ONNX Runtime", 1): 0.7,
-          ("ONNX Runtime", 8): 0.7}  # fmt: skip
+BOUNDS = {"torch eager": 0.9, "ONNX Runtime": 0.6}  # torch and OpenVINO run oneDNN's kernels
 
 
 def run(bench: Bench) -> None:
@@ -75,7 +74,7 @@ def _compact(bench: Bench, batch: int) -> list[Row]:
     timings = bench.compare(case, contenders, budget_s=25)
     rows = []
     for peer in ("torch eager", "ONNX Runtime"):
-        target = at_most(BOUNDS[peer, batch])
+        target = at_most(BOUNDS[peer])
         if peer in absent:
             rows.append(
                 Row(stage="network", case=case, peer=peer, unit="ms", target=target,

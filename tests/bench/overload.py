@@ -27,9 +27,8 @@ def run(bench: Bench) -> None:
     bench.progress("overload: measuring the capacity")
     with service(bench.folder) as process:
         endpoint = Endpoint(f"{process.url}/score")
-        score_all(endpoint, clips[:16], 8)
-        timed = interleaved({"ours": lambda: score_all(endpoint, clips, 8)}, budget_s=0, fewest=2)
-    capacity = len(clips) / timed["ours"].median
+        capacity = capacity_of(endpoint, clips)
+    rate = 2 * capacity
     queue = max(4, round(QUEUE_SHARE * DEADLINE_S * capacity))
     bench.results.peers["overload, ours"] = (
         f"deadline {DEADLINE_S:g} s, queue of {queue} clips; capacity {capacity:.1f} clips/s"
@@ -40,7 +39,8 @@ def run(bench: Bench) -> None:
     def flood(name: str, endpoint: Endpoint) -> Callable[[], None]:
         def go() -> None:
             bench.progress(f"overload: {name}")
-            answers[name].append(arrivals(endpoint, clips, rate=2 * capacity, seconds=seconds))
+            due = [number / rate for number in range(int(rate * seconds))]
+            answers[name].append(arrivals(endpoint, clips, due=due))
 
         return go
 
@@ -63,6 +63,13 @@ def run(bench: Bench) -> None:
             bench.results.rows += _absent(why_absent(error))
             return
     bench.results.rows += _rows(answers, seconds)
+
+
+def capacity_of(endpoint: Endpoint, clips: list[bytes]) -> float:
+    """Clips a second, with eight clients; warms the server up."""
+    score_all(endpoint, clips[:16], 8)
+    timings = interleaved({"": lambda: score_all(endpoint, clips, 8)}, budget_s=0, fewest=2)
+    return len(clips) / timings[""].median
 
 
 def in_time(answers: list[Answer]) -> list[float]:

@@ -32,6 +32,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor(),
         "cpus": usable_cpus(),
+        "arithmetic": arithmetic(),
         "load": os.getloadavg()[0],
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
@@ -46,6 +47,16 @@ def processor() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def arithmetic() -> str:
+    """The widest that the processor multiplies with, which decides more than its name."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return platform.machine()
+    kinds = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "asimd")
+    return next((kind for kind in kinds if kind in flags), platform.machine())
 
 
 def to_json(results: Results, about: dict[str, Any]) -> str:
@@ -106,6 +117,7 @@ def summary(results: Results) -> str:
 def markdown(results: Results, about: dict[str, Any]) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {about['processor']}, {about['cpus']} CPUs,"
+        f" {about['arithmetic']},"
         f" load {about['load']:.1f} before; {summary(results)}.",
         "",
         "| " + " | ".join(COLUMNS) + " |",

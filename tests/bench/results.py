@@ -102,7 +102,9 @@ def timed(
 
 
 def why_absent(error: Exception) -> str:
-    """The last line of an error, without the paths of this machine."""
+    """The last line of what an error began with, without the paths of this machine."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
     lines = str(error).strip().splitlines() or [""]
     return re.sub(r"(?<![\w.:/])/[^\s:,'\"]+", "…", f"{type(error).__name__}: {lines[-1]}")[:200]
 

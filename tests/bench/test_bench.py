@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import av
 import numpy as np
 import pytest
 
-from tests.bench import report
+from tests.bench import history, report
 from tests.bench.__main__ import STAGES, stage
 from tests.bench.footage import Footage, repeated
+from tests.bench.history import Entry
+from tests.bench.latency import TIMEOUT_S, poisson, waits
 from tests.bench.load import Answer
 from tests.bench.measure import Ratio, Timings, interleaved, quartiles
 from tests.bench.overload import DEADLINE_S, in_time, p95
@@ -58,6 +61,62 @@ def test_the_budget_ends_the_rounds() -> None:
 
     assert 5 < rounds(budget_s=30) < 30
     assert rounds(budget_s=1e9, most=4) == 4
+
+
+def test_what_a_contender_leaves_to_be_ended_is_not_timed() -> None:
+    now, ended = [0.0], []
+
+    def start() -> Callable[[], None]:
+        now[0] += 1.0
+
+        def end() -> None:
+            now[0] += 100.0
+            ended.append(now[0])
+
+        return end
+
+    taken = interleaved({"a": start}, budget_s=0, fewest=3, warm_ups=1, clock=lambda: now[0])
+    assert taken["a"].seconds == (1.0, 1.0, 1.0)
+    assert len(ended) == 4
+
+
+def test_arrivals_at_random_are_as_many_as_the_rate_says_and_the_same_each_time() -> None:
+    moments = poisson(10.0, 200.0, seed=0)
+    assert moments == poisson(10.0, 200.0, seed=0) != poisson(10.0, 200.0, seed=1)
+    gaps = np.diff([0.0, *moments])
+    assert len(moments) == 2000
+    assert gaps.mean() == pytest.approx(0.1, rel=0.05)
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.1)  # as of the exponential distribution
+
+
+def test_a_request_without_a_score_waited_as_long_as_it_could() -> None:
+    assert waits([Answer(200, 0.5), Answer(503, 0.1)]) == [0.5, TIMEOUT_S]
+
+
+def entry(ratio: float, **others: str) -> Entry:
+    given = {"date": "2026-11-01", "commit": "a", "machine": "m", "stage": "s", "case": "c",
+             "against": "p", "target": "≤ 1", "verdict": "pass"}  # fmt: skip
+    return Entry(ratio=ratio, **given | others)
+
+
+def test_the_history_keeps_every_run_and_shows_what_moved(tmp_path: Path) -> None:
+    file = tmp_path / "history.csv"
+    history.append([entry(0.5), entry(0.9, case="same"), entry(9.0, machine="other")], file)
+    history.append(
+        [
+            entry(0.56, commit="b", against="p, another variant"),
+            entry(0.98, commit="b", case="same"),
+            entry(1.0, commit="b", case="new"),
+        ],
+        file,
+    )
+    entries = history.read(file)
+    assert [each.ratio for each in entries] == [0.5, 0.9, 9.0, 0.56, 0.98, 1.0]
+    [(before, now)] = history.moved(entries)
+    assert (before.ratio, now.ratio) == (0.5, 0.56)
+    missed = [*entries, entry(1.01, commit="c", case="same", verdict="miss")]
+    assert [(old.ratio, new.ratio) for old, new in history.moved(missed)] == [(0.98, 1.01)]
+    assert history.moved(entries, machine="other") == []
 
 
 def test_ratio_is_of_medians_and_spread_of_rounds() -> None:
@@ -144,6 +203,8 @@ def test_why_a_peer_is_absent_names_no_place_of_this_machine() -> None:
     error = OSError("first\nCould not load this library: /a/b/lib.so, see https://a.org/b")
     assert why_absent(error) == "OSError: Could not load this library: …, see https://a.org/b"
     assert why_absent(RuntimeError()) == "RuntimeError: "
+    error.__cause__ = ImportError("/a/lib.so: cannot open shared object file")
+    assert why_absent(error) == "ImportError: …: cannot open shared object file"
 
 
 def all_pixels(file: bytes) -> Any:

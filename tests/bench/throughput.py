@@ -78,10 +78,10 @@ def run(bench: Bench) -> None:
                 "ours": _scoring(ours, "/score", clips),
                 "bare processes": lambda: bare.score_all(clips),
             }
-            for peer in _alongside(bench.folder):
+            for peer in alongside(bench.folder):
                 _add(bench, stack, peer, contenders, absent, clips)
             _compare(bench, contenders, scores, budget_s=100)
-        for peer in _alone(bench.folder):
+        for peer in alone(bench.folder):
             with contextlib.ExitStack() as stack:
                 contenders = {"ours": _scoring(ours, "/score", clips)}
                 if _add(bench, stack, peer, contenders, absent, clips):
@@ -93,7 +93,7 @@ def run(bench: Bench) -> None:
         _growing(bench, ours, clips)
 
 
-def _alongside(folder: Path) -> list[Peer]:
+def alongside(folder: Path) -> list[Peer]:
     """Those that can be paused while others are measured."""
     lit = [
         Peer(f"LitServe, {variant}", LITSERVE, arguments, "/health", "/predict")
@@ -103,7 +103,7 @@ def _alongside(folder: Path) -> list[Peer]:
     return [*lit, Peer("plain FastAPI", FASTAPI, options, "/health", "/score")]
 
 
-def _alone(folder: Path) -> list[Peer]:
+def alone(folder: Path) -> list[Peer]:
     return [
         Peer(f"Ray Serve, {variant}", RAY, arguments, "/-/healthz", "/score", can_pause=False)
         for variant, arguments in ray_variants(folder).items()
