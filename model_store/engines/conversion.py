@@ -1,6 +1,4 @@
-"""
-From a network to models for OpenVINO: each part is converted from its torch module.
-"""
+"""From a torch module to a model for OpenVINO."""
 
 import warnings
 from threading import Lock
@@ -11,20 +9,7 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
-from model_store.engines.parts import Parts
-
 ONE_AT_A_TIME = Lock()  # torch.export has one state for the whole process
-
-
-def models_of(parts: Parts) -> dict[str, Any]:
-    """Extraction and coalition head, by name, each for one clip."""
-    spec = parts.network.clip_spec
-    clip = torch.zeros(1, spec.frames, *spec.crop, 3, dtype=torch.uint8)
-    features = torch.zeros(1, *parts.coalition_head.blank.shape)
-    return {
-        "extraction": convert_module(parts.extraction, clip),
-        "coalition_head": convert_module(parts.coalition_head, features),
-    }
 
 
 def convert_module(module: nn.Module, example: Tensor) -> Any:
@@ -38,3 +23,8 @@ def convert_module(module: nn.Module, example: Tensor) -> Any:
         decoder = TorchFXPythonDecoder(program.module(), dynamic_shapes=False)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
+
+
+def convert_clips(module: nn.Module, shape: tuple[int, ...]) -> Any:
+    """One whose input is a prepared clip, (T, H, W, 3) uint8."""
+    return convert_module(module, torch.zeros(1, *shape, dtype=torch.uint8))

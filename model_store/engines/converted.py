@@ -1,7 +1,7 @@
 """
 Converted networks on disk, so that a start reads them instead of converting again.
 
-    <cache>/<key>-<random>/extraction.xml, .bin, …, baseline.json, MANIFEST.sha256
+    <cache>/<key>-<random>/network.xml, network.bin, baseline.json, MANIFEST.sha256
 
 The rule: the key is a hash of everything that the conversion depends on (weights, specs, the code,
 the versions of torch and OpenVINO), and an entry is used only if its files match its manifest. An

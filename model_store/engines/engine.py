@@ -109,12 +109,12 @@ class Engine:
         """(B, T, H, W, 3) -> (B·V, T, H, W, 3)"""
         if len(self.views) == 1:
             return clips
-        views = []
-        for view in self.views:
-            # The frames of the view's fragments go where the spec's are; what wraps round is in no
-            # fragment.
-            moved = np.roll(clips, self.spec.start - view.start, axis=1)
-            views.append(moved[:, :, :, ::-1] if view.mirrored else moved)
+        mirrored = clips.view("V3")[:, :, :, ::-1].copy().view(np.uint8)  # copied by the pixel
+        # The frames of a view's fragments go where the spec's are; what wraps round is in none.
+        views = [
+            np.roll(mirrored if view.mirrored else clips, self.spec.start - view.start, axis=1)
+            for view in self.views
+        ]
         return np.stack(views, axis=1).reshape(-1, *clips.shape[1:])
 
     def _mean(self, values: Floats) -> Floats:

@@ -1,5 +1,5 @@
 """
-The network in two parts, so that an engine can convert, time and run each on its own.
+The network in two parts, so that an engine can run each as it likes, or both as one.
 
 Shapes: B clips, T frames, K fragments that the network uses, M coalitions, features D T' H' W',
 O outputs.
@@ -36,6 +36,18 @@ class Extraction(nn.Module):
             pixels = pixels.permute(0, 4, 1, 2, 3)  # (B, 3, L, H, W)
             features.append(extractor(pixels.to(extractor.get_parameter("conv1a.weight").dtype)))
         return torch.stack(features, dim=1)
+
+
+class Whole(nn.Module):
+    """Prepared clips (B, T, H, W, 3) uint8 -> features, and scores of the coalitions (B, M, O)."""
+
+    def __init__(self, parts: "Parts") -> None:
+        super().__init__()
+        self.extraction, self.coalition_head = parts.extraction, parts.coalition_head
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.extraction(clips)
+        return features, self.coalition_head(features)
 
 
 @dataclass(frozen=True, slots=True)

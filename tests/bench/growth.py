@@ -7,7 +7,7 @@ import torch
 
 from model_store.clip import read_clip
 from model_store.engines import make_engine
-from model_store.engines.openvino_cpu import OpenVinoRuntime, infer
+from model_store.engines.parts import Parts
 from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import DIVING
@@ -18,6 +18,7 @@ from tests.bench.decode import SMALL
 from tests.bench.footage import Footage, repeated
 from tests.bench.measure import Contender, Ratio, Timings
 from tests.bench.network import some_clips
+from tests.bench.peers.runtimes import openvino_alone
 from tests.bench.results import Row, at_most
 
 LINEAR = at_most(1.10)  # of the straight line
@@ -93,11 +94,7 @@ def _fragments(bench: Bench) -> dict[int, Contender]:
             DIVING, fragments=fragments, frames=fragments * length, resize=(72, 96), crop=(64, 64)
         )
         torch.manual_seed(0)
-        engine = make_engine(
-            FragmentNetwork(COMPACT, spec).eval(), name="openvino", threads=usable_cpus(),
-            cache=bench.folder / "cache",
-        )  # fmt: skip
-        assert isinstance(engine.runtime, OpenVinoRuntime)
-        clips = some_clips(1, spec.frames, *spec.crop)
-        contenders[fragments] = partial(infer, engine.runtime.extraction, clips)
+        extraction = Parts.of(FragmentNetwork(COMPACT, spec).eval()).extraction
+        clip = torch.from_numpy(some_clips(1, spec.frames, *spec.crop))
+        contenders[fragments] = openvino_alone(extraction, clip, usable_cpus())
     return contenders

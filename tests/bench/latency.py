@@ -14,7 +14,7 @@ from tests.bench.throughput import PATIENT, Peer, alone, alongside, described
 
 PEERS = ("LitServe", "Ray Serve")
 LOADS = (0.3, 0.6, 0.85)  # of our capacity
-SECONDS = 30.0  # of arrivals, for each load and server
+SECONDS = 15.0  # of arrivals, for each load and server
 ROUNDS = 2
 TIMEOUT_S = 120.0  # of a peer: a request that got no score counts as one that waited so long
 TARGET = at_most(0.7)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_store.engines import Engine, make_engine
-from model_store.engines.parts import Parts
+from model_store.engines.parts import Parts, Whole
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
 from model_store.spec import DIVING
@@ -20,7 +20,6 @@ from tests.bench.bench import Bench
 from tests.bench.measure import Ratio, Timings
 from tests.bench.peers.runtimes import (
     Clips,
-    Whole,
     described,
     onnx_runtime,
     torch_eager,

@@ -68,7 +68,7 @@ def test_what_is_converted_is_kept_and_used(
     clips = noise(small)
     expected = make_engine(small, name="torch").score(clips).contributions[0].score
     kept = files(filled)
-    assert len(kept) == 6  # two models of two files, the baseline, and the manifest
+    assert len(kept) == 4  # the model's two files, the baseline, and the manifest
     forbid_conversion(monkeypatch)
     monkeypatch.setenv("SCORING_CACHE", str(filled))
     for cache in (filled, None):
@@ -91,14 +91,14 @@ def test_other_weights_are_another_entry(small: FragmentNetwork, filled: Path) -
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "manifest"])
 def test_a_damaged_entry_is_replaced(small: FragmentNetwork, filled: Path, damage: str) -> None:
     [entry] = filled.iterdir()
-    weights = entry / "extraction.bin"
+    weights = entry / "network.bin"
     content = weights.read_bytes()
     if damage == "truncate":
         weights.write_bytes(content[:1000])
     elif damage == "flip":
         weights.write_bytes(content[:1000] + bytes([content[1000] ^ 64]) + content[1001:])
     elif damage == "remove":
-        (entry / "coalition_head.xml").unlink()
+        (entry / "network.xml").unlink()
     else:
         (entry / converted.MANIFEST).write_text("")
     clips = noise(small)
@@ -173,7 +173,7 @@ def test_on_disks_that_are_full_or_read_only(converted_small: Path, tmp_path: Pa
     """Without room for anything, for half of it, for the manifest; and with room for all."""
     pages = [-(-path.stat().st_size // 4096) for path in converted_small.rglob("*.*")]
     kilobytes = 4 * sum(pages[:-1])  # of the models
-    assert len(pages) == 6
+    assert len(pages) == 4
     options = ["size=4k", f"size={kilobytes // 2}k", f"size={kilobytes}k", "ro", "size=9m"]
     caches = [str(tmp_path / str(number)) for number in range(len(options))]
     mounts = [
@@ -212,8 +212,8 @@ def test_an_entry_that_cannot_be_read_here_is_left_to_others(
     small: FragmentNetwork, filled: Path
 ) -> None:
     [entry] = filled.iterdir()
-    (entry / "coalition_head.xml").unlink()
-    (entry / "coalition_head.xml").symlink_to("coalition_head.xml")  # not even root can read it
+    (entry / "network.xml").unlink()
+    (entry / "network.xml").symlink_to("network.xml")  # not even root can read it
     assert make_engine(small, name="openvino", cache=filled).name == "openvino"
     assert len(list(filled.iterdir())) == 2
     assert entry.is_dir()

@@ -209,7 +209,7 @@ def test_threads_may_be_set(
     expected = scores_of(reference.score(clips))
     engine = make_engine(network, name="openvino", cache=cache, threads=1)
     assert isinstance(engine.runtime, OpenVinoRuntime)
-    assert engine.runtime.threads == 1
+    assert engine.runtime.streams == 1
     np.testing.assert_allclose(scores_of(engine.score(clips)), expected, atol=0.01)
 
 

@@ -59,11 +59,20 @@ def test_starts_are_spread_over_the_room_and_every_second_view_is_mirrored() -> 
         dataclasses.replace(TINY, views=0)
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("converted")
+
+
+@pytest.mark.parametrize(
+    ("name", "threads"),
+    [("torch", None), ("openvino", None), ("openvino", 1), ("openvino", 2), ("openvino", 5)],
+)
 def test_an_answer_is_the_mean_of_the_views(
-    name: EngineName, network: FragmentNetwork, clips: Frames, tmp_path: Path
+    name: EngineName, threads: int | None, network: FragmentNetwork, clips: Frames, cache: Path
 ) -> None:
-    engine = make_engine(network, name=name, cache=tmp_path)
+    """Also where views run side by side, and one is left over that runs alone."""
+    engine = make_engine(network, name=name, cache=cache, threads=threads)
     everything = np.ones((1, network.clip_spec.fragments), bool)
     expected = np.concatenate([brute_force(network, clip, everything) for clip in clips])
     answer = engine.score(clips)

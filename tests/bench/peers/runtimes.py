@@ -7,6 +7,7 @@ coalitions, and the contributions.
 
 import io
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,23 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.engines import Engine
-from model_store.engines.parts import Parts
+from model_store.engines.parts import Parts, Whole
 from model_store.network import FragmentNetwork
 
 Clips = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-
-class Whole(nn.Module):
-    """Clips (B, T, H, W, 3) -> features and the scores of all coalitions (B, M, O)."""
-
-    def __init__(self, parts: Parts) -> None:
-        super().__init__()
-        self.extraction, self.head = parts.extraction, parts.coalition_head
-
-    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.extraction(clips)
-        return features, self.head(features)
 
 
 class PeerRuntime:
@@ -54,7 +43,7 @@ def torch_eager(network: FragmentNetwork, threads: int) -> Engine:
     torch.set_num_threads(threads)
     parts = Parts.of(network)
     whole = Whole(parts).eval()
-    whole.extraction.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    parts.extraction.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def values(clips: Clips) -> tuple[Floats, Floats]:
@@ -87,6 +76,15 @@ def onnx_runtime(network: FragmentNetwork, threads: int, batch: int) -> Engine:
 
     runtime = PeerRuntime("ONNX Runtime", parts.baseline, values)
     return Engine(network.network_spec, spec, runtime)
+
+
+def openvino_alone(module: nn.Module, example: Tensor, threads: int) -> Callable[[], object]:
+    """A part of our network on our engine's runtime, with all threads: what runs it once."""
+    from model_store.engines.conversion import convert_module
+    from model_store.engines.openvino_cpu import compiled
+
+    request = compiled(convert_module(module, example), threads=threads).create_infer_request()
+    return partial(request.infer, [example.numpy()])
 
 
 CONFIGURATIONS = {
