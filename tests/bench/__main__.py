@@ -81,10 +81,13 @@ def bench(
         console.print(f"{name}: {configuration}", style="dim", highlight=False)
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(report.to_json(results, about))
+    found = history.entries_of(results, about, datetime.now(UTC).date().isoformat())
+    met_before = history.met_before(history.read(), found)
+    for line in met_before:
+        console.print(f"missed, but {line}", highlight=False)
     if write:
-        report.write_markdown(HERE / "README.md", results, about)
-        date = datetime.now(UTC).date().isoformat()
-        history.append(history.entries_of(results, about, date))
+        report.write_markdown(HERE / "README.md", results, about, met_before)
+        history.append(found)
     console.print(f"{report.summary(results)}; {out / 'bench.json'}")
     raise typer.Exit(results.exit_code)
 

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.results import Results
+from tests.bench.results import Results, Verdict
 
 FILE = Path(__file__).parent / "history.csv"
 MOVED = 0.1  # of a ratio: more than two runs of the same code differ by, mostly
@@ -77,6 +77,9 @@ def append(entries: Iterable[Entry], file: Path = FILE) -> None:
 
 
 def read(file: Path = FILE) -> list[Entry]:
+    """Empty where there is no history yet."""
+    if not file.exists():
+        return []
     with file.open(newline="") as opened:
         return [
             Entry(**line | {"ratio": float(line["ratio"])})  # type: ignore[arg-type]
@@ -104,6 +107,19 @@ def moved(entries: list[Entry], *, machine: str = "") -> list[tuple[Entry, Entry
     ]
 
 
+def met_before(entries: list[Entry], now: Iterable[Entry]) -> list[str]:
+    """For each target that is missed now: where it was met last, if ever."""
+    lines = []
+    for miss in (each for each in now if each.verdict == Verdict.MISS):
+        met = [each for each in entries if each.what == miss.what and each.verdict == Verdict.PASS]
+        if met:
+            lines.append(
+                f"{miss.stage}, {miss.case}, {miss.against}: met with {met[-1].ratio:.2f} on"
+                f" {met[-1].date}, {met[-1].machine}"
+            )
+    return lines
+
+
 def commit() -> str:
     """Of the tree that was measured, with + where it was changed since."""
     folder = Path(__file__).parent
@@ -122,7 +138,7 @@ def main(
     file: Annotated[Path, typer.Option(help="The history.")] = FILE,
 ) -> None:
     """Show which ratios moved by more than a tenth, or met or missed their target anew."""
-    pairs = moved(read(file) if file.exists() else [], machine=machine)
+    pairs = moved(read(file), machine=machine)
     if not pairs:
         typer.echo("nothing has moved, or there is no earlier run on this kind of machine")
         return

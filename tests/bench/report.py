@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -114,7 +115,7 @@ def summary(results: Results) -> str:
     )
 
 
-def markdown(results: Results, about: dict[str, Any]) -> str:
+def markdown(results: Results, about: dict[str, Any], met_before: Sequence[str]) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, {about['processor']}, {about['cpus']} CPUs,"
         f" {about['arithmetic']},"
@@ -129,11 +130,17 @@ def markdown(results: Results, about: dict[str, Any]) -> str:
         *(f"* {name}: {configuration}" for name, configuration in results.peers.items()),
         "",
     ]
+    if met_before:
+        lines += ["Missed here, and met before:", "", *(f"* {line}" for line in met_before), ""]
     return "\n".join(lines)
 
 
-def write_markdown(path: Path, results: Results, about: dict[str, Any]) -> None:
+def write_markdown(
+    path: Path, results: Results, about: dict[str, Any], met_before: Sequence[str] = ()
+) -> None:
     """Replace what stands between the two marks."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(before + BEGIN + "\n" + markdown(results, about) + "\n" + END + after)
+    path.write_text(
+        before + BEGIN + "\n" + markdown(results, about, met_before) + "\n" + END + after
+    )

@@ -30,6 +30,17 @@ class Process:
     def resume(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
 
+    def memory_mb(self) -> float:
+        """Of the process and its children; what they share with others is divided among them."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sum(map(proportional_mb, [self.pid, *map(int, children)]))
+
+
+def proportional_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    [kibibytes] = [line.split()[1] for line in lines if line.startswith("Pss:")]
+    return int(kibibytes) * 1024 / 1e6
+
 
 def free_port() -> int:
     with socket.socket() as free:

@@ -117,6 +117,10 @@ def test_the_history_keeps_every_run_and_shows_what_moved(tmp_path: Path) -> Non
     missed = [*entries, entry(1.01, commit="c", case="same", verdict="miss")]
     assert [(old.ratio, new.ratio) for old, new in history.moved(missed)] == [(0.98, 1.01)]
     assert history.moved(entries, machine="other") == []
+    assert history.met_before(entries, missed[-1:]) == [
+        "s, same, p: met with 0.98 on 2026-11-01, m"
+    ]
+    assert history.met_before(entries, entries) == []
 
 
 def test_ratio_is_of_medians_and_spread_of_rounds() -> None:

@@ -44,7 +44,7 @@ class Peer:
     can_pause: bool = True
 
 
-BOUNDS = {"bare processes": 0.85, "LitServe": 1.05, "Ray Serve": 1.05, "plain FastAPI": 2.5}
+BOUNDS = {"bare processes": 0.95, "LitServe": 1.0, "Ray Serve": 1.05, "plain FastAPI": 2.5}
 
 
 def litserve_variants(folder: Path, timeout_s: float) -> dict[str, dict[str, Any]]:
