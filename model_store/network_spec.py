@@ -49,7 +49,7 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
-            raise SpecError(f"network width is {self.width}, need 0…4")
+            raise SpecError(f"network width is {self.width}, need above 0, at most 4")
         if self.normalisation not in ("none", "batch"):
             raise SpecError(f"normalisation is {self.normalisation!r}, need none or batch")
         if self.target not in OUTPUTS:

@@ -9,7 +9,7 @@ from tests.bench.load import Answer, Endpoint, arrivals
 from tests.bench.measure import Ratio, Timings
 from tests.bench.overload import capacity_of, p95
 from tests.bench.results import Row, at_most, why_absent
-from tests.bench.servers import running, service
+from tests.bench.servers import Process, running, service
 from tests.bench.throughput import PATIENT, Peer, alone, alongside, described
 
 PEERS = ("LitServe", "Ray Serve")
@@ -57,9 +57,8 @@ def _beside(bench: Bench, ours: Endpoint, peer: Peer, clips: list[bytes], capaci
         peer.module, bench.folder / "logs", ready=peer.ready, arguments=peer.arguments,
         environment=PATIENT,
     ) as process:  # fmt: skip
-        theirs = Endpoint(process.url + peer.path)
-        capacity_of(theirs, clips[:16])  # warms it up
-        late = {load: _at(bench, load * capacity, ours, theirs, clips) for load in LOADS}
+        capacity_of(Endpoint(process.url + peer.path), clips[:16])  # warms it up
+        late = {load: _at(bench, load * capacity, ours, peer, process, clips) for load in LOADS}
     for load, (of_ours, of_theirs) in late.items():
         bench.finding(
             f"latency at {load:g}, p95, s: ours {of_ours.median:.2f},"
@@ -69,14 +68,19 @@ def _beside(bench: Bench, ours: Endpoint, peer: Peer, clips: list[bytes], capaci
 
 
 def _at(
-    bench: Bench, rate: float, ours: Endpoint, theirs: Endpoint, clips: list[bytes]
+    bench: Bench, rate: float, ours: Endpoint, peer: Peer, process: Process, clips: list[bytes]
 ) -> tuple[Timings, Timings]:
+    """A peer that can be paused is paused in our turn: some poll when they have nothing to do."""
+    theirs = Endpoint(process.url + peer.path)
     found: dict[Endpoint, list[float]] = {ours: [], theirs: []}
     for number in range(ROUNDS):
         due = poisson(rate, SECONDS / 5 if bench.quick else SECONDS, seed=number)
         for endpoint in (ours, theirs) if number % 2 else (theirs, ours):
             bench.progress(f"latency: {rate:.1f} requests a second to {endpoint.url}")
+            if endpoint is ours and peer.can_pause:
+                process.pause()
             found[endpoint].append(p95(waits(arrivals(endpoint, clips, due=due))))
+            process.resume()
     return Timings(tuple(found[ours])), Timings(tuple(found[theirs]))
 
 

@@ -230,7 +230,7 @@ class RunSpec(RunOptions):
             f"fragments are {self.clip.fragment_length} frames of {self.clip.height} x"
             f" {self.clip.width} pixels, need at least {SMALLEST} of each",
         )
-        require(0 < self.validation < 1, f"validation is {self.validation}, need 0…1")
+        require(0 < self.validation < 1, f"validation is {self.validation}, need above 0, below 1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "--new-head needs --base")
         require(
