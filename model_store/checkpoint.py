@@ -138,7 +138,10 @@ class Checkpoint:
 
     @property
     def network(self) -> "FragmentNetwork":
-        """In evaluation mode, float32, on the CPU.   Raises CheckpointIncompatible."""
+        """In evaluation mode, float32, on the CPU; read from the folder when first asked for.
+
+        Raises CheckpointIncompatible, CheckpointCorrupt, CheckpointUnreadable.
+        """
         return self.stored.network
 
     @property
@@ -156,7 +159,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Raises CheckpointNotFound, CheckpointCorrupt (a hash does not match), CheckpointUnreadable or
-    CheckpointIncompatible (the content does not fit this code or itself).
+    CheckpointIncompatible (the content does not fit this code or itself; where weights have another
+    name or shape, only its `network` does).
     """
     contents = verified_files(folder)
     card = parse_card(contents[CARD])

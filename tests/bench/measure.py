@@ -74,21 +74,24 @@ def interleaved(
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     until = clock() + budget_s
+
+    def run(contender: Contender) -> float:
+        began = clock()
+        finish = contender()
+        taken = clock() - began
+        if callable(finish):
+            finish()
+        return taken
+
     for _ in range(warm_ups):
         for name in names:
-            finish = contenders[name]()
-            if callable(finish):
-                finish()
+            run(contenders[name])
     done = 0
     while done < fewest or (done < most and clock() < until):
         first = done % len(names)
         for name in names[first:] + names[:first]:
             time.sleep(PAUSE_S)
-            began = clock()
-            finish = contenders[name]()
-            seconds[name].append(clock() - began)
-            if callable(finish):
-                finish()
+            seconds[name].append(run(contenders[name]))
         done += 1
         on_round(done)
     return {name: Timings(tuple(taken)) for name, taken in seconds.items()}
