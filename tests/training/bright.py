@@ -15,6 +15,7 @@ from model_store.network import FragmentNetwork
 from model_store.network_spec import COMPACT
 from model_store.spec import VAULT
 from tests.clips import Frames, write_clip
+from training.data.batches import full
 from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.datasets.annotations import ANNOTATIONS
 from training.data.file_times import FileTimes
@@ -72,6 +73,17 @@ def train(run: RunSpec, path: Path, **options: Any) -> tuple[RunFolder, Figures]
     folder = RunFolder(path)
     folder.open(run.to_json())
     return folder, Trainer(run, dataset_of(run), folder, **options).train(Quiet())
+
+
+def batches_of(run: RunSpec) -> int:
+    """Steps of an epoch of the whole network."""
+    return full(len(dataset_of(run).training), run.batch)
+
+
+def log_of(folder: Path) -> list[dict[str, str]]:
+    """Of a run, a row a step."""
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
 def train_with_stops(run: RunSpec, path: Path) -> tuple[RunFolder, Figures]:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.bright import TINY, Quiet, bright_run, dataset_of, train
-from tests.training.learn.test_trainer import log_of
+from tests.training.bright import TINY, Quiet, bright_run, dataset_of, log_of, train
 from training.data.datasets.annotations import read_annotations
 from training.data.pairs import leaders, shuffled
 from training.errors import DataError, RunError

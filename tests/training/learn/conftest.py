@@ -1,7 +1,11 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+
+from tests.training.bright import bright_run
+from training.learn.run_spec import RunSpec
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +15,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run(bright: Path) -> RunSpec:
+    return bright_run(bright, max_gradient=100.0)
