@@ -195,8 +195,10 @@ runs_confined() {
   [ "$worker" -gt "$main" ] && [ "$main" -ge 1 ] || fail "filters: $main, and $worker for a decoder"
   [ "$(status_of 'python -m service$' CapBnd)" = 0000000000000000 ] || fail "it has capabilities"
   ! docker exec "$container" touch /here 2>/dev/null || fail "the root file system can be written"
-  ! docker logs "$container" 2>&1 | grep '"level": "\(warning\|error\|critical\)"' ||
-    fail "its log has warnings"
+  local complaints  # that it serves without a key was asked for
+  complaints=$(docker logs "$container" 2>&1 | grep '"level": "\(warning\|error\|critical\)"' |
+    grep -v 'no key is needed' || true)
+  [ -z "$complaints" ] || fail "its log has $complaints"
   step "memory: $(docker stats --no-stream --format '{{.MemUsage}}' "$container")"
 }
 

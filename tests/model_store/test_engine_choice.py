@@ -1,0 +1,139 @@
+"""Which engine `auto` takes, and what is reported when one cannot be used."""
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_store.engines import make_engine
+from model_store.errors import EngineError
+from model_store.network import FragmentNetwork
+from model_store.spec import VAULT, ClipSpec
+from tests.checkpoints import TINY, tiny_network, tiny_spec
+
+
+@pytest.fixture(scope="module")
+def spec() -> ClipSpec:
+    return dataclasses.replace(tiny_spec("vault"), start=VAULT.slack)
+
+
+@pytest.fixture(scope="module")
+def network(spec: ClipSpec) -> FragmentNetwork:
+    """With both outputs, and a linear path for each."""
+    return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_an_engine_that_is_not_there_says_why(
+    network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EngineError, match="'tpu'"):
+        make_engine(network, name="tpu")  # type: ignore[arg-type]
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
+    with pytest.raises(EngineError, match="CUDA"):
+        make_engine(network, name="cuda")
+
+
+def test_auto_takes_the_first_that_works(
+    network: FragmentNetwork,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="model_store.engines")
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", False)
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+    monkeypatch.delitem(sys.modules, "model_store.engines.openvino_cpu")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("torch", True)
+    [warning] = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warning.startswith("engine openvino has failed, torch is used, which is slower:")
+    assert "OpenVINO cannot be imported" in warning
+    with pytest.raises(EngineError, match="OpenVINO cannot be imported"):
+        make_engine(network, name="openvino", cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("cuda.current_device", torch.AcceleratorError("CUDA error: device is busy")),
+        ("cuda.graph_pool_handle", AssertionError("Torch not compiled with CUDA enabled")),
+        ("nn.Module.to", torch.OutOfMemoryError("CUDA out of memory")),
+        ("nn.Module.to", MemoryError()),
+    ],
+)
+def test_auto_falls_back_from_a_gpu_that_cannot_be_used(
+    network: FragmentNetwork,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+    error: Exception,
+) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise error
+
+    make_engine(network, name="openvino", cache=cache)  # its conversion needs Module.to
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    monkeypatch.setattr("torch.cuda.graph_pool_handle", lambda: None)
+    monkeypatch.setattr(f"torch.{place}", fail)
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", True)
+    [warning] = [each.message for each in caplog.records if each.levelno >= logging.WARNING]
+    assert warning.startswith("engine cuda has failed, openvino is used, which is slower:")
+    assert str(error) in warning
+    with pytest.raises(EngineError, match="cuda cannot be used"):
+        make_engine(network, name="cuda")
+
+
+@pytest.mark.parametrize(
+    ("devices", "visible", "falls"),
+    [
+        ([], None, False),
+        (["nvidiactl", "null"], None, False),
+        (["nvidiactl", "nvidia0"], None, True),
+        (["nvidia12"], "0", True),
+        (["nvidia0"], "", False),
+        (["nvidia0"], "-1", False),
+    ],
+)
+def test_only_a_machine_with_a_gpu_can_fall_back_from_it(
+    network: FragmentNetwork,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    devices: list[str],
+    visible: str | None,
+    falls: bool,
+) -> None:
+    """Its device files are there, and CUDA, or torch's build, does not get along with them."""
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.gpu.DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for name in devices:
+        (tmp_path / name).touch()
+    engine = make_engine(network, cache=cache)
+    assert (engine.name, engine.fell_back) == ("openvino", falls)
+
+
+def test_where_no_engine_works_all_reasons_are_given(
+    network: FragmentNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: False)
+    monkeypatch.setattr("model_store.engines.openvino_cpu.load", lambda *given: 1 / 0)
+    monkeypatch.setattr("model_store.engines.torch_cpu.TorchRuntime.values", lambda *given: 1 / 0)
+    with pytest.raises(EngineError, match=r"openvino: .*division by zero; torch: .*division"):
+        make_engine(network)
