@@ -1,5 +1,6 @@
 """The checkpoints, from the shell: `python -m model_store list | show | use | install | …`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -118,6 +119,11 @@ def references_of(store: Store) -> list[str]:
 
 
 app.command()(score)
+
+
+def run(arguments: Sequence[str], program: str) -> None:
+    """What the command line asks for, under the name that it was called by.   Exits."""
+    app(list(arguments), prog_name=program)
 
 
 if __name__ == "__main__":

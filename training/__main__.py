@@ -5,6 +5,7 @@ calibrate | publish | baseline | report`.
 The rule: without the extra [training] every command but `simulate` is one line that names it.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -75,6 +76,11 @@ if missing_modules():
         app.command(name, context_settings=ANYTHING)(need_extra)
 else:
     add_commands(app)
+
+
+def run(arguments: Sequence[str], program: str) -> None:
+    """What the command line asks for, under the name that it was called by.   Exits."""
+    app(list(arguments), prog_name=program)
 
 
 if __name__ == "__main__":
