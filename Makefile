@@ -10,7 +10,7 @@ WORKERS ?= 3
 .PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock audit clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,13 +35,12 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 serve: $(VENV)/.serve  ## the service on http://127.0.0.1:8000 with the shipped checkpoints
 	$(BIN)/python -m service
 
-test test-slow: export PYTHONDONTWRITEBYTECODE :=  # else each of a hundred processes compiles anew
-
+# PYTHONDONTWRITEBYTECODE, where it is set, would let each of a hundred processes compile anew.
 test: $(VENV)/.test  ## all tests but the slow ones, by WORKERS=3 processes
-	$(BIN)/python -m pytest -n $(WORKERS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: $(VENV)/.test  ## the tests that take minutes each, with what they measure
-	$(BIN)/python -m pytest -m slow -s --durations=0
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m slow -s --durations=0
 
 test-docker: $(VENV)/.serve  ## build the image for CPUs and try it, as root on Debian
 	PYTHON=$(BIN)/python docker/verify.sh
