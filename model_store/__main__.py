@@ -1,6 +1,7 @@
 """The checkpoints, from the shell: `python -m model_store list | show | use | install | …`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -108,6 +109,74 @@ def install(folder: StoreOption = None) -> None:
     except (CheckpointError, OSError) as error:
         fail(error)
     out.print(Text(f"{store.root}: {', '.join(added) or 'nothing'} added"), soft_wrap=True)
+
+
+@app.command()
+def add(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|FILE.tar.gz|ADDRESS",
+            help="A checkpoint's folder, an archive that `export` has made, or an address of"
+            " either, such as hf://somebody/diving or s3://bucket/diving-7.tar.gz (with the extra"
+            " [remote]).",
+        ),
+    ],
+    folder: StoreOption = None,
+    make_current: Annotated[
+        bool, typer.Option("--use", help="Let the bare name mean it; a new name does anyway.")
+    ] = False,
+) -> None:
+    """Take a checkpoint into the store, once its hashes, weights and golden clip are verified."""
+    from model_store.checkpoint import load_checkpoint
+    from model_store.scorer import Scorer
+    from model_store.transfer.sources import checkpoint_folder
+
+    store = Store(folder)
+    try:
+        with checkpoint_folder(source) as found:
+            Scorer(load_checkpoint(found), "torch").check_golden()
+            reference, is_new = store.add(found)
+        name, _, version = reference.partition("@")
+        if make_current:
+            store.make_current(name, int(version))
+        current = store.current(name)
+    except (ModelStoreError, OSError) as error:
+        fail(error)
+    done = "added" if is_new else "is there already"
+    text = f"{store.root}: {reference} {done}; {name} means version {current}"
+    out.print(Text(text), soft_wrap=True)
+
+
+@app.command()
+def export(
+    reference: Reference,
+    to: Annotated[
+        Path, typer.Option("--out", help="The file: .tar.gz for all of it, .onnx for the network.")
+    ],
+    folder: StoreOption = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write an ONNX file whatever the name (extra [onnx]).")
+    ] = False,
+) -> None:
+    """Write a checkpoint to one file: an archive for `add`, or its network as ONNX.
+
+    The ONNX file takes prepared clips, (B, T, H, W, 3) uint8, and gives their scores and features;
+    contributions and intervals stay with this program.
+    """
+    from model_store.transfer.checkpoint_archive import write_archive
+
+    try:
+        checkpoint = Store(folder).load(reference)
+        if onnx or to.suffix == ".onnx":
+            from model_store.transfer.onnx_model import write_onnx
+
+            write_onnx(checkpoint, to)
+        else:
+            write_archive(checkpoint, to)
+    except (ModelStoreError, OSError) as error:
+        fail(error)
+    out.print(Text(f"{to}: {checkpoint.reference}, {to.stat().st_size} bytes"), soft_wrap=True)
 
 
 def references_of(store: Store) -> list[str]:

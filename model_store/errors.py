@@ -15,6 +15,7 @@ Everything that can go wrong below the service, by name.
     │   ├── CheckpointNotFound    no such name or version in the store
     │   ├── CheckpointExists      a published version is never overwritten
     │   ├── CheckpointCorrupt     a file is missing, added, or differs from MANIFEST.sha256
+    │   ├── TransferError         it cannot be fetched from there, or written in that form here
     │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
     └── EngineError               an engine cannot run here, or failed
@@ -93,6 +94,10 @@ class CheckpointUnreadable(CheckpointError):
 
     def __str__(self) -> str:
         return "{} cannot be read: {}".format(*self.args)
+
+
+class TransferError(CheckpointError):
+    pass
 
 
 class CheckpointIncompatible(CheckpointError):

@@ -177,6 +177,24 @@ class Store:
                 self.make_current(name, other.current(name))
         return added
 
+    def add(self, folder: Path) -> tuple[str, bool]:
+        """Copy the checkpoint in `folder`: its reference, and whether it is new here.
+
+        A name that is new here means this version from now on; what others mean stays. Raises
+        CheckpointExists where another checkpoint has that name and version already, and what
+        `load_checkpoint` does.
+        """
+        checkpoint = load_checkpoint(folder)
+        name, version, reference = checkpoint.name, checkpoint.version, checkpoint.reference
+        is_new = version not in self.versions(name)
+        if is_new:
+            copy_checkpoint(folder, self.root / name / str(version))
+        elif self.load(reference).sha256 != checkpoint.sha256:
+            raise CheckpointExists(f"{self.root} has another {reference} already")
+        if not (self.root / name / CURRENT).exists():
+            self.make_current(name, version)
+        return reference, is_new
+
     def make_current(self, name: str, version: int) -> None:
         """Let the bare name mean this version: an upgrade, or a roll-back."""
         self.resolve(f"{name}@{version}")
