@@ -98,6 +98,14 @@ def train(
     cache: CacheOption = None,
     restart: RestartOption = False,
     save_every: SaveEvery = 60.0,
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="Also give the figures to a logger of yours, beside TensorBoard: see"
+            " training/learn/loggers.py; may be given again.",
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
     """Train a network on judged clips.
@@ -125,10 +133,12 @@ def train(
         from model_store.store import Store
         from training.distributed import joined
         from training.learn.extractor_file import spec_for
+        from training.learn.loggers import logger_named
         from training.learn.malloc import keep_freed_memory
         from training.learn.training_run import TrainingRun, describe
 
         keep_freed_memory()
+        loggers = [logger_named(name) for name in logger or ()]
         clips, network, based = preset_clip(preset, action), PRESETS[preset]["network"], None
         if base is not None:
             if width is not None:
@@ -161,7 +171,8 @@ def train(
                 processes=processes.count,
                 **chosen,
             )
-            figures = TrainingRun(run, out, based, cache, save_every, processes, restart).train()
+            training = TrainingRun(run, out, based, cache, save_every, processes, restart, loggers)
+            figures = training.train()
             if processes.leads:
                 typer.echo(describe(figures))
 

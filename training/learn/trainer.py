@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ from training.learn.frozen_features import FrozenFeatures, compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.health import Health, HealthState, advice
 from training.learn.learner import Learner, Phase
+from training.learn.loggers import MakeLogger
 from training.learn.run_device import device_of_run
 from training.learn.run_folder import RunFolder, State
 from training.learn.run_spec import RunSpec
@@ -100,6 +102,7 @@ class Trainer:
         only_begin: bool = False,
         save_every: float = 60.0,
         processes: Processes = ALONE,
+        loggers: Sequence[MakeLogger] = (),
     ) -> None:
         """`base` is the checkpoint that `run.base` names.
 
@@ -108,6 +111,7 @@ class Trainer:
         and after every epoch.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
+        self._loggers = loggers
         self.dataset, self.processes, self._only_begin = dataset, processes, only_begin
         self._state = folder.load_state("precision", "starting_predictions", "kept")
         network = new_network(run, dataset, base)
@@ -214,7 +218,9 @@ class Trainer:
     def _log(self, bar: Bar) -> contextlib.AbstractContextManager[TrainingLog | None]:
         if not self.processes.leads:
             return contextlib.nullcontext()
-        return TrainingLog(self.folder.path, COLUMNS, self.position.step, bar)
+        path, options = self.folder.path, self.run.to_json()
+        loggers = [make(path, options) for make in self._loggers]
+        return TrainingLog(path, COLUMNS, self.position.step, bar, loggers)
 
     def _phase(self, phase: Phase, state: State | None, log: TrainingLog | None, bar: Bar) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)

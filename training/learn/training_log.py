@@ -1,27 +1,32 @@
-"""Where a run's figures go: log.csv, TensorBoard and the terminal."""
+"""Where a run's figures go: log.csv, the terminal, TensorBoard and other loggers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
 from training.display import Bar
+from training.learn.loggers import Loggers, RunLogger, TensorBoard
 from training.learn.run_folder import StepLog
 
 
 class TrainingLog:
     """Use it as a context; what was logged after step `last` is logged again."""
 
-    def __init__(self, folder: Path, columns: tuple[str, ...], last: int, bar: Bar) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        columns: tuple[str, ...],
+        last: int,
+        bar: Bar,
+        loggers: Sequence[RunLogger] = (),
+    ) -> None:
         self._log = StepLog(folder / "log.csv", columns, last)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=last + 1)
+        self._loggers = Loggers([TensorBoard(folder, last), *loggers])
         self._bar = bar
         self._validated: Mapping[str, float] = {}
 
     def step(self, step: int, figures: Mapping[str, float], speed: Mapping[str, float]) -> None:
         self._log.write(step, figures)
-        for name, value in {**figures, **speed}.items():
-            self._board.add_scalar(f"step/{name}", value, step)
+        self._loggers.step(step, {**figures, **speed})
 
     def show(self, done: int, total: int, title: str, figures: Mapping[str, float]) -> None:
         """Figures on the bar, with those of the latest validation."""
@@ -29,8 +34,7 @@ class TrainingLog:
 
     def epoch(self, step: int, title: str, validated: Mapping[str, float], seconds: float) -> None:
         self._validated = validated
-        for name, value in validated.items():
-            self._board.add_scalar(f"validation/{name}", value, step)
+        self._loggers.validation(step, validated)
         text = "  ".join(f"{name} {value:.4g}" for name, value in validated.items())
         self._bar.log(f"{title}: {text}  in {seconds:.0f} s")
 
@@ -39,4 +43,4 @@ class TrainingLog:
 
     def __exit__(self, *_: object) -> None:
         self._log.__exit__()
-        self._board.close()
+        self._loggers.close()

@@ -20,6 +20,7 @@ from training.errors import DataError
 from training.learn import cross_validation
 from training.learn.cross_validation import HeldOut, held_out
 from training.learn.extractor_file import extractor_clips
+from training.learn.loggers import MakeLogger
 from training.learn.results_table import write_result
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
@@ -46,6 +47,8 @@ class TrainingRun:
     processes: Processes
     restart: bool = False
     """Remove the run that the folder holds, and begin again."""
+    loggers: Sequence[MakeLogger] = ()
+    """Besides TensorBoard."""
 
     def train(self) -> Figures:
         """Train, or resume, to the end; the figures of the weights kept."""
@@ -142,6 +145,7 @@ class TrainingRun:
             only_begin=only_begin,
             save_every=self.save_every,
             processes=self.processes,
+            loggers=self.loggers,
         )
         with bar("steps", hidden=not leads) as shown:
             figures = trainer.train(shown) | {"waiting": trainer.position.waiting}
