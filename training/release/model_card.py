@@ -5,6 +5,7 @@ What it was trained on, what it was measured to do, what it must not be used for
 again. All of it comes from the card.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -35,9 +36,9 @@ CAPTIONS = {
 
 def readme(card: Card, pictures: Collection[str] = ()) -> str:
     """The card for people; `pictures` are the files that lie beside it."""
-    measured = card.metrics.get("test")
-    tested = "simulated clips" if measured is not None and "simulated" in measured else "clips"
+    measured, tested = card.metrics.get("test"), measured_on(card)
     lines = [
+        *front_matter(card),
         f"# {card.name}, version {card.version}",
         "",
         f"Scores {GIVEN[card.network.target].format(action=card.action)}, and says what each of"
@@ -102,6 +103,43 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         lines += [f"| `{warning}` | {points:.1f} |" for warning, points in card.moved_by.items()]
     lines += ["", "## Use", "", *_use(card), "", "## Made by", "", "```"]
     return "\n".join([*lines, *card.training.commands, "```", ""])
+
+
+def front_matter(card: Card) -> list[str]:
+    """What model hubs and their tools read: YAML whose values are written as JSON.
+
+    The weights of simulated clips alone are under the licence of the code; what others allow is in
+    the text of the card.
+    """
+    simulated = card.data.trained_on == "simulated"
+    values: dict[str, Any] = {
+        "license": "apache-2.0" if simulated else "other",
+        **({} if simulated else {"license_name": "of-the-training-data"}),
+        "library_name": "fragment-scorer",
+        "pipeline_tag": "video-classification",
+        "tags": ["action-quality-assessment", "video", "c3d", card.action],
+        "metrics": ["spearmanr"],
+    }
+    results = [
+        {
+            "task": {"type": "video-classification", "name": "action quality assessment"},
+            "dataset": {"type": card.action, "name": clips, "split": split},
+            "metrics": [{"type": "spearmanr", "value": round(card.metrics[split]["spearman"], 4)}],
+        }
+        for split, clips in (
+            ("test", f"{measured_on(card)} of {card.action}"),
+            ("cross_validation", card.data.description),
+        )
+        if split in card.metrics
+    ]
+    if results:
+        values["model-index"] = [{"name": f"{card.name}@{card.version}", "results": results}]
+    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+    return ["---", *lines, "---", ""]
+
+
+def measured_on(card: Card) -> str:
+    return "simulated clips" if "simulated" in card.metrics.get("test", {}) else "clips"
 
 
 def _figures_row(what: str, figures: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from model_store.card import ClipsCard, TrainedOn
@@ -109,7 +110,14 @@ def test_versions_count_up_and_a_run_without_weights_is_refused(
     second = publish_run(folder, store, "bright", metrics=metrics, half=False)
     assert second.version == 2
     assert second.card.metrics["test"] == metrics
-    assert "| test, 5 clips | 0.500 | 1.00 | 0.50 |" in (second.path / "README.md").read_text()
+    text = (second.path / "README.md").read_text()
+    assert "| test, 5 clips | 0.500 | 1.00 | 0.50 |" in text
+    _, front, _ = text.split("---\n", 2)
+    for_hubs = yaml.safe_load(front)
+    assert (for_hubs["license"], for_hubs["library_name"]) == ("other", "fragment-scorer")
+    [model] = for_hubs["model-index"]
+    assert model["name"] == "bright@2"
+    assert model["results"][0]["metrics"] == [{"type": "spearmanr", "value": 0.5}]
     assert store.current("bright") == 2
 
     empty = RunFolder(tmp_path / "empty")
@@ -150,7 +158,7 @@ def test_those_who_publish_at_once_each_get_a_version(
     for version in versions:
         assert store.load(f"bright@{version}").card.version == version
         card = (store.path(f"bright@{version}") / "README.md").read_text()
-        assert card.startswith(f"# bright, version {version}\n")
+        assert f"\n# bright, version {version}\n" in card
     assert store.current("bright") == versions[-1]
     assert not list((store.root / "bright").glob(".*"))
 
