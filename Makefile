@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock audit clean
+.PHONY: help serve test test-slow test-docker bench bench-gpu demo tour lint format lock audit clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a se
 	$(BIN)/python -m training simulate --action vault --clips 1 --seed 7 --out data/demo/vault
 	$(BIN)/python -m model_store score data/demo/diving/clips/00000.mp4
 	$(BIN)/python -m model_store score data/demo/vault/clips/00000.mp4 --action vault
+
+tour: $(VENV)/.test  ## run docs/tour.ipynb again, and keep what its cells print
+	cd docs && PATH="$(abspath $(BIN)):$$PATH" jupyter-execute --inplace tour.ipynb
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .
