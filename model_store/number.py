@@ -12,6 +12,7 @@ import re
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]{1,2}")  # three digits may be thousands
 _SEPARATORS = re.compile(r"\s*[,;]\s+|\s+[,;]\s*|;|\s+")
+_LONGEST = 1000  # characters of several numbers
 _MOST_SHOWN = 24  # characters of a text that is quoted in an error
 
 
@@ -35,6 +36,8 @@ def numbers(text: str) -> list[float]:
     `8,5 8 8,5`, and parts them where it is the only sign in the text, as in `8,8,9`. Where both may
     be meant, as in `8,5,8,8,5`, the text is refused. Raises ValueError, which counts from 1.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text)} characters, need at most {_LONGEST}")
     written = text.strip()
     if _SEPARATORS.search(written):
         parts = _SEPARATORS.split(written)

@@ -92,6 +92,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         metrics=service.metrics,
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,
+        body_limits=routes.BODY_LIMITS,
     )
     app.add_middleware(ProblemsMiddleware)
     app.add_middleware(MethodsMiddleware)  # outside, since a problem has no body for HEAD either

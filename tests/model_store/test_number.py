@@ -99,6 +99,11 @@ def test_a_comma_that_may_be_a_decimal_comma_or_not_is_refused(text: str) -> Non
         numbers(text)
 
 
+def test_far_too_many_numbers_are_not_read() -> None:
+    with pytest.raises(ValueError, match="2000 characters, need at most 1000"):
+        numbers("8," * 1000)
+
+
 @pytest.mark.parametrize("text", ["8.5 8,5 8", "8.5, 8,5", "8,5; 8.5"])
 def test_decimal_points_and_commas_are_not_mixed(text: str) -> None:
     with pytest.raises(ValueError, match="need one of the two"):
