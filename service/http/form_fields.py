@@ -5,7 +5,6 @@ A query string, a field that does not exist, one that is sent twice, a text wher
 each is an error that names it, and what was meant where that can be guessed.
 """
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -45,7 +44,7 @@ class StrictRoute(APIRoute):
                     need += "; need a field of the body"
                 raise _wrong("query", {name or "query": need for name in names or ["query"]})
             if takes_json and is_json(request):
-                await asyncio.to_thread(json_of, await request.body())
+                json_of(await request.body())
             return await handle(request)
 
         return without_query

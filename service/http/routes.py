@@ -28,7 +28,7 @@ from service.http.wire.checkpoints import (
 )
 from service.http.wire.fields import REFERENCE
 from service.http.wire.health import Health
-from service.http.wire.meet import BODY_BYTES, MeetAnswer, MeetForm, judged_meet
+from service.http.wire.meet import BODY_BYTES, MEET_BODY, MeetAnswer, judged_meet
 from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_of
 from service.http.wire.problem import ProblemAnswer
 from service.http.wire.ranking import MOST, RankAnswer, RankForm, rank_answer
@@ -99,12 +99,6 @@ async def panel_fields(request: Request) -> None:
         need = "need application/json or application/x-www-form-urlencoded"
         raise InvalidParameter(need, field="body")
     check_body(PanelForm, await request.body(), is_json=media == "application/json")
-
-
-async def meet_fields(request: Request) -> None:
-    if not is_json(request):
-        raise InvalidParameter("need application/json", field="body")
-    await asyncio.to_thread(check_body, MeetForm, await request.body(), is_json=True)
 
 
 Service = Annotated[ScoringService, Depends(service_of)]
@@ -216,15 +210,19 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
     tags=["scoring"],
     response_model=MeetAnswer,
     responses=problems(400, 401, 408, 413, 422, 500),
-    dependencies=[Depends(meet_fields)],
+    openapi_extra={"requestBody": MEET_BODY},
 )
-async def check_meet(form: MeetForm) -> Response:
+async def check_meet(request: Request) -> Response:
     """Each judge's bias, spread, agreement and marks out of line over up to 1000 dives, with
     intervals and with what real judges show; and the total of every dive.
 
     Every judge is always at the same place in `marks`.
     """
-    answer = await asyncio.to_thread(judged_meet, form)
+    if not is_json(request):
+        raise InvalidParameter("need application/json", field="body")
+    body = await request.body()
+    async with request.app.state.one_meet:  # on one thread, so that others get their turn
+        answer = await asyncio.to_thread(judged_meet, body)
     return Response(answer, media_type="application/json")
 
 

@@ -7,7 +7,9 @@ The figures are those of `model_store.judging.meet`; here are the request and th
 from dataclasses import asdict
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from model_store.judging.meet import (
     COVERAGE,
@@ -17,6 +19,7 @@ from model_store.judging.meet import (
     Range,
     judge_meet,
 )
+from service.http.form_fields import check_body
 from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
 from service.http.wire.fields import Number
 from service.http.wire.panel import split_marks
@@ -24,6 +27,12 @@ from service.http.wire.panel import split_marks
 MOST_DIVES = 1000
 MOST_JUDGES = 11
 BODY_BYTES = 256_000  # of a request; some 250 a dive
+
+MEET_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MeetForm"}}},
+}
+"""Of the OpenAPI document, which FastAPI does not write where it does not read the body."""
 
 _NEW = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -129,8 +138,12 @@ class MeetAnswer(BaseModel):
     dives: list[MeetDiveAnswer]
 
 
-def judged_meet(form: MeetForm) -> bytes:
-    """The answer as JSON, for a thread of its own.   Raises InvalidMeet, InvalidPanel."""
+def judged_meet(body: bytes) -> bytes:
+    """From a request's JSON to the answer's: some tenths of a second, for a thread of its own.
+
+    Raises RequestValidationError, InvalidParameter, InvalidMeet and InvalidPanel.
+    """
+    form = _form_of(body)
     meet = judge_meet(form.action, [dive.as_sent() for dive in form.dives])
     answer = MeetAnswer(
         action=meet.action,
@@ -140,6 +153,26 @@ def judged_meet(form: MeetForm) -> bytes:
         dives=[_dive_answer(index, dive) for index, dive in enumerate(meet.dives)],
     )
     return answer.model_dump_json().encode()
+
+
+def _form_of(body: bytes) -> MeetForm:
+    """It is parsed by pydantic first: Python's own parser would keep a body of many thousand small
+    objects, of which none counts, for so long that other threads have to wait."""
+    try:
+        form = MeetForm.model_validate_json(body)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([_as_ours(each) for each in wrong]) from error
+    check_body(MeetForm, body, is_json=True)  # a key that is there twice
+    return form
+
+
+def _as_ours(wrong: ErrorDetails) -> dict[str, object]:
+    message = wrong["msg"]
+    if wrong["type"] == "extra_forbidden":
+        form = MeetForm if len(wrong["loc"]) == 1 else MeetDiveForm
+        message = f"no such field. There are {', '.join(form.model_fields)}"
+    return {**wrong, "loc": ("body", *wrong["loc"]), "msg": message}
 
 
 def _judge_answer(judge: MeetJudge) -> MeetJudgeAnswer:

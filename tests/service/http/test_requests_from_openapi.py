@@ -53,7 +53,7 @@ FIELDS = st.dictionaries(
             "other",
             "clip",
         ]
-    ),  # fmt: skip
+    ),
     VALUES,
 )
 

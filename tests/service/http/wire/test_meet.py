@@ -184,9 +184,9 @@ async def test_the_largest_meet_keeps_nobody_waiting(
     """The figures are computed on a thread: another request is answered before they are there."""
     release = threading.Event()
 
-    def slowly(form: Any) -> bytes:
+    def slowly(body: bytes) -> bytes:
         assert release.wait(20)
-        return judged_meet(form)
+        return judged_meet(body)
 
     monkeypatch.setattr(routes, "judged_meet", slowly)
     body = json.dumps({"dives": [GOOD | {"diver": f"diver {i // 6}"} for i in range(MOST_DIVES)]})
