@@ -109,5 +109,4 @@ def test_others_are_answered_during_a_flood(server: LiveServer, name: str) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KIN)
 def test_others_are_answered_during_any_flood(server: LiveServer, name: str) -> None:
-    longest = longest_answer(server, *KIN[name])
-    print("LONGEST", name, longest)
+    assert longest_answer(server, *KIN[name]) < 1.0
