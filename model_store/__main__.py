@@ -1,4 +1,4 @@
-"""The checkpoints, from the shell: `python -m model_store list | show | use | install | …`."""
+"""From the shell: `python -m model_store list | show | use | install | … | score | panel`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from model_store.errors import CheckpointError, ModelStoreError
+from model_store.panel_command import panel
 from model_store.score_command import EngineChoice, StoreOption, fail, out, score
 from model_store.store import SHIPPED, Store
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, inspect and verify checkpoints, and score clips with them.\n\n"
+    help="List, inspect and verify checkpoints, score clips with them, and check the judges of a"
+    " meet.\n\n"
     "Exit codes: 0 all well, 1 a clip or checkpoint is bad, 2 the command is, 3 (score --strict) a"
     " person should look at a clip.",
 )
@@ -188,6 +190,7 @@ def references_of(store: Store) -> list[str]:
 
 
 app.command()(score)
+app.command()(panel)
 
 
 def run(arguments: Sequence[str], program: str) -> None:

@@ -8,7 +8,10 @@ Everything that can go wrong below the service, by name.
     │   └── UnusableClip          decodes, but cannot be scored: no video stream, a still, too short
     ├── RequestError              the caller's parameters do not fit the checkpoint
     │   ├── InvalidDifficulty     not a finite number above 0, or missing where one is needed
-    │   ├── InvalidPanel          marks, difficulty or deductions that no panel gives; knows which
+    │   ├── InvalidField          a field of the request; knows which
+    │   │   ├── InvalidDive       a dive number or a height that there is not
+    │   │   └── InvalidPanel      marks, difficulty or deductions that no panel gives
+    │   ├── InvalidMeet           the same for dives of a meet; knows which, and which field of each
     │   └── InvalidTrim           start_s, end_s that leave nothing of the clip
     ├── SpecError                 a ClipSpec or NetworkSpec that contradicts itself
     ├── CheckpointError           a checkpoint that must not be used
@@ -26,6 +29,8 @@ Everything that can go wrong below the service, by name.
 Texts name what was found and what was needed. They may be shown to a caller, except that of
 CheckpointUnreadable: it holds a path of this machine.
 """
+
+from collections.abc import Sequence
 
 
 class ModelStoreError(Exception):
@@ -56,10 +61,26 @@ class InvalidDifficulty(RequestError):
     pass
 
 
-class InvalidPanel(RequestError):
+class InvalidField(RequestError):
     def __init__(self, text: str, *, field: str) -> None:
         super().__init__(text)
         self.field = field
+
+
+class InvalidDive(InvalidField):
+    pass
+
+
+class InvalidPanel(InvalidField):
+    pass
+
+
+class InvalidMeet(RequestError):
+    def __init__(self, problems: Sequence[tuple[int, str, str]]) -> None:
+        """`problems` are the index of the dive from 0, the field, and the text of each."""
+        index, field, text = problems[0]
+        super().__init__(f"{len(problems)} wrong; dive {index + 1}, {field}: {text}")
+        self.problems = tuple(problems)
 
 
 class InvalidTrim(RequestError):

@@ -11,6 +11,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
@@ -27,11 +28,12 @@ from model_store.errors import (
     ClipTooLarge,
     EngineError,
     InvalidDifficulty,
-    InvalidPanel,
+    InvalidField,
     ModelStoreError,
     NotAVideo,
 )
 from model_store.judging.difficulty import check_difficulty, check_positive
+from model_store.judging.dive_difficulty import DeclaredDive, declared
 from model_store.number import number
 from model_store.store import Store
 
@@ -59,12 +61,12 @@ class EngineChoice(StrEnum):
 
 
 def fail(error: Exception, code: int = 1) -> NoReturn:
-    field = f"{error.field}: " if isinstance(error, InvalidPanel) else ""
+    field = f"{error.field}: " if isinstance(error, InvalidField) else ""
     err.print(Text.assemble(("error:", "red"), f" {field}{error}"), soft_wrap=True)
     raise typer.Exit(code)
 
 
-def declared(text: str) -> float:
+def difficulty_option(text: str) -> float:
     """A difficulty, checked before anything is loaded; the action may allow less."""
     try:
         value = number(text)
@@ -76,13 +78,30 @@ def declared(text: str) -> float:
     return value
 
 
+def height_option(text: str) -> float:
+    try:
+        return number(text)
+    except ValueError as error:
+        fail(ValueError(f"height: {error}"), BAD_COMMAND)
+
+
 def score(
     clips: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, metavar="CLIP…")],
     action: Annotated[str, typer.Option(help="Name of the checkpoint.")] = "diving",
     checkpoint: Annotated[str | None, typer.Option(help="NAME@VERSION; wins over action.")] = None,
     difficulty: Annotated[
         float | None,
-        typer.Option(parser=declared, metavar="NUMBER", help="As declared, if known."),
+        typer.Option(parser=difficulty_option, metavar="NUMBER", help="As declared, if known."),
+    ] = None,
+    dive: Annotated[
+        str | None,
+        typer.Option(metavar="107B", help="Number of the dive, instead of the difficulty."),
+    ] = None,
+    height: Annotated[
+        float | None,
+        typer.Option(
+            parser=height_option, metavar="METRES", help="1, 3, 5, 7.5 or 10; with --dive."
+        ),
     ] = None,
     engine: EngineChoice = EngineChoice.auto,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -99,6 +118,7 @@ def score(
 
     try:
         chosen = Store(store).load(checkpoint or action)
+        difficulty, named = declared(chosen.spec.action, difficulty, dive, height)
         if difficulty is not None:
             check_difficulty(chosen.spec.action, difficulty)
         elif chosen.card.network.target == "execution":
@@ -110,11 +130,11 @@ def score(
     for path, result in scored(scorer, clips, difficulty):
         results.append(result)
         if as_json:
-            print(json.dumps({"clip": str(path)} | json_of(result)), flush=True)
+            print(json.dumps({"clip": str(path)} | json_of(result, named)), flush=True)
         elif isinstance(result, str):
             err.print(Text.assemble(str(path), ": ", (result, "red")), soft_wrap=True)
         elif len(clips) == 1:
-            print_assessment(path, result)
+            print_assessment(path, result, named)
     if len(clips) > 1 and not as_json:
         print_line_each(clips, results)
     if any(isinstance(result, str) for result in results):
@@ -167,14 +187,15 @@ def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> "Asses
     )
 
 
-def json_of(result: "Assessment | str") -> dict[str, Any]:
-    """What `--json` prints of one clip, behind its name."""
+def json_of(result: "Assessment | str", named: DeclaredDive | None = None) -> dict[str, Any]:
+    """What `--json` prints of one clip, behind its name; `named` is the dive, if it was named."""
     if isinstance(result, str):
         return {"error": result}
     fields = result.to_json()
     return {
         "score": result.score,
         "difficulty": result.difficulty,
+        "dive": None if named is None else asdict(named),
         "execution": result.execution,
         "scored_by": result.scored_by,
         "interval": fields["interval"],
@@ -189,7 +210,7 @@ def json_of(result: "Assessment | str") -> dict[str, Any]:
     }
 
 
-def print_assessment(path: Path, result: "Assessment") -> None:
+def print_assessment(path: Path, result: "Assessment", named: DeclaredDive | None) -> None:
     """One clip: its fragments, then what they add up to."""
     table = Table("fragment", "stage", "seconds", "points", "cost | added", title=Text(str(path)))
     largest = max(abs(fragment.contribution) for fragment in result.fragments) or 1.0
@@ -208,6 +229,8 @@ def print_assessment(path: Path, result: "Assessment") -> None:
         f" above   (by {result.scored_by}; {result.checkpoint.reference}, trained on"
         f" {CLIPS_OF[result.checkpoint.trained_on]} clips)"
     )
+    if named is not None:
+        out.print(f"{named.number} from {named.height_m:g} m: {named.name}")
     if result.execution is not None:
         out.print(f"execution {result.execution:.2f}, difficulty {result.difficulty:g}")
     if (interval := result.interval) is not None:

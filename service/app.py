@@ -1,5 +1,6 @@
 """The application: `create_app(settings, store)` puts the parts together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -79,6 +80,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         telemetry=NO_TELEMETRY,
     )
     app.state.service = service
+    app.state.one_meet = asyncio.Semaphore(1)
     app.include_router(routes.router)
     app.include_router(page.router)
     app.router.routes.append(page.files)
@@ -92,6 +94,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         metrics=service.metrics,
         admit=service.require_room,
         admitted_paths=routes.SCORING_PATHS,
+        body_limits=routes.BODY_LIMITS,
     )
     app.add_middleware(ProblemsMiddleware)
     app.add_middleware(MethodsMiddleware)  # outside, since a problem has no body for HEAD either

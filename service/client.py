@@ -72,6 +72,8 @@ class ScoringClient:
         action: str | None = None,
         checkpoint: str | None = None,
         difficulty: float | None = None,
+        dive: str | None = None,
+        height: float | None = None,
         marks: Sequence[float] | None = None,
         deductions: float | None = None,
         start_s: float | None = None,
@@ -81,6 +83,7 @@ class ScoringClient:
     ) -> Answer:
         """The score of a clip, which is a path or an open file. With a difficulty the score is
         based on that too, if the checkpoint predicts executions; see the answer's `scored_by`.
+        `dive` and `height` (`"107B"`, 3 metres) say the same as its difficulty.
 
         `on_event` is called with the events meanwhile: `queued`, `decoding` with `done` and `of`,
         `scoring`. `frames` asks for a JPEG of each fragment.
@@ -89,7 +92,9 @@ class ScoringClient:
             "action": action,
             "checkpoint": checkpoint,
             "difficulty": difficulty,
-            "marks": None if marks is None else ",".join(f"{mark:g}" for mark in marks),
+            "dive": dive,
+            "height": height,
+            "marks": None if marks is None else " ".join(map(str, marks)),
             "deductions": deductions,
             "start_s": start_s,
             "end_s": end_s,
@@ -104,28 +109,55 @@ class ScoringClient:
         action: str | None = None,
         checkpoint: str | None = None,
         difficulties: Sequence[float | None] | None = None,
+        dives: Sequence[str | None] | None = None,
+        heights: Sequence[float | None] | None = None,
     ) -> Answer:
         """2 to 32 clips of one action in order, and how sure the order of each pair is.
 
-        `difficulties` has one for each clip, None where it is not known.
+        `difficulties`, or `dives` and `heights`, have one for each clip, None where it is not
+        known.
         """
-        declared = None
-        if difficulties is not None:
-            declared = ["" if each is None else str(each) for each in difficulties]
-        fields = {"action": action, "checkpoint": checkpoint, "difficulty": declared}
+        fields = {
+            "action": action,
+            "checkpoint": checkpoint,
+            "difficulty": _once_a_clip(difficulties),
+            "dive": _once_a_clip(dives),
+            "height": _once_a_clip(heights),
+        }
         return self._send("/rank", {"clips": clips}, fields)
 
     def panel(
         self,
         marks: Sequence[float],
-        difficulty: float,
+        difficulty: float | None = None,
         *,
         action: str = "diving",
         deductions: float = 0.0,
+        dive: str | None = None,
+        height: float | None = None,
     ) -> Answer:
-        """The official total of a judges' panel, and which marks are out of line."""
-        fields = {"action": action, "difficulty": difficulty, "deductions": deductions}
-        return _answer_of(self._http.post("/panel", json=fields | {"marks": list(marks)}))
+        """The official total of a judges' panel, and which marks are out of line.
+
+        It needs the difficulty, or the number of the dive and its height in metres.
+        """
+        fields = {
+            "action": action,
+            "marks": list(marks),
+            "difficulty": difficulty,
+            "deductions": deductions,
+            "dive": dive,
+            "height": height,
+        }
+        return _answer_of(self._http.post("/panel", json=fields))
+
+    def panel_meet(self, dives: Sequence[Mapping[str, Any]], *, action: str = "diving") -> Answer:
+        """What each judge's marks show over up to 1000 dives, and the total of each dive.
+
+        A dive has `marks`, every judge always at the same place, and `difficulty`, or `dive` and
+        `height`; `diver` and `deductions` may be left out.
+        """
+        fields = {"action": action, "dives": [dict(dive) for dive in dives]}
+        return _answer_of(self._http.post("/panel/meet", json=fields))
 
     def checkpoints(self) -> Answer:
         return _answer_of(self._http.get("/checkpoints"))
@@ -174,6 +206,10 @@ class ScoringClient:
                     raise
                 time.sleep(error.retry_after_s or 1)
         raise AssertionError  # the last attempt returns or raises
+
+
+def _once_a_clip(values: Sequence[object] | None) -> list[str] | None:
+    return None if values is None else ["" if each is None else str(each) for each in values]
 
 
 def _opened(clip: Clip, stack: ExitStack) -> BinaryIO:

@@ -9,6 +9,7 @@ import math
 from typing import Literal
 
 from model_store.errors import InvalidDifficulty, InvalidPanel
+from model_store.number import as_written
 from model_store.spec import DifficultyRule
 
 ScoredBy = Literal["video", "video and difficulty"]
@@ -29,14 +30,16 @@ def check_difficulty(action: str, difficulty: float) -> None:
     low, high = TABLES[action]
     if not (low <= difficulty <= high and is_multiple(difficulty, 0.1)):
         raise InvalidPanel(
-            f"{difficulty:g}, need {low:g} to {high:g} in tenths for {action}", field="difficulty"
+            f"{as_written(difficulty)}, need {low:g} to {high:g} in tenths for {action}",
+            field="difficulty",
         )
 
 
 def check_positive(difficulty: float) -> None:
     """Raise InvalidDifficulty for what cannot be a difficulty of any action."""
     if not (math.isfinite(difficulty) and difficulty > 0):
-        raise InvalidDifficulty(f"difficulty is {difficulty:g}, need a finite number above 0")
+        text = f"difficulty is {as_written(difficulty)}, need a finite number above 0"
+        raise InvalidDifficulty(text)
 
 
 def factor_and_term(difficulty: float, rule: DifficultyRule) -> tuple[float, float]:

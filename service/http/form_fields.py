@@ -6,7 +6,8 @@ each is an error that names it, and what was meant where that can be guessed.
 """
 
 import json
-from collections.abc import Callable, Coroutine, Iterable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, get_args
 from urllib.parse import parse_qsl
@@ -87,6 +88,8 @@ def check_body(form: type[BaseModel], body: bytes, *, is_json: bool) -> None:
     found = json_of(body)
     if isinstance(found, _Object):
         check_fields(form, found)
+        if wrong := {name: "there twice, need it once" for name in _twice(found)}:
+            raise _wrong("body", wrong)
 
 
 def is_json(request: Request) -> bool:
@@ -123,6 +126,16 @@ def _pairs(text: str, most: int | None = None) -> list[tuple[str, str]]:
 
 class _Object(list[tuple[str, object]]):
     """A JSON object with every key that it came with, also one that is there twice."""
+
+
+def _twice(found: _Object) -> Iterator[str]:
+    """The keys that an object in a list has more than once: `dives[3].marks`."""
+    for name, value in found:
+        for index, inside in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(inside, _Object) and len(inside) > 1:
+                for key, count in Counter(key for key, _ in inside).items():
+                    if count > 1:
+                        yield f"{name}[{index}].{key}"
 
 
 def _unknown(name: str, form: type[BaseModel], files: set[str]) -> str:

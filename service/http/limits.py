@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -54,13 +54,18 @@ class LimitsMiddleware:
         metrics: Metrics,
         admit: Callable[[str], None],
         admitted_paths: frozenset[str],
+        body_limits: Mapping[str, int],
     ) -> None:
-        """`admit` raises for a client whose request to `admitted_paths` is pointless now."""
+        """`admit` raises for a client whose request to `admitted_paths` is pointless now.
+
+        `body_limits` has the bytes of a body for each path that may have more than a small one.
+        """
         self.app = app
         self._settings = settings
         self._metrics = metrics
         self._admit = admit
         self._admitted_paths = admitted_paths
+        self._body_limits = body_limits
         self._held: Counter[str] = Counter()  # bytes of the bodies of each client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +77,7 @@ class LimitsMiddleware:
         context = RequestContext.of(scope)
         if (key := self._check_key(path, headers)) is not None:
             context.client = f"key {key}"
-        limit = SMALL_BODY
+        limit = self._body_limits.get(path, SMALL_BODY)
         if scope["method"] == "POST" and path in self._admitted_paths:
             self._admit(context.client)
             limit = self._settings.max_upload_bytes

@@ -7,7 +7,10 @@ Errors get their media type and, by name, an example of each problem that comes 
 from collections.abc import Callable
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from service.http.problems import MEDIA_TYPE
+from service.http.wire.meet import MeetForm
 from service.problem_kinds import KINDS
 
 Document = dict[str, Any]
@@ -16,7 +19,11 @@ Document = dict[str, Any]
 def completed(document: Document, *, key_needed: Callable[[str], bool]) -> Document:
     """`key_needed` returns whether a request to a path needs a key."""
     scheme = {"type": "http", "scheme": "bearer", "description": "A key of SCORING_API_KEYS."}
-    document.setdefault("components", {})["securitySchemes"] = {"key": scheme}
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {"key": scheme}
+    template = "#/components/schemas/{model}"
+    _, unread = models_json_schema([(MeetForm, "validation")], ref_template=template)
+    components.setdefault("schemas", {}).update(unread["$defs"])  # of a body that FastAPI leaves
     for name, path in document["paths"].items():
         for operation in path.values():
             if key_needed(name):

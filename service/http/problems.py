@@ -8,6 +8,7 @@ nothing but the request id. Which exception is which kind of problem is in `serv
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from model_store.errors import InvalidPanel
+from model_store.errors import InvalidField, InvalidMeet
 from service import errors
 from service.http.request_context import RequestContext
 from service.logs import request_id
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_TEXT = 300  # characters of any text that goes out
 MAX_NAME = 120  # of the name of a field
+MOST_NAMED = 16  # fields that are wrong
 
 _HTTP = {
     400: MALFORMED,
@@ -91,9 +93,16 @@ def problem_of(error: Exception) -> Problem:
         return Problem(kind, str(error), {"Retry-After": str(seconds)}, {"retry_after_s": seconds})
     if isinstance(error, errors.Unauthorised):
         return Problem(kind, str(error), {"WWW-Authenticate": "Bearer"})
-    if isinstance(error, (errors.InvalidParameter, InvalidPanel)):
+    if isinstance(error, (errors.InvalidParameter, InvalidField)):
         wrong = {"name": error.field, "reason": str(error)}
         return Problem(kind, f"{error.field}: {error}", members={"errors": [wrong]})
+    if isinstance(error, InvalidMeet):
+        return _of_fields(
+            [
+                {"name": f"dives[{index}].{field}", "reason": text}
+                for index, field, text in error.problems
+            ]
+        )
     return Problem(kind, str(error) or None)
 
 
@@ -152,15 +161,27 @@ def _of_parser(detail: str) -> str:
 def _of_validation(error: RequestValidationError) -> Problem:
     wrong = []
     for each in error.errors():
-        where = each["loc"][1] if len(each["loc"]) > 1 else "body"
-        name = (
-            _printable(where, MAX_NAME) if isinstance(where, str) else "body"
-        )  # an index: not JSON
+        name = _name_of(each["loc"])
         is_file = name in ("clip", "clips") and each["type"] == "missing"
         need = "need a file" if is_file else _printable(each["msg"], MAX_TEXT)
         wrong.append({"name": name, "reason": need})
-    detail = "; ".join(f"{each['name']}: {each['reason']}" for each in wrong)
-    return Problem(INVALID, detail, members={"errors": wrong[:16]})
+    return _of_fields(wrong)
+
+
+def _of_fields(wrong: Sequence[dict[str, str]]) -> Problem:
+    detail = "; ".join(f"{each['name']}: {each['reason']}" for each in wrong[:MOST_NAMED])
+    return Problem(INVALID, detail, members={"errors": wrong[:MOST_NAMED]})
+
+
+def _name_of(where: Sequence[str | int]) -> str:
+    """The field that is meant: `marks`, or `dives[3].marks` inside of a list."""
+    names = list(where[1:])
+    while names and not isinstance(names[-1], str):  # a place in a list of values
+        names.pop()
+    if not names or not isinstance(names[0], str):  # an index: not JSON
+        return "body"
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in names)
+    return _printable(path.removeprefix("."), MAX_NAME)
 
 
 def _printable(text: str, most: int) -> str:

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from model_store.judging.difficulty import check_difficulty
+from model_store.judging.dive_difficulty import declared
 from model_store.judging.panel import judge
 from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload
 from service.http import events
-from service.http.form_fields import StrictRoute, check_body, check_fields
+from service.http.form_fields import StrictRoute, check_body, check_fields, is_json
 from service.http.request_context import RequestContext
 from service.http.wire.checkpoints import (
     CheckpointDetail,
@@ -27,6 +28,7 @@ from service.http.wire.checkpoints import (
 )
 from service.http.wire.fields import REFERENCE
 from service.http.wire.health import Health
+from service.http.wire.meet import BODY_BYTES, MEET_BODY, MeetAnswer, judged_meet
 from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_of
 from service.http.wire.problem import ProblemAnswer
 from service.http.wire.ranking import MOST, RankAnswer, RankForm, rank_answer
@@ -39,6 +41,8 @@ T = TypeVar("T")
 SCORE_PATH, RANK_PATH = "/score", "/rank"
 SCORING_PATHS = frozenset({SCORE_PATH, RANK_PATH})
 RELOAD_PATH = "/admin/reload"
+MEET_PATH = "/panel/meet"
+BODY_LIMITS = {MEET_PATH: BODY_BYTES}  # of calls that bring no clip, and yet much
 MAX_FIELD = 4096  # bytes of a form field that is not the file
 MOST_FILES = 8  # of POST /score, to name what should have been a field
 
@@ -85,7 +89,7 @@ async def score_fields(request: Request) -> None:
 
 async def rank_fields(request: Request) -> None:
     require_multipart(request)
-    several = frozenset({"clips", "action", "difficulty"})
+    several = frozenset({"clips", "action", "difficulty", "dive", "height"})
     check_fields(RankForm, (await request.form()).multi_items(), repeatable=several)
 
 
@@ -137,16 +141,17 @@ async def score(
     service.note_upload(context.began)
     chosen = service.choose(form.action, form.checkpoint)
     action = chosen.card.action
-    if form.difficulty is not None:
-        check_difficulty(action, form.difficulty)
-    panel = panel_of(action, form.marks, form.difficulty, form.deductions)
-    clip = form.clip_to_score(chosen, context.began, context.client)
+    difficulty, dive = declared(action, form.difficulty, form.dive, form.height)
+    if difficulty is not None:
+        check_difficulty(action, difficulty)
+    panel = panel_of(action, form.marks, difficulty, form.deductions)
+    clip = form.clip_to_score(chosen, context.began, context.client, difficulty)
 
     async def work(on_progress: OnProgress | None = None) -> ScoreAnswer:
         scored = await service.score(clip, on_progress)
         if service.results.enabled:
             response.headers["X-Cache"] = "hit" if scored.is_repeated else "miss"
-        return score_answer(scored, context.id, panel)
+        return score_answer(scored, context.id, panel, dive)
 
     if events.wants_events(request):
         return await events.stream(request, work)
@@ -164,7 +169,7 @@ async def score(
     tags=["scoring"],
     responses=problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504, 507),
     dependencies=[Depends(rank_fields)],
-    form_limits={"max_files": MOST + 1, "max_fields": 2 * MOST + 8, "max_part_size": MAX_FIELD},
+    form_limits={"max_files": MOST + 1, "max_fields": 4 * MOST + 8, "max_part_size": MAX_FIELD},
 )
 async def rank(
     request: Request,
@@ -175,9 +180,10 @@ async def rank(
     """2 to 32 clips of one action, best first, and how sure each neighbouring pair is."""
     service.note_upload(context.began)
     chosen = service.choose(form.one_action(), form.checkpoint)
-    clips = form.clips_to_score(chosen, context.began, context.client)
+    known = form.declared(chosen.card.action)
+    clips = form.clips_to_score(chosen, context.began, context.client, known)
     ranking = await unless_gone(request, service.rank(clips))
-    return rank_answer(ranking, chosen, context.id)
+    return rank_answer(ranking, chosen, context.id, known)
 
 
 @router.post(
@@ -193,7 +199,31 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
 
     JSON, or the same fields as an ordinary form (`marks=8.5,8,8,8.5,9,8,8&difficulty=3.3`).
     """
-    return panel_answer(judge(form.action, form.marks, form.difficulty, form.deductions))
+    difficulty, dive = declared(form.action, form.difficulty, form.dive, form.height)
+    return panel_answer(judge(form.action, form.marks, difficulty, form.deductions), dive=dive)
+
+
+@router.post(
+    MEET_PATH,
+    operation_id="check_meet",
+    summary="Check the judges over a whole meet",
+    tags=["scoring"],
+    response_model=MeetAnswer,
+    responses=problems(400, 401, 408, 413, 422, 500),
+    openapi_extra={"requestBody": MEET_BODY},
+)
+async def check_meet(request: Request) -> Response:
+    """Each judge's bias, spread, agreement and marks out of line over up to 1000 dives, with
+    intervals and with what real judges show; and the total of every dive.
+
+    Every judge is always at the same place in `marks`.
+    """
+    if not is_json(request):
+        raise InvalidParameter("need application/json", field="body")
+    body = await request.body()
+    async with request.app.state.one_meet:  # on one thread, so that others get their turn
+        answer = await asyncio.to_thread(judged_meet, body)
+    return Response(answer, media_type="application/json")
 
 
 @router.get(

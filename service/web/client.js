@@ -52,7 +52,8 @@ export class ScoringClient {
     this.retries = retries;
   }
 
-  // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, include.
+  // Fields: action or checkpoint, difficulty (or dive and height), marks, deductions, start_s, end_s,
+  // include.
   score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
     const form = formOf(fields);
     form.append("clip", clip, "clip");
@@ -62,18 +63,28 @@ export class ScoringClient {
     );
   }
 
-  // 2 to 32 clips of one action. Fields: action or checkpoint, and difficulty: a list with one for
-  // each clip, null where it is not known.
-  rank(clips, { difficulty = [], ...fields } = {}, { onUpload, onWait, signal } = {}) {
+  // 2 to 32 clips of one action. Fields: action or checkpoint, and difficulty, or dive and height:
+  // lists with one for each clip, null where it is not known.
+  rank(clips, { difficulty = [], dive = [], height = [], ...fields } = {},
+    { onUpload, onWait, signal } = {}) {
     const form = formOf(fields);
-    for (const each of difficulty) form.append("difficulty", each ?? "");
+    for (const [name, values] of Object.entries({ difficulty, dive, height })) {
+      for (const each of values) form.append(name, each ?? "");
+    }
     for (const clip of clips) form.append("clips", clip, "clip");
     return this.#again(() => this.#upload("/rank", form, { onUpload, signal }), { onWait, signal });
   }
 
-  // Fields: marks (a list), difficulty, action, deductions.
+  // Fields: marks (a list), difficulty (or dive and height), action, deductions.
   panel(fields) {
     return this.#json("/panel", { method: "POST", body: JSON.stringify(fields) });
+  }
+
+  // Up to 1000 dives of a meet, each with marks (a list, every judge always at the same place) and
+  // difficulty (or dive and height); diver and deductions may be left out.
+  panelMeet(dives, { action = "diving" } = {}) {
+    const body = JSON.stringify({ action, dives });
+    return this.#json("/panel/meet", { method: "POST", body });
   }
 
   ready() {
@@ -173,7 +184,8 @@ class EventReader {
 function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== null && value !== undefined && value !== "") form.append(name, value);
+    if (value === null || value === undefined || value === "") continue;
+    form.append(name, Array.isArray(value) ? value.join(" ") : value);
   }
   return form;
 }

@@ -59,6 +59,21 @@ def test_score_as_json_adds_up(run: Run, dive: Path) -> None:
     assert answer["execution"] == pytest.approx(answer["score"] / 3.2)
 
 
+def test_a_dive_by_its_number_has_its_difficulty(run: Run, dive: Path) -> None:
+    words = ("score", dive, "--engine", "torch")
+    named = json.loads(run(*words, "--dive", "107b", "--height", "3", "--json").stdout)
+    plain = json.loads(run(*words, "--difficulty", "3,1", "--json").stdout)  # a decimal comma
+    assert named.pop("dive") == {
+        "number": "107B",
+        "height_m": 3.0,
+        "name": "forward 3½ somersaults, pike",
+        "difficulty": 3.1,
+    }
+    assert plain.pop("dive") is None
+    assert named == plain
+    assert "107B from 3 m: forward 3½" in run(*words, "--dive", "107B", "--height", "3").output
+
+
 def test_a_score_says_what_it_rests_on(
     run: Run, dive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +134,13 @@ def test_strict_exits_with_3_where_somebody_should_look(run: Run, dive: Path) ->
         ("--action", "rowing"),
         ("--difficulty", "-1"),
         ("--difficulty", "9"),
+        ("--dive", "101E", "--height", "3"),
+        ("--dive", "107B"),
+        ("--height", "3"),
+        ("--dive", "107B", "--height", "x"),
+        ("--dive", "626C", "--height", "3"),
+        ("--dive", "107B", "--height", "3", "--difficulty", "3.0"),
+        ("--action", "vault", "--dive", "107B", "--height", "3"),
         ("--checkpoint", "diving@7"),
     ],
 )

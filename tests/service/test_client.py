@@ -39,6 +39,9 @@ def test_score_from_a_path_or_a_file_is_the_services(
     assert answer["score"] == pytest.approx(expected["score"], abs=1e-3)
     assert answer["execution"] == pytest.approx(expected["execution"], abs=1e-3)
     assert answer["panel"]["total"] == 80.85  # 8 + 8 + 8.5 = 24.5; × 3.3
+    named = client.score(dive, dive="107B", height=3, marks=[8, 5, 8, 8, 5])  # with no half
+    assert named["dive"]["name"] == "forward 3½ somersaults, pike"
+    assert named["panel"]["total"] == 65.1
     again = client.score(io.BytesIO(dive.read_bytes()), action="diving", frames=True, end_s=2)
     assert again["clip"]["frames"] == 60
     assert again["fragments"][0]["jpeg"]
@@ -72,8 +75,13 @@ def test_problems_are_errors(client: ScoringClient, listen: object) -> None:
 def test_rank_panel_and_checkpoints(client: ScoringClient, dive: Path) -> None:
     ranked = client.rank([dive, io.BytesIO(clip_bytes(seed=3))], difficulties=[3.0, None])
     assert sorted(ranked["order"]) == [0, 1]
+    named = client.rank([dive, dive], dives=["107B", None], heights=[3, None])
+    assert [clip["dive"] and clip["dive"]["difficulty"] for clip in named["clips"]] == [3.1, None]
     assert client.panel(MARKS, 3.3)["total"] == 80.85
+    assert client.panel([8, 5, 8], dive="107B", height=3)["total"] == 65.1
     assert client.panel([9.0, 9.1, 9.2, 9.1, 8.9], 5.8, action="vault")["total"] == 14.867
+    meet = client.panel_meet([{"diver": "A", "dive": "107B", "height": 3, "marks": [8, 5, 8]}])
+    assert meet["dives"][0]["total"] == 65.1
     assert client.checkpoints()["default"] == "diving"
     assert client.checkpoint("vault@1")["action"] == "vault"
     assert client.ready()

@@ -11,19 +11,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from model_store.errors import InvalidPanel
+from model_store.judging.dive_difficulty import DeclaredDive
 from model_store.judging.interval import Interval
 from model_store.judging.panel import Panel, judge, model_mark
 from model_store.number import numbers
 from service.http.form_fields import form_pairs
+from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
 from service.http.wire.fields import Number
 
 
 def split_marks(value: object) -> object:
-    """`8.5,8,8` or `8.5 8 8` to its numbers; anything else as it is."""
+    """`8.5,8,8`, `8.5 8 8` or `8,5 8 8` to its numbers; anything else as it is."""
     try:
         return numbers(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise PydanticCustomError("marks", "need numbers, as 8.5,8,8 or 8.5 8 8") from error
+        raise PydanticCustomError("marks", "{reason}", {"reason": str(error)}) from error
 
 
 class PanelForm(BaseModel):
@@ -33,6 +35,7 @@ class PanelForm(BaseModel):
         json_schema_extra={
             "examples": [
                 {"action": "diving", "marks": [8.5, 8, 8, 8.5, 9, 8, 8], "difficulty": 3.3},
+                {"action": "diving", "marks": [8.5, 8, 8], "dive": "107B", "height": 3},
                 {
                     "action": "vault",
                     "marks": [9.1, 9.0, 8.9, 9.1, 8.4],
@@ -45,9 +48,13 @@ class PanelForm(BaseModel):
 
     action: str = Field("diving", description="`diving` or `vault`.")
     marks: Annotated[list[Number], BeforeValidator(split_marks)] = Field(
-        description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8` or with spaces."
+        description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8` or with spaces,"
+        " where a decimal comma is possible too: `8,5 8 8`. In diving 2, 3, 5 or 7, or 9 or 11 of"
+        " synchronised diving; in vault 4 to 7."
     )
-    difficulty: Number = Field(description="As declared.")
+    difficulty: Number | None = Field(None, description="As declared; or else `dive`, `height`.")
+    dive: str | None = Field(None, description=DIVE)
+    height: Number | None = Field(None, description=HEIGHT)
     deductions: Number = Field(0.0, description="Neutral ones, points; vault only.")
 
     @model_validator(mode="before")
@@ -62,7 +69,7 @@ class PanelForm(BaseModel):
 class JudgeAnswer(BaseModel):
     judge: int = Field(description="From 1, in the order given.")
     role: str = Field(
-        description="`execution`; of eleven also `first diver`, `second diver`, `synchronisation`."
+        description="`execution`; of 9 and 11 `first diver`, `second diver`, `synchronisation`."
     )
     mark: float
     counts: bool = Field(description="Whether the mark is part of the total.")
@@ -91,9 +98,11 @@ class PanelAnswer(BaseModel):
     """A panel's marks, counted by the rules: the official total, and who is out of line."""
 
     action: str
+    rule: str = Field(description="What counts, and which rule book of which year says so.")
     total: float = Field(description="Official, points.")
     execution: float = Field(description="× difficulty in diving, + difficulty in vault.")
     difficulty: float
+    dive: DiveAnswer | None = Field(description="With `dive` and `height` only.")
     deductions: float
     mark: float = Field(description="Mean of the marks that count.")
     judges: list[JudgeAnswer]
@@ -112,12 +121,15 @@ def panel_of(
     try:
         given = numbers(marks)
     except ValueError as error:
-        raise InvalidPanel("need numbers, as 8.5,8,8 or 8.5 8 8", field="marks") from error
+        raise InvalidPanel(str(error), field="marks") from error
     return judge(action, given, difficulty, deductions or 0.0)
 
 
 def panel_answer(
-    panel: Panel, score: float | None = None, interval: Interval | None = None
+    panel: Panel,
+    score: float | None = None,
+    interval: Interval | None = None,
+    dive: DeclaredDive | None = None,
 ) -> PanelAnswer:
     """With a score, also how far everybody is from the model."""
     model = None if score is None else model_mark(panel, score, interval)
@@ -133,6 +145,7 @@ def panel_answer(
     )
     return PanelAnswer(
         **fields,
+        dive=dive_answer(dive),
         judges=judges,
         out_of_line=[each.judge for each in judges if each.out_of_line],
         model=None if model is None else ModelAnswer(**asdict(model), agrees=agrees),

@@ -10,8 +10,10 @@ from model_store.assessment import ScoreWarning
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
 from model_store.judging.difficulty import ScoredBy
+from model_store.judging.dive_difficulty import DeclaredDive
 from model_store.judging.panel import Panel
 from service.http.wire.checkpoints import CheckpointUsed
+from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
 from service.http.wire.fields import REFERENCE, Number
 from service.http.wire.panel import PanelAnswer, panel_answer
 from service.scoring.checkpoints import LoadedCheckpoint
@@ -36,6 +38,8 @@ class ScoreForm(BaseModel):
     difficulty: Number | None = Field(
         None, gt=0, description="As declared. The score then rests on it too, see `scored_by`."
     )
+    dive: str | None = Field(None, description=DIVE)
+    height: Number | None = Field(None, description=HEIGHT)
     start_s: Number | None = Field(
         None, ge=0, description="Where the routine begins, seconds of the file."
     )
@@ -43,7 +47,7 @@ class ScoreForm(BaseModel):
     marks: str | None = Field(
         None,
         description="The panel's, to check: `8.5,8,8,8.5,9,8,8`, or with spaces. Needs the"
-        " difficulty.",
+        " difficulty, or the dive.",
     )
     deductions: Number | None = Field(
         None, description="Neutral ones of the panel, points; vault only."
@@ -53,14 +57,19 @@ class ScoreForm(BaseModel):
     )
 
     def clip_to_score(
-        self, checkpoint: LoadedCheckpoint, received: float, client: str
+        self,
+        checkpoint: LoadedCheckpoint,
+        received: float,
+        client: str,
+        difficulty: float | None,
     ) -> ClipToScore:
+        """`difficulty` is the one declared, by its number or by that of the dive."""
         return ClipToScore(
             upload=self.clip.file,
             checkpoint=checkpoint,
             received=received,
             client=client,
-            difficulty=self.difficulty,
+            difficulty=difficulty,
             start_s=self.start_s,
             end_s=self.end_s,
             wants_fragment_jpegs=self.include == "frames",
@@ -118,6 +127,7 @@ class ScoreAnswer(BaseModel):
     action: str
     score: float = Field(description="Predicted, as it would be announced.")
     difficulty: float | None
+    dive: DiveAnswer | None = Field(description="With `dive` and `height` only.")
     execution: float | None = Field(
         description="Predicted, or else from score and difficulty; null without a difficulty."
     )
@@ -144,6 +154,7 @@ class ScoreAnswer(BaseModel):
                     "action": "diving",
                     "score": 84.15,
                     "difficulty": 3.3,
+                    "dive": None,
                     "execution": 25.5,
                     "scored_by": "video and difficulty",
                     "interval": {"low": 78.9, "high": 89.2, "coverage": 0.9},
@@ -186,15 +197,21 @@ class ScoreAnswer(BaseModel):
     )
 
 
-def score_answer(scored: ScoredClip, request_id: str, panel: Panel | None = None) -> ScoreAnswer:
-    """`panel` is the one to check against the score, if marks came with the clip."""
+def score_answer(
+    scored: ScoredClip,
+    request_id: str,
+    panel: Panel | None = None,
+    dive: DeclaredDive | None = None,
+) -> ScoreAnswer:
+    """`panel` is the one to check against the score, if marks came with the clip; `dive` the dive,
+    if it was named."""
     known = scored.assessment
     fields = known.to_json()
     fields["checkpoint"]["engine"] = scored.engine
     for fragment, jpeg in zip(fields["fragments"], scored.fragment_jpegs or [], strict=False):
         fragment["jpeg"] = jpeg
     if panel is not None:
-        fields["panel"] = panel_answer(panel, known.score, known.interval)
+        fields["panel"] = panel_answer(panel, known.score, known.interval, dive)
     taken = asdict(scored.stage_seconds)
     timings = Timings(**{name: round(1e3 * seconds, 2) for name, seconds in taken.items()})
-    return ScoreAnswer(**fields, request_id=request_id, timings_ms=timings)
+    return ScoreAnswer(**fields, dive=dive_answer(dive), request_id=request_id, timings_ms=timings)

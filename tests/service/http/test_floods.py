@@ -48,6 +48,7 @@ KEY, CHUNKED, LONG = (
     "Content-Length: 90000000",
 )
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+MEETS = b'{"dives": [' + b"{}," * 60_000 + b"{}]}"
 TINY_CHUNKS = b"1\r\nx\r\n" * 8000
 MAIN = {
     "chunks to a path that is open without": (post("/livez", CHUNKED), TINY_CHUNKS),
@@ -67,6 +68,11 @@ KIN = {
     "requests": (b"", (GET + b"\r\n") * 2000),
     "empty lines": (b"", b"\r\n" * 30000),
     "no HTTP": (b"", b"\0" * 100000),
+    "meets": (
+        b"",
+        b"POST /panel/meet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(MEETS), MEETS),
+    ),
     "a refused body": (post("/score", LONG), b"x" * 100000),
 }
 

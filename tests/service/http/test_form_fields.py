@@ -83,6 +83,7 @@ def test_it_is_refused_before_the_body_is_read(local_server: LiveServer) -> None
         ("/rank", [("clip", CLIP), ("clip", CLIP)], {}, {"clip": "did you mean clips?"}),
         ("/rank", [("clips", CLIP)] * 2, {"checkpoint": ["a@1"] * 2}, {"checkpoint": "2 times"}),
         ("/rank", [("clips", CLIP)], {"clips": "dive.mp4"}, {"clips": "a text"}),
+        ("/score", [("clip", CLIP)], {"dive": ["107B"] * 2}, {"dive": "2 times"}),
         ("/rank", [("clips", CLIP)] * 2, {"start_s": "1"}, {"start_s": "There are action,"}),
     ],
 )  # fmt: skip

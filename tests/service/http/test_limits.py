@@ -83,6 +83,7 @@ def application(
         metrics=metrics,
         admit=admit,
         admitted_paths=frozenset({"/score"}),
+        body_limits={"/long": 100_000},
     )
     return RequestContextMiddleware(
         ProblemsMiddleware(app),

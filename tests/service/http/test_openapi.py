@@ -19,9 +19,9 @@ USE = """
 import sys
 from pathlib import Path
 from generated.api.checkpoints import list_checkpoints
-from generated.api.scoring import check_panel, rank, score
+from generated.api.scoring import check_meet, check_panel, rank, score
 from generated.client import Client
-from generated.models import PanelForm, ProblemAnswer, RankForm, ScoreForm
+from generated.models import MeetDiveForm, MeetForm, PanelForm, ProblemAnswer, RankForm, ScoreForm
 from generated.types import File
 
 client = Client(base_url=sys.argv[1], timeout=60)
@@ -31,6 +31,9 @@ assert abs(answer.baseline + sum(f.contribution for f in answer.fragments) - ans
 assert rank.sync(client=client, body=RankForm(clips=[clip(), clip()])).order == [0, 1]
 panel = check_panel.sync(client=client, body=PanelForm(marks=[8, 8, 8, 8, 8], difficulty=3.0))
 assert panel.total == 72.0
+dives = [MeetDiveForm(marks=[8, None, 8, 8], dive="107B", height=3)]
+meet = check_meet.sync(client=client, body=MeetForm(dives=dives))
+assert meet.dives[0].total == 74.4 and [judge.judge for judge in meet.judges] == [1, 3, 4]
 assert list_checkpoints.sync(client=client).default == "diving"
 problem = score.sync(client=client, body=ScoreForm(clip=clip(), difficulty=9.0))
 assert isinstance(problem, ProblemAnswer) and problem.errors[0].name == "difficulty"
@@ -49,7 +52,14 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_every_operation_has_a_name_a_tag_and_named_errors(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for operation in operations(document)]
-    assert {"score", "rank", "check_panel", "list_checkpoints", "show_checkpoint"} <= set(names)
+    assert {
+        "score",
+        "rank",
+        "check_panel",
+        "check_meet",
+        "list_checkpoints",
+        "show_checkpoint",
+    } <= set(names)
     assert len(set(names)) == len(names)
     known = {(kind.uri, kind.status) for kind in KINDS.values()}
     for operation in operations(document):

@@ -34,11 +34,25 @@ VALUES = st.one_of(
     st.text(max_size=30),
     st.floats().map(str),
     st.integers().map(str),
-    st.sampled_from(["diving", "vault", "diving@1", "frames", "0", "1", "1e308", "٣", "\0"]),
+    st.sampled_from(
+        ["diving", "vault", "diving@1", "frames", "0", "1", "1e308", "٣", "\0", "107B"]
+    ),
 )
 FIELDS = st.dictionaries(
     st.sampled_from(
-        ["action", "checkpoint", "difficulty", "start_s", "end_s", "include", "other", "clip"]
+        [
+            "action",
+            "checkpoint",
+            "difficulty",
+            "dive",
+            "height",
+            "marks",
+            "start_s",
+            "end_s",
+            "include",
+            "other",
+            "clip",
+        ]
     ),
     VALUES,
 )

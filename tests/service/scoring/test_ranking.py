@@ -61,6 +61,18 @@ async def test_bad_clips_are_reported_in_their_place(app: App) -> None:
         (2, {"difficulty": ["", "x"]}, 422, "difficulty"),
         (3, {"difficulty": ["", ""]}, 422, "difficulty"),
         (2, {"difficulty": ["3.0", "9"]}, 422, "difficulty"),
+        (2, {"dive": ["107B"], "height": ["3"]}, 422, "dive"),
+        (2, {"dive": ["107B", ""], "height": ["3"]}, 422, "height"),
+        (2, {"dive": ["107B", ""], "height": ["", "3"]}, 422, "height"),
+        (2, {"dive": ["101E", ""], "height": ["3", ""]}, 422, "dive"),
+        (2, {"dive": ["626C", ""], "height": ["3", ""]}, 422, "height"),
+        (
+            2,
+            {"dive": ["107B", ""], "height": ["3", ""], "difficulty": ["3", ""]},
+            422,
+            "difficulty",
+        ),
+        (2, {"action": "vault", "dive": ["", "107B"], "height": ["", "3"]}, 422, "dive"),
         (2, {"checkpoint": "vault@1", "action": "diving"}, 422, "checkpoint"),
         (2, {"include": "frames"}, 422, "include"),
         (2, {"action": "rowing"}, 404, None),
@@ -74,6 +86,24 @@ async def test_what_cannot_be_ranked(
     assert response.status_code == status
     if name is not None:
         assert [wrong["name"] for wrong in response.json()["errors"]] == [name]
+
+
+async def test_dives_by_their_numbers(app: App) -> None:
+    plain = (await rank(app, CLIPS[:3], difficulty=["3.1", "", "2.4"])).json()
+    dives = {"dive": ["107B", "", ""], "height": ["3", "", ""], "difficulty": ["", "", "2.4"]}
+    named = (await rank(app, CLIPS[:3], **dives)).json()
+    assert [clip["dive"] and clip["dive"]["number"] for clip in named["clips"]] == [
+        "107B",
+        None,
+        None,
+    ]
+    assert named["order"] == plain["order"]
+    for one, other in zip(named["clips"], plain["clips"], strict=True):
+        assert one["score"] == other["score"]
+        assert one["execution"] == other["execution"]
+        assert other["dive"] is None
+    wrong = await rank(app, CLIPS[:2], dive=["107B", "1057B"], height=["3", "3"])
+    assert wrong.json()["errors"][0]["reason"].startswith("clip 1: '1057B'")
 
 
 async def test_more_clips_than_there_is_room_for_take_turns(store: Store) -> None:
