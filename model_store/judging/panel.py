@@ -23,8 +23,10 @@ Vault: marks 0–10 in tenths; the execution is the mean without the highest and
 
 [WA] World Aquatics, Competition Regulations, diving, edition in force from February 2026: DV 7.2
 (panels of 5, 7, 9 and 11), DV 8.6 (the referee's deductions) and DV 9.1.5 (what is cancelled). In
-the FINA rules of 2017 to 2021 these are D 5.2, D 6 and D 7. The rule for 7 was checked on 11,153
-dives of official competitions of 2015 to 2021: all totals agree to the cent.
+the FINA rules of 2017 to 2021 these are D 5.2, D 6 and D 7. They were read in public summaries;
+that the four marks of execution of 9 judges are cancelled together follows from five marks being
+left. The rule for 7 was checked on 11,153 dives of official competitions of 2015 to 2021: all
+totals agree to the cent.
 [FIG] Code of Points, artistic gymnastics, 2025 to 2028.
 
 Neither [WA] nor any rule book that was found has panels of 2 or 3; they are what clubs, schools and

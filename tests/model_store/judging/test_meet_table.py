@@ -1,6 +1,10 @@
 """A meet as a CSV file, as people and spreadsheets write one."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_store.judging.meet_table import InvalidTable, judge_table
 
@@ -89,6 +93,28 @@ def test_what_is_wrong_is_named_by_line_and_column(table: bytes, texts: list[str
     assert len(lines) == len(texts)
     for line, text in zip(lines, texts, strict=True):
         assert text in line
+
+
+CELLS = st.sampled_from(["8", "8.5", "8,5", "", " ", "x", "nan", "107B", "3", "-1", '"', "\0", "é"])
+
+
+@given(
+    st.lists(st.sampled_from(["diver", "dive", "height", "difficulty", "j1", "j2", "j3", "x", ""])),
+    st.lists(st.lists(CELLS, max_size=8), max_size=5),
+    st.sampled_from([",", ";", "\t"]),
+)
+def test_every_table_is_a_meet_or_refused(
+    names: list[str], rows: list[list[str]], delimiter: str
+) -> None:
+    text = "\n".join(delimiter.join(row) for row in [names, *rows])
+    with contextlib.suppress(InvalidTable):
+        assert judge_table("diving", text.encode()).dives
+
+
+@given(st.binary(max_size=200))
+def test_so_is_every_file(content: bytes) -> None:
+    with contextlib.suppress(InvalidTable):
+        assert judge_table("diving", content).dives
 
 
 def test_of_many_problems_the_first_are_listed() -> None:
