@@ -38,7 +38,8 @@ VALUES = st.one_of(
 )
 FIELDS = st.dictionaries(
     st.sampled_from(
-        ["action", "checkpoint", "difficulty", "start_s", "end_s", "include", "other", "clip"]
+        ["action", "checkpoint", "difficulty", "start_s", "end_s", "include", "keep"]
+        + ["other", "clip"]
     ),
     VALUES,
 )
@@ -47,7 +48,7 @@ FIELDS = st.dictionaries(
 @pytest.fixture(scope="module")
 def guarded(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder: Path = tmp_path_factory.mktemp("guarded")
-    with live_server(store.root, folder, api_keys="a-key") as server:
+    with live_server(store.root, folder, api_keys="a-key", archive=folder / "archive") as server:
         yield server
 
 
@@ -67,7 +68,7 @@ def test_what_the_document_allows_and_forbids_gets_a_documented_answer(
     guarded: LiveServer, mode: GenerationMode, headers: dict[str, str]
 ) -> None:
     tried = operations(guarded)
-    taking = {"POST /score", "GET /checkpoints/{name}"}
+    taking = {"POST /score", "GET /checkpoints/{name}", "POST /clips/{sha256}/judged"}
     assert {*taking, "POST /admin/reload"} <= tried.keys()
     if mode is GenerationMode.NEGATIVE:  # what takes nothing cannot be given anything wrong
         tried = {label: tried[label] for label in taking}
