@@ -38,8 +38,17 @@ VALUES = st.one_of(
 )
 FIELDS = st.dictionaries(
     st.sampled_from(
-        ["action", "checkpoint", "difficulty", "start_s", "end_s", "include", "keep"]
-        + ["other", "clip"]
+        [
+            "action",
+            "checkpoint",
+            "difficulty",
+            "start_s",
+            "end_s",
+            "include",
+            "keep",
+            "other",
+            "clip",
+        ]
     ),
     VALUES,
 )
