@@ -1,6 +1,11 @@
 """A season becomes data: what the service has kept is what training reads, bit for bit."""
 
 import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +18,10 @@ from model_store.store import Store
 from service.scoring.backend import Clip, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.scoring.local_backend import LocalBackend
-from tests.checkpoints import tiny_store
+from tests.checkpoints import publish_tiny, tiny_store
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.servers import App, running_app
+from tests.training.bright import bright_clip
 from training.data.clip_dataset import open_dataset
 from training.data.datasets.archive import read_archive
 from training.data.datasets.kinds import Kind
@@ -159,3 +165,54 @@ async def test_a_group_is_on_one_side_and_growth_moves_no_clip(
         (half / clip.path.parent.name).symlink_to(clip.path.parent)
     for clip in read_archive(half):
         assert before[clip.path.name + clip.columns["clip"]] == clip.split
+
+
+def documented() -> list[str]:
+    """The commands of the README's passage on a season, each on one line."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    passage = readme.partition("### From a season of scores")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", passage, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_documented_way_from_a_season_to_a_checkpoint(tmp_path: Path) -> None:
+    """60 judged clips that a tiny network can learn: calibrate, train, publish, compare."""
+    store = Store(tmp_path / "store")
+    publish_tiny(store, "diving", target="both", calibrated=True)
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        brightness = float(random.random())
+        content = clip_of(bright_clip(brightness, random, 151), options={"preset": "ultrafast"})
+        write_kept(tmp_path / "data/season", content, score=round(20 + 60 * brightness, 2))
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "SCORING_STORE": str(store.root),
+    }
+    for command in documented():
+        run = subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert run.returncode == 0, f"{command}\n{run.stdout}\n{run.stderr}"
+    assert store.names() == ["diving", "our-season"]
+    assert store.load("diving").version == 2  # with intervals of the season
+    assert "our-season@1 ranks better" in (tmp_path / "compared.html").read_text()
+    assert not (tmp_path / "data/season/.cache").exists()
+
+
+def write_kept(archive: Path, content: bytes, *, score: float) -> None:
+    folder = archive / hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "clip.mp4").write_bytes(content)
+    part = {"start_s": None, "end_s": None, "difficulty": 2.0}
+    answer = part | {"action": "diving", "score": 50.0, "scored_at": "2026-11-28T10:00:00Z"}
+    (folder / "answer.json").write_text(json.dumps(answer))
+    judged = part | {"score": score, "judged_at": "2026-11-28T10:00:00Z"}
+    (folder / "judged.json").write_text(json.dumps(judged))
