@@ -31,8 +31,10 @@ COMMANDS = [
 @pytest.fixture
 def server(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("readme")
-    settings = {"engine": "auto", "engine_threads": usable_cpus(), "archive": tmp_path / ARCHIVE}
-    with live_server(SHIPPED, folder, **settings) as server:
+    cpus, archive = usable_cpus(), tmp_path / ARCHIVE
+    with live_server(
+        SHIPPED, folder, engine="auto", engine_threads=cpus, archive=archive
+    ) as server:
         yield server.url
 
 

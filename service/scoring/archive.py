@@ -52,7 +52,7 @@ LIMIT_S = 15.0  # for one change, or a list; a volume that takes longer counts a
 TIDY_S = 600.0  # between two rounds of forgetting, and of measuring the folder
 STALE_S = 3600.0  # age of an unfinished folder whose process must be gone
 MOST_LISTED = 1000  # clips
-THREADS = 2
+THREADS, THREAD = 2, "archive"  # and how their names begin
 DAY_S = 86_400.0
 _LOCK = ".lock"
 _CHUNK = 1 << 20  # bytes a read
@@ -90,20 +90,24 @@ class Archive:
         self._days = days
         self._bytes = 0  # as measured last, and what this process has changed since
         self._clips = 0
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="archive")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD)
 
     async def tidy_forever(self) -> None:
-        """Make the folder, then forget, clean and measure once in a while."""
-        step: Callable[[], None] = self._prepare
+        """Make the folder, then forget, clean and measure once in a while.
+
+        However long that takes: a second one would wait for the same volume.
+        """
+        loop, step = asyncio.get_running_loop(), self._prepare
         while self.enabled:
             try:
-                await self._run(step)
+                await loop.run_in_executor(self._threads, step)
                 step = self._tidy
             except OSError as error:
                 self._failed("the archive cannot be used", error)
             await asyncio.sleep(TIDY_S)
 
     def stop(self) -> None:
+        """A thread whose volume hangs is left: nothing can end it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def keep(self, clip: ClipToScore, scored: ScoredClip, given: Given | None) -> bool:
@@ -158,16 +162,13 @@ class Archive:
         """Raises ArchiveUnavailable."""
         return await self._asked(self._list)
 
-    async def _run(self, function: Callable[[], T]) -> T:
-        async with asyncio.timeout(LIMIT_S):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-
     async def _asked(self, function: Callable[[], T]) -> T:
         """The result for a client, or the error that it may know."""
         if not self.enabled:
             raise UnknownClip("this service keeps no clips: SCORING_ARCHIVE is not set")
         try:
-            return await self._run(function)
+            async with asyncio.timeout(LIMIT_S):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except FileNotFoundError as error:
             if self.root.is_dir():
                 raise UnknownClip("no clip with this hash is kept") from error

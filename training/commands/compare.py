@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from training.commands.failures import exit_on_errors
@@ -109,7 +109,8 @@ def print_comparison(comparison: "Comparison") -> None:
     for sentence in verdict(comparison):
         console.print(Text(sentence), soft_wrap=True)
     one, other = comparison.shown
-    table = Table("clip", "judged", first, second, title="Where they differ most")
+    clip = Column("clip", overflow="fold")
+    table = Table(clip, "judged", first, second, title="Where they differ most")
     for index in comparison.most_different:
         table.add_row(
             Text(comparison.clips[index].columns["clip"]),

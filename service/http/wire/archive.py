@@ -1,8 +1,11 @@
 """Kept clips on the wire: what judges gave, and what is kept."""
 
+import unicodedata
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from model_store.archive import KeptClip
 from service.errors import InvalidParameter
@@ -11,6 +14,13 @@ from service.scoring.archive import MOST_LISTED, Listing
 from service.scoring.judged import Given
 
 MOST_LETTERS = 200  # of the name of a group
+
+
+def same_name(text: str) -> str:
+    """Without space around it, and in the form of Unicode that data sets have."""
+    if not text.isprintable():  # half a surrogate pair is not, which no file can hold
+        raise PydanticCustomError("name", "need printable letters on one line")
+    return unicodedata.normalize("NFC", text.strip())
 
 
 class JudgedForm(JsonOrForm):
@@ -36,16 +46,15 @@ class JudgedForm(JsonOrForm):
         description="As announced, points, where the marks are not known; it replaces them. With"
         " marks it must be what they give.",
     )
-    group: str | None = Field(
+    group: Annotated[str, AfterValidator(same_name)] | None = Field(
         None,
-        min_length=1,
         max_length=MOST_LETTERS,
         description="The athlete or the meet, by any name: training never splits a group.",
     )
 
     def given(self) -> Given:
         """Raises InvalidParameter where there is nothing."""
-        fields = self.model_dump(exclude_none=True)
+        fields = {name: value for name, value in self if value not in (None, "")}
         if not fields:
             need = f"no field, need one of {', '.join(type(self).model_fields)}"
             raise InvalidParameter(need, field="body")

@@ -158,6 +158,11 @@ async def test_the_declared_difficulty_counts_where_judges_give_none(app: App) -
     body = {"marks": [8, 8, 8, 8, 8], "score": 48.0}
     response = await app.client.post(f"/clips/{SHA256}/judged", json=body)
     assert answer_of(response)["judged"]["difficulty"] == 2.0
+    for name in ("Mu\u0308ller", " M\u00fcller "):
+        named = await app.client.post(f"/clips/{SHA256}/judged", json={"group": name})
+        assert answer_of(named)["judged"]["group"] == "M\u00fcller"
+    half = {"headers": {"content-type": "application/json"}, "content": b'{"group": "\\ud800"}'}
+    answer_of(await app.client.post(f"/clips/{SHA256}/judged", **half), 422)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +181,8 @@ async def test_the_declared_difficulty_counts_where_judges_give_none(app: App) -
         ({"group": ""}, "body", "need one of marks"),
         ({"mark": "8"}, "mark", "did you mean marks"),
         ({"group": "x" * 201}, "group", "200"),
+        ({"group": "a\nb"}, "group", "printable"),
+        ({"group": "  "}, "body", "need one of marks"),
     ],
 )
 async def test_what_no_judge_gives_is_refused_by_name(
@@ -371,6 +378,21 @@ async def test_a_volume_that_hangs_costs_the_archive_and_not_the_answer(
     assert names(archive) == [".lock"]
     monkeypatch.undo()
     assert answer_of(await app.score(CLIP, keep="true"))["kept"] is True
+
+
+def test_a_volume_that_hangs_does_not_keep_the_service_from_stopping(
+    store: Store, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    settings: dict[str, Any] = {"archive": archive, "checkpoints": "diving", "drain_s": 1}
+    with live_server(store.root, tmp_path, **settings) as server:
+        assert server.score(CLIP, keep="true").json()["kept"] is True
+        with locked(archive), ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(server.score, CLIP, keep="true")
+            time.sleep(1)
+            assert not waiting.done()
+            assert server.terminate(timeout_s=30) == 0
+            assert waiting.result().status_code == 503
 
 
 async def test_a_client_that_leaves_keeps_nothing(app: App, archive: Path) -> None:
