@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     """Folder for the clips whose request asks for it; without one none is kept."""
     archive_bytes: Count = 50_000_000_000
     """Of all that is kept; beyond it no clip is added."""
-    archive_days: Seconds | None = None
-    """After which a clip that was not scored again is forgotten; never if not set."""
+    archive_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """After which a clip that was not scored again is forgotten; 0: never."""
     queue_fragments: Count = 576
     """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
     client_share: Annotated[float, Field(gt=0, le=1)] = 0.75

@@ -77,11 +77,11 @@ class Archive:
     """One folder, for as long as the service runs; its methods are called on the event loop."""
 
     def __init__(
-        self, root: Path | None, metrics: Metrics, *, max_bytes: int, days: float | None = None
+        self, root: Path | None, metrics: Metrics, *, max_bytes: int, days: float = 0.0
     ) -> None:
         """Keeps nothing without a `root`, and refuses beyond `max_bytes`.
 
-        `days` after its newest answer a clip is forgotten.
+        `days` after its newest answer a clip is forgotten; 0 is never.
         """
         self.enabled = root is not None
         self.root = root or Path()
@@ -244,7 +244,7 @@ class Archive:
 
     def _tidy(self) -> None:
         """Forget what is old, remove what killed processes left, measure what is there."""
-        if self._days is not None:
+        if self._days:
             oldest = time.time() - self._days * DAY_S
             for folder in [*kept_folders(self.root)]:
                 with contextlib.suppress(FileNotFoundError):  # another process was faster
