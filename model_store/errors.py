@@ -21,13 +21,14 @@ Everything that can go wrong below the service, by name.
     │   ├── TransferError         it cannot be fetched from there, or written in that form here
     │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
+    ├── ArchiveDamaged            a file of a kept clip is missing or cannot be read
     └── EngineError               an engine cannot run here, or failed
         ├── EngineMissing         the machine has nothing that it could run on
         ├── EngineOutOfMemory     the batch is too large for the device; a smaller one may do
         └── EngineLost            the device is lost to this process: nothing will run there again
 
-Texts name what was found and what was needed. They may be shown to a caller, except that of
-CheckpointUnreadable: it holds a path of this machine.
+Texts name what was found and what was needed. They may be shown to a caller, except those of
+CheckpointUnreadable and ArchiveDamaged: they hold a path of this machine.
 """
 
 from collections.abc import Sequence
@@ -122,6 +123,10 @@ class TransferError(CheckpointError):
 
 
 class CheckpointIncompatible(CheckpointError):
+    pass
+
+
+class ArchiveDamaged(ModelStoreError):
     pass
 
 

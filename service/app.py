@@ -102,7 +102,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=("GET", "HEAD", "POST"),
+            allow_methods=("DELETE", "GET", "HEAD", "POST"),
             allow_headers=("Authorization", "X-Request-ID"),
             allow_private_network=True,
             expose_headers=("X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"),

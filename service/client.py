@@ -79,6 +79,7 @@ class ScoringClient:
         start_s: float | None = None,
         end_s: float | None = None,
         frames: bool = False,
+        keep: bool = False,
         on_event: Callable[[str, Answer], None] | None = None,
     ) -> Answer:
         """The score of a clip, which is a path or an open file. With a difficulty the score is
@@ -86,7 +87,8 @@ class ScoringClient:
         `dive` and `height` (`"107B"`, 3 metres) say the same as its difficulty.
 
         `on_event` is called with the events meanwhile: `queued`, `decoding` with `done` and `of`,
-        `scoring`. `frames` asks for a JPEG of each fragment.
+        `scoring`. `frames` asks for a JPEG of each fragment. `keep` asks the service to keep the
+        clip in its archive; the answer's `kept` tells whether it did.
         """
         fields = {
             "action": action,
@@ -99,6 +101,7 @@ class ScoringClient:
             "start_s": start_s,
             "end_s": end_s,
             "include": "frames" if frames else None,
+            "keep": "true" if keep else None,
         }
         return self._send("/score", {"clip": [clip]}, fields, on_event)
 
@@ -158,6 +161,42 @@ class ScoringClient:
         """
         fields = {"action": action, "dives": [dict(dive) for dive in dives]}
         return _answer_of(self._http.post("/panel/meet", json=fields))
+
+    def clips(self) -> Answer:
+        """The clips that the service has kept, newest first, and what judges gave for each."""
+        return _answer_of(self._http.get("/clips"))
+
+    def judged(
+        self,
+        sha256: str,
+        *,
+        marks: Sequence[float] | None = None,
+        difficulty: float | None = None,
+        dive: str | None = None,
+        height: float | None = None,
+        deductions: float | None = None,
+        score: float | None = None,
+        group: str | None = None,
+    ) -> Answer:
+        """Add what judges gave for a clip that is kept; `sha256` is the answer's `clip.sha256`.
+
+        `group` is the athlete or the meet, by any name: training never splits a group.
+        """
+        fields = {
+            "marks": None if marks is None else list(marks),
+            "difficulty": difficulty,
+            "dive": dive,
+            "height": height,
+            "deductions": deductions,
+            "score": score,
+            "group": group,
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        return _answer_of(self._http.post(f"/clips/{sha256}/judged", json=given))
+
+    def forget(self, sha256: str) -> Answer:
+        """Remove a clip that is kept, with all that belongs to it."""
+        return _answer_of(self._http.delete(f"/clips/{sha256}"))
 
     def checkpoints(self) -> Answer:
         return _answer_of(self._http.get("/checkpoints"))

@@ -5,6 +5,7 @@ What can go wrong in the service itself, by name; `problem_kinds.py` gives each 
     ├── MalformedRequest      not HTTP, or a header that may be sent once is there twice
     ├── HeadTooLarge          the address and headers of a request
     ├── NoSuchAddress         nothing is at this path
+    ├── UnknownClip           no clip of this hash is kept, or none at all
     ├── NotAcceptable         the client refuses every form that an answer has
     ├── MalformedUpload       the body is not multipart/form-data, or not well formed
     ├── EmptyFile
@@ -21,6 +22,7 @@ What can go wrong in the service itself, by name; `problem_kinds.py` gives each 
     ├── DeadlinePassed
     └── Unavailable
         ├── CheckpointUnusable  it is in the store, but damaged or unreadable: others serve
+        ├── ArchiveUnavailable  the folder of kept clips cannot be read or written
         ├── NotReady          checkpoints are still being loaded
         ├── Draining          the service is going down
         ├── EngineDead        the inference thread is gone, or its engine hangs
@@ -44,6 +46,10 @@ class HeadTooLarge(ServiceError):
 
 
 class NoSuchAddress(ServiceError):
+    pass
+
+
+class UnknownClip(ServiceError):
     pass
 
 
@@ -115,6 +121,10 @@ class CheckpointUnusable(Unavailable):
     def __init__(self, reference: str) -> None:
         super().__init__(f"{reference} is in the store and cannot be used")
         self.reference = reference
+
+
+class ArchiveUnavailable(Unavailable):
+    pass
 
 
 class NotReady(Unavailable):

@@ -118,6 +118,14 @@ class Metrics:
         self.cache_lookups = counter(
             "score_cache_lookups_total", "In the result cache", "outcome", values=("hit", "miss")
         )
+        self.archived = counter(
+            "score_archive_total",
+            "Clips kept, and failures of the archive",
+            "outcome",
+            values=("kept", "failed"),
+        )
+        self.archive_bytes = gauge("score_archive_bytes", "Bytes of the clips that are kept")
+        self.archive_clips = gauge("score_archive_clips", "Clips that are kept")
         self.reloads = counter(
             "score_reloads_total",
             "Reloads of the checkpoints",

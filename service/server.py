@@ -29,13 +29,14 @@ from service.http.address import (
 )
 from service.http.connections import Connection
 from service.logs import configure_logging
+from service.scoring.archive import THREAD as ARCHIVE_THREAD
 from service.scoring.batcher import INFERENCE_THREAD
 from service.scoring.local_backend import LOADING_THREAD
 from service.settings import Settings
 
 log = logging.getLogger("service")
 
-ENGINE_THREADS = (INFERENCE_THREAD, LOADING_THREAD)
+UNENDING_THREADS = (INFERENCE_THREAD, LOADING_THREAD, ARCHIVE_THREAD)
 FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/address.py`
 
 
@@ -132,8 +133,9 @@ def main() -> int:
     log.info("listens on %s", ", ".join(Address.of(each).url for each in sockets))
     server.run(sockets)
     code = FAILED if failed else 0
-    if any(thread.name in ENGINE_THREADS for thread in threading.enumerate()):
-        # It is inside an engine, where nothing can end it: Python would abort the process there.
+    if any(thread.name.startswith(UNENDING_THREADS) for thread in threading.enumerate()):
+        # It is inside an engine, where nothing can end it and Python would abort the process, or
+        # waits for the archive's volume, and Python would wait with it.
         logging.shutdown()
         os._exit(code)
     return code

@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 OWN_NAMES = frozenset(
-    {"score", "rank", "panel", "checkpoints", "admin"}
+    {"score", "rank", "panel", "clips", "checkpoints", "admin"}
     | {"livez", "readyz", "metrics", "docs", "openapi.json", "web"}
 )
 """First parts of the service's own paths: a prefix that begins with one could not be recognised."""
@@ -109,6 +109,12 @@ class Settings(BaseSettings):
 
     result_cache_bytes: Annotated[int, Field(ge=0)] = 32 << 20
     """Of answers that are kept for the same clip with the same parameters; 0: none is kept."""
+    archive: Path | None = None
+    """Folder for the clips whose request asks for it; without one none is kept."""
+    archive_bytes: Count = 50_000_000_000
+    """Of all that is kept; beyond it no clip is added."""
+    archive_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """After which a clip that was not scored again is forgotten; 0: never."""
     queue_fragments: Count = 576
     """Fragments of all clips that are being decoded, wait or are scored; 64 dives."""
     client_share: Annotated[float, Field(gt=0, le=1)] = 0.75

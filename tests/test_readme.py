@@ -17,6 +17,7 @@ from tests.servers import live_server
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTED = "http://127.0.0.1:8000"
+ARCHIVE = "data/season"  # of the service, in the examples
 
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
@@ -27,11 +28,13 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def server(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("readme")
-    cpus = usable_cpus()
-    with live_server(SHIPPED, folder, engine="auto", engine_threads=cpus) as server:
+    cpus, archive = usable_cpus(), tmp_path / ARCHIVE
+    with live_server(
+        SHIPPED, folder, engine="auto", engine_threads=cpus, archive=archive
+    ) as server:
         yield server.url
 
 
@@ -58,7 +61,9 @@ def test_every_example_works(server: str, tmp_path: Path) -> None:
             assert "problems" not in run.stdout, f"{command}\n{run.stdout}"
         if command.startswith("curl") and "/score" in command:
             answers[command] = json.loads(run.stdout)
-    assert len(answers) == 3
+    assert len(answers) == 4
+    [kept] = (tmp_path / ARCHIVE).glob("*/judged.json")
+    assert json.loads(kept.read_text())["score"] == 78.4
     for program in PROGRAMS:
         run = subprocess.run(
             [sys.executable, "-c", program.replace(DOCUMENTED, server)],

@@ -7,7 +7,7 @@ from model_store.clip import ClipWarning
 from model_store.confidence import REVIEWED, ReviewReason
 
 ROOT = Path(__file__).parent.parent
-OF_THE_SCORE = {"score_above_range", "score_below_range"}
+OF_THE_SCORE = {"score_above_range", "score_below_range", "not_kept"}
 
 
 def test_the_table_of_the_readme() -> None:

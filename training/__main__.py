@@ -1,6 +1,6 @@
 """
 `python -m training simulate | foreign | datasets | import-c3d | pretrain | train | evaluate |
-calibrate | publish | baseline | report`.
+compare | calibrate | publish | baseline | report`.
 
 The rule: without the extra [training] every command but `simulate` is one line that names it.
 """
@@ -16,8 +16,8 @@ from training.simulator.command import simulate
 
 NEEDED = ("matplotlib", "scipy", "sklearn", "tensorboard")  # of the extra, as they are imported
 OTHERS = (
-    "foreign", "import-c3d", "pretrain", "train", "evaluate", "calibrate", "publish", "baseline",
-    "report", "datasets",
+    "foreign", "import-c3d", "pretrain", "train", "evaluate", "compare", "calibrate", "publish",
+    "baseline", "report", "datasets",
 )  # fmt: skip
 ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -48,6 +48,7 @@ def need_extra() -> NoReturn:
 def add_commands(app: typer.Typer) -> None:
     from training.commands.baseline import baseline
     from training.commands.calibrate import calibrate
+    from training.commands.compare import compare
     from training.commands.datasets import datasets
     from training.commands.evaluate import evaluate
     from training.commands.foreign import foreign
@@ -58,7 +59,8 @@ def add_commands(app: typer.Typer) -> None:
     from training.commands.train import train
 
     for command in (
-        foreign, import_c3d, pretrain, train, evaluate, calibrate, publish, baseline, report,
+        foreign, import_c3d, pretrain, train, evaluate, compare, calibrate, publish, baseline,
+        report,
     ):  # fmt: skip
         app.command()(command)
     app.add_typer(datasets, name="datasets")
@@ -67,7 +69,7 @@ def add_commands(app: typer.Typer) -> None:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Simulate, train, evaluate, calibrate, publish and report.\n\n"
+    help="Simulate, train, evaluate, compare, calibrate, publish and report.\n\n"
     "Exit codes: 0 all well, 2 what was asked for cannot be done.",
 )
 app.command()(simulate)

@@ -21,7 +21,7 @@ from service.errors import NoSuchAddress
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _SLASHES = re.compile("/{2,}")
-_METHODS = ("GET", "POST")  # that a route may have
+_METHODS = ("DELETE", "GET", "POST")  # that a route may have
 
 
 def own_path(scope: Scope) -> str:

@@ -5,11 +5,12 @@ Whatever goes wrong is an exception, which becomes a problem further out.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import AfterValidator, BaseModel
 
 from model_store.judging.difficulty import check_difficulty
 from model_store.judging.dive_difficulty import declared
@@ -18,6 +19,14 @@ from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUp
 from service.http import events
 from service.http.form_fields import StrictRoute, check_body, check_fields, is_json
 from service.http.request_context import RequestContext
+from service.http.wire.archive import (
+    ClipsAnswer,
+    ForgottenAnswer,
+    JudgedForm,
+    KeptClipAnswer,
+    clips_answer,
+    kept_clip_answer,
+)
 from service.http.wire.checkpoints import (
     CheckpointDetail,
     CheckpointList,
@@ -33,6 +42,7 @@ from service.http.wire.panel import PanelAnswer, PanelForm, panel_answer, panel_
 from service.http.wire.problem import ProblemAnswer
 from service.http.wire.ranking import MOST, RankAnswer, RankForm, rank_answer
 from service.http.wire.score import ScoreAnswer, ScoreForm, score_answer
+from service.scoring.judged import Given
 from service.scoring.progress import OnProgress
 from service.scoring.scoring_service import ScoringService
 
@@ -49,7 +59,7 @@ MOST_FILES = 8  # of POST /score, to name what should have been a field
 _WHEN = {
     400: "Malformed multipart, or an empty file",
     401: "An API key is needed, or is wrong",
-    404: "No such checkpoint",
+    404: "No such checkpoint, or no such clip is kept",
     406: "`Accept` refuses both JSON and events",
     408: "The body did not arrive in time",
     409: "A new version cannot be used; the old one stays",
@@ -93,18 +103,28 @@ async def rank_fields(request: Request) -> None:
     check_fields(RankForm, (await request.form()).multi_items(), repeatable=several)
 
 
-async def panel_fields(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in ("application/json", "application/x-www-form-urlencoded"):
-        need = "need application/json or application/x-www-form-urlencoded"
-        raise InvalidParameter(need, field="body")
-    check_body(PanelForm, await request.body(), is_json=media == "application/json")
+def json_or_form(form: type[BaseModel]) -> Callable[[Request], Coroutine[Any, Any, None]]:
+    """A dependency that checks the fields of a body that brings no file."""
+
+    async def check(request: Request) -> None:
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in ("application/json", "application/x-www-form-urlencoded"):
+            need = "need application/json or application/x-www-form-urlencoded"
+            raise InvalidParameter(need, field="body")
+        check_body(form, await request.body(), is_json=media == "application/json")
+
+    return check
 
 
 Service = Annotated[ScoringService, Depends(service_of)]
 Context = Annotated[RequestContext, Depends(context_of)]
 Reference = Annotated[
     str, Path(pattern=REFERENCE, description="`diving`, or `diving@1` for one version.")
+]
+Hash = Annotated[
+    str,
+    Path(pattern=r"^[0-9A-Fa-f]{64}$", description="`clip.sha256` of the answer."),
+    AfterValidator(str.lower),
 ]
 router = APIRouter(route_class=StrictRoute)
 
@@ -139,6 +159,9 @@ async def score(
     `decoding`, `scoring`, then `result` or `problem`.
     """
     service.note_upload(context.began)
+    if form.keep and not service.archive.enabled:
+        need = "this service keeps no clips: SCORING_ARCHIVE is not set"
+        raise InvalidParameter(need, field="keep")
     chosen = service.choose(form.action, form.checkpoint)
     action = chosen.card.action
     difficulty, dive = declared(action, form.difficulty, form.dive, form.height)
@@ -151,7 +174,9 @@ async def score(
         scored = await service.score(clip, on_progress)
         if service.results.enabled:
             response.headers["X-Cache"] = "hit" if scored.is_repeated else "miss"
-        return score_answer(scored, context.id, panel, dive)
+        given = None if panel is None else Given.by(panel)
+        kept = await service.archive.keep(clip, scored, given) if form.keep else None
+        return score_answer(scored, context.id, panel, dive, kept=kept)
 
     if events.wants_events(request):
         return await events.stream(request, work)
@@ -192,7 +217,7 @@ async def rank(
     summary="Check a panel without a clip",
     tags=["scoring"],
     responses=problems(400, 401, 408, 413, 422, 500),
-    dependencies=[Depends(panel_fields)],
+    dependencies=[Depends(json_or_form(PanelForm))],
 )
 async def check_panel(form: PanelForm) -> PanelAnswer:
     """The official total of a judges' panel, and which marks are out of line.
@@ -224,6 +249,45 @@ async def check_meet(request: Request) -> Response:
     async with request.app.state.one_meet:  # on one thread, so that others get their turn
         answer = await asyncio.to_thread(judged_meet, body)
     return Response(answer, media_type="application/json")
+
+
+@router.get(
+    "/clips",
+    operation_id="list_clips",
+    summary="What is kept",
+    tags=["archive"],
+    responses=problems(401, 404, 422, 500, 503),
+)
+async def list_clips(service: Service) -> ClipsAnswer:
+    """The clips of the archive, newest first, and what judges gave for each."""
+    return clips_answer(await service.archive.listing())
+
+
+@router.post(
+    "/clips/{sha256}/judged",
+    operation_id="add_judged",
+    summary="Add what judges gave for a kept clip",
+    tags=["archive"],
+    responses=problems(400, 401, 404, 408, 413, 422, 500, 503, 507),
+    dependencies=[Depends(json_or_form(JudgedForm))],
+)
+async def add_judged(sha256: Hash, form: JudgedForm, service: Service) -> KeptClipAnswer:
+    """Marks, the difficulty or a score, as JSON or as an ordinary form. Marks are counted by the
+    rules, as in `/panel`, with the difficulty given here, before, or with the request to score."""
+    return kept_clip_answer(await service.archive.judge(sha256, form.given()))
+
+
+@router.delete(
+    "/clips/{sha256}",
+    operation_id="forget_clip",
+    summary="Remove a kept clip",
+    tags=["archive"],
+    responses=problems(401, 404, 422, 500, 503),
+)
+async def forget_clip(sha256: Hash, service: Service) -> ForgottenAnswer:
+    """The file, its answer and what judges gave. A clip that is not kept (any more) is a 404."""
+    await service.archive.forget(sha256)
+    return ForgottenAnswer(sha256=sha256, forgotten=True)
 
 
 @router.get(

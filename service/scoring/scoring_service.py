@@ -36,6 +36,7 @@ from service.errors import (
 from service.metrics import Metrics
 from service.problem_kinds import kind_of
 from service.scoring.admission import Admission
+from service.scoring.archive import Archive
 from service.scoring.backend import MakeBackend, TimedScore
 from service.scoring.checkpoints import LoadedCheckpoint, LoadedCheckpoints, ReloadOutcome
 from service.scoring.lifecycle import CheckpointLoader
@@ -83,6 +84,12 @@ class ScoringService:
         )
         self.checkpoints = LoadedCheckpoints()
         self.results = ResultCache(settings.result_cache_bytes, self.metrics)
+        self.archive = Archive(
+            settings.archive,
+            self.metrics,
+            max_bytes=settings.archive_bytes,
+            days=settings.archive_days,
+        )
         self.phase = Phase.STARTING
         self.decoding = 0
         """Clips that are decoded or wait for it."""
@@ -109,12 +116,15 @@ class ScoringService:
         self._loop = asyncio.get_running_loop()
         self._backend.start()
         self.loading = asyncio.create_task(self._load())
+        tidying = asyncio.create_task(self.archive.tidy_forever())
         try:
             yield
         finally:
             self.drain()
             self.loading.cancel()
-            await asyncio.gather(self.loading, return_exceptions=True)
+            tidying.cancel()
+            await asyncio.gather(self.loading, tidying, return_exceptions=True)
+            self.archive.stop()
             await asyncio.to_thread(self._backend.stop)
             await self._pool.stop()
 

@@ -53,7 +53,7 @@ export class ScoringClient {
   }
 
   // Fields: action or checkpoint, difficulty (or dive and height), marks, deductions, start_s, end_s,
-  // include.
+  // include, keep.
   score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
     const form = formOf(fields);
     form.append("clip", clip, "clip");
@@ -85,6 +85,23 @@ export class ScoringClient {
   panelMeet(dives, { action = "diving" } = {}) {
     const body = JSON.stringify({ action, dives });
     return this.#json("/panel/meet", { method: "POST", body });
+  }
+
+  // The clips that the service has kept, newest first, and what judges gave for each.
+  clips() {
+    return this.#json("/clips");
+  }
+
+  // Add what judges gave for a kept clip, which is the answer's clip.sha256. Fields: marks (a list),
+  // difficulty (or dive and height), deductions, score, group (the athlete or the meet, by any name).
+  judged(sha256, fields) {
+    const path = `/clips/${encodeURIComponent(sha256)}/judged`;
+    return this.#json(path, { method: "POST", body: JSON.stringify(fields) });
+  }
+
+  // Remove a kept clip, with all that belongs to it.
+  forget(sha256) {
+    return this.#json(`/clips/${encodeURIComponent(sha256)}`, { method: "DELETE" });
   }
 
   ready() {

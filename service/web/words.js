@@ -34,6 +34,7 @@ const WARNINGS = {
   hdr: "Colours of high dynamic range or wide gamut were guessed.",
   score_above_range: "The score is above the nominal range.",
   score_below_range: "The score is below the nominal range.",
+  not_kept: "The clip was not kept: the archive is full, or cannot be written now.",
 };
 
 export const reason = (code) => REASONS[code] ?? code;

@@ -68,4 +68,4 @@ def few_fragments_validate(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the clips of a report: for tests that do not ask how wide an interval is."""
-    monkeypatch.setattr("training.paper.report.bootstrap.RESAMPLES", 30)
+    monkeypatch.setattr("training.measure.bootstrap.RESAMPLES", 30)

@@ -185,5 +185,7 @@ def chosen_target(
         return "final", f"it is what the paper predicts, whose network --preset {preset} is"
     if teach == "known":
         return "final", "--teach known knows only that"
-    judged = [one for folder in folders for one in read_clips(kind, folder, "train")]
+    judged = [
+        one for folder in folders for one in read_clips(kind, folder, "train", action=clip.action)
+    ]
     return default_target(judged, clip.difficulty_rule)

@@ -22,17 +22,17 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from model_store.clip import ClipLimits, FrameFiles, read_clip
+from model_store.clip import ClipLimits
 from model_store.errors import ClipError
 from model_store.files import replacing
 from model_store.spec import ClipSpec
 from model_store.worker_pool import worker_pool
 from training.data.datasets.hashes import source_hash
-from training.data.file_times import FileTimes
+from training.data.datasets.media import ClipPart, ClipSource
+from training.data.file_times import FileTimes, read_timed
 from training.errors import DataError
 
 Frames = NDArray[np.uint8]
-ClipSource = Path | FrameFiles
 
 VERSION = 2  # of what is kept here, and of what `model_store` makes of the same file
 FRAMES, LENGTHS, SECONDS, FIRST = "frames.npy", "lengths.npy", "seconds.npy", "first.npy"
@@ -106,6 +106,8 @@ def cache_key(sources: Sequence[ClipSource], spec: ClipSpec) -> str:
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for source in sources:
         digest.update(bytes.fromhex(source_hash(source)))
+        if isinstance(source, ClipPart):
+            digest.update(repr((source.start_s, source.end_s)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -169,10 +171,10 @@ def _decoded(
 def _decode_one(job: tuple[int, ClipSource, ClipSpec, Path]) -> tuple[int, FileTimes]:
     index, source, spec, partial = job
     try:
-        decoded = read_clip(source, spec)
+        decoded, times = read_timed(source, spec)
     except ClipError as error:
         raise DataError(f"{source}: {error}") from error
     frames = decoded.frames[-spec.frames :]
     array = open_memmap(partial, mode="r+")
     array[index, : len(frames)] = frames
-    return index, FileTimes.of(decoded, spec)
+    return index, times

@@ -23,6 +23,7 @@ from training.data.clip_list import ClipRecord, Side, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
 from training.data.datasets.kinds import Kind
+from training.data.datasets.media import ClipPart
 from training.data.file_times import FileTimes
 from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
@@ -267,6 +268,7 @@ def clip_records(
                 sorted(clip.deductions.items()),
                 [clip.columns.get(name) for name in LABELS],
                 None if clip.tracks is None else source_hash(clip.tracks),
+                *((clip.start_s, clip.end_s) if isinstance(clip.source, ClipPart) else ()),
             ),
         )
         for n, (clip, digest) in enumerate(zip(clips, hashes, strict=True))

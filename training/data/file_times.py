@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.clip import DecodedClip
+from model_store.clip import DecodedClip, read_clip
 from model_store.spec import ClipSpec
+from model_store.video.selection import Window
+from training.data.datasets.media import ClipPart, ClipSource
 from training.data.datasets.stage_starts import StageStarts
 
 Indices = NDArray[np.int64]
@@ -32,10 +34,15 @@ class FileTimes:
     """T'"""
 
     @classmethod
-    def of(cls, decoded: DecodedClip, spec: ClipSpec) -> "FileTimes":
-        """Of a clip that was read whole."""
+    def of(
+        cls,
+        decoded: DecodedClip,
+        spec: ClipSpec,
+        window: Window = Window(),  # noqa: B008 it is frozen
+    ) -> "FileTimes":
+        """Of a clip that was read whole, or of which this window was."""
         timeline = decoded.timeline
-        shown = timeline.resample(spec.fps)
+        shown = timeline.resample(spec.fps)[window.outputs(decoded.origin, spec.fps)]
         count = len(timeline.pts)
         return cls(
             seconds=np.array([float(decoded.origin + timeline.seconds(n)) for n in range(count)]),
@@ -69,3 +76,16 @@ class FileTimes:
         distance = np.abs(self.seconds - np.array(starts.moments)[:, None])  # (S, N)
         nearest: Indices = distance.argmin(axis=1)
         return nearest
+
+
+def read_timed(source: ClipSource, spec: ClipSpec) -> tuple[DecodedClip, FileTimes]:
+    """A clip as the service decodes it, and when its file shows it.
+
+    Raises what `model_store.clip.read_clip` raises.
+    """
+    if not isinstance(source, ClipPart):
+        decoded = read_clip(source, spec)
+        return decoded, FileTimes.of(decoded, spec)
+    start_s, end_s = source.start_s, source.end_s
+    decoded = read_clip(source.path, spec, start_s=start_s, end_s=end_s)
+    return decoded, FileTimes.of(decoded, spec, Window(start_s, end_s))

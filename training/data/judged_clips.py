@@ -20,7 +20,9 @@ def open_clips(
     kind: str, folders: Sequence[str | Path], spec: ClipSpec, split: Split | None = None
 ) -> list[JudgedClip]:
     """Those of one split, or all, folder by folder.   Raises DataError."""
-    found = [(Path(folder), read_clips(kind, Path(folder))) for folder in folders]
+    found = [
+        (Path(folder), read_clips(kind, Path(folder), action=spec.action)) for folder in folders
+    ]
     chosen = [clip for folder, clips in found for clip in of_split(clips, split, folder)]
     every = [clip for _, clips in found for clip in clips]
     check_scores(every, spec)

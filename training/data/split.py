@@ -12,7 +12,6 @@ counterfactual pair, and clips tied to one of these in turn.
 Shapes: N clips, U units.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold
 
 from model_store.card import HASH_DIGITS, ClipsCard, TrainedOn
+from training.data.datasets.drawn_split import place_of
 from training.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -72,11 +72,6 @@ def name_units(
     for unit, names in zip(of, ties, strict=True):
         first[unit] = min(*names, first.get(unit, "clips"))
     return [first[unit] for unit in of]
-
-
-def place_of(unit: str) -> float:
-    """0…1, evenly spread over units."""
-    return int(hashlib.sha256(unit.encode()).hexdigest()[:13], 16) / 16**13
 
 
 def divide(

@@ -22,13 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from model_store.clip import prepare, read_clip
+from model_store.clip import prepare
 from model_store.errors import ClipError
 from model_store.score import Score
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
-from training.data.file_times import FileTimes
+from training.data.file_times import FileTimes, read_timed
 from training.errors import DataError
 from training.metrics import mean_distance, relative_l2, spearman
 from training.prefetch import prefetched
@@ -173,10 +173,10 @@ def prepared_clips(clips: Sequence[JudgedClip], spec: ClipSpec) -> Iterator[Time
 
     def read(clip: JudgedClip) -> TimedClip:
         try:
-            decoded = read_clip(clip.source, spec)
+            decoded, times = read_timed(clip.source, spec)
         except ClipError as error:
             raise DataError(f"{clip.source}: {error}") from error
-        return TimedClip(prepare(decoded.frames, spec), FileTimes.of(decoded, spec))
+        return TimedClip(prepare(decoded.frames, spec), times)
 
     return prefetched(read, clips, threads=READERS, ahead=2 * BATCH)
 

@@ -17,6 +17,7 @@ from model_store.confidence import REVIEWED, ReviewReason, review_reasons
 from model_store.errors import ClipError
 from model_store.scorer import Scorer
 from training.data.datasets.annotations import JudgedClip
+from training.data.datasets.media import ClipPart
 from training.errors import DataError
 from training.measure.calibration import COVERAGE
 from training.measure.stored_copies import STORAGE_VARIANTS, name_of, recording_of
@@ -48,9 +49,11 @@ def storage_figures(
     clips = clips[:MOST_CLIPS]
     pairs: dict[str, list[_Pair]] = defaultdict(list)
     for number, clip in enumerate(clips):
-        original, recording = _answer(scorer, clip.source), recording_of(clip.source)
+        part = clip.source if isinstance(clip.source, ClipPart) else None
+        source = clip.source if not isinstance(clip.source, ClipPart) else clip.path
+        original, recording = _answer(scorer, source, part), recording_of(source)
         for done, (name, variant) in enumerate(STORAGE_VARIANTS.items(), start=1):
-            copy = _answer(scorer, variant.store(recording))
+            copy = _answer(scorer, variant.store(recording), part)
             pairs[name].append((original, copy))
             if progress is not None:
                 each = len(STORAGE_VARIANTS)
@@ -61,9 +64,12 @@ def storage_figures(
     }
 
 
-def _answer(scorer: Scorer, source: Source) -> _Answer:
+def _answer(scorer: Scorer, source: Source, part: ClipPart | None) -> _Answer:
+    """For the same part of a copy as of the original; None: all of it."""
+    start_s, end_s = (None, None) if part is None else (part.start_s, part.end_s)
     try:
-        clip = prepare_clip(read_clip(source, scorer.spec), scorer.spec)
+        decoded = read_clip(source, scorer.spec, start_s=start_s, end_s=end_s)
+        clip = prepare_clip(decoded, scorer.spec)
     except ClipError as error:
         raise DataError(f"{name_of(source)}: {error}") from error
     [score] = scorer.score([clip.frames])

@@ -26,9 +26,10 @@ from training.data.augment import Augmentation
 from training.data.cache import ClipCache, open_cache
 from training.data.clip_dataset import CACHE
 from training.data.clip_list import ClipRecord
+from training.data.datasets.drawn_split import place_of
 from training.data.datasets.hashes import source_hash
 from training.data.datasets.ucf101 import ClassifiedClip, read_ucf101
-from training.data.split import Indices, name_units, place_of
+from training.data.split import Indices, name_units
 from training.errors import DataError
 from training.pretraining.pretext_tasks import FragmentBatch, random_fragments
 

@@ -21,8 +21,7 @@ from model_store.judging.meet import (
 )
 from service.http.form_fields import check_body
 from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
-from service.http.wire.fields import Number
-from service.http.wire.panel import split_marks
+from service.http.wire.fields import Number, split_marks
 
 MOST_DIVES = 1000
 MOST_JUDGES = 11

@@ -5,33 +5,20 @@ The arithmetic is in `model_store.judging.panel`; here are its requests and answ
 """
 
 from dataclasses import asdict
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from model_store.errors import InvalidPanel
 from model_store.judging.dive_difficulty import DeclaredDive
 from model_store.judging.interval import Interval
 from model_store.judging.panel import Panel, judge, model_mark
 from model_store.number import numbers
-from service.http.form_fields import form_pairs
 from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
-from service.http.wire.fields import Number
+from service.http.wire.fields import JsonOrForm, Marks, Number
 
 
-def split_marks(value: object) -> object:
-    """`8.5,8,8`, `8.5 8 8` or `8,5 8 8` to its numbers; anything else as it is."""
-    try:
-        return numbers(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise PydanticCustomError("marks", "{reason}", {"reason": str(error)}) from error
-
-
-class PanelForm(BaseModel):
+class PanelForm(JsonOrForm):
     model_config = ConfigDict(
-        extra="forbid",
-        allow_inf_nan=False,
         json_schema_extra={
             "examples": [
                 {"action": "diving", "marks": [8.5, 8, 8, 8.5, 9, 8, 8], "difficulty": 3.3},
@@ -47,7 +34,7 @@ class PanelForm(BaseModel):
     )
 
     action: str = Field("diving", description="`diving` or `vault`.")
-    marks: Annotated[list[Number], BeforeValidator(split_marks)] = Field(
+    marks: Marks = Field(
         description="In the order of the score sheet; in a form `8.5,8,8,8.5,9,8,8` or with spaces,"
         " where a decimal comma is possible too: `8,5 8 8`. In diving 2, 3, 5 or 7, or 9 or 11 of"
         " synchronised diving; in vault 4 to 7."
@@ -56,14 +43,6 @@ class PanelForm(BaseModel):
     dive: str | None = Field(None, description=DIVE)
     height: Number | None = Field(None, description=HEIGHT)
     deductions: Number = Field(0.0, description="Neutral ones, points; vault only.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_form(cls, body: object) -> object:
-        """FastAPI leaves a body that is not JSON as it is: it may be a form."""
-        if isinstance(body, bytes):
-            return {name: value for name, value in form_pairs(body) if value}
-        return body
 
 
 class JudgeAnswer(BaseModel):

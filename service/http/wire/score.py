@@ -1,6 +1,7 @@
 """The form of `POST /score`, and its answer. Names here are a contract with clients."""
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Literal
 
 from fastapi import UploadFile
@@ -18,6 +19,12 @@ from service.http.wire.fields import REFERENCE, Number
 from service.http.wire.panel import PanelAnswer, panel_answer
 from service.scoring.checkpoints import LoadedCheckpoint
 from service.scoring.scored_clip import ClipToScore, ScoredClip
+
+
+class ArchiveWarning(StrEnum):
+    """What became of the wish to keep a clip."""
+
+    NOT_KEPT = "not_kept"
 
 
 class ScoreForm(BaseModel):
@@ -54,6 +61,11 @@ class ScoreForm(BaseModel):
     )
     include: Literal["frames"] | None = Field(
         None, description="`frames`: also one JPEG a fragment, as scored."
+    )
+    keep: bool = Field(
+        False,
+        description="Keep the clip, its answer and the marks in the operator's archive, where there"
+        " is one.",
     )
 
     def clip_to_score(
@@ -140,7 +152,8 @@ class ScoreAnswer(BaseModel):
     fragments: list[FragmentAnswer]
     needs_review: bool = Field(description="A person should look before the score is used.")
     review_reasons: list[ReviewReason]
-    warnings: list[ClipWarning | ScoreWarning]
+    warnings: list[ClipWarning | ScoreWarning | ArchiveWarning]
+    kept: bool = Field(description="Whether the clip is in the archive now, as asked by `keep`.")
     panel: PanelAnswer | None = Field(default=None, description="With `marks` only.")
     checkpoint: CheckpointUsed
     clip: ClipAnswer
@@ -174,6 +187,7 @@ class ScoreAnswer(BaseModel):
                     "needs_review": False,
                     "review_reasons": [],
                     "warnings": [],
+                    "kept": False,
                     "checkpoint": {
                         "name": "diving",
                         "version": 1,
@@ -202,12 +216,18 @@ def score_answer(
     request_id: str,
     panel: Panel | None = None,
     dive: DeclaredDive | None = None,
+    *,
+    kept: bool | None = None,
 ) -> ScoreAnswer:
     """`panel` is the one to check against the score, if marks came with the clip; `dive` the dive,
-    if it was named."""
+    if it was named; `kept` whether the clip is kept, None where nobody asked for it.
+    """
     known = scored.assessment
     fields = known.to_json()
     fields["checkpoint"]["engine"] = scored.engine
+    fields["kept"] = bool(kept)
+    if kept is False:
+        fields["warnings"] = [*fields["warnings"], ArchiveWarning.NOT_KEPT]
     for fragment, jpeg in zip(fields["fragments"], scored.fragment_jpegs or [], strict=False):
         fragment["jpeg"] = jpeg
     if panel is not None:

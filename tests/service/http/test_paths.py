@@ -90,7 +90,9 @@ def test_head_of_what_has_no_get_is_405(local_server: LiveServer) -> None:
         ("/score", "OPTIONS, POST"),
         ("/checkpoints/diving", "GET, HEAD, OPTIONS"),
         ("/web/page.js", "GET, HEAD, OPTIONS"),
-        ("*", "GET, HEAD, OPTIONS, POST"),
+        ("/clips", "GET, HEAD, OPTIONS"),
+        (f"/clips/{64 * 'a'}", "DELETE, OPTIONS"),
+        ("*", "DELETE, GET, HEAD, OPTIONS, POST"),
     ],
 )
 def test_options_says_what_is_allowed(local_server: LiveServer, path: str, allowed: str) -> None:

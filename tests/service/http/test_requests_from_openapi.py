@@ -50,6 +50,7 @@ FIELDS = st.dictionaries(
             "start_s",
             "end_s",
             "include",
+            "keep",
             "other",
             "clip",
         ]
@@ -61,7 +62,7 @@ FIELDS = st.dictionaries(
 @pytest.fixture(scope="module")
 def guarded(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder: Path = tmp_path_factory.mktemp("guarded")
-    with live_server(store.root, folder, api_keys="a-key") as server:
+    with live_server(store.root, folder, api_keys="a-key", archive=folder / "archive") as server:
         yield server
 
 
@@ -81,7 +82,7 @@ def test_what_the_document_allows_and_forbids_gets_a_documented_answer(
     guarded: LiveServer, mode: GenerationMode, headers: dict[str, str]
 ) -> None:
     tried = operations(guarded)
-    taking = {"POST /score", "GET /checkpoints/{name}"}
+    taking = {"POST /score", "GET /checkpoints/{name}", "POST /clips/{sha256}/judged"}
     assert {*taking, "POST /admin/reload"} <= tried.keys()
     if mode is GenerationMode.NEGATIVE:  # what takes nothing cannot be given anything wrong
         tried = {label: tried[label] for label in taking}

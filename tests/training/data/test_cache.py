@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import training.data.cache
-from model_store.clip import decode, read_clip
+from model_store.clip import decode
 from model_store.spec import ClipSpec
 from model_store.video.reader import DecodedClip
 from tests.clips import clip_of, moving_square, numbered
-from training.data.cache import ClipCache, ClipSource, cache_key, open_cache
+from training.data.cache import ClipCache, cache_key, open_cache
+from training.data.datasets.media import ClipSource
+from training.data.file_times import FileTimes, read_timed
 from training.errors import DataError
 
 
@@ -59,7 +61,7 @@ def test_it_is_made_once(
     sources: list[Path], spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = open_cache(sources, spec, tmp_path / "cache", workers=1)
-    monkeypatch.setattr(training.data.cache, "read_clip", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(training.data.cache, "read_timed", lambda *_: pytest.fail("decoded again"))
     again = open_cache(sources, spec, tmp_path / "cache", workers=1)
     np.testing.assert_array_equal(first.frames, again.frames)
     assert_same_times(first, again)
@@ -102,11 +104,11 @@ def test_what_another_version_decoded_is_not_used(
     monkeypatch.undo()
     decoded = []
 
-    def logged(source: ClipSource, spec: ClipSpec) -> DecodedClip:
+    def logged(source: ClipSource, spec: ClipSpec) -> tuple[DecodedClip, FileTimes]:
         decoded.append(source)
-        return read_clip(source, spec)
+        return read_timed(source, spec)
 
-    monkeypatch.setattr(training.data.cache, "read_clip", logged)
+    monkeypatch.setattr(training.data.cache, "read_timed", logged)
     open_cache(sources, spec, tmp_path, workers=1)
     assert len(decoded) == 5
 
@@ -139,13 +141,13 @@ def test_it_goes_on_after_a_kill(
 ) -> None:
     decoded = []
 
-    def count(source: ClipSource, spec: ClipSpec) -> DecodedClip:
+    def count(source: ClipSource, spec: ClipSpec) -> tuple[DecodedClip, FileTimes]:
         decoded.append(source)
         if len(decoded) == 3:
             raise KeyboardInterrupt
-        return read_clip(source, spec)
+        return read_timed(source, spec)
 
-    monkeypatch.setattr(training.data.cache, "read_clip", count)
+    monkeypatch.setattr(training.data.cache, "read_timed", count)
     with pytest.raises(KeyboardInterrupt):
         open_cache(sources, spec, tmp_path / "cache", workers=1)
     cache = open_cache(sources, spec, tmp_path / "cache", workers=1)

@@ -1,5 +1,6 @@
 """Clips stored anew, and how far their scores move."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import numpy as np
 import pytest
 
 from model_store.clip import ClipWarning, read_clip
+from model_store.scorer import Scorer
 from model_store.spec import SPECS
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.training.command_line import succeed
+from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
+from training.measure.evaluate import score_clips
+from training.measure.storage import storage_figures
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
 
 SPEC = SPECS["diving"].with_size((48, 64), (48, 64))
@@ -52,6 +57,24 @@ def test_files_that_cannot_be_stored_anew() -> None:
     for data in (b"no video", clip_of(moving_square(1, 32, 32))):
         with pytest.raises(DataError):
             recording_of(data)
+
+
+def test_the_same_part_of_a_copy_is_scored(tmp_path: Path) -> None:
+    """The clip is bright in its part and dark elsewhere: another part would score otherwise."""
+    store = Store(tmp_path / "store")
+    publish_tiny(store, "diving", used=(0,), calibrated=True)
+    scorer = Scorer(store.load("diving"), "torch")
+    frames = moving_square(120, 32, 32).copy()
+    frames[:40] //= 8
+    frames[80:] //= 8
+    path = tmp_path / "long.mp4"
+    path.write_bytes(clip_of(frames))
+    clip = JudgedClip(path=path, split="test", score=50, columns={}, start_s=1.4, end_s=2.6)
+    whole = dataclasses.replace(clip, start_s=None, end_s=None)
+    moved, other = (storage_figures(scorer, [each])["storage"] for each in (clip, whole))
+    [part, all_of_it] = score_clips(scorer, [clip, whole]).predicted
+    assert abs(part - all_of_it) > 5 * max(row["mean_change"] for row in moved[:2])
+    assert moved != other
 
 
 def test_evaluate_reports_how_far_scores_move(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 from model_store.video.frame_files import FrameFiles
 from training.data.datasets.clip_names import ClipNames
-from training.data.datasets.media import frame_files
+from training.data.datasets.media import ClipPart, ClipSource, frame_files
 from training.data.datasets.points import decimal, points, positive_number
 from training.data.datasets.stage_starts import StageStarts
 from training.data.datasets.table import read_table
@@ -49,6 +49,11 @@ class JudgedClip:
     """Clips of one group stay on one side of every split: an athlete, an event, a video."""
     frames: FrameFiles | None = None
     """Where the clip is not one file."""
+    start_s: float | None = None
+    """Where the routine begins and ends, seconds of the file; None: where the file does."""
+    end_s: float | None = None
+    action: str | None = None
+    """Where the clips of a data set are of several."""
     difficulty: float | None = None
     execution: float | None = None
     marks: tuple[float, ...] = ()
@@ -58,9 +63,13 @@ class JudgedClip:
     """Points by stage; empty where the data set has none."""
 
     @property
-    def source(self) -> Path | FrameFiles:
-        """What `model_store.clip` reads."""
-        return self.path if self.frames is None else self.frames
+    def source(self) -> ClipSource:
+        """What `file_times.read_timed` reads."""
+        if self.frames is not None:
+            return self.frames
+        if self.start_s is None and self.end_s is None:
+            return self.path
+        return ClipPart(self.path, self.start_s, self.end_s)
 
     @property
     def tracks(self) -> Path | None:
@@ -91,6 +100,15 @@ def read_annotations(folder: Path, split: Split | None = None) -> list[JudgedCli
     if not clips:
         raise DataError(f"{path} names no clips")
     return of_split(clips, split, path)
+
+
+def of_action(clips: list[JudgedClip], action: str | None, where: Path) -> list[JudgedClip]:
+    """Those of one action, or all.   Raises DataError where there is none."""
+    chosen = [clip for clip in clips if action is None or clip.action in (None, action)]
+    if not chosen:
+        there = ", ".join(sorted({str(clip.action) for clip in clips}))
+        raise DataError(f"{where} has no clip of {action!r}, only of {there}")
+    return chosen
 
 
 def of_split(clips: list[JudgedClip], split: Split | None, where: Path) -> list[JudgedClip]:

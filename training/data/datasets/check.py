@@ -18,6 +18,7 @@ from model_store.video.timeline import Timeline
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.kinds import DATA_SETS, Kind, read_clips
 from training.data.datasets.leaks import check_leaks, warn_of_groups
+from training.data.datasets.media import ClipPart, ClipSource
 from training.data.datasets.ucf101 import PUBLISHED, read_ucf101
 from training.errors import DataError
 
@@ -74,7 +75,7 @@ def check_dataset(kind: Kind, folder: Path, progress: Progress) -> Findings:
         classes = len(classified.classes)
         groups: set[str | None] = {clip.group for clip in classified.clips}
         warn_of_groups((clip.split, clip.group) for clip in classified.clips)
-        sources: list[Path | FrameFiles] = [clip.path for clip in classified.clips]
+        sources: list[ClipSource] = [clip.path for clip in classified.clips]
         splits = [
             SplitFindings(
                 name=name,
@@ -89,14 +90,20 @@ def check_dataset(kind: Kind, folder: Path, progress: Progress) -> Findings:
         groups = {clip.group for clip in clips}
         sources = [clip.source for clip in clips]
         data_set = DATA_SETS[kind]
+        actions = sorted({clip.action for clip in clips}, key=str)
         splits = [
-            _judged_split(name, published, [clip for clip in clips if clip.split == name])
+            _judged_split(
+                name if len(actions) == 1 else f"{name}, {action}",
+                published,
+                [clip for clip in clips if clip.split == name and clip.action == action],
+            )
+            for action in actions
             for name, published in (("train", data_set.train), ("test", data_set.test))
         ]
     counts, rates = _frames(sources, progress)
     return Findings(
         splits=splits,
-        videos=sum(isinstance(source, Path) for source in sources),
+        videos=sum(not isinstance(source, FrameFiles) for source in sources),
         frames=counts,
         fps=rates,
         groups=len(groups - {None}),
@@ -116,7 +123,7 @@ def _judged_split(name: str, published: int | None, clips: Sequence[JudgedClip])
     )
 
 
-def _frames(sources: Sequence[Path | FrameFiles], progress: Progress) -> tuple[Spread, Spread]:
+def _frames(sources: Sequence[ClipSource], progress: Progress) -> tuple[Spread, Spread]:
     """Frames a clip and frames a second, over all clips."""
     counts, rates = [], []
     for done, source in enumerate(sources, 1):
@@ -130,10 +137,11 @@ def _frames(sources: Sequence[Path | FrameFiles], progress: Progress) -> tuple[S
     return Spread.of(counts), Spread.of(rates)
 
 
-def frames_and_rate(source: Path | FrameFiles) -> tuple[int, float]:
-    """Frames of a clip and their rate, from its packets.   Raises ClipError."""
+def frames_and_rate(source: ClipSource) -> tuple[int, float]:
+    """Frames of a file and their rate, from its packets.   Raises ClipError."""
     limits = ClipLimits()
-    with open_bytes(source) as file, open_video(file, limits) as video:
+    file_of = source.path if isinstance(source, ClipPart) else source
+    with open_bytes(file_of) as file, open_video(file, limits) as video:
         pts = demux(video, limits).pts
         timeline = Timeline.of_pts(pts, video.time_base)
         return len(pts), float(video.rate or 0) if timeline is None else timeline.fps

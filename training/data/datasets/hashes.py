@@ -1,8 +1,9 @@
 """
 Which clip a clip is: the SHA-256 of its bytes, whatever its name and its folder.
 
-The rule: only equal bytes make two clips the same clip. A clip in single frames is the bytes of
-`FrameFiles.video`. Each is read once in a process, for as long as its files stay as they are.
+The rule: only equal bytes make two clips the same clip, whichever part of a file is meant. A clip
+in single frames is the bytes of `FrameFiles.video`. Each is read once in a process, for as long as
+its files stay as they are.
 """
 
 import functools
@@ -13,6 +14,7 @@ from model_store.errors import ClipError
 from model_store.video.container import open_bytes, sha256_of
 from model_store.video.frame_files import FrameFiles
 from training.data.datasets.annotations import JudgedClip
+from training.data.datasets.media import ClipPart, ClipSource
 from training.errors import DataError
 
 
@@ -21,8 +23,10 @@ def clip_hashes(clips: Sequence[JudgedClip]) -> list[str]:
     return [source_hash(clip.source) for clip in clips]
 
 
-def source_hash(source: Path | FrameFiles) -> str:
+def source_hash(source: ClipSource) -> str:
     """64 hexadecimal digits.   Raises DataError, naming the clip."""
+    if isinstance(source, ClipPart):
+        source = source.path
     paths = source.paths if isinstance(source, FrameFiles) else (source,)
     try:
         stamps = tuple((s.st_mtime_ns, s.st_size, s.st_ino) for s in (p.stat() for p in paths))

@@ -6,7 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from training.data.datasets import aqa7
-from training.data.datasets.annotations import JudgedClip, Split, of_split, read_annotations
+from training.data.datasets.annotations import (
+    JudgedClip,
+    Split,
+    of_action,
+    of_split,
+    read_annotations,
+)
+from training.data.datasets.archive import read_archive
 from training.data.datasets.finediving import read_finediving
 from training.data.datasets.mit_skate import read_mit_skate
 from training.data.datasets.mtl_aqa import read_mtl_aqa
@@ -27,6 +34,7 @@ class Kind(StrEnum):
     aqa7_sync_10m = "aqa-7-sync-10m"
     mtl_aqa = "mtl-aqa"
     finediving = "finediving"
+    archive = "archive"
     ucf101 = "ucf-101"
 
 
@@ -53,13 +61,20 @@ DATA_SETS: dict[Kind, DataSet] = {
     Kind.aqa7_sync_10m: DataSet(aqa7.reader("sync_diving_10m")),
     Kind.mtl_aqa: DataSet(read_mtl_aqa, 1059, 353),
     Kind.finediving: DataSet(read_finediving, 2251, 749),
+    Kind.archive: DataSet(read_archive),
 }
 
 
-def read_clips(kind: str, folder: Path, split: Split | None = None) -> list[JudgedClip]:
-    """The judged clips of one split, or all.   Raises DataError."""
+def read_clips(
+    kind: str, folder: Path, split: Split | None = None, *, action: str | None = None
+) -> list[JudgedClip]:
+    """The judged clips of one split, or all; where there are several actions, of this one.
+
+    Raises DataError.
+    """
     if kind == Kind.ucf101:
         raise DataError("ucf-101 has classes and no scores: it is for pretrain")
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder, need one of the kind {kind}")
-    return of_split(DATA_SETS[Kind(kind)].read(folder), split, folder)
+    clips = of_action(DATA_SETS[Kind(kind)].read(folder), action, folder)
+    return of_split(clips, split, folder)

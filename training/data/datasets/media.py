@@ -1,4 +1,4 @@
-"""Where the pixels of a published clip are: a video file, or a folder of JPEG frames."""
+"""Where the pixels of a clip are: a video file or a part of one, or a folder of JPEG frames."""
 
 import re
 from collections.abc import Iterable
@@ -11,6 +11,22 @@ from training.errors import DataError
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm")
 PICTURES = (".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPart:
+    """The part of a video file between two times of a player's clock."""
+
+    path: Path
+    start_s: float | None = None
+    """Seconds; None is the file's beginning, of `end_s` its end."""
+    end_s: float | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+ClipSource = Path | FrameFiles | ClipPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from training.errors import DataError
+from training.measure.bootstrap import Estimate, estimate
 from training.metrics import spearman
-from training.paper.report.bootstrap import Estimate, estimate
 
 NEEDED = ("method", "data", "spearman", "mean_distance", "clips")
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from model_store.files import replace_file
-from training.paper.report.bootstrap import CONFIDENCE, RESAMPLES
+from training.measure.bootstrap import CONFIDENCE, RESAMPLES
 from training.paper.report.examples import last_fragments
 from training.paper.report.figures import by_fragment, learning_curve, sorted_predictions
 from training.paper.report.gathered import start_of

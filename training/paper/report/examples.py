@@ -14,8 +14,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model_store.clip import load_clip
+from model_store.clip import prepare
 from model_store.spec import ClipSpec
+from training.data.file_times import read_timed
 from training.paper.report.results import Cell, DataSet
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -62,7 +63,8 @@ def _frames(cell: Cell, clip: int) -> list[tuple[int, NDArray[np.uint8]]]:
     """Numbers in the prepared clip and (H, W, 3) RGB of some frames of the last fragment."""
     run = cell.runs[0]
     spec = enlarged(run.options.clip)
-    prepared = load_clip(run.clips[clip].source, spec)  # (T, H, W, 3)
+    decoded, _ = read_timed(run.clips[clip].source, spec)
+    prepared = prepare(decoded.frames, spec)  # (T, H, W, 3)
     if spec.colour_order == "bgr":
         prepared = prepared[..., ::-1]
     numbers = spec.fragment_frames(spec.fragments - 1)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.paper.report.bootstrap import Estimate
+from training.measure.bootstrap import Estimate
 from training.paper.report.results import DECLARED, LOSSES, VIDEO, DataSet, Fragments
 
 COLOURS = {"MSE": "tab:blue", "ranking": "tab:orange", "MSE + ranking": "tab:green"}

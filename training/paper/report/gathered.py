@@ -112,8 +112,9 @@ def _training_mean(run: MeasuredRun) -> Floats:
         training = [
             clip.score
             for folder in run.options.data
-            for clip in read_clips(run.options.kind, Path(folder))
-            if clip.split == "train"
+            for clip in read_clips(
+                run.options.kind, Path(folder), "train", action=run.options.clip.action
+            )
         ]
         return np.full(len(run.clips), np.mean(training))
     scores = np.array([clip.score for clip in run.clips])

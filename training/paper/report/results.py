@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.datasets.annotations import JudgedClip
-from training.metrics import mean_distance, spearman
-from training.paper.report.baseline_file import Baseline
-from training.paper.report.bootstrap import (
+from training.measure.bootstrap import (
     Estimate,
     Repeated,
     difference,
     estimate,
     estimate_over_seeds,
 )
+from training.metrics import mean_distance, spearman
+from training.paper.report.baseline_file import Baseline
 from training.paper.report.measured import MeasuredRun
 
 Floats = NDArray[np.float64]

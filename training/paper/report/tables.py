@@ -9,9 +9,9 @@ different clips.
 
 from collections.abc import Callable, Sequence
 
+from training.measure.bootstrap import Estimate
 from training.paper.report import published
 from training.paper.report.baseline_file import Baseline
-from training.paper.report.bootstrap import Estimate
 from training.paper.report.published import Published
 from training.paper.report.results import DECLARED, LOSSES, VIDEO, Cell, DataSet, Fragments
 

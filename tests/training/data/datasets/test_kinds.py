@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_store.clip import read_clip
 from model_store.spec import VAULT
 from tests.training.data.datasets.layouts import (
     CLIPS,
@@ -22,6 +21,7 @@ from tests.training.data.datasets.layouts import (
     write_aqa7,
 )
 from training.data.datasets.kinds import DATA_SETS, Kind, read_clips
+from training.data.file_times import read_timed
 from training.errors import DataError
 
 SMALL = dataclasses.replace(VAULT, resize=(32, 32), crop=(32, 32))
@@ -35,7 +35,7 @@ def test_each_clip_has_its_own_score(kind: str, published: Callable[[str], Path]
     assert sorted(clip.score for clip in clips) == sorted(score_of(n) for n in range(1, CLIPS + 1))
     spec = dataclasses.replace(SMALL, fps=RATES.get(kind, Fraction(30)))
     for clip in clips:
-        decoded = read_clip(clip.source, spec)
+        decoded, _ = read_timed(clip.source, spec)
         assert len(decoded.frames) == FRAMES
         seen = np.median(decoded.frames)
         assert seen == pytest.approx(brightness_of(clip.score), abs=3.5)  # they are 8 apart

@@ -75,7 +75,7 @@ def test_predictions_are_those_of_the_weights_that_had_not_seen_the_clip(
         network.load_state_dict(RunFolder(folded / f"fold-{fold}").load_weights()[0])
         n = int(np.flatnonzero(found.fold == fold)[0])
         clip = found.clips[n]
-        frames = torch.from_numpy(load_clip(clip.source, options.clip))
+        frames = torch.from_numpy(load_clip(clip.path, options.clip))
         numbers = [list(options.clip.fragment_frames(k)) for k in range(options.clip.fragments)]
         fragments = torch.stack([frames[each] for each in numbers])[None]
         alone = torch.zeros_like(fragments)

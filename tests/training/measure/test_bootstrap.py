@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from training.metrics import mean_distance, spearman
-from training.paper.report.bootstrap import (
+from training.measure.bootstrap import (
     Repeated,
     difference,
     estimate,
     estimate_over_seeds,
 )
+from training.metrics import mean_distance, spearman
 
 
 def test_the_interval_of_a_mean_is_what_its_standard_error_says() -> None:
@@ -62,7 +62,7 @@ def draws(count: int) -> list[tuple[int, ...]]:
 def test_a_difference_is_that_of_all_samples_of_clips_and_seeds(
     paired: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.paper.report.bootstrap.RESAMPLES", 20000)
+    monkeypatch.setattr("training.measure.bootstrap.RESAMPLES", 20000)
     other = OTHER if paired else Repeated(OTHER.predicted, (2, 3))
     found = difference(mean_distance, ONE, other, JUDGED)
     every = [
@@ -86,7 +86,7 @@ def test_runs_are_paired_by_their_seeds_in_whatever_order() -> None:
 
 
 def test_seeds_widen_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.paper.report.bootstrap.RESAMPLES", 20000)
+    monkeypatch.setattr("training.measure.bootstrap.RESAMPLES", 20000)
     found = estimate_over_seeds(mean_distance, ONE, JUDGED)
     every = [distance(ONE, rows, clips) for clips in draws(3) for rows in draws(2)]
     assert found.value == pytest.approx(distance(ONE, (0, 1), (0, 1, 2)))

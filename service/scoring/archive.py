@@ -1,0 +1,345 @@
+"""
+The archive: clips that are kept with their answer and with what judges gave, see
+`model_store.archive`.
+
+The rule: what goes wrong here costs the archive and never an answer; and a clip is there whole, or
+not at all. Several processes may share one folder: a new clip gets its name once it is whole, and
+whoever changes one that is there already holds the lock. Files are touched on threads of the
+archive's own, so that a volume that hangs stops nothing else.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from model_store.archive import (
+    ANSWER,
+    CLIP,
+    JUDGED,
+    Judged,
+    KeptAnswer,
+    KeptClip,
+    ending_of,
+    kept_folders,
+    read_kept_clip,
+)
+from model_store.errors import ArchiveDamaged
+from model_store.files import PARTIAL, new_folder, replace_file
+from service.errors import ArchiveUnavailable, UnknownClip
+from service.metrics import Metrics
+from service.scoring.judged import Given, judged_with, now
+from service.scoring.scored_clip import ClipToScore, ScoredClip
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+LIMIT_S = 15.0  # for one change, or a list; a volume that takes longer counts as lost
+TIDY_S = 600.0  # between two rounds of forgetting, and of measuring the folder
+STALE_S = 3600.0  # age of an unfinished folder whose process must be gone
+MOST_LISTED = 1000  # clips
+THREADS, THREAD = 2, "archive"  # and how their names begin
+DAY_S = 86_400.0
+_LOCK = ".lock"
+_CHUNK = 1 << 20  # bytes a read
+_HEAD = 64  # bytes, from which the container is known
+_RACES = 5  # with other processes, over one clip, before giving up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What is kept."""
+
+    clips: list[KeptClip]
+    """The newest ones, at most `MOST_LISTED`, newest first."""
+    total: int
+    judged: int
+    """Of these, those with a `judged.json`."""
+    damaged: list[str]
+    """Hashes of clips among the newest whose folder cannot be read."""
+
+
+class Archive:
+    """One folder, for as long as the service runs; its methods are called on the event loop."""
+
+    def __init__(
+        self, root: Path | None, metrics: Metrics, *, max_bytes: int, days: float = 0.0
+    ) -> None:
+        """Keeps nothing without a `root`, and refuses beyond `max_bytes`.
+
+        `days` after its newest answer a clip is forgotten; 0 is never.
+        """
+        self.enabled = root is not None
+        self.root = root or Path()
+        self._metrics = metrics
+        self._max_bytes = max_bytes
+        self._days = days
+        self._bytes = 0  # as measured last, and what this process has changed since
+        self._clips = 0
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD)
+
+    async def tidy_forever(self) -> None:
+        """Make the folder, then forget, clean and measure once in a while.
+
+        However long that takes: a second one would wait for the same volume.
+        """
+        loop, step = asyncio.get_running_loop(), self._prepare
+        while self.enabled:
+            try:
+                await loop.run_in_executor(self._threads, step)
+                step = self._tidy
+            except OSError as error:
+                self._failed("the archive cannot be used", error)
+            await asyncio.sleep(TIDY_S)
+
+    def stop(self) -> None:
+        """A thread whose volume hangs is left: nothing can end it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def keep(self, clip: ClipToScore, scored: ScoredClip, given: Given | None) -> bool:
+        """Keep a file with its newest answer and what judges gave; whether that was possible.
+
+        A caller who leaves stops it.
+        """
+        sha256, answer = scored.assessment.clip.sha256, _answer(clip, scored)
+        left = threading.Event()
+        descriptor = await asyncio.to_thread(clip.upload.fileno)  # a small upload is written now
+        own = os.dup(descriptor)  # that of the request may be closed meanwhile
+        keeping = self._threads.submit(self._keep, sha256, own, answer, given, left)
+        keeping.add_done_callback(lambda _: os.close(own))
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await asyncio.wrap_future(keeping)
+        except (OSError, ArchiveDamaged) as error:  # a timeout is an OSError
+            self._failed("a clip is not kept", error)
+            return False
+        finally:
+            left.set()
+        self._metrics.archived.labels("kept").inc()
+        return True
+
+    async def judge(self, sha256: str, given: Given) -> KeptClip:
+        """Add what judges gave.
+
+        Raises UnknownClip, ArchiveUnavailable, OSError where the disk is full, and what
+        `judged_with` raises.
+        """
+
+        def work() -> KeptClip:
+            with self._locked():
+                clip = read_kept_clip(self.root / sha256)
+                judged = judged_with(given, clip.answer, clip.judged)
+                replace_file(self.root / sha256 / JUDGED, _json(judged))
+            return replace(clip, judged=judged)
+
+        return await self._asked(work)
+
+    async def forget(self, sha256: str) -> None:
+        """Remove a clip and all that is kept of it.   Raises UnknownClip, ArchiveUnavailable."""
+
+        def work() -> None:
+            with self._locked():
+                taken = self._take_away(self.root / sha256)
+            self._remove(taken)
+
+        await self._asked(work)
+
+    async def listing(self) -> Listing:
+        """Raises ArchiveUnavailable."""
+        return await self._asked(self._list)
+
+    async def _asked(self, function: Callable[[], T]) -> T:
+        """The result for a client, or the error that it may know."""
+        if not self.enabled:
+            raise UnknownClip("this service keeps no clips: SCORING_ARCHIVE is not set")
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        except FileNotFoundError as error:
+            if self.root.is_dir():
+                raise UnknownClip("no clip with this hash is kept") from error
+            self._failed("the archive's folder is gone", error)
+            raise ArchiveUnavailable("the archive cannot be used now") from error
+        except OSError as error:
+            self._failed("the archive cannot be used", error)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ArchiveUnavailable("the archive cannot be used now") from error
+        except ArchiveDamaged as error:
+            self._failed("a kept clip is damaged", error)
+            need = "what is kept of this clip is damaged: remove it, and send it again"
+            raise ArchiveUnavailable(need) from error
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._metrics.archived.labels("failed").inc()
+        log.error("%s: %s", what, error or type(error).__name__)
+
+    def _keep(
+        self,
+        sha256: str,
+        descriptor: int,
+        answer: KeptAnswer,
+        given: Given | None,
+        left: threading.Event,
+    ) -> None:
+        folder = self.root / sha256
+
+        def files(known: Judged | None) -> dict[str, bytes]:
+            judged = None if given is None else judged_with(given, answer, known)
+            return {ANSWER: _json(answer)} | ({} if judged is None else {JUDGED: _json(judged)})
+
+        for _ in range(_RACES):
+            with self._locked():
+                if folder.is_dir():
+                    known = read_kept_clip(folder).judged
+                    if left.is_set():
+                        raise TimeoutError("nobody waits for it")
+                    for name, content in files(known).items():
+                        replace_file(folder / name, content)
+                    return
+            try:
+                self._add(folder, descriptor, files(None), left)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+                continue  # another process has added it meanwhile
+            return
+        raise OSError("other processes add and remove it all the time")
+
+    def _add(
+        self, folder: Path, descriptor: int, files: dict[str, bytes], left: threading.Event
+    ) -> None:
+        size = os.fstat(descriptor).st_size + sum(map(len, files.values()))
+        if self._bytes + size > self._max_bytes:
+            held = f"{self._bytes} bytes are kept, {size} more pass SCORING_ARCHIVE_BYTES"
+            raise OSError(errno.ENOSPC, held)
+        if not self.root.is_dir():  # a volume that is gone is not to be replaced by a folder
+            raise FileNotFoundError(f"{self.root} is missing")
+        with new_folder(folder) as partial:
+            ending = ending_of(os.pread(descriptor, _HEAD, 0))
+            _copy(descriptor, partial / f"{CLIP}.{ending}", left)
+            for name, content in files.items():
+                (partial / name).write_bytes(content)
+            if left.is_set():
+                raise TimeoutError("nobody waits for it")
+        self._count(size, 1)
+
+    def _prepare(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget what is old, remove what killed processes left, measure what is there."""
+        if self._days:
+            oldest = time.time() - self._days * DAY_S
+            for folder in [*kept_folders(self.root)]:
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    if _changed(folder) < oldest:
+                        self._forget_if_older(folder, oldest)
+        for partial in [*self.root.glob(PARTIAL)]:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if _changed(partial) < time.time() - STALE_S:
+                    shutil.rmtree(partial)
+        sizes = [_size(folder) for folder in kept_folders(self.root)]
+        self._bytes, self._clips = 0, 0
+        self._count(sum(sizes), len(sizes))
+
+    def _forget_if_older(self, folder: Path, oldest: float) -> None:
+        with self._locked():
+            if _changed(folder) >= oldest:  # it was scored again meanwhile
+                return
+            taken = self._take_away(folder)
+        self._remove(taken)
+        log.info("a kept clip is forgotten")
+
+    def _take_away(self, folder: Path) -> Path:
+        """A clip is gone at once for all processes; removing its files takes longer."""
+        return folder.rename(self.root / f".{folder.name}-{token_hex(4)}.partial")
+
+    def _remove(self, taken: Path) -> None:
+        size = _size(taken)
+        shutil.rmtree(taken)
+        self._count(-size, -1)
+
+    def _list(self) -> Listing:
+        found = []
+        judged = 0
+        for folder in kept_folders(self.root):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((_changed(folder), folder))
+                judged += (folder / JUDGED).exists()
+        clips, damaged = [], []
+        for _, folder in sorted(found, reverse=True)[:MOST_LISTED]:
+            try:
+                clips.append(read_kept_clip(folder))
+            except ArchiveDamaged:
+                damaged.append(folder.name)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+        return Listing(clips=clips, total=len(found), judged=judged, damaged=damaged)
+
+    def _count(self, size: int, clips: int) -> None:
+        self._bytes += size
+        self._clips += clips
+        self._metrics.archive_bytes.set(self._bytes)
+        self._metrics.archive_clips.set(self._clips)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Nobody else, in any process, changes a clip that is kept."""
+        with (self.root / _LOCK).open("ab") as lock:  # "a": NFS locks only what may be written
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _answer(clip: ClipToScore, scored: ScoredClip) -> KeptAnswer:
+    """The assessment, and the part of the file that it is of."""
+    fields = scored.assessment.to_json()
+    fields["checkpoint"]["engine"] = scored.engine
+    part = {"start_s": clip.start_s, "end_s": clip.end_s}
+    return KeptAnswer.model_validate(fields | part | {"scored_at": now()})
+
+
+def _json(values: BaseModel) -> bytes:
+    return values.model_dump_json(indent=2).encode() + b"\n"
+
+
+def _copy(descriptor: int, target: Path, left: threading.Event) -> None:
+    """By offsets: others share the descriptor's position. Raises TimeoutError once `left`."""
+    with target.open("wb") as file:
+        while chunk := os.pread(descriptor, _CHUNK, file.tell()):
+            if left.is_set():
+                raise TimeoutError("nobody waits for it")
+            file.write(chunk)
+
+
+def _changed(folder: Path) -> float:
+    """When a clip was scored last, by the time of that file; of a damaged one, of the folder."""
+    try:
+        return (folder / ANSWER).stat().st_mtime
+    except FileNotFoundError:
+        return folder.stat().st_mtime
+
+
+def _size(folder: Path) -> int:
+    """Bytes of its files; 0 once it is gone."""
+    size = 0
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size
+    return size
