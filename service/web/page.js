@@ -1,30 +1,33 @@
 // The page: from a form to an answer on the screen.
 
-import { Problem, ScoringClient } from "./client.js";
+import { ScoringClient } from "./client.js";
 import { h } from "./dom.js";
+import { Fields } from "./fields.js";
 import { Film } from "./film.js";
+import { withKey } from "./key.js";
+import { aboutScore } from "./numbers.js";
 import { panelCard } from "./panel.js";
+import { Part } from "./part.js";
+import { clearProblem, ownProblem, sayProblem, showProblem } from "./problems.js";
+import { progressListeners, setBusy, showStep } from "./progress.js";
 import { reportOf } from "./report.js";
 import { resultCards } from "./result.js";
+import { save } from "./save.js";
+import { chooseLanguage, language, LANGUAGES, say, sayAll } from "./words.js";
 
 const DEMOS = {
-  dive: { file: "dive.mp4", action: "diving", difficulty: "3.7", marks: "6, 6.5, 6.5, 5.5, 6.5, 7, 6.5" },
-  vault: { file: "vault.mp4", action: "vault", difficulty: "5.8", marks: "8.2, 8.2, 8.1, 8.2, 8.3" },
+  dive: { file: "dive.mp4", action: "diving", difficulty: "3.7", marks: "6 6.5 6.5 5.5 6.5 7 6.5" },
+  vault: { file: "vault.mp4", action: "vault", difficulty: "5.8", marks: "8.2 8.2 8.1 8.2 8.3" },
 };
-const HINTS = {
-  diving: "5 or 7 judges, or 11 for a synchronised dive: three, three, five. 0 to 10 in halves.",
-  vault: "The E panel's, 4 to 7 judges: 0 to 10 in tenths.",
-};
-const NUMBERS = ["difficulty", "deductions", "start_s", "end_s"];
-const STEPS = ["upload", "queued", "decoding", "scoring"];
 
 const client = new ScoringClient(undefined, { retries: 0 }); // a person decides
 const $ = (id) => document.getElementById(id);
 const form = $("ask");
-let checkpoints = [];
+const fields = new Fields();
 let clip = null; // a File
-let lastStep = null;
+let part = null; // of the clip
 let running = null; // an AbortController: what is on its way now; an answer to any other is late
+let shown = null; // what draws the result again, in another language
 let shownUrl = null;
 
 // ---- the form
@@ -34,9 +37,10 @@ function forget() {
   running?.abort();
   running = null;
   setBusy(false);
+  part?.setLocked(false);
   $("result").replaceChildren();
   if (shownUrl) URL.revokeObjectURL(shownUrl);
-  shownUrl = null;
+  shown = shownUrl = null;
   $("step").textContent = "";
   clearProblem();
 }
@@ -51,17 +55,28 @@ function begin() {
 function choose(file) {
   forget();
   clip = file;
-  $("chosen").textContent = file ? file.name || "A video" : "Choose a video";
+  part?.forget();
+  part = file ? new Part(file, fields.checkpoint.seconds, changed) : null;
+  $("part").replaceChildren(...(part ? [part.element] : []));
   $("drop").classList.toggle("has-clip", Boolean(file));
+  sayChosen();
+}
+
+function sayChosen() {
+  $("chosen").textContent = clip ? clip.name || say("clip.unnamed") : say("clip.choose");
+  $("score").textContent = say("go.score");
+}
+
+function changed() {
+  const hadResult = $("result").hasChildNodes();
+  forget();
+  if (hadResult) $("step").textContent = say("step.changed");
 }
 
 $("clip").addEventListener("change", (event) => choose(event.target.files[0] ?? null));
 
 form.addEventListener("input", (event) => {
-  if (event.target === $("clip")) return;
-  const hadResult = $("result").hasChildNodes();
-  forget();
-  if (hadResult) $("step").textContent = "The entries have changed: score again.";
+  if (event.target !== $("clip") && !event.target.dataset.noEntry) changed();
 });
 
 for (const name of ["dragenter", "dragover"]) {
@@ -77,17 +92,10 @@ $("drop").addEventListener("drop", (event) => {
   const { files } = event.dataTransfer;
   if (!files.length) return;
   $("clip").value = ""; // so that choosing the former file again is a change
-  choose(files.length === 1 ? files[0] : null);
-  if (files.length > 1) showProblem(wrongClip("One video at a time, please"));
+  choose(files[0]);
 });
 
-function actionChanged() {
-  const action = $("action").value;
-  $("marks-hint").textContent = HINTS[action] ?? "";
-  $("deductions-field").hidden = action !== "vault";
-  $("difficulty").placeholder = action === "vault" ? "5.8" : "3.3";
-}
-$("action").addEventListener("change", actionChanged);
+$("action").addEventListener("change", () => part?.setMost(fields.checkpoint.seconds));
 
 for (const button of document.querySelectorAll("[data-demo]")) {
   button.addEventListener("click", async () => {
@@ -102,26 +110,15 @@ for (const button of document.querySelectorAll("[data-demo]")) {
     } catch {
       if (running !== mine) return;
       forget();
-      showProblem(wrongClip("The simulated clip cannot be loaded"));
+      showProblem(ownProblem("demo.failed"));
       return;
     }
     if (running !== mine) return;
     $("clip").value = "";
+    fields.fill(demo);
     choose(file);
-    $("action").value = demo.action;
-    $("difficulty").value = demo.difficulty;
-    $("marks").value = demo.marks;
-    for (const name of ["deductions", "start_s", "end_s"]) $(name).value = "";
-    actionChanged();
     await score();
   });
-}
-
-function fields() {
-  const found = { action: $("action").value, include: "frames", marks: $("marks").value.trim() };
-  for (const name of NUMBERS) found[name] = $(name).value.trim().replace(",", ".");
-  if ($("deductions-field").hidden || !found.marks) found.deductions = "";
-  return found;
 }
 
 // ---- scoring
@@ -145,46 +142,44 @@ async function score() {
   const mine = begin();
   if (!clip) {
     forget();
-    showProblem(wrongClip("Choose a video first"));
+    showProblem(ownProblem("problem.no_clip"));
     return;
   }
   const sent = clip;
   setBusy(true);
-  step("upload", 0);
-  const listeners = {
-    signal: mine.signal,
-    onUpload: (sent, total) => {
-      if (running !== mine) return;
-      if (sent < total) step("upload", sent / total);
-      else step("queued");
-    },
-    onEvent: (name, data) => {
-      if (running === mine) step(name, data.of ? data.done / data.of : undefined, data);
-    },
-  };
+  part.setLocked(true);
+  showStep("upload", 0);
+  const isCurrent = () => running === mine;
   try {
-    const answer = await withKey(() => client.score(sent, fields(), listeners), mine);
-    if (running !== mine) return;
+    await part.ready;
+    if (!isCurrent()) return;
+    const asked = { ...fields.forScore(), ...part.fields() };
+    const listeners = { signal: mine.signal, ...progressListeners(isCurrent) };
+    const answer = await withKey(client, () => client.score(sent, asked, listeners), mine.signal);
+    if (!isCurrent()) return;
     forget();
-    showAnswer(answer, sent);
-    $("step").textContent = `Scored: ${answer.score.toFixed(2)} points.`;
+    if (answer.found_s) part.showScored(answer.found_s);
+    show(() => answerCards(answer, sent));
+    $("step").textContent = say("step.scored", aboutScore(answer));
   } catch (error) {
-    if (running !== mine) return;
+    if (!isCurrent()) return;
     forget();
     showProblem(error);
   }
 }
 
+function scoreAgain(range) {
+  part.choose(range);
+  score();
+}
+
 $("marks-only").addEventListener("click", async () => {
   const mine = begin();
-  const { action, marks, difficulty, deductions } = fields();
-  const asked = { action, marks, difficulty: difficulty || null };
-  if (deductions) asked.deductions = deductions;
   try {
-    const panel = await withKey(() => client.panel(asked), mine);
+    const panel = await withKey(client, () => client.panel(fields.forPanel()), mine.signal);
     if (running !== mine) return;
     forget();
-    show([panelCard(panel)]);
+    show(() => [panelCard(panel)]);
   } catch (error) {
     if (running !== mine) return;
     forget();
@@ -192,123 +187,71 @@ $("marks-only").addEventListener("click", async () => {
   }
 });
 
-// ---- the key, in memory only
-
-async function withKey(call, mine = null) {
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error.status !== 401 || mine?.signal.aborted || !(await askForKey())) throw error;
-    }
-  }
-}
-
-function askForKey() {
-  const dialog = $("key-dialog");
-  $("key").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "use") client.key = $("key").value;
-      $("key").value = "";
-      resolve(dialog.returnValue === "use");
-    }, { once: true });
-  });
-}
-
 // ---- what is shown
 
-// While a clip is being sent or scored its fields are locked; another clip may be chosen.
-function setBusy(busy) {
-  $("progress").hidden = !busy;
-  $("cancel").hidden = !busy;
-  for (const each of form.elements) {
-    const goesOn = each.id === "clip" || each.id === "cancel" || each.dataset.demo;
-    if (!goesOn) each.disabled = busy;
-  }
-  lastStep = null;
-  form.setAttribute("aria-busy", String(busy));
-}
-
-function step(name, share, data = {}) {
-  const at = STEPS.indexOf(name);
-  document.querySelectorAll("[data-step]").forEach((item, i) => {
-    item.className = i < at ? "done" : i === at ? "now" : "";
-  });
-  const bar = $("bar");
-  if (share === undefined) bar.removeAttribute("value");
-  else bar.value = share;
-  const text = {
-    upload: "Sending the clip",
-    queued: data.ahead ? `In the queue, ${data.ahead} fragments ahead` : "In the queue",
-    decoding: "Decoding",
-    scoring: "Scoring",
-  }[name];
-  $("count").textContent = name === "decoding" ? `${data.done} of ${data.of} frames` : "";
-  if (name !== lastStep) $("step").textContent = text; // read aloud, so once a step
-  lastStep = name;
-}
-
-function clearProblem() {
-  $("problem").replaceChildren();
-  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
-}
-
-const wrongClip = (title) => new Problem({ title, type: "", errors: [{ name: "clip" }] });
-
-function showProblem(problem) {
-  if (!(problem instanceof Problem)) throw problem;
-  const wait = problem.retryAfterS ? ` Try again in ${problem.retryAfterS} seconds.` : "";
-  $("problem").replaceChildren(h("div", { class: "problem" },
-    h("strong", {}, problem.title),
-    problem.detail ? h("p", {}, problem.detail + wait) : null,
-    problem.requestId ? h("p", { class: "hint" }, `Request ${problem.requestId}`) : null));
-  const wrong = problem.errors.map(({ name }) => $(name)).filter((field) => field !== null);
-  for (const field of wrong) {
-    field.setAttribute("aria-invalid", "true");
-    const folded = field.closest("details");
-    if (folded) folded.open = true;
-  }
-  wrong[0]?.focus();
-}
-
 function show(cards) {
+  shown = cards;
   const result = $("result");
-  result.replaceChildren(...cards);
+  result.replaceChildren(...cards());
   result.focus({ preventScroll: true });
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   result.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }
 
-function showAnswer(answer, file) {
+function answerCards(answer, file) {
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(file);
-  const { name, version } = answer.checkpoint;
-  const checkpoint = checkpoints.find((each) => each.name === name && each.version === version)
-    ?? { score_range: [0, answer.action === "vault" ? 20 : 100] };
+  const checkpoint = fields.checkpointOf(answer);
   const json = JSON.stringify(answer, (key, value) => (key === "jpeg" ? undefined : value), 2);
-  show(resultCards(answer, new Film(answer, shownUrl), checkpoint, {
+  return resultCards(answer, new Film(answer, shownUrl), checkpoint, {
+    scoreAgain,
     copy: () => copy(json),
-    download: () => download(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, reportOf(answer, json)),
-  }));
+    download: () => {
+      const text = reportOf(answer, { json, fileName: file.name, description: checkpoint.description });
+      save(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, text, "text/html");
+      return say("record.downloaded");
+    },
+  });
 }
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    return "Copied.";
+    return say("record.copied");
   } catch {
-    return "This browser does not let the page copy; the report holds the same.";
+    return say("record.not_copied");
   }
 }
 
-function download(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/html" }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-  return "The report is in your downloads.";
+// ---- the language: of the address (?lang=de), else of the browser; kept in the address alone
+
+function sayEverything() {
+  document.documentElement.lang = language();
+  document.title = say("page.title");
+  sayAll(document);
+  fields.say();
+  sayChosen();
+  sayProblem();
+  part?.say();
+  if (shown) $("result").replaceChildren(...shown());
 }
+
+function startLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang");
+  chooseLanguage([...(asked ? [asked] : []), ...navigator.languages]);
+  $("language").replaceChildren(...LANGUAGES.map(([code, name]) =>
+    h("option", { value: code, lang: code, selected: code === language() }, name)));
+  $("language").addEventListener("change", (event) => {
+    chooseLanguage([event.target.value]);
+    const address = new URL(location.href);
+    address.searchParams.set("lang", language());
+    history.replaceState(null, "", address);
+    sayEverything();
+  });
+  sayEverything();
+}
+
+// ---- the start
 
 async function untilReady() {
   for (;;) {
@@ -318,24 +261,31 @@ async function untilReady() {
       return;
     } catch (error) {
       if (error.type !== "/problems/not-ready") throw error;
-      $("step").textContent = "The service is still loading its models…";
+      $("step").textContent = say("step.loading");
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
 
+// What the cards say of the clips that the models have learned from.
+async function learnDescriptions() {
+  const named = fields.checkpoints.filter((each) => each.current && each.trained_on !== "simulated");
+  for (const each of named) {
+    each.description = (await client.checkpoint(each.name)).description;
+  }
+  fields.say();
+}
+
 async function start() {
+  startLanguage();
   try {
     await untilReady();
-    const listed = await withKey(() => client.checkpoints());
-    checkpoints = listed.checkpoints;
-    const names = [...new Set(checkpoints.map((each) => each.name))];
-    $("action").replaceChildren(...names.map((name) =>
-      h("option", { value: name, selected: name === listed.default }, name)));
+    fields.offer(await withKey(client, () => client.checkpoints()));
+    part?.setMost(fields.checkpoint.seconds);
+    await learnDescriptions();
   } catch (error) {
     showProblem(error);
   }
-  actionChanged();
 }
 
 start();

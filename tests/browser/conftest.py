@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from model_store.store import Store
@@ -61,11 +62,39 @@ def browser(
         headless=True,
         args=FLAGS,
         viewport={"width": 1280, "height": 900},
+        locale="en-GB",
         permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(WAIT_MS)
     yield context
     context.close()
+
+
+NOT_YET = ["find", "dive", "height", "keep"]
+"""Fields that the page sends, and that the service of this branch does not know."""
+
+RECORDER = """(() => {
+    const append = FormData.prototype.append;
+    FormData.prototype.append = function (name, value, ...more) {
+        if (name === "action") window.sent = {};
+        window.sent = {...window.sent, [name]: value};
+        if (!NOT_YET.includes(name)) append.call(this, name, value, ...more);
+    };
+})();""".replace("NOT_YET", str(NOT_YET))
+
+
+def sent(page: Page) -> dict[str, Any]:
+    """The fields of the last form that the page has sent."""
+    fields: dict[str, Any] = page.evaluate("window.sent")
+    return fields
+
+
+def violations(page: Page) -> list[str]:
+    return [
+        f"{found['id']}: {node['html']}"
+        for found in Axe().run(page).response["violations"]
+        for node in found["nodes"]
+    ]
 
 
 class Visit:
@@ -76,6 +105,7 @@ class Visit:
         self.server = server
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        page.add_init_script(RECORDER)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self.listen)
@@ -94,7 +124,7 @@ class Visit:
         self.page.click("#score")
 
     def wait_for_score(self) -> str:
-        return self.page.inner_text(".number strong")
+        return self.page.inner_text(".about-score")
 
 
 @pytest.fixture
