@@ -40,19 +40,23 @@ export function aboutScore(answer) {
 
 // What the score means for one judge, where the difficulty is known: in diving three marks that
 // count add up to the execution, in vault a mark is the execution. Marks lie between 0 and 10.
+export function markNumbers({ action, score, difficulty, interval }) {
+  if (difficulty === null || !["diving", "vault"].includes(action)) return null;
+  const mark = (value) => (action === "diving" ? value / difficulty / 3 : value - difficulty);
+  const of = (value) => points(Math.min(10, Math.max(0, mark(value))), 1);
+  return {
+    mark: points(mark(score), 1),
+    low: interval ? of(interval.low) : null,
+    high: interval ? of(interval.high) : null,
+  };
+}
+
 export function aboutMark(answer) {
-  if (answer.execution === null || !["diving", "vault"].includes(answer.action)) return null;
-  const { difficulty, interval } = answer;
-  const mark = answer.action === "diving"
-    ? (score) => score / difficulty / 3
-    : (score) => score - difficulty;
-  const inRange = (value) => Math.min(10, Math.max(0, value));
-  const values = { mark: points(answer.action === "diving" ? answer.execution / 3 : answer.execution, 1) };
-  const key = answer.action === "diving" ? "score.judge" : "score.execution";
-  if (!interval) return say(key, values);
-  values.low = points(inRange(mark(interval.low)), 1);
-  values.high = points(inRange(mark(interval.high)), 1);
-  return say(`${key}_range`, values);
+  const numbers = markNumbers(answer);
+  if (!numbers) return null;
+  const [alone, withRange] = answer.action === "diving"
+    ? ["score.judge", "score.judge_range"] : ["score.execution", "score.execution_range"];
+  return say(numbers.low === null ? alone : withRange, numbers);
 }
 
 // How many digits after the point distinguish the contributions of an answer: a vault's are small.

@@ -1,33 +1,37 @@
 // The page: from a form to an answer on the screen.
 
 import { ScoringClient } from "./client.js";
-import { h } from "./dom.js";
+import { Comparison } from "./compare.js";
+import { loadDemo } from "./demos.js";
 import { Fields } from "./fields.js";
 import { Film } from "./film.js";
+import { keptCard } from "./kept.js";
 import { withKey } from "./key.js";
+import { startLanguage } from "./language.js";
+import { ClipList, entryOf, MOST } from "./list.js";
 import { aboutScore } from "./numbers.js";
 import { panelCard } from "./panel.js";
 import { Part } from "./part.js";
+import { lengthOf } from "./player.js";
 import { clearProblem, ownProblem, sayProblem, showProblem } from "./problems.js";
 import { progressListeners, setBusy, showStep } from "./progress.js";
+import { FRAME_S } from "./range.js";
 import { reportOf } from "./report.js";
 import { resultCards } from "./result.js";
 import { save } from "./save.js";
-import { chooseLanguage, language, LANGUAGES, say, sayAll } from "./words.js";
+import { say, sayAll } from "./words.js";
 
-const DEMOS = {
-  dive: { file: "dive.mp4", action: "diving", difficulty: "3.7", marks: "6 6.5 6.5 5.5 6.5 7 6.5" },
-  vault: { file: "vault.mp4", action: "vault", difficulty: "5.8", marks: "8.2 8.2 8.1 8.2 8.3" },
-};
-
-const client = new ScoringClient(undefined, { retries: 0 }); // a person decides
+const client = new ScoringClient(undefined, { retries: 0 });
 const $ = (id) => document.getElementById(id);
 const form = $("ask");
+const RETRIES = 5;
 const fields = new Fields();
 let clip = null; // a File
 let part = null; // of the clip
+let list = null; // instead of a clip: a ClipList
 let running = null; // an AbortController: what is on its way now; an answer to any other is late
 let shown = null; // what draws the result again, in another language
+let comparison = null; // of two clips of the list
 let shownUrl = null;
 
 // ---- the form
@@ -38,9 +42,8 @@ function forget() {
   running = null;
   setBusy(false);
   part?.setLocked(false);
-  $("result").replaceChildren();
-  if (shownUrl) URL.revokeObjectURL(shownUrl);
-  shown = shownUrl = null;
+  list?.stop();
+  hide();
   $("step").textContent = "";
   clearProblem();
 }
@@ -52,38 +55,45 @@ function begin() {
   return running;
 }
 
-function choose(file) {
+function choose(files) {
+  list = null;
   forget();
-  clip = file;
   part?.forget();
-  part = file ? new Part(file, fields.checkpoint.seconds, changed) : null;
+  clip = files.length === 1 ? files[0] : null;
+  part = clip ? new Part(clip, fields.checkpoint.seconds, changed) : null;
   $("part").replaceChildren(...(part ? [part.element] : []));
-  $("drop").classList.toggle("has-clip", Boolean(file));
+  if (files.length > 1 && files.length <= MOST) {
+    list = new ClipList(files, { show: showRow, compare, onEntry: hide });
+    hide();
+  }
+  form.classList.toggle("many", list !== null);
+  $("drop").classList.toggle("has-clip", clip !== null || list !== null);
   sayChosen();
+  if (files.length > MOST) showProblem(ownProblem("list.too_many", { count: files.length, most: MOST }));
 }
 
 function sayChosen() {
-  $("chosen").textContent = clip ? clip.name || say("clip.unnamed") : say("clip.choose");
-  $("score").textContent = say("go.score");
+  const count = list?.rows.length;
+  $("chosen").textContent = list ? say("clip.several", { count })
+    : clip ? clip.name || say("clip.unnamed") : say("clip.choose");
+  $("score").textContent = list ? say("go.score_all", { count }) : say("go.score");
 }
 
 function changed() {
-  const hadResult = $("result").hasChildNodes();
+  const hadResult = list ? list.rows.some((row) => row.answer) : $("result").hasChildNodes();
   forget();
+  list?.reset();
   if (hadResult) $("step").textContent = say("step.changed");
 }
 
-$("clip").addEventListener("change", (event) => choose(event.target.files[0] ?? null));
+$("clip").addEventListener("change", (event) => choose([...event.target.files]));
 
 form.addEventListener("input", (event) => {
   if (event.target !== $("clip") && !event.target.dataset.noEntry) changed();
 });
 
-for (const name of ["dragenter", "dragover"]) {
-  $("drop").addEventListener(name, () => $("drop").classList.add("over"));
-}
-for (const name of ["dragleave", "drop"]) {
-  $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  $("drop").addEventListener(name, () => $("drop").classList.toggle("over", /enter|over/.test(name)));
 }
 for (const name of ["dragover", "drop"]) { // anywhere else a browser would leave the page for the file
   window.addEventListener(name, (event) => event.preventDefault());
@@ -92,31 +102,25 @@ $("drop").addEventListener("drop", (event) => {
   const { files } = event.dataTransfer;
   if (!files.length) return;
   $("clip").value = ""; // so that choosing the former file again is a change
-  choose(files[0]);
+  choose([...files]);
 });
 
 $("action").addEventListener("change", () => part?.setMost(fields.checkpoint.seconds));
 
 for (const button of document.querySelectorAll("[data-demo]")) {
   button.addEventListener("click", async () => {
-    const demo = DEMOS[button.dataset.demo];
-    choose(null);
+    choose([]);
     const mine = begin();
-    let file;
-    try {
-      const response = await fetch(new URL(`demo/${demo.file}`, import.meta.url));
-      if (!response.ok) throw new TypeError(response.statusText);
-      file = new File([await response.blob()], demo.file);
-    } catch {
-      if (running !== mine) return;
+    const demo = await loadDemo(button.dataset.demo);
+    if (running !== mine) return;
+    if (!demo) {
       forget();
       showProblem(ownProblem("demo.failed"));
       return;
     }
-    if (running !== mine) return;
     $("clip").value = "";
     fields.fill(demo);
-    choose(file);
+    choose([demo.file]);
     await score();
   });
 }
@@ -135,10 +139,15 @@ $("cancel").addEventListener("click", () => {
 // A page that comes back from the browser's history: if it was kept in memory it is unchanged; if it
 // was loaded again the browser may have restored its fields and its file.
 window.addEventListener("pageshow", (event) => {
-  if (!event.persisted && !clip && !running) choose($("clip").files[0] ?? null);
+  if (!event.persisted && !clip && !list && !running) choose([...$("clip").files]);
 });
 
 async function score() {
+  client.retries = list ? RETRIES : 0; // of one clip a person decides, a list waits for its turn
+  if (list) {
+    await scoreAll();
+    return;
+  }
   const mine = begin();
   if (!clip) {
     forget();
@@ -159,7 +168,7 @@ async function score() {
     if (!isCurrent()) return;
     forget();
     if (answer.found_s) part.showScored(answer.found_s);
-    show(() => answerCards(answer, sent));
+    show(() => answerCards(answer, sent, scoreAgain));
     $("step").textContent = say("step.scored", aboutScore(answer));
   } catch (error) {
     if (!isCurrent()) return;
@@ -171,6 +180,56 @@ async function score() {
 function scoreAgain(range) {
   part.choose(range);
   score();
+}
+
+// All clips of the list that have no answer yet, one after another.
+async function scoreAll() {
+  const mine = begin();
+  setBusy(true);
+  const isCurrent = () => running === mine;
+  try {
+    await list.run((row, index) => scoreRow(row, index, mine, isCurrent), isCurrent);
+    if (!isCurrent()) return;
+    forget();
+    $("step").textContent = say("list.done", { count: list.rows.filter((row) => row.answer).length });
+  } catch (error) {
+    if (!isCurrent()) return;
+    forget();
+    showProblem(error);
+  }
+}
+
+async function scoreRow(row, index, mine, isCurrent) {
+  const prefix = `${say("list.progress", { number: index + 1, count: list.rows.length })}: `;
+  showStep("upload", 0, {}, prefix);
+  const length = await lengthOf(row.file);
+  const isLong = length === null || length - fields.checkpoint.seconds > FRAME_S;
+  const { action, include, keep } = fields.forScore();
+  const asked = { action, include, keep, ...entryOf(row.entry, $("height").value) };
+  if (row.range) [asked.start_s, asked.end_s] = row.range;
+  else if (isLong) asked.find = "true";
+  const listeners = { signal: mine.signal, ...progressListeners(isCurrent, prefix) };
+  return withKey(client, () => client.score(row.file, asked, listeners), mine.signal);
+}
+
+function showRow(row) {
+  show(() => answerCards(row.answer, row.file, (range) => {
+    Object.assign(row, { range, answer: null });
+    scoreAll();
+  }));
+}
+
+function compare(...rows) {
+  show(() => {
+    comparison?.forget();
+    comparison = new Comparison(rows, {
+      close: hide,
+      rank: (asked) => withKey(client, () => client.rank(asked.map(({ file }) => file), {
+        action: $("action").value, difficulty: asked.map(({ answer }) => answer.difficulty),
+      })),
+    });
+    return [comparison.element];
+  });
 }
 
 $("marks-only").addEventListener("click", async () => {
@@ -190,21 +249,30 @@ $("marks-only").addEventListener("click", async () => {
 // ---- what is shown
 
 function show(cards) {
+  hide();
   shown = cards;
-  const result = $("result");
-  result.replaceChildren(...cards());
-  result.focus({ preventScroll: true });
+  const drawn = cards();
+  $("result").append(...drawn);
+  $("result").focus({ preventScroll: true });
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  result.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  drawn[0].scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }
 
-function answerCards(answer, file) {
+// Nothing but the list, if there is one.
+function hide() {
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
+  comparison?.forget();
+  shown = shownUrl = comparison = null;
+  $("result").replaceChildren(...(list ? [list.element] : []));
+}
+
+function answerCards(answer, file, again) {
   if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(file);
   const checkpoint = fields.checkpointOf(answer);
   const json = JSON.stringify(answer, (key, value) => (key === "jpeg" ? undefined : value), 2);
-  return resultCards(answer, new Film(answer, shownUrl), checkpoint, {
-    scoreAgain,
+  const cards = resultCards(answer, new Film(answer, shownUrl), checkpoint, {
+    scoreAgain: again,
     copy: () => copy(json),
     download: () => {
       const text = reportOf(answer, { json, fileName: file.name, description: checkpoint.description });
@@ -212,6 +280,8 @@ function answerCards(answer, file) {
       return say("record.downloaded");
     },
   });
+  if (answer.kept) cards.push(keptCard(answer, (call) => withKey(client, () => call(client))));
+  return cards;
 }
 
 async function copy(text) {
@@ -223,32 +293,14 @@ async function copy(text) {
   }
 }
 
-// ---- the language: of the address (?lang=de), else of the browser; kept in the address alone
-
 function sayEverything() {
-  document.documentElement.lang = language();
-  document.title = say("page.title");
   sayAll(document);
   fields.say();
   sayChosen();
   sayProblem();
   part?.say();
-  if (shown) $("result").replaceChildren(...shown());
-}
-
-function startLanguage() {
-  const asked = new URLSearchParams(location.search).get("lang");
-  chooseLanguage([...(asked ? [asked] : []), ...navigator.languages]);
-  $("language").replaceChildren(...LANGUAGES.map(([code, name]) =>
-    h("option", { value: code, lang: code, selected: code === language() }, name)));
-  $("language").addEventListener("change", (event) => {
-    chooseLanguage([event.target.value]);
-    const address = new URL(location.href);
-    address.searchParams.set("lang", language());
-    history.replaceState(null, "", address);
-    sayEverything();
-  });
-  sayEverything();
+  list?.draw();
+  if (shown) $("result").replaceChildren(...(list ? [list.element] : []), ...shown());
 }
 
 // ---- the start
@@ -276,13 +328,19 @@ async function learnDescriptions() {
   fields.say();
 }
 
+// Whether the service keeps clips: only then it lists them.
+async function offerArchive() {
+  const archive = await client.clips?.().catch(() => null);
+  $("keep-field").hidden = !archive;
+}
+
 async function start() {
-  startLanguage();
+  startLanguage(sayEverything);
   try {
     await untilReady();
     fields.offer(await withKey(client, () => client.checkpoints()));
     part?.setMost(fields.checkpoint.seconds);
-    await learnDescriptions();
+    await Promise.all([learnDescriptions(), offerArchive()]);
   } catch (error) {
     showProblem(error);
   }

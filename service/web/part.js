@@ -4,11 +4,9 @@
 import { h } from "./dom.js";
 import { Handles } from "./handles.js";
 import { points, written } from "./numbers.js";
-import { Player } from "./player.js";
+import { patience, Player } from "./player.js";
 import { FRAME_S, Range } from "./range.js";
 import { say, sayAll } from "./words.js";
-
-const PATIENCE_MS = 3000; // until a browser that says nothing of a file counts as unable to play it
 
 export class Part {
   // At most `most` seconds are scored. `onChange` is called when a person chooses another part.
@@ -45,7 +43,7 @@ export class Part {
       this.player.element, this.slot, this.note, this.findLabel, this.choice, this.numbers, this.help);
     this.say();
     this.player.canPlay.then((can) => this.#begin(can));
-    const late = new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); });
+    const late = patience();
     late.then(() => { if (!this.begun) this.#begin(false); });
     this.ready = Promise.race([this.player.canPlay, late]); // from then on `fields` are known
   }

@@ -5,6 +5,7 @@ import { points } from "./numbers.js";
 import { FRAME_S } from "./range.js";
 import { sayAll } from "./words.js";
 
+const PATIENCE_MS = 3000; // then a browser that says nothing of a file counts as unable to play it
 const SLOW = 0.25;
 const JUMP_S = 0.5; // arrow keys with Shift
 
@@ -124,4 +125,18 @@ export class Player {
     cancelAnimationFrame(this.next);
     if (!this.video.paused) this.next = requestAnimationFrame(() => this.#follow());
   }
+}
+
+// Resolves after the time for which a browser is waited for.
+export const patience = () => new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); });
+
+// Seconds of a file, null if this browser cannot play it.
+export async function lengthOf(file) {
+  const url = URL.createObjectURL(file);
+  const player = new Player(url);
+  const can = await Promise.race([player.canPlay, patience()]);
+  const seconds = can ? player.video.duration : null;
+  player.video.removeAttribute("src");
+  URL.revokeObjectURL(url);
+  return seconds;
 }

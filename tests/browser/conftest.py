@@ -76,17 +76,17 @@ NOT_YET = ["find", "dive", "height", "keep"]
 RECORDER = """(() => {
     const append = FormData.prototype.append;
     FormData.prototype.append = function (name, value, ...more) {
-        if (name === "action") window.sent = {};
-        window.sent = {...window.sent, [name]: value};
+        if (name === "action") (window.sent ??= []).push({});
+        window.sent.at(-1)[name] = value;
         if (!NOT_YET.includes(name)) append.call(this, name, value, ...more);
     };
 })();""".replace("NOT_YET", str(NOT_YET))
 
 
-def sent(page: Page) -> dict[str, Any]:
-    """The fields of the last form that the page has sent."""
-    fields: dict[str, Any] = page.evaluate("window.sent")
-    return fields
+def sent(page: Page) -> list[dict[str, Any]]:
+    """The fields of all forms that the page has sent."""
+    forms: list[dict[str, Any]] = page.evaluate("window.sent")
+    return forms
 
 
 def violations(page: Page) -> list[str]:
