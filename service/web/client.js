@@ -52,7 +52,7 @@ export class ScoringClient {
     this.retries = retries;
   }
 
-  // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, include.
+  // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, include, keep.
   score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
     const form = formOf(fields);
     form.append("clip", clip, "clip");
@@ -74,6 +74,23 @@ export class ScoringClient {
   // Fields: marks (a list), difficulty, action, deductions.
   panel(fields) {
     return this.#json("/panel", { method: "POST", body: JSON.stringify(fields) });
+  }
+
+  // The clips that the service has kept, newest first, and what judges gave for each.
+  clips() {
+    return this.#json("/clips");
+  }
+
+  // Add what judges gave for a kept clip, which is the answer's clip.sha256. Fields: marks (a list),
+  // difficulty, deductions, score, group (the athlete or the meet, by any name).
+  judged(sha256, fields) {
+    const path = `/clips/${encodeURIComponent(sha256)}/judged`;
+    return this.#json(path, { method: "POST", body: JSON.stringify(fields) });
+  }
+
+  // Remove a kept clip, with all that belongs to it.
+  forget(sha256) {
+    return this.#json(`/clips/${encodeURIComponent(sha256)}`, { method: "DELETE" });
   }
 
   ready() {

@@ -330,7 +330,7 @@ async function learnDescriptions() {
 
 // Whether the service keeps clips: only then it lists them.
 async function offerArchive() {
-  const archive = await client.clips?.().catch(() => null);
+  const archive = await client.clips().catch(() => null);
   $("keep-field").hidden = !archive;
 }
 
