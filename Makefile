@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker bench bench-gpu demo lint format lock audit clean
+.PHONY: help serve test test-slow test-docker bench bench-gpu demo pictures lint format lock audit clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -57,6 +57,9 @@ demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a se
 	$(BIN)/python -m training simulate --action vault --clips 1 --seed 7 --out data/demo/vault
 	$(BIN)/python -m model_store score data/demo/diving/clips/00000.mp4
 	$(BIN)/python -m model_store score data/demo/vault/clips/00000.mp4 --action vault
+
+pictures: $(VENV)/.test  ## draw the README's pictures of the page anew; needs Chromium
+	$(BIN)/python -m tests.browser.pictures
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .

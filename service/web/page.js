@@ -167,7 +167,7 @@ async function score() {
     const answer = await withKey(client, () => client.score(sent, asked, listeners), mine.signal);
     if (!isCurrent()) return;
     forget();
-    if (answer.found_s) part.showScored(answer.found_s);
+    if (answer.found_s) part.showFound(answer.found_s);
     show(() => answerCards(answer, sent, scoreAgain));
     $("step").textContent = say("step.scored", aboutScore(answer));
   } catch (error) {

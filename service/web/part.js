@@ -16,6 +16,7 @@ export class Part {
     this.range = null; // while the length is not known
     this.handles = null;
     this.begun = false;
+    this.found = null; // seconds, in words
     this.url = URL.createObjectURL(file);
     this.player = new Player(this.url, {
       part: () => this.range && [this.range.start, this.range.end],
@@ -52,7 +53,11 @@ export class Part {
   setMost(most) {
     if (most === this.most) return;
     this.most = most;
-    if (this.range) this.#begin(true);
+    if (!this.range) return;
+    const { end } = this.range;
+    this.#begin(true);
+    if (!this.find.checked) this.range.set(end - this.range.most, end); // what a person chose
+    this.#draw();
   }
 
   // All texts, in the language that is chosen now.
@@ -74,9 +79,10 @@ export class Part {
     return this.isPlayable ? this.range.fields() : {};
   }
 
-  // Put the handles at what was scored.
-  showScored([start, end]) {
+  // Put the handles at the part that the service has found.
+  showFound([start, end]) {
     this.range?.set(start, end);
+    this.found = { start: points(start, 1), end: points(end, 1) };
     this.#draw();
   }
 
@@ -148,6 +154,7 @@ export class Part {
     if (!this.range) return say("part.unplayable");
     const { start, end, length, total, isWhole, isLong } = this.range;
     const values = { start: points(start, 1), end: points(end, 1), length: points(length, 1), total: points(total, 1) };
+    if (isLong && this.find.checked && this.found) return say("found.first", this.found);
     if (isLong && this.find.checked) return say("part.finds", { ...values, length: points(this.most, 1) });
     return say(isWhole ? "part.whole" : "part.chosen", values);
   }

@@ -40,7 +40,7 @@ export class Player {
     this.canPlay = new Promise((resolve) => {
       this.video.addEventListener("error", () => resolve(false));
       this.video.addEventListener("loadedmetadata", () =>
-        resolve(this.video.videoWidth > 0 && Number.isFinite(this.video.duration)));
+        resolve(this.video.videoWidth > 0 && this.video.duration > 0 && this.video.duration < Infinity));
     });
     if (!native) this.video.addEventListener("click", () => this.toggle());
     for (const event of ["play", "seeked", "timeupdate"]) {

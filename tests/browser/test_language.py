@@ -53,8 +53,15 @@ def test_an_answer_and_a_problem_change_with_the_language(german: Page) -> None:
 def test_nothing_overflows_on_a_phone(german: Page) -> None:
     german.click("[data-demo=vault]")
     german.wait_for_selector(".about-score")
-    german.set_viewport_size({"width": 360, "height": 740})
-    assert german.evaluate("document.documentElement.scrollWidth") <= 360
+    overflow = """(() => {
+        const right = (element) => element.getBoundingClientRect().right;
+        return [...document.querySelectorAll('.number strong')].map(
+            (number) => right(number) - right(number.closest('.card')));
+    })()"""
+    for width in (1280, 1024, 768, 360):
+        german.set_viewport_size({"width": width, "height": 740})
+        assert german.evaluate("document.documentElement.scrollWidth") <= width
+        assert max(german.evaluate(overflow)) < 0
 
 
 @pytest.mark.parametrize(

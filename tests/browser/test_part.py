@@ -193,6 +193,7 @@ def test_the_part_that_was_found_and_the_second_choice(
     assert ends(chosen) == pytest.approx((1.2, 6.2333), abs=0.001)
     expect(chosen.locator(".found")).to_contain_text("The routine was found at 1.2 s to 6.2 s.")
     expect(chosen.locator("#find")).to_be_checked()
+    expect(chosen.locator(".part-note")).to_have_text("The routine was found at 1.2 s to 6.2 s.")
     assert violations(chosen) == []
     chosen.get_by_role("button", name="Score 3.5 s to 8.5 s").click()
     expect(chosen.locator(".found")).to_have_count(0)
@@ -201,6 +202,17 @@ def test_the_part_that_was_found_and_the_second_choice(
     fields = sent(chosen)[-1]
     assert (fields["start_s"], fields["end_s"]) == ("3.500", "8.533")
     assert "find" not in fields
+
+
+def test_what_was_chosen_stays_when_the_action_changes(chosen: Page) -> None:
+    chosen.focus(".handle.end")
+    chosen.keyboard.press("PageDown")
+    end = ends(chosen)[1]
+    chosen.select_option("#action", "vault")
+    assert ends(chosen) == pytest.approx((end - 100 / 30, end), abs=0.002)
+    chosen.check("#find")
+    chosen.select_option("#action", "diving")
+    assert ends(chosen)[1] == LONG_S
 
 
 def test_on_a_phone(chosen: Page) -> None:

@@ -64,7 +64,7 @@ export const TEXTS = {
   "part.at": "{time} Sekunden",
   "part.whole": "Bewertet wird das ganze Video: {length} s.",
   "part.chosen": "Bewertet wird {start} s bis {end} s, {length} s von {total} s.",
-  "part.find": "Den Sprung selbst finden lassen",
+  "part.find": "Den Sprung automatisch finden",
   "part.finds": "Das Video hat {total} s, bewertet werden {length} s. Der Dienst sucht den Sprung. Wer einen Griff verschiebt, wählt selbst.",
   "part.together": "Beide Griffe zusammen bewegen",
   "part.help": "Griffe: Pfeiltasten bewegen um ein Bild, mit Umschalt um eine halbe Sekunde. Video: Leertaste spielt ab, Komma und Punkt gehen ein Bild weiter, S ist Zeitlupe.",
