@@ -6,6 +6,7 @@ import { learnedFrom } from "./origin.js";
 import { actionName, say, sayFor } from "./words.js";
 
 const HEIGHTS_M = [1, 3, 5, 7.5, 10];
+const FOUND = ["diving", "vault"]; // the actions whose routine the service can find in a recording
 const EXAMPLES = { diving: 3.3, vault: 5.8 };
 const UNKNOWN = { action: null, seconds: Infinity, score_range: [0, 100], trained_on: null };
 const $ = (id) => document.getElementById(id);
@@ -29,6 +30,12 @@ export class Fields {
   get checkpoint() {
     const name = $("action").value;
     return this.checkpoints.find((each) => each.name === name && each.current) ?? UNKNOWN;
+  }
+
+  // How much of a video it scores, seconds, and whether the service can find that part.
+  get part() {
+    const { seconds, action } = this.checkpoint;
+    return { most: seconds, canFind: FOUND.includes(action) };
   }
 
   checkpointOf({ checkpoint: { name, version }, action }) {

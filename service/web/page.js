@@ -60,7 +60,7 @@ function choose(files) {
   forget();
   part?.forget();
   clip = files.length === 1 ? files[0] : null;
-  part = clip ? new Part(clip, fields.checkpoint.seconds, changed) : null;
+  part = clip ? new Part(clip, fields.part, changed) : null;
   $("part").replaceChildren(...(part ? [part.element] : []));
   if (files.length > 1 && files.length <= MOST) {
     list = new ClipList(files, { show: showRow, compare, onEntry: hide });
@@ -105,7 +105,7 @@ $("drop").addEventListener("drop", (event) => {
   choose([...files]);
 });
 
-$("action").addEventListener("change", () => part?.setMost(fields.checkpoint.seconds));
+$("action").addEventListener("change", () => part?.setAction(fields.part));
 
 for (const button of document.querySelectorAll("[data-demo]")) {
   button.addEventListener("click", async () => {
@@ -203,11 +203,12 @@ async function scoreRow(row, index, mine, isCurrent) {
   const prefix = `${say("list.progress", { number: index + 1, count: list.rows.length })}: `;
   showStep("upload", 0, {}, prefix);
   const length = await lengthOf(row.file);
-  const isLong = length === null || length - fields.checkpoint.seconds > FRAME_S;
+  const { most, canFind } = fields.part;
+  const isLong = length === null || length - most > FRAME_S;
   const { action, include, keep } = fields.forScore();
   const asked = { action, include, keep, ...entryOf(row.entry, $("height").value) };
   if (row.range) [asked.start_s, asked.end_s] = row.range;
-  else if (isLong) asked.find = "true";
+  else if (isLong && canFind) asked.find = "true";
   const listeners = { signal: mine.signal, ...progressListeners(isCurrent, prefix) };
   return withKey(client, () => client.score(row.file, asked, listeners), mine.signal);
 }
@@ -339,7 +340,7 @@ async function start() {
   try {
     await untilReady();
     fields.offer(await withKey(client, () => client.checkpoints()));
-    part?.setMost(fields.checkpoint.seconds);
+    part?.setAction(fields.part);
     await Promise.all([learnDescriptions(), offerArchive()]);
   } catch (error) {
     showProblem(error);

@@ -9,9 +9,11 @@ import { FRAME_S, Range } from "./range.js";
 import { say, sayAll } from "./words.js";
 
 export class Part {
-  // At most `most` seconds are scored. `onChange` is called when a person chooses another part.
-  constructor(file, most, onChange) {
+  // At most `most` seconds are scored, and the service may be able to find the routine (`canFind`).
+  // `onChange` is called when a person chooses another part.
+  constructor(file, { most, canFind }, onChange) {
     this.most = most;
+    this.canFind = canFind;
     this.onChange = onChange;
     this.range = null; // while the length is not known
     this.handles = null;
@@ -50,13 +52,16 @@ export class Part {
   }
 
   // Another action: another length is scored.
-  setMost(most) {
-    if (most === this.most) return;
-    this.most = most;
-    if (!this.range) return;
+  setAction({ most, canFind }) {
+    if (most === this.most && canFind === this.canFind) return;
+    Object.assign(this, { most, canFind });
+    if (!this.range) {
+      if (this.begun) this.#begin(false);
+      return;
+    }
     const { end } = this.range;
     this.#begin(true);
-    if (!this.find.checked) this.range.set(end - this.range.most, end); // what a person chose
+    if (!this.finds) this.range.set(end - this.range.most, end); // what a person chose
     this.#draw();
   }
 
@@ -67,6 +72,11 @@ export class Part {
     if (this.begun) this.#draw();
   }
 
+  // Whether the service is to look for the routine.
+  get finds() {
+    return !this.findLabel.hidden && this.find.checked;
+  }
+
   get isPlayable() {
     return this.range !== null;
   }
@@ -75,7 +85,7 @@ export class Part {
   fields() {
     const [start, end] = ["start_s", "end_s"].map((name) => written(this.numbers.querySelector(`#${name}`).value));
     if (!this.isPlayable && (start || end)) return { start_s: start, end_s: end };
-    if (!this.findLabel.hidden && this.find.checked) return { find: "true" };
+    if (this.finds) return { find: "true" };
     return this.isPlayable ? this.range.fields() : {};
   }
 
@@ -125,7 +135,7 @@ export class Part {
     this.player.element.hidden = !canPlay;
     this.numbers.hidden = canPlay;
     this.choice.hidden = this.help.hidden = !canPlay;
-    this.findLabel.hidden = canPlay && !this.range.isLong;
+    this.findLabel.hidden = !this.canFind || (canPlay && !this.range.isLong);
     this.#draw();
   }
 
@@ -146,16 +156,16 @@ export class Part {
 
   #draw() {
     this.note.textContent = this.#sentence();
-    this.element.classList.toggle("finds", !this.findLabel.hidden && this.find.checked);
+    this.element.classList.toggle("finds", this.finds);
     this.handles?.draw();
   }
 
   #sentence() {
     if (!this.range) return say("part.unplayable");
-    const { start, end, length, total, isWhole, isLong } = this.range;
+    const { start, end, length, total, isWhole } = this.range;
     const values = { start: points(start, 1), end: points(end, 1), length: points(length, 1), total: points(total, 1) };
-    if (isLong && this.find.checked && this.found) return say("found.first", this.found);
-    if (isLong && this.find.checked) return say("part.finds", { ...values, length: points(this.most, 1) });
+    if (this.finds && this.found) return say("found.first", this.found);
+    if (this.finds) return say("part.finds", { ...values, length: points(this.most, 1) });
     return say(isWhole ? "part.whole" : "part.chosen", values);
   }
 }
