@@ -93,7 +93,9 @@ def test_a_long_video_is_searched_unless_a_handle_is_moved(chosen: Page) -> None
 def test_the_routine_is_found_in_a_recording(visit: Visit, tmp_path: Path) -> None:
     """Five seconds of standing, a simulated dive, three seconds of water."""
     with av.open(str(DIVE)) as clip:
-        dive = [np.asarray(each.to_ndarray(format="rgb24")) for each in clip.decode(video=0)]
+        dive = [
+            np.asarray(each.to_ndarray(format="rgb24"), np.uint8) for each in clip.decode(video=0)
+        ]
     recording = tmp_path / "recording.mp4"
     write_clip(recording, [dive[0]] * 150 + dive + [dive[-1]] * 90)
     page = visit.open()
