@@ -1,12 +1,17 @@
 """A dive by its number and height; a clip that is kept, and what judges gave later."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from service.http.page import WEB
-from tests.browser.conftest import Visit, sent, violations
+from tests.browser.conftest import NOT_YET, Visit, sent, violations
+from tests.checkpoints import tiny_store
+from tests.servers import live_server
 
 DIVE = WEB / "demo" / "dive.mp4"
 NAMED = {
@@ -49,10 +54,54 @@ def test_a_dive_number_and_a_height_take_the_place_of_the_difficulty(visit: Visi
     assert sent(page)[-1].keys().isdisjoint({"dive", "height"})
 
 
+@pytest.mark.skipif("dive" in NOT_YET, reason="the service does not know dives yet")
+def test_the_service_names_the_dive(visit: Visit) -> None:
+    page = visit.open()
+    page.fill("#dive", "107b")
+    page.select_option("#height", "3")
+    page.locator("#panel-fields summary").click()
+    page.fill("#marks", "8,5 8 8 8,5 9 8 8")
+    visit.upload(DIVE)
+    visit.wait_for_score()
+    said = page.inner_text(".score")
+    assert "107B from 3 m: forward 3½ somersaults, pike" in said
+    assert page.inner_text(".score dl").split("\n")[:2] == ["Difficulty", "3.1"]
+    assert page.inner_text(".total") == "75.95"  # 8.5 + 8 + 8 = 24.5; × 3.1
+    page.fill("#dive", "101E")
+    page.click("#score")
+    expect(page.locator("#dive")).to_be_focused()
+    expect(page.locator("#problem")).to_contain_text("Dive number")
+
+
 def test_without_an_archive_nothing_can_be_kept(visit: Visit) -> None:
     page = visit.open()
     page.wait_for_timeout(300)
     assert not page.is_visible("#keep")
+
+
+@pytest.mark.skipif("keep" in NOT_YET, reason="the service does not keep clips yet")
+def test_the_service_keeps_a_clip(browser: BrowserContext, tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "store")
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (tmp_path / "server").mkdir()
+    settings: dict[str, Any] = {"archive": str(folder)}
+    with live_server(store.root, tmp_path / "server", **settings) as server:
+        visit = Visit(browser.new_page(), server)
+        page = visit.open()
+        page.check("#keep")
+        page.fill("#difficulty", "3.1")
+        visit.upload(DIVE)
+        visit.wait_for_score()
+        page.fill("#judged-marks", "8.5 8 8 8.5 9 8 8")
+        page.click(".kept .primary")
+        expect(page.locator(".kept [role=status]")).to_have_text("Saved.")
+        listed = httpx.get(f"{server.url}/clips").json()["clips"]
+        assert [clip["judged"]["score"] for clip in listed] == [75.95]
+        page.get_by_role("button", name="Remove the clip from the archive").click()
+        expect(page.locator(".kept")).to_have_text("The clip is no longer in the archive.")
+        assert httpx.get(f"{server.url}/clips").json()["clips"] == []
+        page.close()
 
 
 def test_a_clip_is_kept_and_judged_later(visit: Visit) -> None:
