@@ -91,7 +91,10 @@ export class Part {
 
   // Put the handles at the part that the service has found.
   showFound([start, end]) {
-    this.range?.set(start, end);
+    if (this.range) {
+      this.range.set(start, end);
+      this.player.show(start + FRAME_S / 4);
+    }
     this.found = { start: points(start, 1), end: points(end, 1) };
     this.#draw();
   }

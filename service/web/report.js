@@ -5,7 +5,7 @@ import { aboutMark, aboutScore, contribution, contributionDigits, plain, points,
 import { origin } from "./origin.js";
 import { mark, panelTable, panelVerdict } from "./panel.js";
 import { fragmentTable } from "./tables.js";
-import { actionName, language, reason, say, stageName, warning } from "./words.js";
+import { actionName, diveName, language, reason, say, stageName, warning } from "./words.js";
 
 const STYLE = `
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
@@ -78,8 +78,7 @@ function factTable(answer, { fileName, description, at }) {
   const facts = {
     date: new Intl.DateTimeFormat(language(), { dateStyle: "long", timeStyle: "short" }).format(at),
     file: [fileName, h("br"), h("small", {}, `sha256 ${clip.sha256}`)],
-    routine: dive ? say("score.dive", { number: dive.number, height: plain(dive.height_m), name: dive.name })
-      : actionName(answer.action),
+    routine: dive ? diveName(dive) : actionName(answer.action),
     part: shown.length ? say("film.seconds", { start: points(shown[0].start_s, 1), end: points(shown.at(-1).end_s, 1) })
       : "–",
     difficulty: answer.difficulty === null ? say("report.difficulty_none") : plain(answer.difficulty),

@@ -5,7 +5,7 @@ import { aboutMark, aboutScore, plain, points, signed } from "./numbers.js";
 import { origin } from "./origin.js";
 import { panelCard } from "./panel.js";
 import { fragmentTable } from "./tables.js";
-import { reason, say, sayFor, warning } from "./words.js";
+import { diveName, reason, say, sayFor, warning } from "./words.js";
 
 // `checkpoint` as `GET /checkpoints` has it, with its card's `description` if that is known.
 // `actions`: what the buttons do, {copy, download, scoreAgain}.
@@ -33,7 +33,7 @@ function scoreCard(answer, checkpoint, { scoreAgain }) {
   const { interval, dive } = answer;
   return h("section", { class: "card score", "aria-labelledby": "score-title" },
     h("h2", { id: "score-title" }, sayFor("score_of", answer.action)),
-    dive ? h("p", { class: "dive" }, say("score.dive", { number: dive.number, height: plain(dive.height_m), name: dive.name })) : null,
+    dive ? h("p", { class: "dive" }, diveName(dive)) : null,
     ...bigNumbers(answer),
     interval ? scale(answer, checkpoint.score_range) : null,
     h("p", { class: "trust" }, interval

@@ -37,6 +37,13 @@ export const warning = (code) => TABLES[chosen].WARNINGS[code] ?? code;
 export const problem = (type) => TABLES[chosen].PROBLEMS[type.split(/[/:]/).at(-1)] ?? null;
 export const actionName = (name) => (has(`action.${name}`) ? say(`action.${name}`) : name);
 
+// "107B from 3 m: forward 3½ somersaults, pike", of an answer's `dive`.
+export function diveName({ number, height_m: metres, name }) {
+  const words = TABLES[chosen].DIVES;
+  const height = new Intl.NumberFormat(chosen).format(metres);
+  return say("score.dive", { number, height, name: name.replace(/[a-z]+/g, (word) => words[word] ?? word) });
+}
+
 // Fill in all texts of an element: what `data-say` names becomes a text, `data-label` a label for
 // screen readers, on buttons for the mouse too.
 export function sayAll(root) {

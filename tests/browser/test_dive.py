@@ -47,6 +47,8 @@ def test_a_dive_number_and_a_height_take_the_place_of_the_difficulty(visit: Visi
     said = page.inner_text(".score")
     assert "107B from 3 m: forward 3½ somersaults, pike" in said
     assert page.inner_text(".score dl").split("\n")[:2] == ["Difficulty", "3.1"]
+    page.select_option("#language", "de")
+    assert "107B aus 3 m: vorwärts 3½ Salto, gehechtet" in page.inner_text(".score")
     page.select_option("#action", "vault")
     assert not page.is_visible("#dive")
     page.click("#score")

@@ -35,7 +35,7 @@ def test_every_language_can_be_chosen() -> None:
         assert f'"./words/{language.name}"' in words
 
 
-@pytest.mark.parametrize("name", ["TEXTS", "STAGES", "REASONS", "WARNINGS", "PROBLEMS"])
+@pytest.mark.parametrize("name", ["TEXTS", "STAGES", "DIVES", "REASONS", "WARNINGS", "PROBLEMS"])
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda path: path.stem)
 def test_a_language_has_every_text_with_its_values(language: Path, name: str) -> None:
     english, other = table(ENGLISH, name), table(language, name)

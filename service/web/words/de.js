@@ -269,6 +269,24 @@ export const STAGES = {
   "landing": "Landung",
 };
 
+export const DIVES = {
+  armstand: "Handstand",
+  flying: "fliegend",
+  forward: "vorwärts",
+  back: "rückwärts",
+  reverse: "Auerbach",
+  inward: "Delphin",
+  dive: "Kopfsprung",
+  somersault: "Salto",
+  somersaults: "Salto",
+  twist: "Schraube",
+  twists: "Schrauben",
+  straight: "gestreckt",
+  pike: "gehechtet",
+  tuck: "gehockt",
+  free: "freie Ausführung",
+};
+
 export const REASONS = {
   not_calibrated: "Das Modell kann nicht sagen, wie sicher es ist: Es wurde nie kalibriert.",
   unfamiliar_clip: "Das Video sieht anders aus als die, von denen das Modell gelernt hat.",
@@ -287,7 +305,7 @@ export const REASONS = {
 
 export const WARNINGS = {
   trimmed: "Das Video ist länger als der bewertete Teil: Bewertet wurde sein Ende.",
-  padded: "Das Video ist kürzer als der bewertete Teil: Der Rest galt als kein Video.",
+  padded: "Es gibt weniger Video, als bewertet wird: Der Rest galt als kein Video.",
   truncated: "Am Ende oder am Anfang der Datei fehlen Bilder.",
   decode_errors: "Einige Bilder der Datei sind beschädigt.",
   times_repaired: "Einige Zeiten in der Datei waren falsch; diese wenigen Bilder wurden ausgelassen oder verschoben.",

@@ -270,6 +270,25 @@ export const STAGES = {
   "landing": "landing",
 };
 
+// The words of a dive's name, as the service writes it.
+export const DIVES = {
+  armstand: "armstand",
+  flying: "flying",
+  forward: "forward",
+  back: "back",
+  reverse: "reverse",
+  inward: "inward",
+  dive: "dive",
+  somersault: "somersault",
+  somersaults: "somersaults",
+  twist: "twist",
+  twists: "twists",
+  straight: "straight",
+  pike: "pike",
+  tuck: "tuck",
+  free: "free",
+};
+
 // Why a person should look first, by the codes in `review_reasons`.
 export const REASONS = {
   not_calibrated: "The model cannot say how sure it is: it was never calibrated.",
@@ -290,7 +309,7 @@ export const REASONS = {
 // By the codes in `warnings`.
 export const WARNINGS = {
   trimmed: "The video is longer than what is scored: its last part was scored.",
-  padded: "The video is shorter than what is scored: the rest was taken as no video.",
+  padded: "There is less video than is scored: the rest was taken as no video.",
   truncated: "Pictures are missing at the end of the file, or at its beginning.",
   decode_errors: "Some pictures of the file are damaged.",
   times_repaired: "Some times in the file were wrong; those few pictures were left out or moved.",
