@@ -2,7 +2,7 @@
 
 import { h, percent } from "./dom.js";
 import { plain, points, rarity, signed } from "./numbers.js";
-import { say } from "./words.js";
+import { diveName, say } from "./words.js";
 
 // Marks of a panel in steps: diving's in halves, vault's in tenths.
 export const mark = (value) => points(value, 1);
@@ -14,6 +14,7 @@ export function panelCard(panel) {
       + (panel.deductions ? ` − ${plain(panel.deductions)}` : "");
   return h("section", { class: "card panel", "aria-labelledby": "panel-title" },
     h("h3", { id: "panel-title" }, say("panel.title")),
+    panel.dive && !panel.model ? h("p", {}, diveName(panel.dive)) : null, // with a clip it stands above
     h("p", {}, `${say("panel.total")} `, h("strong", { class: "total" }, points(panel.total)),
       h("span", { class: "hint" }, ` = ${sum}`)),
     panel.rule ? h("p", { class: "hint", lang: "en" }, panel.rule) : null,

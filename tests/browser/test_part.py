@@ -163,6 +163,31 @@ def test_handles_are_dragged_and_the_strip_looks_at_another_picture(chosen: Page
     assert ends(chosen)[0] == pytest.approx(start + 2, abs=0.1)
 
 
+def test_a_finger_drags_a_handle(chosen: Page) -> None:
+    chosen.set_viewport_size({"width": 390, "height": 844})
+    chosen.locator(".strip").scroll_into_view_if_needed()
+    strip, handle = (chosen.locator(each).bounding_box() for each in (".strip", ".handle.start"))
+    assert strip
+    assert handle
+    # At the outer rim of what a finger can grasp.
+    x, y = handle["x"] - 15, handle["y"] + handle["height"] / 2
+    touch = chosen.context.new_cdp_session(chosen)
+
+    def send(kind: str, *points: tuple[float, float]) -> None:
+        touch.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
+        )
+
+    start, end = ends(chosen)
+    send("touchStart", (x, y))
+    for moved in range(10, 70, 10):
+        send("touchMove", (x - moved, y + moved / 5))
+    send("touchEnd")
+    by = -60 / strip["width"] * LONG_S
+    assert ends(chosen) == pytest.approx((start + by, end + by), abs=0.04)
+
+
 def test_the_keys_of_the_video(chosen: Page) -> None:
     chosen.focus(".part video")
     start = seconds_shown(chosen)
