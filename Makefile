@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-docker bench bench-gpu demo tour lint format lock audit clean
+.PHONY: help serve test test-slow test-docker bench bench-gpu demo tour pictures lint format lock
+.PHONY: audit clean
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a se
 
 tour: $(VENV)/.test  ## run docs/tour.ipynb again, and keep what its cells print
 	cd docs && PATH="$(abspath $(BIN)):$$PATH" jupyter-execute --inplace tour.ipynb
+
+pictures: $(VENV)/.test  ## draw the README's pictures of the page anew; needs Chromium
+	$(BIN)/python -m tests.browser.pictures
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .

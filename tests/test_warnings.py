@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from model_store.clip import ClipWarning
 from model_store.confidence import REVIEWED, ReviewReason
 
 ROOT = Path(__file__).parent.parent
+WORDS = sorted((ROOT / "service" / "web" / "words").glob("*.js"))  # a language each
 OF_THE_SCORE = {"score_above_range", "score_below_range", "not_kept"}
 
 
@@ -23,8 +26,9 @@ def test_the_table_of_the_readme() -> None:
         assert review == (f"yes, `{REVIEWED[ClipWarning(name)]}`" if known else "no"), name
 
 
-def test_the_page_has_a_sentence_for_each() -> None:
-    words = (ROOT / "service" / "web" / "words.js").read_text()
+@pytest.mark.parametrize("language", WORDS, ids=lambda path: path.stem)
+def test_the_page_has_a_sentence_for_each(language: Path) -> None:
+    words = language.read_text()
 
     def explained(table: str) -> set[str]:
         body = words.partition(f"const {table} = {{\n")[2].partition("};")[0]

@@ -93,7 +93,7 @@ export class ScoringClient {
   }
 
   // Add what judges gave for a kept clip, which is the answer's clip.sha256. Fields: marks (a list),
-  // difficulty (or dive and height), deductions, score, group (the athlete or the meet, by any name).
+  // difficulty (or dive and height), deductions, score, group (the athlete or meet, by any name).
   judged(sha256, fields) {
     const path = `/clips/${encodeURIComponent(sha256)}/judged`;
     return this.#json(path, { method: "POST", body: JSON.stringify(fields) });

@@ -1,30 +1,37 @@
 // The page: from a form to an answer on the screen.
 
-import { Problem, ScoringClient } from "./client.js";
-import { h } from "./dom.js";
+import { ScoringClient } from "./client.js";
+import { Comparison } from "./compare.js";
+import { loadDemo } from "./demos.js";
+import { Fields } from "./fields.js";
 import { Film } from "./film.js";
+import { keptCard } from "./kept.js";
+import { withKey } from "./key.js";
+import { startLanguage } from "./language.js";
+import { ClipList, entryOf, MOST } from "./list.js";
+import { aboutScore } from "./numbers.js";
 import { panelCard } from "./panel.js";
+import { Part } from "./part.js";
+import { lengthOf } from "./player.js";
+import { clearProblem, ownProblem, sayProblem, showProblem } from "./problems.js";
+import { progressListeners, setBusy, showStep } from "./progress.js";
+import { FRAME_S } from "./range.js";
 import { reportOf } from "./report.js";
 import { resultCards } from "./result.js";
+import { save } from "./save.js";
+import { say, sayAll } from "./words.js";
 
-const DEMOS = {
-  dive: { file: "dive.mp4", action: "diving", difficulty: "3.7", marks: "6, 6.5, 6.5, 5.5, 6.5, 7, 6.5" },
-  vault: { file: "vault.mp4", action: "vault", difficulty: "5.8", marks: "8.2, 8.2, 8.1, 8.2, 8.3" },
-};
-const HINTS = {
-  diving: "5 or 7 judges, or 11 for a synchronised dive: three, three, five. 0 to 10 in halves.",
-  vault: "The E panel's, 4 to 7 judges: 0 to 10 in tenths.",
-};
-const NUMBERS = ["difficulty", "deductions", "start_s", "end_s"];
-const STEPS = ["upload", "queued", "decoding", "scoring"];
-
-const client = new ScoringClient(undefined, { retries: 0 }); // a person decides
+const client = new ScoringClient(undefined, { retries: 0 });
 const $ = (id) => document.getElementById(id);
 const form = $("ask");
-let checkpoints = [];
+const RETRIES = 5;
+const fields = new Fields();
 let clip = null; // a File
-let lastStep = null;
+let part = null; // of the clip
+let list = null; // instead of a clip: a ClipList
 let running = null; // an AbortController: what is on its way now; an answer to any other is late
+let shown = null; // what draws the result again, in another language
+let comparison = null; // of two clips of the list
 let shownUrl = null;
 
 // ---- the form
@@ -34,9 +41,9 @@ function forget() {
   running?.abort();
   running = null;
   setBusy(false);
-  $("result").replaceChildren();
-  if (shownUrl) URL.revokeObjectURL(shownUrl);
-  shownUrl = null;
+  part?.setLocked(false);
+  list?.stop();
+  hide();
   $("step").textContent = "";
   clearProblem();
 }
@@ -48,27 +55,45 @@ function begin() {
   return running;
 }
 
-function choose(file) {
+function choose(files) {
+  list = null;
   forget();
-  clip = file;
-  $("chosen").textContent = file ? file.name || "A video" : "Choose a video";
-  $("drop").classList.toggle("has-clip", Boolean(file));
+  part?.forget();
+  clip = files.length === 1 ? files[0] : null;
+  part = clip ? new Part(clip, fields.part, changed) : null;
+  $("part").replaceChildren(...(part ? [part.element] : []));
+  if (files.length > 1 && files.length <= MOST) {
+    list = new ClipList(files, { show: showRow, compare, onEntry: hide });
+    hide();
+  }
+  form.classList.toggle("many", list !== null);
+  $("drop").classList.toggle("has-clip", clip !== null || list !== null);
+  sayChosen();
+  if (files.length > MOST) showProblem(ownProblem("list.too_many", { count: files.length, most: MOST }));
 }
 
-$("clip").addEventListener("change", (event) => choose(event.target.files[0] ?? null));
+function sayChosen() {
+  const count = list?.rows.length;
+  $("chosen").textContent = list ? say("clip.several", { count })
+    : clip ? clip.name || say("clip.unnamed") : say("clip.choose");
+  $("score").textContent = list ? say("go.score_all", { count }) : say("go.score");
+}
+
+function changed() {
+  const hadResult = list ? list.rows.some((row) => row.answer) : $("result").hasChildNodes();
+  forget();
+  list?.reset();
+  if (hadResult) $("step").textContent = say("step.changed");
+}
+
+$("clip").addEventListener("change", (event) => choose([...event.target.files]));
 
 form.addEventListener("input", (event) => {
-  if (event.target === $("clip")) return;
-  const hadResult = $("result").hasChildNodes();
-  forget();
-  if (hadResult) $("step").textContent = "The entries have changed: score again.";
+  if (event.target !== $("clip") && !event.target.dataset.noEntry) changed();
 });
 
-for (const name of ["dragenter", "dragover"]) {
-  $("drop").addEventListener(name, () => $("drop").classList.add("over"));
-}
-for (const name of ["dragleave", "drop"]) {
-  $("drop").addEventListener(name, () => $("drop").classList.remove("over"));
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  $("drop").addEventListener(name, () => $("drop").classList.toggle("over", /enter|over/.test(name)));
 }
 for (const name of ["dragover", "drop"]) { // anywhere else a browser would leave the page for the file
   window.addEventListener(name, (event) => event.preventDefault());
@@ -77,51 +102,27 @@ $("drop").addEventListener("drop", (event) => {
   const { files } = event.dataTransfer;
   if (!files.length) return;
   $("clip").value = ""; // so that choosing the former file again is a change
-  choose(files.length === 1 ? files[0] : null);
-  if (files.length > 1) showProblem(wrongClip("One video at a time, please"));
+  choose([...files]);
 });
 
-function actionChanged() {
-  const action = $("action").value;
-  $("marks-hint").textContent = HINTS[action] ?? "";
-  $("deductions-field").hidden = action !== "vault";
-  $("difficulty").placeholder = action === "vault" ? "5.8" : "3.3";
-}
-$("action").addEventListener("change", actionChanged);
+$("action").addEventListener("change", () => part?.setAction(fields.part));
 
 for (const button of document.querySelectorAll("[data-demo]")) {
   button.addEventListener("click", async () => {
-    const demo = DEMOS[button.dataset.demo];
-    choose(null);
+    choose([]);
     const mine = begin();
-    let file;
-    try {
-      const response = await fetch(new URL(`demo/${demo.file}`, import.meta.url));
-      if (!response.ok) throw new TypeError(response.statusText);
-      file = new File([await response.blob()], demo.file);
-    } catch {
-      if (running !== mine) return;
+    const demo = await loadDemo(button.dataset.demo);
+    if (running !== mine) return;
+    if (!demo) {
       forget();
-      showProblem(wrongClip("The simulated clip cannot be loaded"));
+      showProblem(ownProblem("demo.failed"));
       return;
     }
-    if (running !== mine) return;
     $("clip").value = "";
-    choose(file);
-    $("action").value = demo.action;
-    $("difficulty").value = demo.difficulty;
-    $("marks").value = demo.marks;
-    for (const name of ["deductions", "start_s", "end_s"]) $(name).value = "";
-    actionChanged();
+    fields.fill(demo);
+    choose([demo.file]);
     await score();
   });
-}
-
-function fields() {
-  const found = { action: $("action").value, include: "frames", marks: $("marks").value.trim() };
-  for (const name of NUMBERS) found[name] = $(name).value.trim().replace(",", ".");
-  if ($("deductions-field").hidden || !found.marks) found.deductions = "";
-  return found;
 }
 
 // ---- scoring
@@ -138,53 +139,107 @@ $("cancel").addEventListener("click", () => {
 // A page that comes back from the browser's history: if it was kept in memory it is unchanged; if it
 // was loaded again the browser may have restored its fields and its file.
 window.addEventListener("pageshow", (event) => {
-  if (!event.persisted && !clip && !running) choose($("clip").files[0] ?? null);
+  if (!event.persisted && !clip && !list && !running) choose([...$("clip").files]);
 });
 
 async function score() {
+  client.retries = list ? RETRIES : 0; // of one clip a person decides, a list waits for its turn
+  if (list) {
+    await scoreAll();
+    return;
+  }
   const mine = begin();
   if (!clip) {
     forget();
-    showProblem(wrongClip("Choose a video first"));
+    showProblem(ownProblem("problem.no_clip"));
     return;
   }
   const sent = clip;
   setBusy(true);
-  step("upload", 0);
-  const listeners = {
-    signal: mine.signal,
-    onUpload: (sent, total) => {
-      if (running !== mine) return;
-      if (sent < total) step("upload", sent / total);
-      else step("queued");
-    },
-    onEvent: (name, data) => {
-      if (running === mine) step(name, data.of ? data.done / data.of : undefined, data);
-    },
-  };
+  part.setLocked(true);
+  showStep("upload", 0);
+  const isCurrent = () => running === mine;
   try {
-    const answer = await withKey(() => client.score(sent, fields(), listeners), mine);
-    if (running !== mine) return;
+    await part.ready;
+    if (!isCurrent()) return;
+    const asked = { ...fields.forScore(), ...part.fields() };
+    const listeners = { signal: mine.signal, ...progressListeners(isCurrent) };
+    const answer = await withKey(client, () => client.score(sent, asked, listeners), mine.signal);
+    if (!isCurrent()) return;
     forget();
-    showAnswer(answer, sent);
-    $("step").textContent = `Scored: ${answer.score.toFixed(2)} points.`;
+    if (answer.found_s) part.showFound(answer.found_s);
+    show(() => answerCards(answer, sent, scoreAgain));
+    $("step").textContent = say("step.scored", aboutScore(answer));
   } catch (error) {
-    if (running !== mine) return;
+    if (!isCurrent()) return;
     forget();
     showProblem(error);
   }
 }
 
+function scoreAgain(range) {
+  part.choose(range);
+  score();
+}
+
+// All clips of the list that have no answer yet, one after another.
+async function scoreAll() {
+  const mine = begin();
+  setBusy(true);
+  const isCurrent = () => running === mine;
+  try {
+    await list.run((row, index) => scoreRow(row, index, mine, isCurrent), isCurrent);
+    if (!isCurrent()) return;
+    forget();
+    $("step").textContent = say("list.done", { count: list.rows.filter((row) => row.answer).length });
+  } catch (error) {
+    if (!isCurrent()) return;
+    forget();
+    showProblem(error);
+  }
+}
+
+async function scoreRow(row, index, mine, isCurrent) {
+  const prefix = `${say("list.progress", { number: index + 1, count: list.rows.length })}: `;
+  showStep("upload", 0, {}, prefix);
+  const length = await lengthOf(row.file);
+  const { most, canFind } = fields.part;
+  const isLong = length === null || length - most > FRAME_S;
+  const { action, include, keep } = fields.forScore();
+  const asked = { action, include, keep, ...entryOf(row.entry, $("height").value) };
+  if (row.range) [asked.start_s, asked.end_s] = row.range;
+  else if (isLong && canFind) asked.find = "true";
+  const listeners = { signal: mine.signal, ...progressListeners(isCurrent, prefix) };
+  return withKey(client, () => client.score(row.file, asked, listeners), mine.signal);
+}
+
+function showRow(row) {
+  show(() => answerCards(row.answer, row.file, (range) => {
+    Object.assign(row, { range, answer: null });
+    scoreAll();
+  }));
+}
+
+function compare(...rows) {
+  show(() => {
+    comparison?.forget();
+    comparison = new Comparison(rows, {
+      close: hide,
+      rank: (asked) => withKey(client, () => client.rank(asked.map(({ file }) => file), {
+        action: $("action").value, difficulty: asked.map(({ answer }) => answer.difficulty),
+      })),
+    });
+    return [comparison.element];
+  });
+}
+
 $("marks-only").addEventListener("click", async () => {
   const mine = begin();
-  const { action, marks, difficulty, deductions } = fields();
-  const asked = { action, marks, difficulty: difficulty || null };
-  if (deductions) asked.deductions = deductions;
   try {
-    const panel = await withKey(() => client.panel(asked), mine);
+    const panel = await withKey(client, () => client.panel(fields.forPanel()), mine.signal);
     if (running !== mine) return;
     forget();
-    show([panelCard(panel)]);
+    show(() => [panelCard(panel)]);
   } catch (error) {
     if (running !== mine) return;
     forget();
@@ -192,123 +247,64 @@ $("marks-only").addEventListener("click", async () => {
   }
 });
 
-// ---- the key, in memory only
-
-async function withKey(call, mine = null) {
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error.status !== 401 || mine?.signal.aborted || !(await askForKey())) throw error;
-    }
-  }
-}
-
-function askForKey() {
-  const dialog = $("key-dialog");
-  $("key").value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "use") client.key = $("key").value;
-      $("key").value = "";
-      resolve(dialog.returnValue === "use");
-    }, { once: true });
-  });
-}
-
 // ---- what is shown
 
-// While a clip is being sent or scored its fields are locked; another clip may be chosen.
-function setBusy(busy) {
-  $("progress").hidden = !busy;
-  $("cancel").hidden = !busy;
-  for (const each of form.elements) {
-    const goesOn = each.id === "clip" || each.id === "cancel" || each.dataset.demo;
-    if (!goesOn) each.disabled = busy;
-  }
-  lastStep = null;
-  form.setAttribute("aria-busy", String(busy));
-}
-
-function step(name, share, data = {}) {
-  const at = STEPS.indexOf(name);
-  document.querySelectorAll("[data-step]").forEach((item, i) => {
-    item.className = i < at ? "done" : i === at ? "now" : "";
-  });
-  const bar = $("bar");
-  if (share === undefined) bar.removeAttribute("value");
-  else bar.value = share;
-  const text = {
-    upload: "Sending the clip",
-    queued: data.ahead ? `In the queue, ${data.ahead} fragments ahead` : "In the queue",
-    decoding: "Decoding",
-    scoring: "Scoring",
-  }[name];
-  $("count").textContent = name === "decoding" ? `${data.done} of ${data.of} frames` : "";
-  if (name !== lastStep) $("step").textContent = text; // read aloud, so once a step
-  lastStep = name;
-}
-
-function clearProblem() {
-  $("problem").replaceChildren();
-  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
-}
-
-const wrongClip = (title) => new Problem({ title, type: "", errors: [{ name: "clip" }] });
-
-function showProblem(problem) {
-  if (!(problem instanceof Problem)) throw problem;
-  const wait = problem.retryAfterS ? ` Try again in ${problem.retryAfterS} seconds.` : "";
-  $("problem").replaceChildren(h("div", { class: "problem" },
-    h("strong", {}, problem.title),
-    problem.detail ? h("p", {}, problem.detail + wait) : null,
-    problem.requestId ? h("p", { class: "hint" }, `Request ${problem.requestId}`) : null));
-  const wrong = problem.errors.map(({ name }) => $(name)).filter((field) => field !== null);
-  for (const field of wrong) {
-    field.setAttribute("aria-invalid", "true");
-    const folded = field.closest("details");
-    if (folded) folded.open = true;
-  }
-  wrong[0]?.focus();
-}
-
 function show(cards) {
-  const result = $("result");
-  result.replaceChildren(...cards);
-  result.focus({ preventScroll: true });
+  hide();
+  shown = cards;
+  const drawn = cards();
+  $("result").append(...drawn);
+  $("result").focus({ preventScroll: true });
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  result.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  drawn[0].scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 }
 
-function showAnswer(answer, file) {
+// Nothing but the list, if there is one.
+function hide() {
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
+  comparison?.forget();
+  shown = shownUrl = comparison = null;
+  $("result").replaceChildren(...(list ? [list.element] : []));
+}
+
+function answerCards(answer, file, again) {
+  if (shownUrl) URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(file);
-  const { name, version } = answer.checkpoint;
-  const checkpoint = checkpoints.find((each) => each.name === name && each.version === version)
-    ?? { score_range: [0, answer.action === "vault" ? 20 : 100] };
+  const checkpoint = fields.checkpointOf(answer);
   const json = JSON.stringify(answer, (key, value) => (key === "jpeg" ? undefined : value), 2);
-  show(resultCards(answer, new Film(answer, shownUrl), checkpoint, {
+  const cards = resultCards(answer, new Film(answer, shownUrl), checkpoint, {
+    scoreAgain: again,
     copy: () => copy(json),
-    download: () => download(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, reportOf(answer, json)),
-  }));
+    download: () => {
+      const text = reportOf(answer, { json, fileName: file.name, description: checkpoint.description });
+      save(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, text, "text/html");
+      return say("record.downloaded");
+    },
+  });
+  if (answer.kept) cards.push(keptCard(answer, (call) => withKey(client, () => call(client))));
+  return cards;
 }
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    return "Copied.";
+    return say("record.copied");
   } catch {
-    return "This browser does not let the page copy; the report holds the same.";
+    return say("record.not_copied");
   }
 }
 
-function download(name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/html" }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-  return "The report is in your downloads.";
+function sayEverything() {
+  sayAll(document);
+  fields.say();
+  sayChosen();
+  sayProblem();
+  part?.say();
+  list?.draw();
+  if (shown) $("result").replaceChildren(...(list ? [list.element] : []), ...shown());
 }
+
+// ---- the start
 
 async function untilReady() {
   for (;;) {
@@ -318,24 +314,37 @@ async function untilReady() {
       return;
     } catch (error) {
       if (error.type !== "/problems/not-ready") throw error;
-      $("step").textContent = "The service is still loading its models…";
+      $("step").textContent = say("step.loading");
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
 
+// What the cards say of the clips that the models have learned from.
+async function learnDescriptions() {
+  const named = fields.checkpoints.filter((each) => each.current && each.trained_on !== "simulated");
+  for (const each of named) {
+    each.description = (await client.checkpoint(each.name)).description;
+  }
+  fields.say();
+}
+
+// Whether the service keeps clips: only then it lists them.
+async function offerArchive() {
+  const archive = await client.clips().catch(() => null);
+  $("keep-field").hidden = !archive;
+}
+
 async function start() {
+  startLanguage(sayEverything);
   try {
     await untilReady();
-    const listed = await withKey(() => client.checkpoints());
-    checkpoints = listed.checkpoints;
-    const names = [...new Set(checkpoints.map((each) => each.name))];
-    $("action").replaceChildren(...names.map((name) =>
-      h("option", { value: name, selected: name === listed.default }, name)));
+    fields.offer(await withKey(client, () => client.checkpoints()));
+    part?.setAction(fields.part);
+    await Promise.all([learnDescriptions(), offerArchive()]);
   } catch (error) {
     showProblem(error);
   }
-  actionChanged();
 }
 
 start();

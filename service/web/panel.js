@@ -1,48 +1,62 @@
 // The panel check: the official total, every judge's mark among the others, who is out of line.
 
 import { h, percent } from "./dom.js";
-import { panelVerdict, points, rarity, signed } from "./words.js";
+import { plain, points, rarity, signed } from "./numbers.js";
+import { diveName, say } from "./words.js";
+
+// Marks of a panel in steps: diving's in halves, vault's in tenths.
+export const mark = (value) => points(value, 1);
 
 export function panelCard(panel) {
   const sum = panel.action === "diving"
-    ? `${points(panel.execution, 1)} × ${panel.difficulty}`
-    : `${panel.difficulty} + ${points(panel.execution, 3)}`
-      + (panel.deductions ? ` − ${panel.deductions}` : "");
+    ? `${plain(panel.execution)} × ${plain(panel.difficulty)}`
+    : `${plain(panel.difficulty)} + ${points(panel.execution, 3)}`
+      + (panel.deductions ? ` − ${plain(panel.deductions)}` : "");
   return h("section", { class: "card panel", "aria-labelledby": "panel-title" },
-    h("h3", { id: "panel-title" }, "The panel"),
-    h("p", {}, "Official total ", h("strong", { class: "total" }, points(panel.total)),
+    h("h3", { id: "panel-title" }, say("panel.title")),
+    panel.dive && !panel.model ? h("p", {}, diveName(panel.dive)) : null, // with a clip it stands above
+    h("p", {}, `${say("panel.total")} `, h("strong", { class: "total" }, points(panel.total)),
       h("span", { class: "hint" }, ` = ${sum}`)),
+    panel.rule ? h("p", { class: "hint", lang: "en" }, panel.rule) : null,
     h("p", { class: panel.out_of_line.length ? "verdict attention" : "verdict" },
       panelVerdict(panel)),
     plot(panel),
-    h("p", { class: "hint", "aria-hidden": "true" },
-      `Judges by number; outlined: dropped${panel.model ? "; shaded: what the model expects" : ""}.`),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Marks" }, table(panel)),
+    h("p", { class: "hint", "aria-hidden": "true" }, say(panel.model ? "panel.legend_model" : "panel.legend")),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": say("panel.marks") }, panelTable(panel)),
   );
 }
 
-function table(panel) {
+export function panelTable(panel) {
   const withModel = panel.model !== null;
   const several = new Set(panel.judges.map((judge) => judge.role)).size > 1;
+  const titles = ["judge", several && "role", "mark", "counts", "from_panel", withModel && "from_model", "real_share"];
   return h("table", {},
-    h("thead", {}, h("tr", {},
-      h("th", { scope: "col" }, "Judge"),
-      several ? h("th", { scope: "col" }, "Marks") : null,
-      h("th", { scope: "col" }, "Mark"),
-      h("th", { scope: "col" }, "Counts"),
-      h("th", { scope: "col" }, "From the others"),
-      withModel ? h("th", { scope: "col" }, "From the model") : null,
-      h("th", { scope: "col" }, "Real marks as far out"))),
+    h("thead", {}, h("tr", {}, titles.filter(Boolean).map((name) =>
+      h("th", { scope: "col" }, say(`panel.${name}`))))),
     h("tbody", {}, panel.judges.map((judge) =>
       h("tr", { class: judge.out_of_line ? "attention" : null },
         h("th", { scope: "row" }, String(judge.judge)),
-        several ? h("td", {}, judge.role) : null,
-        h("td", {}, points(judge.mark, 1)),
-        h("td", {}, judge.counts ? "yes" : "dropped"),
+        several ? h("td", { lang: "en" }, judge.role) : null,
+        h("td", {}, mark(judge.mark)),
+        h("td", {}, say(judge.counts ? "panel.yes" : "panel.dropped")),
         h("td", {}, signed(judge.from_panel, 2)),
         withModel ? h("td", {}, signed(judge.from_model, 2)) : null,
-        h("td", {}, rarity(judge.real_share) + (judge.out_of_line ? " · out of line" : ""))))),
+        h("td", {}, rarity(judge.real_share) + (judge.out_of_line ? ` · ${say("panel.out")}` : ""))))),
   );
+}
+
+export function panelVerdict(panel) {
+  const sentences = [];
+  if (panel.judges.every((judge) => judge.out_of_line === null)) sentences.push(say("panel.unknown"));
+  else if (panel.out_of_line.length) {
+    sentences.push(say("panel.out_judges", { judges: panel.out_of_line.join(", ") }));
+  } else sentences.push(say("panel.none_out"));
+  const { model } = panel;
+  if (model && model.agrees !== null) {
+    sentences.push(say(model.agrees ? "panel.agrees" : "panel.disagrees",
+      { low: mark(model.low), high: mark(model.high) }));
+  }
+  return sentences.join(" ");
 }
 
 function plot(panel) {
@@ -51,7 +65,7 @@ function plot(panel) {
   if (model) all.push(model.mark);
   const low = Math.max(0, Math.floor(Math.min(...all) - 0.5));
   const high = Math.min(10, Math.ceil(Math.max(...all) + 0.5));
-  const at = (mark) => percent(Math.min(1, Math.max(0, (mark - low) / (high - low))));
+  const at = (value) => percent(Math.min(1, Math.max(0, (value - low) / (high - low))));
   const seen = new Map();
   const dots = judges.map((judge) => {
     const level = seen.get(judge.mark) ?? 0;

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from model_store.store import Store
+from service.http.wire.score import ScoreForm
 from tests.browser.elsewhere import Elsewhere
 from tests.checkpoints import publish_tiny, tiny_store
 from tests.servers import LiveServer, live_server, serving, wait_until_ready
@@ -61,11 +63,41 @@ def browser(
         headless=True,
         args=FLAGS,
         viewport={"width": 1280, "height": 900},
+        locale="en-GB",
         permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(WAIT_MS)
     yield context
     context.close()
+
+
+NOT_YET = [
+    name for name in ("find", "dive", "height", "keep") if name not in ScoreForm.model_fields
+]
+"""Fields that the page sends, and that the service does not know yet."""
+
+RECORDER = """(() => {
+    const append = FormData.prototype.append;
+    FormData.prototype.append = function (name, value, ...more) {
+        if (name === "action") (window.sent ??= []).push({});
+        window.sent.at(-1)[name] = value;
+        if (!NOT_YET.includes(name)) append.call(this, name, value, ...more);
+    };
+})();""".replace("NOT_YET", str(NOT_YET))
+
+
+def sent(page: Page) -> list[dict[str, Any]]:
+    """The fields of all forms that the page has sent."""
+    forms: list[dict[str, Any]] = page.evaluate("window.sent")
+    return forms
+
+
+def violations(page: Page) -> list[str]:
+    return [
+        f"{found['id']}: {node['html']}"
+        for found in Axe().run(page).response["violations"]
+        for node in found["nodes"]
+    ]
 
 
 class Visit:
@@ -76,12 +108,15 @@ class Visit:
         self.server = server
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        page.add_init_script(RECORDER)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self.listen)
 
     def listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # A service without an archive lists no clips: a 404, which the browser reports.
+        expected = message.location["url"].endswith("/clips")
+        if message.type in ("error", "warning") and not expected:
             self.complaints.append(message.text)
 
     def open(self) -> Page:
@@ -94,7 +129,7 @@ class Visit:
         self.page.click("#score")
 
     def wait_for_score(self) -> str:
-        return self.page.inner_text(".number strong")
+        return self.page.inner_text(".about-score")
 
 
 @pytest.fixture

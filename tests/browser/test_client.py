@@ -197,7 +197,7 @@ def test_the_page_works_below_a_prefix(
         page.goto(f"{url}/scorer/")
         page.wait_for_selector("option", state="attached")
         page.click("[data-demo=dive]")
-        expect(page.locator(".number strong")).to_be_visible()
+        expect(page.locator(".about-score")).to_be_visible()
         own = (f"{url}/scorer/", "blob:", "data:")
         assert all(each.startswith(own) for each in visit.requests)
         assert not visit.complaints
