@@ -142,7 +142,10 @@ export class ClipList {
   }
 
   #state({ state, answer, problem }) {
-    if (problem) return `${sentence(problem)}${problem.detail ? ` (${problem.detail})` : ""}`;
+    if (problem) {
+      const wrong = problem.errors?.length ? problem.detail : null; // which entry, and why
+      return [sentence(problem), wrong ? h("span", { lang: "en" }, ` (${wrong})`) : null];
+    }
     if (answer) return say(answer.needs_review ? "list.review" : "list.fine");
     return say(`list.${state}`);
   }
