@@ -31,7 +31,6 @@ from model_store.archive import (
     ANSWER,
     CLIP,
     JUDGED,
-    Judged,
     KeptAnswer,
     KeptClip,
     ending_of,
@@ -57,7 +56,6 @@ DAY_S = 86_400.0
 _LOCK = ".lock"
 _CHUNK = 1 << 20  # bytes a read
 _HEAD = 64  # bytes, from which the container is known
-_RACES = 5  # with other processes, over one clip, before giving up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +115,11 @@ class Archive:
         """
         sha256, answer = scored.assessment.clip.sha256, _answer(clip, scored)
         left = threading.Event()
-        descriptor = await asyncio.to_thread(clip.upload.fileno)  # a small upload is written now
-        own = os.dup(descriptor)  # that of the request may be closed meanwhile
-        keeping = self._threads.submit(self._keep, sha256, own, answer, given, left)
-        keeping.add_done_callback(lambda _: os.close(own))
         try:
+            descriptor = await asyncio.to_thread(clip.upload.fileno)  # a small one is written now
+            own = os.dup(descriptor)  # that of the request may be closed meanwhile
+            keeping = self._threads.submit(self._keep, sha256, own, answer, given, left)
+            keeping.add_done_callback(lambda _: os.close(own))
             async with asyncio.timeout(LIMIT_S):
                 await asyncio.wrap_future(keeping)
         except (OSError, ArchiveDamaged) as error:  # a timeout is an OSError
@@ -166,14 +164,18 @@ class Archive:
         """The result for a client, or the error that it may know."""
         if not self.enabled:
             raise UnknownClip("this service keeps no clips: SCORING_ARCHIVE is not set")
+
+        def work() -> T:
+            try:
+                return function()
+            except FileNotFoundError as error:
+                if self.root.is_dir():
+                    raise UnknownClip("no clip with this hash is kept") from error
+                raise
+
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-        except FileNotFoundError as error:
-            if self.root.is_dir():
-                raise UnknownClip("no clip with this hash is kept") from error
-            self._failed("the archive's folder is gone", error)
-            raise ArchiveUnavailable("the archive cannot be used now") from error
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except OSError as error:
             self._failed("the archive cannot be used", error)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -186,7 +188,7 @@ class Archive:
 
     def _failed(self, what: str, error: Exception) -> None:
         self._metrics.archived.labels("failed").inc()
-        log.error("%s: %s", what, error or type(error).__name__)
+        log.error("%s: %s", what, str(error) or type(error).__name__)
 
     def _keep(
         self,
@@ -197,46 +199,52 @@ class Archive:
         left: threading.Event,
     ) -> None:
         folder = self.root / sha256
-
-        def files(known: Judged | None) -> dict[str, bytes]:
-            judged = None if given is None else judged_with(given, answer, known)
-            return {ANSWER: _json(answer)} | ({} if judged is None else {JUDGED: _json(judged)})
-
-        for _ in range(_RACES):
-            with self._locked():
-                if folder.is_dir():
-                    known = read_kept_clip(folder).judged
-                    if left.is_set():
-                        raise TimeoutError("nobody waits for it")
-                    for name, content in files(known).items():
-                        replace_file(folder / name, content)
-                    return
+        with self._locked():
+            if folder.is_dir():
+                self._replace(folder, answer, given, left)
+                return
+        with contextlib.ExitStack() as lock:
             try:
-                self._add(folder, descriptor, files(None), left)
-            except OSError:
-                if not folder.is_dir():
-                    raise
-                continue  # another process has added it meanwhile
-            return
-        raise OSError("other processes add and remove it all the time")
+                with new_folder(folder) as partial:
+                    size = self._write(partial, descriptor, answer, given, left)
+                    lock.enter_context(self._locked())
+                    if folder.is_dir():  # another process was faster
+                        raise FileExistsError
+                    _require(left)
+            except FileExistsError:
+                self._replace(folder, answer, given, left)
+                return
+        self._count(size, 1)
 
-    def _add(
-        self, folder: Path, descriptor: int, files: dict[str, bytes], left: threading.Event
+    def _replace(
+        self, folder: Path, answer: KeptAnswer, given: Given | None, left: threading.Event
     ) -> None:
-        size = os.fstat(descriptor).st_size + sum(map(len, files.values()))
+        """The answer of a clip that is kept already, and what judges gave, if they did."""
+        known = read_kept_clip(folder).judged
+        _require(left)
+        replace_file(folder / ANSWER, _json(answer))
+        if given is not None:
+            replace_file(folder / JUDGED, _json(judged_with(given, answer, known)))
+
+    def _write(
+        self,
+        partial: Path,
+        descriptor: int,
+        answer: KeptAnswer,
+        given: Given | None,
+        left: threading.Event,
+    ) -> int:
+        """A clip that is new, into its folder; the bytes that it takes."""
+        size = os.fstat(descriptor).st_size
         if self._bytes + size > self._max_bytes:
             held = f"{self._bytes} bytes are kept, {size} more pass SCORING_ARCHIVE_BYTES"
             raise OSError(errno.ENOSPC, held)
-        if not self.root.is_dir():  # a volume that is gone is not to be replaced by a folder
-            raise FileNotFoundError(f"{self.root} is missing")
-        with new_folder(folder) as partial:
-            ending = ending_of(os.pread(descriptor, _HEAD, 0))
-            _copy(descriptor, partial / f"{CLIP}.{ending}", left)
-            for name, content in files.items():
-                (partial / name).write_bytes(content)
-            if left.is_set():
-                raise TimeoutError("nobody waits for it")
-        self._count(size, 1)
+        ending = ending_of(os.pread(descriptor, _HEAD, 0))
+        _copy(descriptor, partial / f"{CLIP}.{ending}", left)
+        (partial / ANSWER).write_bytes(_json(answer))
+        if given is not None:
+            (partial / JUDGED).write_bytes(_json(judged_with(given, answer, None)))
+        return _size(partial)
 
     def _prepare(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -255,8 +263,7 @@ class Archive:
                 if _changed(partial) < time.time() - STALE_S:
                     shutil.rmtree(partial)
         sizes = [_size(folder) for folder in kept_folders(self.root)]
-        self._bytes, self._clips = 0, 0
-        self._count(sum(sizes), len(sizes))
+        self._count(sum(sizes) - self._bytes, len(sizes) - self._clips)
 
     def _forget_if_older(self, folder: Path, oldest: float) -> None:
         with self._locked():
@@ -318,13 +325,20 @@ def _json(values: BaseModel) -> bytes:
     return values.model_dump_json(indent=2).encode() + b"\n"
 
 
+def _require(left: threading.Event) -> None:
+    """Raises TimeoutError where nobody waits for the clip to be kept any more."""
+    if left.is_set():
+        raise TimeoutError("nobody waits for it")
+
+
 def _copy(descriptor: int, target: Path, left: threading.Event) -> None:
-    """By offsets: others share the descriptor's position. Raises TimeoutError once `left`."""
+    """By offsets: others share the descriptor's position.   Raises what `_require` does."""
     with target.open("wb") as file:
         while chunk := os.pread(descriptor, _CHUNK, file.tell()):
-            if left.is_set():
-                raise TimeoutError("nobody waits for it")
+            _require(left)
             file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())  # now, and not while the lock is held
 
 
 def _changed(folder: Path) -> float:

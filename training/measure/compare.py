@@ -159,7 +159,7 @@ def verdict(comparison: Comparison) -> list[str]:
             ("mean_distance", "measures", "points of distance", -1),
         ):
             gap = figures[name].difference
-            size = f"{gap.value:+.3g} {unit} ({gap.low:+.3g} to {gap.high:+.3g})"
+            size = f"{gap.value:+.3f} {unit} ({gap.low:+.3f} to {gap.high:+.3f})"
             if gap.low <= 0 <= gap.high:
                 text = f"These clips do not show which one {verb} better"
             else:
