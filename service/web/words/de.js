@@ -321,7 +321,7 @@ export const WARNINGS = {
   hdr: "Die Datei sagt zu wenig über ihre Farben: Sie wurden geraten.",
   score_above_range: "Die Wertung liegt über dem Bereich, den Kampfgerichte verwenden.",
   score_below_range: "Die Wertung liegt unter dem Bereich, den Kampfgerichte verwenden.",
-  not_kept: "Der Clip wurde nicht aufbewahrt: das Archiv ist voll oder gerade nicht erreichbar.",
+  not_kept: "Das Video wurde nicht aufbewahrt: das Archiv ist voll oder gerade nicht erreichbar.",
 };
 
 export const PROBLEMS = {
