@@ -1,4 +1,4 @@
-"""The README's examples, run as a reader would: its `console` blocks, against a real server."""
+"""The examples of README.md and docs/, run as a reader would: `console` blocks, a real server."""
 
 import json
 import os
@@ -16,13 +16,14 @@ from tests.servers import live_server
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SEASON = (ROOT / "docs" / "season.md").read_text()
 DOCUMENTED = "http://127.0.0.1:8000"
 ARCHIVE = "data/season"  # of the service, in the examples
 
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line.removeprefix("$ ")
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```console\n(.*?)```", README + SEASON, re.DOTALL)
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
@@ -93,6 +94,10 @@ def test_every_example_works(server: str, tmp_path: Path) -> None:
             if isinstance(value, float):
                 assert is_so[name] == pytest.approx(value, abs=0.03), name
     assert documented["checkpoint"]["version"] == first["checkpoint"]["version"]
+
+
+def test_a_newcomer_can_read_it_in_one_go() -> None:
+    assert len(README.splitlines()) <= 250
 
 
 def test_the_map_is_true() -> None:
