@@ -18,7 +18,7 @@ import { progressListeners, setBusy, showStep } from "./progress.js";
 import { FRAME_S } from "./range.js";
 import { reportOf } from "./report.js";
 import { resultCards } from "./result.js";
-import { save } from "./save.js";
+import { copy, save } from "./save.js";
 import { say, sayAll } from "./words.js";
 
 const client = new ScoringClient(undefined, { retries: 0 });
@@ -274,7 +274,7 @@ function answerCards(answer, file, again) {
   const json = JSON.stringify(answer, (key, value) => (key === "jpeg" ? undefined : value), 2);
   const cards = resultCards(answer, new Film(answer, shownUrl), checkpoint, {
     scoreAgain: again,
-    copy: () => copy(json),
+    copy: async () => say(await copy(json) ? "record.copied" : "record.not_copied"),
     download: () => {
       const text = reportOf(answer, { json, fileName: file.name, description: checkpoint.description });
       save(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, text, "text/html");
@@ -283,15 +283,6 @@ function answerCards(answer, file, again) {
   });
   if (answer.kept) cards.push(keptCard(answer, (call) => withKey(client, () => call(client))));
   return cards;
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return say("record.copied");
-  } catch {
-    return say("record.not_copied");
-  }
 }
 
 function sayEverything() {

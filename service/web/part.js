@@ -18,6 +18,7 @@ export class Part {
     this.range = null; // while the length is not known
     this.handles = null;
     this.begun = false;
+    this.locked = false; // while the clip is being scored
     this.found = null; // seconds, in words
     this.url = URL.createObjectURL(file);
     this.player = new Player(this.url, {
@@ -112,9 +113,9 @@ export class Part {
   }
 
   setLocked(locked) {
-    if (!this.handles) return;
-    this.handles.locked = locked;
-    this.handles.draw();
+    this.locked = locked;
+    if (this.handles) this.handles.locked = locked;
+    this.handles?.draw();
   }
 
   forget() {
@@ -131,6 +132,7 @@ export class Part {
         onMove: (which) => this.#moved(which),
         onSeek: (time) => this.player.show(time),
       });
+      this.handles.locked = this.locked;
       this.slot.replaceChildren(this.handles.element);
       this.handles.drawPictures(this.url);
       this.together.checked = this.range.together;

@@ -284,6 +284,11 @@ def test_a_clip_on_its_way_and_one_that_is_cancelled_show_nothing_of_the_former(
     assert "Scored" not in page.inner_text("#step")
     for name in ("#action", "#difficulty", "#marks", "#together", "#score", "#marks-only"):
         assert page.is_disabled(name), name  # the answer belongs to them as they are
+    handle = page.locator(".handle.end")
+    end = handle.get_attribute("aria-valuenow")
+    handle.press("ArrowLeft")
+    assert handle.get_attribute("aria-disabled") == "true"
+    assert handle.get_attribute("aria-valuenow") == end
     page.click("#cancel")
     held.release(page)
     assert shown(page) == NOTHING
