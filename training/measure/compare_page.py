@@ -33,6 +33,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem aut
 table {{ border-collapse: collapse; margin: 1rem 0 }}
 th, td {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: left }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+th[scope=row] {{ font-weight: normal; overflow-wrap: anywhere }}
 svg {{ max-width: 100%; height: auto }}
 </style>
 </head>

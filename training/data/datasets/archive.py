@@ -52,7 +52,7 @@ def read_archive(folder: Path) -> list[JudgedClip]:
     if len(clips) < len(kept):
         _warn_once(f"{folder}: {len(kept) - len(clips)} of {len(kept)} kept clips are not judged")
     if not clips:
-        raise DataError(f"{folder} has no clip that is judged; {len(kept)} are kept")
+        raise DataError(f"{folder} lacks clips that are judged; {len(kept)} are kept")
     return clips
 
 

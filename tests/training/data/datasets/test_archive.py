@@ -52,9 +52,9 @@ def test_clips_that_are_not_judged_are_left_out_and_counted(
     warned = capsys.readouterr().err
     assert warned.count("2 of 3 kept clips are not judged") == 1
     shutil.rmtree(clip.path.parent)
-    with pytest.raises(DataError, match="no clip that is judged; 2 are kept"):
+    with pytest.raises(DataError, match="lacks clips that are judged; 2 are kept"):
         read_archive(tmp_path)
-    with pytest.raises(DataError, match="no clip that is judged; 0 are kept"):
+    with pytest.raises(DataError, match="lacks clips that are judged; 0 are kept"):
         read_archive(tmp_path / "..")
 
 
