@@ -9,7 +9,7 @@ Everything that can go wrong below the service, by name.
     ├── RequestError              the caller's parameters do not fit the checkpoint
     │   ├── InvalidDifficulty     not a finite number above 0, or missing where one is needed
     │   ├── InvalidPanel          marks, difficulty or deductions that no panel gives; knows which
-    │   └── InvalidTrim           start_s, end_s that leave nothing of the clip
+    │   └── InvalidTrim           start_s, end_s that leave nothing; an action that find cannot find
     ├── SpecError                 a ClipSpec or NetworkSpec that contradicts itself
     ├── CheckpointError           a checkpoint that must not be used
     │   ├── CheckpointNotFound    no such name or version in the store

@@ -76,6 +76,7 @@ class ScoringClient:
         deductions: float | None = None,
         start_s: float | None = None,
         end_s: float | None = None,
+        find: bool = False,
         frames: bool = False,
         on_event: Callable[[str, Answer], None] | None = None,
     ) -> Answer:
@@ -83,7 +84,8 @@ class ScoringClient:
         based on that too, if the checkpoint predicts executions; see the answer's `scored_by`.
 
         `on_event` is called with the events meanwhile: `queued`, `decoding` with `done` and `of`,
-        `scoring`. `frames` asks for a JPEG of each fragment.
+        `scoring`. `find` looks for the routine in a longer recording, see the answer's `found_s`;
+        `frames` asks for a JPEG of each fragment.
         """
         fields = {
             "action": action,
@@ -93,6 +95,7 @@ class ScoringClient:
             "deductions": deductions,
             "start_s": start_s,
             "end_s": end_s,
+            "find": "true" if find else None,
             "include": "frames" if frames else None,
         }
         return self._send("/score", {"clip": [clip]}, fields, on_event)

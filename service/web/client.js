@@ -52,7 +52,7 @@ export class ScoringClient {
     this.retries = retries;
   }
 
-  // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, include.
+  // Fields: action or checkpoint, difficulty, marks, deductions, start_s, end_s, find, include.
   score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
     const form = formOf(fields);
     form.append("clip", clip, "clip");

@@ -14,6 +14,8 @@ const REASONS = {
   few_pictures: "The clip shows few different pictures: hardly anything moves.",
   size_changes: "The picture changes its size: it may be another view from there on.",
   colours_guessed: "The file does not say enough about its colours: they were guessed.",
+  no_routine: "Nothing in the recording looks like a routine.",
+  several_routines: "The recording shows more than one routine: another one may be meant.",
 };
 
 const WARNINGS = {
@@ -32,6 +34,8 @@ const WARNINGS = {
   interlaced: "The video is interlaced: its fields were taken apart.",
   bars: "Black bars around the picture were cut off.",
   hdr: "Colours of high dynamic range or wide gamut were guessed.",
+  no_routine: "Nothing looks like a routine; what looks most like one was scored.",
+  several_routines: "More than one part looks like a routine; the most likely one was scored.",
   score_above_range: "The score is above the nominal range.",
   score_below_range: "The score is below the nominal range.",
 };

@@ -321,7 +321,12 @@ def _turning_camera(
 def _smooth(values: Floats, window: int) -> Floats:
     if not len(values):
         return values
-    padded = np.concatenate((np.repeat(values[:1], window // 2), values,
-                             np.repeat(values[-1:], window - 1 - window // 2)))
+    padded = np.concatenate(
+        (
+            np.repeat(values[:1], window // 2),
+            values,
+            np.repeat(values[-1:], window - 1 - window // 2),
+        )
+    )
     smooth: Floats = np.convolve(padded, np.ones(window) / window, mode="valid")
     return smooth
