@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip_warning import ClipWarning
-from model_store.finding.finder import finder_of
+from model_store.finding.finder import LIKELY, finder_of
 from model_store.finding.windows import FrameWindow
 from model_store.found_routine import FoundRoutine, Span
 from model_store.spec import ClipSpec
@@ -28,7 +28,6 @@ from model_store.video.selection import Selection, Window
 
 _ALL = 1 << 30  # frames: more than any recording has
 _DIGITS = 4  # of the seconds that are returned: far less than a frame
-LIKELY = 0.0  # log-odds from which on a window is taken for a routine
 
 
 def read_routine(reader: ClipReader, file: BinaryIO) -> DecodedClip:
@@ -49,9 +48,10 @@ def read_routine(reader: ClipReader, file: BinaryIO) -> DecodedClip:
     choice = finder.find(frames, spec)
     second = choice.second and _seconds(selection, choice.second, spec)
     found = FoundRoutine(_seconds(selection, choice.best, spec), second)
+    likely = LIKELY[spec.action]
     doubts = {
-        ClipWarning.NO_ROUTINE: choice.log_odds < LIKELY,
-        ClipWarning.SEVERAL_ROUTINES: choice.second_log_odds >= LIKELY,
+        ClipWarning.NO_ROUTINE: choice.log_odds < likely,
+        ClipWarning.SEVERAL_ROUTINES: choice.second_log_odds >= likely,
     }
     doubtful = tuple(warning for warning, holds in doubts.items() if holds)
     shown = whole.clip.frames[choice.best.start : choice.best.stop]

