@@ -35,7 +35,7 @@ def features_of(parts: Floats) -> Floats:
     sums = _blocks(products)  # (5, N, BLOCKS, BLOCKS)
     motion = _motion(sums)  # (2, N, BLOCKS, BLOCKS)
     whole = _motion(sums.sum(axis=(2, 3), keepdims=True))[:, :, 0, 0]  # (2, N)
-    size = _blocks(np.abs(change)) / (GRID // BLOCKS) ** 2  # (N, BLOCKS, BLOCKS)
+    size: Floats = _blocks(np.abs(change)) / np.float32((GRID // BLOCKS) ** 2)
     strip = parts.reshape(len(parts), BLOCKS, -1, GRID, 3)
     post = parts.reshape(len(parts), GRID, BLOCKS, -1, 3)
     texture = grey.reshape(len(grey), BLOCKS, -1)
@@ -49,8 +49,8 @@ def features_of(parts: Floats) -> Floats:
             _compressed(size.reshape(len(parts), -1)),
             motion.transpose(1, 0, 2, 3).reshape(len(parts), -1) / 2,
             whole.T,
-            _compressed(size.mean(axis=(1, 2), keepdims=True)[:, :, 0]),
-            _compressed(size.max(axis=(1, 2), keepdims=True)[:, :, 0]),
+            _compressed(np.asarray(size.mean(axis=(1, 2)), np.float32))[:, None],
+            _compressed(np.asarray(size.max(axis=(1, 2)), np.float32))[:, None],
             (size.max(axis=(1, 2)) < 1e-3)[:, None],  # nothing moves, not even noise
         ],
         axis=1,

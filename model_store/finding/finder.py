@@ -8,9 +8,11 @@ recordings (`python -m training find --fit`), and is stored beside this file: on
 Shapes: N frames, Q features, C channels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +69,7 @@ class Finder:
         return evidence
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.floating]]) -> "Finder":
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Finder":
         read = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
         shortest, longest, usual, spread, offset = map(float, read["prior"])
         layers = sum(name.startswith("layer") and name.endswith("bias") for name in read)

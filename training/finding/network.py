@@ -119,7 +119,7 @@ class FinderNetwork(nn.Module):
             "first.bias": self.first.bias,
             "last": self.last.weight.T,
             "last.bias": self.last.bias,
-            "prior": torch.tensor([float(value) for value in prior]),
+            "prior": torch.tensor([float(torch.as_tensor(value).detach()) for value in prior]),
         }
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, nn.Conv1d)

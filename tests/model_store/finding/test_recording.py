@@ -64,10 +64,10 @@ def test_two_dives_are_two_choices() -> None:
     assert ClipWarning.SEVERAL_ROUTINES in found.warnings
 
     def shown_by(span: tuple[float, float]) -> int:
-        """Which of the routines lies in it, but for a tenth."""
+        """Which of the routines lies in it, but for a quarter."""
         frames = {*range(round(span[0] * FPS), round(span[1] * FPS))}
         shares = [len(frames & {*shown}) / len(shown) for shown in recording.routines]
-        assert max(shares) > 0.9
+        assert max(shares) > 0.75
         return int(np.argmax(shares))
 
     assert shown_by(found.found.span) != shown_by(found.found.second)
@@ -85,7 +85,9 @@ def test_the_same_pixels_however_it_is_stored(dive: UncutRecording, name: str) -
     check_same_pixels(stored(dive.frames, STORAGE_VARIANTS[name]))
 
 
-@pytest.mark.parametrize("name", ["pillars", "interlaced", pytest.param("HLG", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["pillars", "interlaced", pytest.param("HLG", marks=pytest.mark.slow)]
+)
 def test_the_same_pixels_where_all_frames_decide(dive: UncutRecording, name: str) -> None:
     """Bars, fields and white are detected from the frames of a clip, and not of the recording."""
     [routine] = dive.routines
