@@ -155,8 +155,8 @@ def assess(
         fragments=tuple(_fragment(score, clip, card, i) for i in range(card.spec.fragments)),
         review_reasons=review_reasons(score.trust, blank=score.blank, warnings=clip.warnings),
         warnings=(*clip.warnings, *score_warnings(score.score, card.spec)),
-        found_s=clip.found and clip.found.span,
-        second_choice_s=clip.found and clip.found.second,
+        found_s=clip.found.span if clip.found else None,
+        second_choice_s=clip.found.second if clip.found else None,
         checkpoint=CheckpointIdentity.of(card, sha256),
         clip=ClipFacts(
             sha256=clip.info.sha256,

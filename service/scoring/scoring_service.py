@@ -166,8 +166,9 @@ class ScoringService:
         """
         Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
         if clip.find and (action := clip.checkpoint.card.action) not in FOUND_ACTIONS:
-            known = " and ".join(FOUND_ACTIONS)
-            raise InvalidParameter(f"it knows {known}, not {action}", field="find")
+            raise InvalidParameter(
+                f"it knows {' and '.join(FOUND_ACTIONS)}, not {action}", field="find"
+            )
         if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         sha256 = await asyncio.to_thread(hash_upload, clip.upload)

@@ -13,7 +13,7 @@ from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
 from training.data.datasets.kinds import Kind
 
-COLUMNS = {
+FIGURES = {
     "recordings": "recordings",
     "near": "both ends within 0.3 s",
     "begins_near": "beginning",
@@ -21,10 +21,10 @@ COLUMNS = {
     "near_in_points": "score within 1.5",
     "median_points": "median, points",
     "second_near": "second within 0.3 s",
-    "cost": "× reading once",
-    "several_routines": "several warned of",
-    "no_routine": "none warned of",
-    "nothing_noticed": "the same without one",
+    "cost": "× the time of reading all once",
+    "several_routines": "warned of several",
+    "no_routine": "warned of none",
+    "nothing_noticed": "of none, and there is none",
 }
 
 
@@ -75,8 +75,8 @@ def find(
 
 
 def _print(title: str, rows: dict[str, dict[str, Any]]) -> None:
-    table = Table("", *COLUMNS.values(), title=Text(title))
-    for name, row in rows.items():
-        values = (row[column] for column in COLUMNS)
-        table.add_row(name, *("" if v is None else f"{v:.2f}" for v in values))
+    table = Table("", *rows, title=Text(title))
+    for name, shown in FIGURES.items():
+        values = (row[name] for row in rows.values())
+        table.add_row(shown, *("" if v is None else f"{v:.4g}" for v in values))
     Console().print(table)

@@ -79,18 +79,18 @@ def _find(scorer: Scorer, recording: KnownRecording) -> Finding:
     spec = scorer.spec
     clip, cost = _read(recording.file, spec)
     assert clip.found is not None
-    nearest = min(recording.routines, key=lambda span: _distance(span, clip.found.span))
+    found, second = clip.found.span, clip.found.second
+    nearest = min(recording.routines, key=lambda span: _distance(span, found))
     others = [span for span in recording.routines if span != nearest]
     second_off = None
     if others:
-        second = clip.found.second
         second_off = min(_distance(span, second) for span in others) if second else np.inf
     begin, end = nearest
     cut = prepare_clip(read_clip(recording.file, spec, start_s=begin, end_s=end), spec)
     scores = [scorer.score([each.frames])[0].score for each in (clip, cut)]
     return Finding(
         kind=recording.kind,
-        off_s=(clip.found.span[0] - begin, clip.found.span[1] - end),
+        off_s=(found[0] - begin, found[1] - end),
         second_off_s=second_off,
         points=scores[0] - scores[1],
         cost=cost,

@@ -100,7 +100,7 @@ def make_recordings(
 
 def _write(path: Path, **arrays: NDArray[Any]) -> None:
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _read(path: Path) -> Recording:

@@ -37,7 +37,7 @@ class Samples:
         if self._clips and rng.random() < CLIPS:
             sample = self._of_clips()
         else:
-            recording = self._recordings[rng.integers(len(self._recordings))]
+            recording = self._recordings[int(rng.integers(len(self._recordings)))]
             chance = rng.random()
             if chance < CUT_OUT:
                 sample = self._cut_out(recording)
@@ -64,7 +64,7 @@ class Samples:
         pieces: list[Floats] = []
         routines: list[FrameWindow] = []
         for _ in range(self._rng.integers(1, 3)):
-            clip = self._clips[self._rng.integers(len(self._clips))]
+            clip = self._clips[int(self._rng.integers(len(self._clips)))]
             for edge, is_routine in ((clip[0], False), (clip[0], True), (clip[-1], False)):
                 begin = sum(map(len, pieces))
                 if is_routine:
@@ -133,7 +133,7 @@ class Samples:
     def _gap(self, count: int, otherwise: Floats) -> Floats:
         """What is between the routines of some recording."""
         rng = self._rng
-        recording = self._recordings[rng.integers(len(self._recordings))]
+        recording = self._recordings[int(rng.integers(len(self._recordings)))]
         stops = [0, *(shown.stop for shown in recording.routines)]
         starts = [*(shown.start for shown in recording.routines), len(recording.parts)]
         gaps = [(a, b) for a, b in zip(stops, starts, strict=True) if b - a > _LEAST]
@@ -141,4 +141,5 @@ class Samples:
             return otherwise
         first, last = gaps[rng.integers(len(gaps))]
         begin = int(rng.integers(first, max(last - count, first) + 1))
-        return recording.parts[begin : min(begin + count, last)]
+        parts: Floats = recording.parts[begin : min(begin + count, last)]
+        return parts

@@ -41,7 +41,7 @@ def test_motion_of_the_whole_picture(down: float, right: float) -> None:
 
     def picture(t: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         at_y, at_x = y - down * t, x - right * t
-        return 0.5 + 0.2 * np.sin(at_y / 2.0) + 0.2 * np.sin(at_x / 2.5 + 1)
+        return np.asarray(0.5 + 0.2 * np.sin(at_y / 2.0) + 0.2 * np.sin(at_x / 2.5 + 1))
 
     levels = np.stack([picture(t) for t in range(6)])[..., None].repeat(3, axis=3)
     found = features_of(levels.astype(np.float32))[1:, WHOLE : WHOLE + 2]

@@ -32,9 +32,9 @@ def file() -> bytes:
     return uncut_file()
 
 
-def check_same_pixels(file: bytes, spec: ClipSpec = SPEC, **window: float) -> Any:
+def check_same_pixels(file: bytes, spec: ClipSpec = SPEC, start_s: float | None = None) -> Any:
     """Found, and read at the times that were found: no bit differs, nor does a warning."""
-    found = read_clip(file, spec, find=True, **window)
+    found = read_clip(file, spec, find=True, start_s=start_s)
     assert found.found is not None
     begin, end = found.found.span
     told = read_clip(file, spec, start_s=begin, end_s=end)

@@ -81,7 +81,7 @@ def test_a_fit_learns_what_is_to_be_seen() -> None:
     odds = network.table(torch.from_numpy(features_of(recordings[0].parts))).detach().numpy()
     start, _ = np.unravel_index(odds.argmax(), odds.shape)
     assert abs(int(start) - shown.start) < 30
-    assert network.shortest, network.longest == LENGTHS["vault"]
+    assert (network.shortest, network.longest) == LENGTHS["vault"]
 
 
 def test_samples_show_their_routines_and_nothing_else() -> None:
