@@ -47,10 +47,8 @@ def test_loss_by_hand() -> None:
     """With no evidence every window of a length has the odds of that length alone."""
     network = FinderNetwork(5, 6).eval()
     found = features(7)
-    prior = [
-        float(network.offset - 0.5 * ((n - network.usual) / network.log_spread.exp()) ** 2)
-        for n in (5, 6)
-    ]
+    # As a new network has it: about 5.5 frames, spread by e³, and log-odds of −8.
+    prior = [-8 - 0.5 * ((n - 5.5) / np.exp(3)) ** 2 for n in (5, 6)]
     odds = np.exp(prior)
     every = np.log(1 + 3 * odds[0] + 2 * odds[1])
     assert float(network.loss(found, ()).detach()) == pytest.approx(every, rel=1e-3)
