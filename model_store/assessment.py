@@ -18,6 +18,7 @@ from model_store.card import Card, TrainedOn
 from model_store.clip import PreparedClip, fragment_span
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason, review_reasons
+from model_store.found_routine import Span
 from model_store.judging.difficulty import ScoredBy
 from model_store.judging.interval import Interval
 from model_store.score import Score
@@ -111,6 +112,10 @@ class Assessment:
     """K"""
     review_reasons: tuple[ReviewReason, ...]
     warnings: tuple[ClipWarning | ScoreWarning, ...]
+    found_s: Span | None
+    """Where the routine was found; None where it was not searched for."""
+    second_choice_s: Span | None
+    """The next best part of the recording, if there is one."""
     checkpoint: CheckpointIdentity
     clip: ClipFacts
 
@@ -150,6 +155,8 @@ def assess(
         fragments=tuple(_fragment(score, clip, card, i) for i in range(card.spec.fragments)),
         review_reasons=review_reasons(score.trust, blank=score.blank, warnings=clip.warnings),
         warnings=(*clip.warnings, *score_warnings(score.score, card.spec)),
+        found_s=clip.found.span if clip.found else None,
+        second_choice_s=clip.found.second if clip.found else None,
         checkpoint=CheckpointIdentity.of(card, sha256),
         clip=ClipFacts(
             sha256=clip.info.sha256,

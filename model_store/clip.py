@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from model_store.clip_warning import ClipWarning
 from model_store.errors import InvalidTrim, UnusableClip
+from model_store.finding.recording import read_routine
+from model_store.found_routine import FoundRoutine
 from model_store.spec import ClipSpec
 from model_store.video.container import Source, open_bytes
 from model_store.video.distinct_frames import count_distinct
@@ -34,6 +36,7 @@ __all__ = [
     "ClipLimits",
     "ClipWarning",
     "DecodedClip",
+    "FoundRoutine",
     "FrameFiles",
     "PreparedClip",
     "Source",
@@ -60,6 +63,8 @@ class PreparedClip:
     """(T,) as in DecodedClip; NaN for padding."""
     info: ClipInfo
     warnings: tuple[ClipWarning, ...]
+    found: FoundRoutine | None = None
+    """None where the routine was not searched for."""
 
 
 def read_clip(
@@ -69,24 +74,26 @@ def read_clip(
     limits: ClipLimits = ClipLimits(),  # noqa: B008 it is frozen
     start_s: float | None = None,
     end_s: float | None = None,
+    find: bool = False,
     sha256: str | None = None,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> DecodedClip:
     """The part of a video between `start_s` and `end_s`, at the spec's frame rate and size.
 
-    Of a longer part the last T frames are kept, and only they are scaled. Output k shows the frame
+    Of a longer part the last T frames are kept, and only they are scaled; with `find` those of the
+    routine in it (see `finding`), just as if their times had been given. Output k shows the frame
     nearest to k / fps (see `timeline`). `sha256` is the file's, for a caller who knows it: then the
     file is not hashed here. `on_frame` is called with the frames decoded and the frames to decode,
     from the beginning again where a damaged file has to be decoded twice; an exception that it
     raises stops the reading.
 
     Raises NotAVideo, ClipTooLarge, UnusableClip (fewer than L frames, or than L different ones),
-    InvalidTrim.
+    InvalidTrim (also where nothing can be found for the spec's action).
     """
     window = Window(start_s, end_s)
     reader = ClipReader(spec=spec, limits=limits, window=window, sha256=sha256, on_packet=on_frame)
     with open_bytes(source) as file:
-        decoded = reader.read(file)
+        decoded = read_routine(reader, file) if find else reader.read(file)
     count = len(decoded.frames)
     different = count_distinct(decoded.frames, max(spec.fragment_length, ceil(_FEW * count)))
     if different < spec.fragment_length:
@@ -111,6 +118,7 @@ def prepare_clip(decoded: DecodedClip, spec: ClipSpec) -> PreparedClip:
         times=times,
         info=decoded.info,
         warnings=tuple(dict.fromkeys((*decoded.warnings, *added))),
+        found=decoded.found,
     )
 
 

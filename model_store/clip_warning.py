@@ -21,3 +21,5 @@ class ClipWarning(StrEnum):
     INTERLACED = "interlaced"  # its frames are made of two fields, which were separated
     BARS = "bars"  # black bars around the frames were cut off
     HDR = "hdr"  # the file states too little about its colours, they were guessed
+    NO_ROUTINE = "no_routine"  # nothing in the recording looks like a routine of the action
+    SEVERAL_ROUTINES = "several_routines"  # more than one part of the recording looks like one

@@ -54,6 +54,8 @@ class ReviewReason(StrEnum):
     FEW_PICTURES = "few_pictures"  # stills, or far fewer pictures a second than usual
     SIZE_CHANGES = "size_changes"  # it may be another view from there on
     COLOURS_GUESSED = "colours_guessed"  # the file does not state what its colours are
+    NO_ROUTINE = "no_routine"  # what was found does not look like a routine
+    SEVERAL_ROUTINES = "several_routines"  # it may be another one that should be scored
 
 
 REVIEWED: Mapping[ClipWarning, ReviewReason] = {
@@ -67,6 +69,8 @@ REVIEWED: Mapping[ClipWarning, ReviewReason] = {
     ClipWarning.FEW_PICTURES: ReviewReason.FEW_PICTURES,
     ClipWarning.SIZE_CHANGES: ReviewReason.SIZE_CHANGES,
     ClipWarning.HDR: ReviewReason.COLOURS_GUESSED,
+    ClipWarning.NO_ROUTINE: ReviewReason.NO_ROUTINE,
+    ClipWarning.SEVERAL_ROUTINES: ReviewReason.SEVERAL_ROUTINES,
 }
 """The warnings that ask a person to look, and the reason that the answer gives."""
 

@@ -12,7 +12,7 @@ Everything that can go wrong below the service, by name.
     │   │   ├── InvalidDive       a dive number or a height that there is not
     │   │   └── InvalidPanel      marks, difficulty or deductions that no panel gives
     │   ├── InvalidMeet           the same for dives of a meet; knows which, and which field of each
-    │   └── InvalidTrim           start_s, end_s that leave nothing of the clip
+    │   └── InvalidTrim           start_s, end_s that leave nothing; an action that find cannot find
     ├── SpecError                 a ClipSpec or NetworkSpec that contradicts itself
     ├── CheckpointError           a checkpoint that must not be used
     │   ├── CheckpointNotFound    no such name or version in the store

@@ -103,6 +103,9 @@ def score(
             parser=height_option, metavar="METRES", help="1, 3, 5, 7.5 or 10; with --dive."
         ),
     ] = None,
+    find: Annotated[
+        bool, typer.Option("--find", help="Look for the routine in a longer recording.")
+    ] = False,
     engine: EngineChoice = EngineChoice.auto,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     strict: Annotated[
@@ -114,6 +117,7 @@ def score(
 
     Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
     """
+    from model_store.finding.finder import finder_of
     from model_store.scorer import Scorer
 
     try:
@@ -123,11 +127,13 @@ def score(
             check_difficulty(chosen.spec.action, difficulty)
         elif chosen.card.network.target == "execution":
             raise InvalidDifficulty(f"{chosen.name} predicts the execution, it needs --difficulty")
+        if find:
+            finder_of(chosen.spec.action)
         scorer = Scorer(chosen, engine.value)
     except ModelStoreError as error:
         fail(error, BAD_COMMAND)
     results = []
-    for path, result in scored(scorer, clips, difficulty):
+    for path, result in scored(scorer, clips, difficulty, find=find):
         results.append(result)
         if as_json:
             print(json.dumps({"clip": str(path)} | json_of(result, named)), flush=True)
@@ -144,12 +150,12 @@ def score(
 
 
 def scored(
-    scorer: "Scorer", clips: Sequence[Path], difficulty: float | None
+    scorer: "Scorer", clips: Sequence[Path], difficulty: float | None, *, find: bool
 ) -> Iterator[tuple[Path, "Assessment | str"]]:
     """Each clip with its assessment or what is wrong with it; a progress bar if they are many."""
     for path in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
         try:
-            yield path, score_file(scorer, path, difficulty)
+            yield path, score_file(scorer, path, difficulty, find=find)
         except OSError as error:
             yield path, f"cannot be read: {error.strerror}"
         except (ClipError, EngineError) as error:
@@ -174,13 +180,15 @@ def seekable(path: Path) -> Iterator[BinaryIO]:
             yield copy
 
 
-def score_file(scorer: "Scorer", path: Path, difficulty: float | None) -> "Assessment":
+def score_file(
+    scorer: "Scorer", path: Path, difficulty: float | None, *, find: bool = False
+) -> "Assessment":
     from model_store.assessment import assess
     from model_store.clip import prepare_clip, read_clip
 
     checkpoint = scorer.checkpoint
     with seekable(path) as source:
-        clip = prepare_clip(read_clip(source, scorer.spec), scorer.spec)
+        clip = prepare_clip(read_clip(source, scorer.spec, find=find), scorer.spec)
     [answer] = scorer.score([clip.frames])
     return assess(
         answer, clip, card=checkpoint.card, sha256=checkpoint.sha256, difficulty=difficulty
@@ -204,6 +212,8 @@ def json_of(result: "Assessment | str", named: DeclaredDive | None = None) -> di
         "needs_review": result.needs_review,
         "review_reasons": result.review_reasons,
         "warnings": result.warnings,
+        "found_s": result.found_s,
+        "second_choice_s": result.second_choice_s,
         "checkpoint": result.checkpoint.reference,
         "trained_on": result.checkpoint.trained_on,
         "sha256": result.clip.sha256,
@@ -236,6 +246,10 @@ def print_assessment(path: Path, result: "Assessment", named: DeclaredDive | Non
     if (interval := result.interval) is not None:
         share = f"{interval.coverage:.0%}"
         out.print(f"{share} of such clips are judged {interval.low:.2f} to {interval.high:.2f}")
+    if result.found_s is not None:
+        second = result.second_choice_s
+        other = f"; second choice {second[0]:.1f}–{second[1]:.1f} s" if second else ""
+        out.print(f"found at {result.found_s[0]:.1f}–{result.found_s[1]:.1f} s{other}")
     if result.needs_review:
         out.print(f"[yellow]needs review:[/] {', '.join(result.review_reasons)}")
     for warning in result.warnings:

@@ -78,6 +78,7 @@ class ScoringClient:
         deductions: float | None = None,
         start_s: float | None = None,
         end_s: float | None = None,
+        find: bool = False,
         frames: bool = False,
         keep: bool = False,
         on_event: Callable[[str, Answer], None] | None = None,
@@ -87,8 +88,9 @@ class ScoringClient:
         `dive` and `height` (`"107B"`, 3 metres) say the same as its difficulty.
 
         `on_event` is called with the events meanwhile: `queued`, `decoding` with `done` and `of`,
-        `scoring`. `frames` asks for a JPEG of each fragment. `keep` asks the service to keep the
-        clip in its archive; the answer's `kept` tells whether it did.
+        `scoring`. `find` looks for the routine in a longer recording, see the answer's `found_s`;
+        `frames` asks for a JPEG of each fragment. `keep` asks the service to keep the clip in its
+        archive; the answer's `kept` tells whether it did.
         """
         fields = {
             "action": action,
@@ -100,6 +102,7 @@ class ScoringClient:
             "deductions": deductions,
             "start_s": start_s,
             "end_s": end_s,
+            "find": "true" if find else None,
             "include": "frames" if frames else None,
             "keep": "true" if keep else None,
         }

@@ -28,6 +28,7 @@ NEVER = [
 NEVER_LOADED = [
     ("model_store.clip", {"torch", "openvino", "pydantic", "fastapi"}),
     ("model_store.video", {"torch", "openvino", "pydantic", "fastapi"}),
+    ("model_store.finding", {"torch", "openvino", "pydantic", "fastapi"}),
     ("model_store.judging", {"torch", "openvino", "av"}),
     ("service.decode", {"torch", "openvino", "fastapi"}),
     ("service.decode.worker", {"pydantic"}),

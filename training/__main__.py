@@ -1,6 +1,6 @@
 """
 `python -m training simulate | foreign | datasets | import-c3d | pretrain | train | evaluate |
-compare | calibrate | publish | baseline | report`.
+compare | calibrate | publish | baseline | report | fit-finder | find`.
 
 The rule: without the extra [training] every command but `simulate` is one line that names it.
 """
@@ -17,7 +17,7 @@ from training.simulator.command import simulate
 NEEDED = ("matplotlib", "scipy", "sklearn", "tensorboard")  # of the extra, as they are imported
 OTHERS = (
     "foreign", "import-c3d", "pretrain", "train", "evaluate", "compare", "calibrate", "publish",
-    "baseline", "report", "datasets",
+    "baseline", "report", "datasets", "fit-finder", "find",
 )  # fmt: skip
 ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -51,6 +51,8 @@ def add_commands(app: typer.Typer) -> None:
     from training.commands.compare import compare
     from training.commands.datasets import datasets
     from training.commands.evaluate import evaluate
+    from training.commands.find import find
+    from training.commands.fit_finder import fit_finder
     from training.commands.foreign import foreign
     from training.commands.import_c3d import import_c3d
     from training.commands.pretrain import pretrain
@@ -60,7 +62,7 @@ def add_commands(app: typer.Typer) -> None:
 
     for command in (
         foreign, import_c3d, pretrain, train, evaluate, compare, calibrate, publish, baseline,
-        report,
+        report, fit_finder, find,
     ):  # fmt: skip
         app.command()(command)
     app.add_typer(datasets, name="datasets")

@@ -81,12 +81,12 @@ class BarDetector:
         """A frame, and the same one scaled, neither turned nor cropped, (H, W, 3)."""
         if not self._detecting:
             return
-        edges = [line.max(axis=1) for line in (small[0], small[-1], small[:, 0], small[:, -1])]
+        edges = [line.max(axis=1) for line in _outermost(small)]
         if self._edges is not None:
             edges = [np.maximum(a, b) for a, b in zip(self._edges, edges, strict=True)]
         self._edges = edges
         levels: Levels | None = None
-        if any(np.mean(line > _SEEN_BLACK) <= _STRAYS for line in edges):
+        if not _bright(edges):
             grey = self._reformatter.reformat(
                 frame, format="gray", dst_color_range=ColorRange.JPEG, threads=1
             )
@@ -108,6 +108,19 @@ class BarDetector:
         if self._highest is None or self._sum is None:
             return Bars()
         return bars_of(self._highest, self._sum / self._frames)
+
+
+def rules_bars_out(small: Levels) -> bool:
+    """Whether a single frame, scaled and not cropped, (H, W, 3), shows that there are none."""
+    return _bright([line.max(axis=1) for line in _outermost(small)])
+
+
+def _outermost(small: Levels) -> tuple[Levels, ...]:
+    return small[0], small[-1], small[:, 0], small[:, -1]
+
+
+def _bright(edges: list[Levels]) -> bool:
+    return all(np.mean(line > _SEEN_BLACK) > _STRAYS for line in edges)
 
 
 def bars_of(highest: Levels, mean: NDArray[np.float64]) -> Bars:

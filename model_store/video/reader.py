@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from model_store.clip_warning import ClipWarning
 from model_store.errors import UnusableClip
+from model_store.found_routine import FoundRoutine
 from model_store.spec import ClipSpec
 from model_store.video.capture_speed import is_slow_motion, is_time_lapse
 from model_store.video.container import Video, open_video, sha256_of
@@ -67,6 +68,8 @@ class DecodedClip:
     """Seconds on a player's clock at which the first of them is shown."""
     info: ClipInfo
     warnings: tuple[ClipWarning, ...]
+    found: FoundRoutine | None = None
+    """None where the routine was not searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +87,17 @@ class ClipReader:
 
     def read(self, file: BinaryIO) -> DecodedClip:
         """Raises NotAVideo, ClipTooLarge, UnusableClip, InvalidTrim."""
-        sha256 = self.sha256 or sha256_of(file)
-        clip, corrections = self._read(file, sha256)
-        if corrections != (self.corrections or Corrections()):
-            clip, _ = replace(self, corrections=corrections)._read(file, sha256)
-        return clip
+        return self.pass_over(file).clip
 
-    def _read(self, file: BinaryIO, sha256: str) -> tuple[DecodedClip, Corrections]:
-        """The clip, and the corrections that its frames need."""
+    def pass_over(self, file: BinaryIO) -> "ReadingPass":
+        """`read`, with what there is to know of how the frames were read."""
+        known = self if self.sha256 else replace(self, sha256=sha256_of(file))
+        done = known._read(file)
+        if done.corrections != (self.corrections or Corrections()):
+            done = replace(known, corrections=done.corrections)._read(file)
+        return done
+
+    def _read(self, file: BinaryIO) -> "ReadingPass":
         pts: Sequence[int | None] | None = None
         with open_video(file, self.limits) as video:
             demuxed = demux(video, self.limits)
@@ -100,7 +106,7 @@ class ClipReader:
                 selection = self._select(video, timeline)
                 decoded = self._decode(video, demuxed, selection, by_pts=True)
                 if decoded.complete:
-                    return decoded.clip(video, demuxed, selection, sha256)
+                    return decoded.reading(video, demuxed, selection, self.sha256 or "")
                 pts = decoded.decoder.pts if decoded.decoder.finished else None
         if pts is None:
             pts = self._true_pts(file, demuxed)
@@ -114,7 +120,7 @@ class ClipReader:
             decoded = self._decode(video, demuxed, selection, by_pts=False)
             if not decoded.complete:
                 raise UnusableClip("frames that were there are gone when decoded again")
-            return decoded.clip(video, demuxed, selection, sha256)
+            return decoded.reading(video, demuxed, selection, self.sha256 or "")
 
     def _select(self, video: Video, timeline: Timeline) -> Selection:
         self.limits.check_seconds(timeline.duration)
@@ -147,7 +153,7 @@ class ClipReader:
             if not missing:
                 break
         complete = not missing and (not by_pts or in_order(decoder.pts))
-        return _Decoded(frames, sizes, complete, decoder, scaler)
+        return _Decoded(frames, sizes, complete, by_pts, decoder, scaler)
 
     def _true_pts(self, file: BinaryIO, demuxed: Demuxed) -> Sequence[int | None]:
         """The timestamps of all frames that decode, in the order in which they are shown."""
@@ -156,6 +162,19 @@ class ClipReader:
             for _ in decoder.frames(demuxed.packets):
                 pass
         return decoder.pts
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPass:
+    """A clip, and how its frames were read."""
+
+    clip: DecodedClip
+    corrections: Corrections
+    """Those that the frames need."""
+    selection: Selection
+    is_plain: bool
+    """Each frame is as any part of the recording that has it would have it, read by itself, unless
+    that needs its bars cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +187,14 @@ class _Decoded:
     """(height, width) as shown, after rotation, of each frame that was decoded for it."""
     complete: bool
     """Every frame that was selected came, and all came in the order of their times."""
+    by_pts: bool
+    """They were found by the packets' timestamps."""
     decoder: Decoder
     scaler: FrameScaler
 
-    def clip(
+    def reading(
         self, video: Video, demuxed: Demuxed, selection: Selection, sha256: str
-    ) -> tuple[DecodedClip, Corrections]:
+    ) -> ReadingPass:
         timeline, corrections = selection.timeline, self.scaler.corrections
         found = {
             ClipWarning.TRIMMED: selection.trimmed,
@@ -208,4 +229,7 @@ class _Decoded:
             ),
             warnings=tuple(warning for warning, present in found.items() if present),
         )
-        return clip, corrections
+        whole = self.by_pts and not (self.decoder.errors or timeline.repaired or timeline.assumed)
+        alike = not (self.scaler.interlaced or self.scaler.high_range or corrections.bars)
+        is_plain = whole and alike and len(set(self.sizes)) == 1
+        return ReadingPass(clip, corrections, selection, is_plain)

@@ -120,6 +120,8 @@ class FrameScaler:
         self._guessed = False
         self.interlaced = False
         """A frame was flagged as interlaced."""
+        self.high_range = False
+        """A frame was of high dynamic range."""
 
     @property
     def corrections(self) -> Corrections:
@@ -160,6 +162,7 @@ class FrameScaler:
                 dolby=_has(small, "DOVI_RPU_BUFFER") or _has(small, "DOVI_METADATA"),
             )
         self._guessed |= conversion.guessed
+        self.high_range |= conversion.high_range
         pixels = self._converted(small, conversion)
         if interlaced:
             if self._detecting:

@@ -6,7 +6,7 @@ Shapes: T' frames of the clip, at most the spec's T.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 
@@ -70,6 +70,8 @@ class Selection:
     """Seconds on a player's clock at which the first frame of the video is shown."""
     shown: Sequence[int]
     """(T',) which of the moments each frame of the clip shows, never decreasing."""
+    first: int
+    """How many frames of the resampled video come before."""
     trimmed: bool
 
     @classmethod
@@ -83,16 +85,16 @@ class Selection:
         if len(shown) < need:
             raise video.too_short(len(shown), need)
         origin = _origin(video, timeline)
-        inside = shown[window.outputs(origin, spec.fps)]
-        if len(inside) < need:
+        outputs = range(len(shown))[window.outputs(origin, spec.fps)]
+        if len(outputs) < need:
             raise InvalidTrim(
-                f"start_s and end_s leave {frames_in_words(len(inside))} of {len(shown)},"
+                f"start_s and end_s leave {frames_in_words(len(outputs))} of {len(shown)},"
                 f" need at least {need}"
             )
-        kept = inside[-spec.frames :]
+        kept = outputs[-spec.frames :]
         over = window.seconds(origin, timeline.duration) - spec.frames / spec.fps
-        trimmed = len(kept) < len(inside) and over >= _rounding(timeline, spec)
-        return cls(timeline, moments, origin, kept, trimmed)
+        trimmed = len(kept) < len(outputs) and over >= _rounding(timeline, spec)
+        return cls(timeline, moments, origin, shown[kept.start : kept.stop], kept.start, trimmed)
 
     def outputs(self, keys: Sequence[int]) -> dict[int, list[tuple[int, slice]]]:
         """For the key of each frame that is shown: its fields, and the frames of the clip that
@@ -104,6 +106,12 @@ class Selection:
             frame, field = divmod(moment, fields)
             outputs.setdefault(keys[frame], []).append((field, slice(run[0], run[-1] + 1)))
         return outputs
+
+    def part(self, frames: slice) -> "Selection":
+        """Some of the frames, one after another, as if their times had been asked for."""
+        chosen = range(len(self.shown))[frames]
+        shown = self.shown[chosen.start : chosen.stop]
+        return replace(self, shown=shown, first=self.first + chosen.start, trimmed=False)
 
     @property
     def low_frame_rate(self) -> bool:

@@ -19,7 +19,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
-from model_store.clip import ClipInfo, ClipLimits, ClipWarning
+from model_store.clip import ClipInfo, ClipLimits, ClipWarning, FoundRoutine
 from model_store.spec import ClipSpec
 
 LENGTH = struct.Struct("!I")
@@ -35,6 +35,8 @@ class DecodeJob:
     """Of the upload. The pool takes no other from the worker's answer."""
     start_s: float | None = None
     end_s: float | None = None
+    find: bool = False
+    """Whether to look for the routine between these times."""
     wants_fragment_jpegs: bool = False
     """Also send a JPEG of each fragment."""
     wants_progress: bool = False
@@ -91,6 +93,7 @@ class Decoded:
     warnings: tuple[ClipWarning, ...]
     times: list[float | None]
     fragment_jpegs: list[str | None] | None
+    found: FoundRoutine | None
 
     def __post_init__(self) -> None:
         if not all(each is None or _BASE64.fullmatch(each) for each in self.fragment_jpegs or ()):

@@ -320,5 +320,11 @@ def _result(answer: Answer, memory: ClipMemory, job: DecodeJob, seconds: float) 
     if times.shape != (job.spec.frames,):
         raise DecoderFailed("the decoder's answer makes no sense")
     info = replace(answer.info, sha256=job.sha256)
-    clip = PreparedClip(frames=memory.frames(), times=times, info=info, warnings=answer.warnings)
+    clip = PreparedClip(
+        frames=memory.frames(),
+        times=times,
+        info=info,
+        warnings=answer.warnings,
+        found=answer.found,
+    )
     return DecodedUpload(clip, answer.fragment_jpegs, seconds)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from model_store.clip import ClipLimits, PreparedClip, prepare_clip, read_clip
 from model_store.errors import ClipError, ClipTooLarge, RequestError, UnusableClip
+from model_store.finding.finder import FOUND_ACTIONS, finder_of
 from model_store.spec import DIVING, ClipSpec
 from service.decode import messages
 from service.decode.landlock import refuse_by_landlock
@@ -47,7 +48,7 @@ def main() -> None:
     os.nice(niceness)
     load_lazy_modules()
     spec = DIVING.with_size((16, 16), (16, 16))
-    clip = small_clip(2 * spec.fragment_length)  # codecs make some of the frames alike
+    clip = small_clip(spec.frames + spec.fragment_length)  # longer: there is something to find
     file = anonymous_file(len(clip))
     os.write(file, clip)
     with ClipMemory(spec) as pixels:
@@ -71,8 +72,10 @@ def main() -> None:
 
 
 def load_lazy_modules() -> None:
-    """Import what av and numpy would import only on demand: no file can be opened then."""
+    """Load what av, numpy and the finders would load only on demand: no file can be opened then."""
     importlib.import_module("numpy.ma")  # for np.quantile
+    for action in FOUND_ACTIONS:
+        finder_of(action)
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -107,7 +110,7 @@ def small_clip(frames: int) -> bytes:
         for number in range(frames):
             frame = av.VideoFrame(16, 16, "yuv420p")
             luma, *_ = frame.planes
-            luma.update(bytes([16 + 7 * number]) * luma.buffer_size)
+            luma.update(bytes([16 + 7 * number % 220]) * luma.buffer_size)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
@@ -115,7 +118,9 @@ def small_clip(frames: int) -> bytes:
 
 def check_decoding(spec: ClipSpec, upload: int, memory: int, connection: socket.socket) -> None:
     """A worker that is confined too much must not become ready.   Raises RuntimeError."""
-    job = messages.DecodeJob(spec=spec, limits=ClipLimits(), sha256="", wants_fragment_jpegs=True)
+    job = messages.DecodeJob(
+        spec=spec, limits=ClipLimits(), sha256="none", find=True, wants_fragment_jpegs=True
+    )
     answer = perform(job, upload, memory, Watch(job, connection))
     if isinstance(answer, messages.Refused):
         raise RuntimeError(
@@ -184,6 +189,7 @@ def perform(
                 limits=job.limits,
                 start_s=job.start_s,
                 end_s=job.end_s,
+                find=job.find,
                 sha256=job.sha256,
                 on_frame=on_frame,
             )
@@ -198,7 +204,7 @@ def perform(
         return messages.Refused(UnusableClip.__name__, text, traceback.format_exc())
     times = [None if np.isnan(time) else float(time) for time in clip.times]
     jpegs = fragment_jpegs(clip, spec) if job.wants_fragment_jpegs else None
-    return messages.Decoded(clip.info, clip.warnings, times, jpegs)
+    return messages.Decoded(clip.info, clip.warnings, times, jpegs, clip.found)
 
 
 def fragment_jpegs(clip: PreparedClip, spec: ClipSpec) -> list[str | None]:

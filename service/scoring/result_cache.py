@@ -29,6 +29,7 @@ class ResultKey:
     difficulty: float | None
     start_s: float | None
     end_s: float | None
+    find: bool
 
 
 class ResultCache:

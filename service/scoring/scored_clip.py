@@ -21,6 +21,8 @@ class ClipToScore:
     start_s: float | None = None
     """Where the routine begins and ends, seconds of the file."""
     end_s: float | None = None
+    find: bool = False
+    """Whether the routine is to be found between these times."""
     wants_fragment_jpegs: bool = False
     """Also give a JPEG of each fragment."""
 

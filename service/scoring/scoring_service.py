@@ -19,6 +19,7 @@ from prometheus_client.exposition import generate_latest
 
 from model_store.assessment import Assessment, assess
 from model_store.errors import InvalidDifficulty, ModelStoreError
+from model_store.finding.finder import FOUND_ACTIONS
 from model_store.store import Store
 from model_store.video.container import sha256_of
 from model_store.video.selection import Window
@@ -174,6 +175,10 @@ class ScoringService:
         Raises the errors of `model_store` and `service.errors`. Cancel it when the client leaves.
         """
         Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
+        if clip.find and (action := clip.checkpoint.card.action) not in FOUND_ACTIONS:
+            raise InvalidParameter(
+                f"it knows {' and '.join(FOUND_ACTIONS)}, not {action}", field="find"
+            )
         if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         sha256 = await asyncio.to_thread(hash_upload, clip.upload)
@@ -240,6 +245,7 @@ class ScoringService:
             difficulty=clip.difficulty,
             start_s=clip.start_s,
             end_s=clip.end_s,
+            find=clip.find,
         )
 
     async def _decode_and_score(
@@ -253,6 +259,7 @@ class ScoringService:
             sha256=sha256,
             start_s=clip.start_s,
             end_s=clip.end_s,
+            find=clip.find,
             wants_fragment_jpegs=clip.wants_fragment_jpegs,
             wants_progress=on_progress is not None,
         )

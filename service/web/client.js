@@ -53,7 +53,7 @@ export class ScoringClient {
   }
 
   // Fields: action or checkpoint, difficulty (or dive and height), marks, deductions, start_s, end_s,
-  // include, keep.
+  // find, include, keep.
   score(clip, fields = {}, { onUpload, onEvent, onWait, signal } = {}) {
     const form = formOf(fields);
     form.append("clip", clip, "clip");

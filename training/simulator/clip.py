@@ -59,7 +59,7 @@ def simulate_clip(
     looks = act.look(stream(seed, index, "looks"), camera=camera)
     scene = act.stage(plan, looks, stream(seed, index, "motion"))
     motion = scene.motion
-    frames, pixels, share = _render(plan, looks, scene)
+    frames, pixels, share = render_scene(plan, looks, scene)
     seen = share > 0.002
     joints = coco_joints(plan, motion, pixels, seen, mirrored=looks.mirrored)
     state, names = describe_state(plan, motion, seen, mirrored=looks.mirrored)
@@ -74,7 +74,7 @@ def simulate_clip(
     )
 
 
-def _render(
+def render_scene(
     plan: Performance, looks: Looks, scene: Scene
 ) -> tuple[Pixels, NDArray[Any], NDArray[np.float32]]:
     """-> frames (T, H, W, 3), points in the picture (T, J, 3) before mirroring, share (T,)."""

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 Stream = Literal[
-    "routine", "timing", "faults", "panel", "looks", "motion", "spray", "noise", "pair", "scene"
+    "routine", "timing", "faults", "panel", "looks", "motion", "spray", "noise", "pair", "scene",
+    "uncut",
 ]  # fmt: skip
 
 

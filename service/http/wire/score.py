@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from model_store.assessment import ScoreWarning
 from model_store.clip_warning import ClipWarning
 from model_store.confidence import ReviewReason
+from model_store.found_routine import Span
 from model_store.judging.difficulty import ScoredBy
 from model_store.judging.dive_difficulty import DeclaredDive
 from model_store.judging.panel import Panel
@@ -51,6 +52,11 @@ class ScoreForm(BaseModel):
         None, ge=0, description="Where the routine begins, seconds of the file."
     )
     end_s: Number | None = Field(None, gt=0, description="Where it ends, seconds of the file.")
+    find: bool = Field(
+        False,
+        description="Look for the routine in a longer recording, or in the part of it between"
+        " `start_s` and `end_s`; see `found_s`.",
+    )
     marks: str | None = Field(
         None,
         description="The panel's, to check: `8.5,8,8,8.5,9,8,8`, or with spaces. Needs the"
@@ -84,6 +90,7 @@ class ScoreForm(BaseModel):
             difficulty=difficulty,
             start_s=self.start_s,
             end_s=self.end_s,
+            find=self.find,
             wants_fragment_jpegs=self.include == "frames",
         )
 
@@ -154,6 +161,13 @@ class ScoreAnswer(BaseModel):
     review_reasons: list[ReviewReason]
     warnings: list[ClipWarning | ScoreWarning | ArchiveWarning]
     kept: bool = Field(description="Whether the clip is in the archive now, as asked by `keep`.")
+    found_s: Span | None = Field(
+        description="With `find`: where the routine was found, seconds of the file; as `start_s`"
+        " and `end_s` they give the same score."
+    )
+    second_choice_s: Span | None = Field(
+        description="With `find`: the next best part of the recording; null if there is none."
+    )
     panel: PanelAnswer | None = Field(default=None, description="With `marks` only.")
     checkpoint: CheckpointUsed
     clip: ClipAnswer
@@ -187,6 +201,8 @@ class ScoreAnswer(BaseModel):
                     "needs_review": False,
                     "review_reasons": [],
                     "warnings": [],
+                    "found_s": None,
+                    "second_choice_s": None,
                     "kept": False,
                     "checkpoint": {
                         "name": "diving",

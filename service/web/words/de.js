@@ -301,6 +301,8 @@ export const REASONS = {
   few_pictures: "Das Video zeigt wenige verschiedene Bilder: Es bewegt sich kaum etwas.",
   size_changes: "Das Bild ändert seine Größe: Von da an ist es vielleicht eine andere Ansicht.",
   colours_guessed: "Die Datei sagt zu wenig über ihre Farben: Sie wurden geraten.",
+  no_routine: "Nichts in der Aufnahme sieht nach einem Sprung aus.",
+  several_routines: "Die Aufnahme zeigt mehr als einen Sprung: Vielleicht ist ein anderer gemeint.",
 };
 
 export const WARNINGS = {
@@ -319,6 +321,8 @@ export const WARNINGS = {
   interlaced: "Das Video besteht aus Halbbildern, wie von älteren Kameras: Sie wurden getrennt.",
   bars: "Schwarze Balken um das Bild wurden abgeschnitten.",
   hdr: "Die Datei sagt zu wenig über ihre Farben: Sie wurden geraten.",
+  no_routine: "Nichts sieht nach einem Sprung aus; bewertet wurde, was ihm am nächsten kommt.",
+  several_routines: "Mehr als ein Teil sieht nach einem Sprung aus; bewertet wurde der wahrscheinlichste.",
   score_above_range: "Die Wertung liegt über dem Bereich, den Kampfgerichte verwenden.",
   score_below_range: "Die Wertung liegt unter dem Bereich, den Kampfgerichte verwenden.",
   not_kept: "Das Video wurde nicht aufbewahrt: das Archiv ist voll oder gerade nicht erreichbar.",
@@ -335,6 +339,8 @@ export const PROBLEMS = {
   "invalid-difficulty": "Diese Schwierigkeit gibt es nicht.",
   "invalid-trim": "Der gewählte Teil ist zu kurz, um bewertet zu werden.",
   "unknown-checkpoint": "Der Dienst kennt diese Disziplin nicht.",
+  "unknown-clip": "Dieses Video ist nicht im Archiv.",
+  "archive-unavailable": "Das Archiv ist gerade nicht zu erreichen. Versuchen Sie es später noch einmal.",
   "malformed-request": "Die Anfrage kam beschädigt an. Senden Sie sie noch einmal.",
   "head-too-large": "Die Anfrage ist zu groß.",
   "not-acceptable": "Der Dienst kann diesem Browser nicht antworten.",

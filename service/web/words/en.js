@@ -304,6 +304,8 @@ export const REASONS = {
   few_pictures: "The clip shows few different pictures: hardly anything moves.",
   size_changes: "The picture changes its size: it may be another view from there on.",
   colours_guessed: "The file does not say enough about its colours: they were guessed.",
+  no_routine: "Nothing in the recording looks like a routine.",
+  several_routines: "The recording shows more than one routine: another one may be meant.",
 };
 
 // By the codes in `warnings`.
@@ -323,6 +325,8 @@ export const WARNINGS = {
   interlaced: "The video is interlaced, as from older cameras: its half pictures were taken apart.",
   bars: "Black bars around the picture were cut off.",
   hdr: "The file does not say enough about its colours: they were guessed.",
+  no_routine: "Nothing looks like a routine; what looks most like one was scored.",
+  several_routines: "More than one part looks like a routine; the most likely one was scored.",
   score_above_range: "The score is above the range that judges use.",
   score_below_range: "The score is below the range that judges use.",
   not_kept: "The clip was not kept: the archive is full, or cannot be written now.",
@@ -340,6 +344,8 @@ export const PROBLEMS = {
   "invalid-difficulty": "This difficulty does not exist.",
   "invalid-trim": "The chosen part is too short to be scored.",
   "unknown-checkpoint": "The service does not know this action.",
+  "unknown-clip": "This clip is not in the archive.",
+  "archive-unavailable": "The archive cannot be used at the moment. Try again later.",
   "malformed-request": "The request arrived damaged. Send it again.",
   "head-too-large": "The request is too large.",
   "not-acceptable": "The service cannot answer this browser.",

@@ -150,6 +150,7 @@ ANSWER = {
     "warnings": ["bars"],
     "times": [0.0, None],
     "fragment_jpegs": ["Ab+/=", None],
+    "found": {"span": [0.0, 5.0], "second": None},
 }
 LIES: dict[str, Any] = {
     "negative progress": {"done": -1, "of": 3},
@@ -162,6 +163,9 @@ LIES: dict[str, Any] = {
     "an unknown warning": ANSWER | {"warnings": ["x"]},
     "a time that is no number": ANSWER | {"times": [float("nan")]},
     "a number without end": ANSWER | {"info": INFO | {"fps": float("inf")}},
+    "a routine that ends before it begins": ANSWER | {"found": {"span": [5, 0], "second": None}},
+    "a routine without end": ANSWER | {"found": {"span": [0, float("inf")], "second": None}},
+    "a second routine before the file": ANSWER | {"found": {"span": [0, 1], "second": [-1, 1]}},
     "more than an answer": ANSWER | {"x": 1},
     "more than an answer's clip": ANSWER | {"info": INFO | {"x": 1}},
     "no answer": None,

@@ -30,6 +30,7 @@ KEY = ResultKey(
     difficulty=None,
     start_s=None,
     end_s=None,
+    find=False,
 )
 ASSESSMENT = Assessment(
     action="diving",
@@ -54,6 +55,8 @@ ASSESSMENT = Assessment(
     ),
     review_reasons=(ReviewReason.TRIMMED,),
     warnings=(ClipWarning.TRIMMED, ScoreWarning.ABOVE_RANGE),
+    found_s=(1.2, 6.2),
+    second_choice_s=None,
     checkpoint=CheckpointIdentity(name="diving", version=1, sha256="k", trained_on="both"),
     clip=ClipFacts(
         sha256="c", frames=151, decoded_frames=160, fps=29.97, width=320, height=240, codec="h264"
@@ -77,7 +80,7 @@ def test_what_was_put_is_found_and_nothing_else() -> None:
     assert cache.get(KEY) == ASSESSMENT
     others: dict[str, Any] = {
         "clip_sha256": "d", "checkpoint_sha256": "l", "engine": "cuda", "difficulty": 3.0,
-        "start_s": 0.0, "end_s": 1.0,
+        "start_s": 0.0, "end_s": 1.0, "find": True,
     }  # fmt: skip
     assert others.keys() == {field.name for field in dataclasses.fields(ResultKey)}
     for name, value in others.items():
