@@ -37,10 +37,13 @@ COMMANDS = {
     "pretrain": Command("training.__main__", False, "train one extractor before any score"),
     "train": Command("training.__main__", False, "train a network on judged clips"),
     "evaluate": Command("training.__main__", False, "measure a checkpoint on judged clips"),
+    "compare": Command("training.__main__", False, "two checkpoints on the same judged clips"),
     "calibrate": Command("training.__main__", False, "fit a checkpoint's intervals to your clips"),
     "publish": Command("training.__main__", False, "make a run a checkpoint of the store"),
     "baseline": Command("training.__main__", False, "the methods that the paper compares with"),
     "report": Command("training.__main__", False, "the tables and figures of the paper"),
+    "find": Command("training.__main__", False, "measure how well routines are found"),
+    "fit-finder": Command("training.__main__", False, "train what finds them in a recording"),
 }
 
 

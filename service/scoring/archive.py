@@ -317,7 +317,8 @@ def _answer(clip: ClipToScore, scored: ScoredClip) -> KeptAnswer:
     """The assessment, and the part of the file that it is of."""
     fields = scored.assessment.to_json()
     fields["checkpoint"]["engine"] = scored.engine
-    part = {"start_s": clip.start_s, "end_s": clip.end_s}
+    start_s, end_s = scored.assessment.found_s or (clip.start_s, clip.end_s)
+    part = {"start_s": start_s, "end_s": end_s}
     return KeptAnswer.model_validate(fields | part | {"scored_at": now()})
 
 

@@ -102,6 +102,25 @@ async def test_a_kept_clip_is_a_folder_with_the_file_and_the_answer(
     assert (kept["start_s"], kept["end_s"]) == (0.5, None)
 
 
+async def test_of_a_found_routine_its_part_is_kept(app: App, archive: Path) -> None:
+    """Training then reads what was scored, and not the end of the recording."""
+    clip = clip_bytes(frames=300, seed=43)
+    answer = answer_of(await app.score(clip, find="true", keep="true", start_s="1"))
+    start_s, end_s = answer["found_s"]
+    kept = read_kept_clip(archive / answer["clip"]["sha256"]).answer
+    assert 1 <= start_s < end_s
+    assert (kept.start_s, kept.end_s) == (start_s, end_s)
+
+
+async def test_judges_may_give_the_dive_instead_of_its_difficulty(app: App) -> None:
+    answer_of(await app.score(CLIP, keep="true"))
+    kept = answer_of(await judged(app, marks=MARKS, dive="107B", height="3"))
+    assert kept["judged"]["difficulty"] == 3.1
+    assert kept["judged"]["score"] == pytest.approx(24.5 * 3.1)
+    wrong = answer_of(await judged(app, dive="107B"), 422)
+    assert [each["name"] for each in wrong["errors"]] == ["height"]
+
+
 @pytest.mark.parametrize(
     ("container", "ending"),
     [
