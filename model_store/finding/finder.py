@@ -3,7 +3,7 @@ The finder: a small network over the features of a recording's frames.
 
 One layer for each frame alone, then convolutions over time, each over frames twice as far apart as
 the one before, so that every frame is seen with the seconds around it. It was trained on simulated
-recordings (`python -m training find --fit`), and is stored beside this file: one for each action.
+recordings (`python -m training fit-finder`), and is stored beside this file: one for each action.
 
 Shapes: N frames, Q features, C channels.
 """
