@@ -47,6 +47,15 @@ def test_score_from_a_path_or_a_file_is_the_services(
     assert again["fragments"][0]["jpeg"]
 
 
+def test_find_is_asked_for(client: ScoringClient) -> None:
+    recording = clip_bytes(frames=200)
+    found = client.score(io.BytesIO(recording), find=True)
+    begin, end = found["found_s"]
+    told = client.score(io.BytesIO(recording), start_s=begin, end_s=end)
+    assert told["score"] == pytest.approx(found["score"], abs=1e-4)
+    assert told["found_s"] is None
+
+
 def test_events_come_in_order(client: ScoringClient, dive: Path) -> None:
     events = []
     answer = client.score(dive, on_event=lambda name, data: events.append((name, data)))
