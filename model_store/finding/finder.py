@@ -3,8 +3,8 @@ The finder: a small network over the features of a recording's frames.
 
 One layer for each frame alone, then convolutions over time, each over frames twice as far apart as
 the one before, so that every frame is seen with the seconds around it. It is stored beside this
-file, one for each action, as `python -m training fit-finder` made it: from simulated recordings, and
-that of diving also from every second of the 300 real dives of UNLV-Dive's training split.
+file, one for each action, as `python -m training fit-finder` made it: from simulated recordings,
+and that of diving also from every second of the 300 real dives of UNLV-Dive's training split.
 
 Shapes: N frames, Q features, C channels.
 """
