@@ -112,7 +112,7 @@ export class ScoringClient {
     return this.#json("/checkpoints");
   }
 
-  // The card of "diving", or of "diving@1".
+  // The card of "diving", or of "diving@7".
   checkpoint(reference) {
     return this.#json(`/checkpoints/${encodeURIComponent(reference)}`);
   }

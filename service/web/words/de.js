@@ -12,7 +12,7 @@ export const TEXTS = {
   "clip.title": "Ihr Video",
   "clip.choose": "Video auswählen",
   "clip.drop": "oder hierher ziehen",
-  "clip.hint": "Ein Sprung, auch vom Telefon. Mehrere Videos auf einmal ergeben eine Liste.",
+  "clip.hint": "Ein Sprung, auch vom Telefon lesbar. Mehrere Videos auf einmal ergeben eine Liste.",
   "clip.several": "{count} Videos",
   "clip.unnamed": "Ein Video",
   "demo.title": "Simulierte Videos zum Ausprobieren",
@@ -134,7 +134,7 @@ export const TEXTS = {
   "judged.forgotten": "Das Video ist nicht mehr im Archiv.",
 
   "film.title": "Woher die Punkte kommen",
-  "film.caption": "Punkte, die jeder Abschnitt brachte (oben) oder kostete (unten). Zum Ansehen auswählen.",
+  "film.caption": "Punkte, die jeder Abschnitt brachte (oben) oder kostete (unten). Zum Ansehen auswählen. Die Namen nennen, was die meisten Videos an dieser Stelle zeigen.",
   "film.part": "Abschnitt {number}",
   "film.part_label": "Abschnitt {number} von {count}, {stage}, {time}: {what}. Abspielen.",
   "film.blank_label": "Abschnitt {number} von {count}: kein Video.",

@@ -12,7 +12,7 @@ export const TEXTS = {
   "clip.title": "Your clip",
   "clip.choose": "Choose a video",
   "clip.drop": "or drop it here",
-  "clip.hint": "One routine; phone video too. Choose several videos to score them as a list.",
+  "clip.hint": "One routine; phone video can be read, too. Choose several videos to score them as a list.",
   "clip.several": "{count} videos",
   "clip.unnamed": "A video",
   "demo.title": "Simulated clips to try",
@@ -134,7 +134,7 @@ export const TEXTS = {
   "judged.forgotten": "The clip is no longer in the archive.",
 
   "film.title": "Where the points come from",
-  "film.caption": "Points that each part added (up) or cost (down). Choose one to see it.",
+  "film.caption": "Points that each part added (up) or cost (down). Choose one to see it. A name says what most clips show at this place.",
   "film.part": "Part {number}",
   "film.part_label": "Part {number} of {count}, {stage}, {time}: {what}. Play it.",
   "film.blank_label": "Part {number} of {count}: no video.",
