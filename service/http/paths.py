@@ -35,20 +35,27 @@ def tidied(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
+def settled(scope: Scope) -> tuple[str, str]:
+    """The prefix, and the path with it, of a request as it came: absolute-form targets, and paths
+    with or without the prefix."""
+    root: str = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
+    if origin := _ORIGIN.match(path):
+        path = path[origin.end() :] or "/"
+    if path != root and not path.startswith(root + "/"):
+        path = root + path  # the proxy took the prefix off
+    return root, path
+
+
 class PathMiddleware:
-    """The outermost. Takes absolute-form targets, and paths with or without the prefix."""
+    """The outermost of ours; FastAPI's telemetry is further out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            root = scope.get("root_path", "").rstrip("/")
-            path = scope["path"]
-            if origin := _ORIGIN.match(path):
-                path = path[origin.end() :] or "/"
-            if path != root and not path.startswith(root + "/"):
-                path = root + path  # the proxy took the prefix off
+            root, path = settled(scope)
             scope.update(root_path=root, path=path)
         await self.app(scope, receive, send)
 
