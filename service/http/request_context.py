@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPMethod
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -136,9 +137,9 @@ def address_of(scope: Scope) -> str:
 
 
 def log_request(context: RequestContext, method: str, route: object, seconds: float) -> None:
-    """The route's template is logged, since a path may hold anything."""
+    """Of path and method what is known beforehand, since a client may put anything into either."""
     line = {
-        "method": method if route is not None else "-",
+        "method": method if route is not None and method in HTTPMethod.__members__ else "-",
         "route": getattr(route, "path", "-"),
         "status": context.status,
         "problem": context.problem,
