@@ -77,30 +77,18 @@ class OtelTracing(Tracing):
     def clip_scored(
         self, times: ClipTimes, checkpoint: LoadedCheckpoint, scored: TimedScore
     ) -> None:
-        assert times.decode_began is not None
         assert times.decode_ended is not None
         ran = times.decode_ended + scored.queue_s
-        known = {CHECKPOINT: checkpoint.reference}
-        self._stage("queue", times.entered, times.decode_began, known | {WAITS_FOR: "decoder"})
-        self._stage("decode", times.decode_began, times.decode_ended, known)
-        self._stage("queue", times.decode_ended, ran, known | {WAITS_FOR: "engine"})
-        known |= {ENGINE: checkpoint.engine}
-        self._stage("inference", ran, ran + scored.inference_s, known, clips=scored.batch_clips)
+        self._until(ran, times, checkpoint)
+        known: dict[str, str | int] = {
+            CHECKPOINT: checkpoint.reference,
+            ENGINE: checkpoint.engine,
+            BATCH_CLIPS: scored.batch_clips,
+        }
+        self._stage("inference", ran, ran + scored.inference_s, known)
 
     def clip_failed(self, times: ClipTimes, checkpoint: LoadedCheckpoint, kind: Kind) -> None:
-        now = time.monotonic()
-        known = {CHECKPOINT: checkpoint.reference}
-        queue = known | {WAITS_FOR: "decoder"}
-        if times.decode_began is None:
-            self._stage("queue", times.entered, now, queue, kind=kind)
-            return
-        self._stage("queue", times.entered, times.decode_began, queue)
-        if times.decode_ended is None:
-            self._stage("decode", times.decode_began, now, known, kind=kind)
-            return
-        self._stage("decode", times.decode_began, times.decode_ended, known)
-        queue = known | {WAITS_FOR: "engine"}
-        self._stage("queue", times.decode_ended, now, queue, kind=kind)
+        self._until(time.monotonic(), times, checkpoint, kind)
 
     def stop(self) -> None:
         sending = threading.Thread(target=self.provider.shutdown, name=SPANS_THREAD, daemon=True)
@@ -109,14 +97,32 @@ class OtelTracing(Tracing):
         if sending.is_alive():
             log.warning("the last spans are lost: not sent within %g s", FLUSH_S)
 
+    def _until(
+        self, ended: float, times: ClipTimes, checkpoint: LoadedCheckpoint, kind: Kind | None = None
+    ) -> None:
+        """The stages before a clip is scored, as far as it came; `kind` is of the last one."""
+        known = {CHECKPOINT: checkpoint.reference}
+        begun = [
+            (name, began, known | more)
+            for name, began, more in (
+                ("queue", times.entered, {WAITS_FOR: "decoder"}),
+                ("decode", times.decode_began, {}),
+                ("queue", times.decode_ended, {WAITS_FOR: "engine"}),
+            )
+            if began is not None
+        ]
+        ends = [*(began for _, began, _ in begun[1:]), ended]
+        kinds = [*(None for _ in begun[1:]), kind]
+        for stage, end, failure in zip(begun, ends, kinds, strict=True):
+            name, began, attributes = stage
+            self._stage(name, began, end, attributes, failure)
+
     def _stage(
         self,
         name: str,
         began: float,
         ended: float,
-        attributes: Mapping[str, str],
-        *,
-        clips: int | None = None,
+        attributes: Mapping[str, str | int],
         kind: Kind | None = None,
     ) -> None:
         """A span that is over, from its times on the monotonic clock."""
@@ -124,8 +130,6 @@ class OtelTracing(Tracing):
         span = self._tracer.start_span(
             name, attributes=attributes, start_time=zero + round(1e9 * began)
         )
-        if clips is not None:
-            span.set_attribute(BATCH_CLIPS, clips)
         if kind is not None:
             _fail(span, kind)
         span.end(zero + round(1e9 * ended))

@@ -135,8 +135,9 @@ class DecodePool:
         """Decode the file behind a descriptor; waits for a free worker.
 
         If the job asks for progress, `on_frame` is called on the event loop now and then, with the
-        frames decoded and the frames to decode. `on_worker` is called when there is a worker for
-        it, and again for another one. Clients get the workers in turn.
+        frames decoded and the frames to decode. `on_worker` is called when a worker is
+        found, and again when the clip has to begin anew with another one. Clients get the workers
+        in turn.
 
         Raises the errors of `model_store.clip`, DecoderFailed, DecoderTimeout, DecoderInterrupted,
         DecoderUnavailable. Cancelling it stops the decoding.

@@ -35,9 +35,8 @@ def tidied(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
-def settled(scope: Scope) -> tuple[str, str]:
-    """The prefix, and the path with it, of a request as it came: absolute-form targets, and paths
-    with or without the prefix."""
+def prefix_and_path(scope: Scope) -> tuple[str, str]:
+    """Of a request as it came, in whatever form; the path has the prefix in any case."""
     root: str = scope.get("root_path", "").rstrip("/")
     path: str = scope["path"]
     if origin := _ORIGIN.match(path):
@@ -48,14 +47,14 @@ def settled(scope: Scope) -> tuple[str, str]:
 
 
 class PathMiddleware:
-    """The outermost of ours; FastAPI's telemetry is further out."""
+    """The outermost. Takes absolute-form targets, and paths with or without the prefix."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            root, path = settled(scope)
+            root, path = prefix_and_path(scope)
             scope.update(root_path=root, path=path)
         await self.app(scope, receive, send)
 

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ClientGone
-from service.http.paths import own_path, settled
+from service.http.paths import own_path, prefix_and_path
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
 from service.problem_kinds import KINDS, Kind
@@ -63,7 +63,7 @@ class RequestContext:
 
 def is_quiet(scope: Scope) -> bool:
     """Whether a request, as it came, is for one of the quiet routes."""
-    root, path = settled(scope)
+    root, path = prefix_and_path(scope)
     return path.removeprefix(root) in QUIET_ROUTES
 
 
