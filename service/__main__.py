@@ -38,6 +38,9 @@ def run(arguments: Sequence[str], program: str) -> int:
             os.environ[f"SCORING_{name.upper()}"] = value
     if hasattr(signal, "SIGHUP"):  # it means reload; until the first load there is nothing to do
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # FastAPI cannot be imported where this names a format that is not installed, even though
+    # tracing is off; and where it is on, `traceparent` is all that is read.
+    os.environ.pop("OTEL_PROPAGATORS", None)
     from service.server import main  # takes seconds
 
     return main()

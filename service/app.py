@@ -21,7 +21,7 @@ from service.http.limits import LimitsMiddleware, key_needed
 from service.http.openapi import completed
 from service.http.paths import MethodsMiddleware, PathMiddleware, not_found
 from service.http.problems import ProblemsMiddleware, answer_problem
-from service.http.request_context import RequestContextMiddleware
+from service.http.request_context import RequestContextMiddleware, is_quiet
 from service.scoring.local_backend import LocalBackend
 from service.scoring.scoring_service import ScoringService
 from service.settings import Settings
@@ -41,7 +41,8 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 """FastAPI's own would export paths, query strings and texts of exceptions, as soon as some variable
-of the environment or another package in the process switches OpenTelemetry on."""
+of the environment or another package in the process switches OpenTelemetry on. With SCORING_OTEL
+its spans of requests are on, through a provider that keeps all this back."""
 
 
 def create_app(
@@ -50,6 +51,7 @@ def create_app(
     """The ASGI application that scores in this process.
 
     `on_failure` is called, on the event loop, when the process can no longer do its work.
+    Raises TracingError.
     """
     backend = partial(LocalBackend, settings, store)
     return create_app_for(ScoringService(settings, store, backend, on_failure))
@@ -61,6 +63,10 @@ def create_app_for(service: ScoringService) -> FastAPI:
     Its lifespan loads the checkpoints and stops everything again.
     """
     settings = service.settings
+
+    telemetry = NO_TELEMETRY
+    if (provider := service.tracing.provider) is not None:
+        telemetry = {**telemetry, "tracing": True, "tracer_provider": provider, "exclude": is_quiet}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,7 +83,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         root_path=settings.root_path,
         root_path_in_servers=False,
         servers=[{"url": ".", "description": "Where this document is."}],
-        telemetry=NO_TELEMETRY,
+        telemetry=telemetry,
     )
     app.state.service = service
     app.state.one_meet = asyncio.Semaphore(1)
@@ -112,6 +118,7 @@ def create_app_for(service: ScoringService) -> FastAPI:
         metrics=service.metrics,
         counted_paths=routes.SCORING_PATHS,
         closing=lambda: service.draining,
+        tracing=service.tracing,
     )
     app.add_middleware(PathMiddleware)  # added last, so it is the outermost
     describe = app.openapi

@@ -33,10 +33,11 @@ from service.scoring.archive import THREAD as ARCHIVE_THREAD
 from service.scoring.batcher import INFERENCE_THREAD
 from service.scoring.local_backend import LOADING_THREAD
 from service.settings import Settings
+from service.tracing import SPANS_THREAD, TracingError
 
 log = logging.getLogger("service")
 
-UNENDING_THREADS = (INFERENCE_THREAD, LOADING_THREAD, ARCHIVE_THREAD)
+UNENDING_THREADS = (INFERENCE_THREAD, LOADING_THREAD, ARCHIVE_THREAD, SPANS_THREAD)
 FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/address.py`
 
 
@@ -114,7 +115,11 @@ def main() -> int:
         failed = True
         server.stop()
 
-    app = create_app(settings, Store(settings.store), fail)
+    try:
+        app = create_app(settings, Store(settings.store), fail)
+    except TracingError as error:
+        print(error, file=sys.stderr)
+        return BAD_SETTING
     server = Server(
         uvicorn.Config(
             app,
@@ -135,7 +140,7 @@ def main() -> int:
     code = FAILED if failed else 0
     if any(thread.name.startswith(UNENDING_THREADS) for thread in threading.enumerate()):
         # It is inside an engine, where nothing can end it and Python would abort the process, or
-        # waits for the archive's volume, and Python would wait with it.
+        # waits for the archive's volume or the collector of spans, and Python would wait with it.
         logging.shutdown()
         os._exit(code)
     return code

@@ -2,7 +2,8 @@
 Everything an operator can set: environment variables that begin with SCORING_.
 
 The rule: no other module of the service takes settings from the environment, except `server.py`:
-PORT, which some platforms set, replaces SCORING_PORT. HOST is ignored: shells and conda set it to
+PORT, which some platforms set, replaces SCORING_PORT. (With SCORING_OTEL, `otel.py` and the SDK of
+OpenTelemetry read that one's own variables, OTEL_….) HOST is ignored: shells and conda set it to
 other things. (The commands of `model_store` read SCORING_STORE and SCORING_CACHE themselves.)
 """
 
@@ -127,6 +128,8 @@ class Settings(BaseSettings):
     """After SIGTERM, for requests in flight to be answered."""
     drain_delay_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """After SIGTERM, how long the port stays open while /readyz already returns 503."""
+    otel: bool = False
+    """Send spans as OpenTelemetry's own variables, OTEL_…, have it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("checkpoints", "api_keys", "allowed_origins", mode="before")

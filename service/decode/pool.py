@@ -130,11 +130,14 @@ class DecodePool:
         on_frame: Callable[[int, int], None] = lambda done, of: None,
         *,
         client: str = "",
+        on_worker: Callable[[], None] = lambda: None,
     ) -> DecodedUpload:
         """Decode the file behind a descriptor; waits for a free worker.
 
         If the job asks for progress, `on_frame` is called on the event loop now and then, with the
-        frames decoded and the frames to decode. Clients get the workers in turn.
+        frames decoded and the frames to decode. `on_worker` is called when a worker is
+        found, and again when the clip has to begin anew with another one. Clients get the workers
+        in turn.
 
         Raises the errors of `model_store.clip`, DecoderFailed, DecoderTimeout, DecoderInterrupted,
         DecoderUnavailable. Cancelling it stops the decoding.
@@ -145,7 +148,9 @@ class DecodePool:
             is_long = os.fstat(upload).st_size > SHORT_BYTES
             while True:
                 try:
-                    return await self._decode(upload, job, on_frame, client, is_long=is_long)
+                    return await self._decode(
+                        upload, job, on_frame, client, is_long=is_long, on_worker=on_worker
+                    )
                 except TakesLonger:
                     is_long = True
                 except Stopped:
@@ -161,6 +166,7 @@ class DecodePool:
         client: str,
         *,
         is_long: bool,
+        on_worker: Callable[[], None],
     ) -> DecodedUpload:
         own = os.dup(upload)  # the work may outlive the request, and with it the upload's
         try:
@@ -170,6 +176,7 @@ class DecodePool:
             raise
         if worker is self.for_short:
             job = replace(job, short_s=SHORT_S)
+        on_worker()
         work = self._begin(self._work(worker, own, job, on_frame))
         try:
             return await asyncio.shield(work)

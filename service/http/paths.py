@@ -35,6 +35,17 @@ def tidied(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
+def prefix_and_path(scope: Scope) -> tuple[str, str]:
+    """Of a request as it came, in whatever form; the path has the prefix in any case."""
+    root: str = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
+    if origin := _ORIGIN.match(path):
+        path = path[origin.end() :] or "/"
+    if path != root and not path.startswith(root + "/"):
+        path = root + path  # the proxy took the prefix off
+    return root, path
+
+
 class PathMiddleware:
     """The outermost. Takes absolute-form targets, and paths with or without the prefix."""
 
@@ -43,12 +54,7 @@ class PathMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            root = scope.get("root_path", "").rstrip("/")
-            path = scope["path"]
-            if origin := _ORIGIN.match(path):
-                path = path[origin.end() :] or "/"
-            if path != root and not path.startswith(root + "/"):
-                path = root + path  # the proxy took the prefix off
+            root, path = prefix_and_path(scope)
             scope.update(root_path=root, path=path)
         await self.app(scope, receive, send)
 

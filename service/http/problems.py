@@ -112,9 +112,9 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def report_problem(request: Request, error: Exception) -> Problem:
-    """The problem of an exception, once it is noted for the log and the metrics."""
+    """The problem of an exception, once it is noted for log, metrics and traces."""
     problem = problem_of(error)
-    RequestContext.of(request.scope).problem = problem.kind.slug
+    RequestContext.of(request.scope).fail(problem.kind)
     if problem.kind.status == 500:
         log.error("a request failed", exc_info=error)
     return problem

@@ -12,13 +12,17 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPMethod
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.paths import own_path
+from service.errors import ClientGone
+from service.http.paths import own_path, prefix_and_path
 from service.logs import request_id
 from service.metrics import Metrics, outcome_of
+from service.problem_kinds import KINDS, Kind
+from service.tracing import OFF, Tracing
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +44,27 @@ class RequestContext:
     """Status with which a stream of events ended: it was answered with 200 before."""
     problem: str | None = None
     """Slug of the problem that was the answer."""
+    tracing: Tracing = OFF
 
     @property
     def status(self) -> int:
         return self.answered if self.ended is None else self.ended
 
+    def fail(self, kind: Kind) -> None:
+        """The request ends with this problem, or has ended so."""
+        self.problem = kind.slug
+        self.tracing.problem(kind)
+
     @classmethod
     def of(cls, scope: Scope) -> "RequestContext":
         context: RequestContext = scope["state"]["context"]
         return context
+
+
+def is_quiet(scope: Scope) -> bool:
+    """Whether a request, as it came, is for one of the quiet routes."""
+    root, path = prefix_and_path(scope)
+    return path.removeprefix(root) in QUIET_ROUTES
 
 
 class RequestContextMiddleware:
@@ -59,6 +75,7 @@ class RequestContextMiddleware:
         metrics: Metrics,
         counted_paths: frozenset[str],
         closing: Callable[[], bool],
+        tracing: Tracing = OFF,
     ) -> None:
         """`score_requests_total` and its kin count the POSTs to `counted_paths`.
 
@@ -67,6 +84,7 @@ class RequestContextMiddleware:
         self.app = app
         self._closing = closing
         self._metrics = metrics
+        self._tracing = tracing
         self._counted_paths = counted_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,11 +93,14 @@ class RequestContextMiddleware:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         context = RequestContext(
-            given if _ID.fullmatch(given) else uuid.uuid4().hex, client=address_of(scope)
+            given if _ID.fullmatch(given) else uuid.uuid4().hex,
+            client=address_of(scope),
+            tracing=self._tracing,
         )
         scope.setdefault("state", {})["context"] = context
         messages = _Messages(context, scope, receive, send, self._closing)
         token = request_id.set(context.id)
+        self._tracing.request_id(context.id)
         method = scope["method"]  # a HEAD is served as a GET
         counted = method == "POST" and own_path(scope) in self._counted_paths
         if counted:
@@ -87,6 +108,8 @@ class RequestContextMiddleware:
         try:
             await self.app(scope, messages.receive, messages.send)
         finally:
+            if context.status == 499:  # a stream whose client left, of which nothing is raised
+                self._tracing.problem(KINDS[ClientGone])
             seconds = time.monotonic() - context.began
             if counted:
                 self._count(context, seconds)
@@ -114,9 +137,9 @@ def address_of(scope: Scope) -> str:
 
 
 def log_request(context: RequestContext, method: str, route: object, seconds: float) -> None:
-    """The route's template is logged, since a path may hold anything."""
+    """Of path and method what is known beforehand, since a client may put anything into either."""
     line = {
-        "method": method if route is not None else "-",
+        "method": method if route is not None and method in HTTPMethod.__members__ else "-",
         "route": getattr(route, "path", "-"),
         "status": context.status,
         "problem": context.problem,

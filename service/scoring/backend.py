@@ -27,6 +27,8 @@ class TimedScore:
     """From submission until its batch ran."""
     inference_s: float
     """Of the whole batch."""
+    batch_clips: int
+    """In that batch."""
 
 
 class ScoringBackend(Protocol):

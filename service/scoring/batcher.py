@@ -273,7 +273,8 @@ class Batcher:
             seconds = time.monotonic() - began
             self._clip_s[clips[0].scorer] = max(seconds / len(clips), 1e-6)
             for clip, score in zip(clips, scores, strict=True):
-                _resolve(clip.future.set_result, TimedScore(score, began - clip.submitted, seconds))
+                timed = TimedScore(score, began - clip.submitted, seconds, len(clips))
+                _resolve(clip.future.set_result, timed)
             return
         if clips:
             self._infer_halves(clips, out_of_memory)

@@ -25,6 +25,7 @@ from model_store.video.container import sha256_of
 from model_store.video.selection import Window
 from service.decode.pool import DecodedUpload, DecodeJob, DecodePool
 from service.errors import (
+    ClientGone,
     DeadlinePassed,
     DecoderInterrupted,
     Draining,
@@ -35,7 +36,7 @@ from service.errors import (
     ServiceError,
 )
 from service.metrics import Metrics
-from service.problem_kinds import kind_of
+from service.problem_kinds import KINDS, kind_of
 from service.scoring.admission import Admission
 from service.scoring.archive import Archive
 from service.scoring.backend import MakeBackend, TimedScore
@@ -46,6 +47,7 @@ from service.scoring.ranking import Ranking, rank
 from service.scoring.result_cache import ResultCache, ResultKey
 from service.scoring.scored_clip import ClipToScore, ScoredClip, StageSeconds
 from service.settings import Settings
+from service.tracing import ClipTimes, start_tracing
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +79,13 @@ class ScoringService:
         make_backend: MakeBackend,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_failure` is called, on the event loop, when the process should be ended."""
+        """`on_failure` is called, on the event loop, when the process should be ended.
+
+        Raises TracingError.
+        """
         self.settings = settings
         self.metrics = Metrics()
+        self.tracing = start_tracing(enabled=settings.otel)
         self.admission = Admission(
             settings.queue_fragments, self.metrics, client_share=settings.client_share
         )
@@ -128,6 +134,7 @@ class ScoringService:
             self.archive.stop()
             await asyncio.to_thread(self._backend.stop)
             await self._pool.stop()
+            await asyncio.to_thread(self.tracing.stop)
 
     def drain(self) -> None:
         """Not ready from now on; what is in flight is finished."""
@@ -251,6 +258,24 @@ class ScoringService:
     async def _decode_and_score(
         self, clip: ClipToScore, sha256: str, on_progress: OnProgress | None
     ) -> _Outcome:
+        """Let decoder and engine work, and report how long they took, or what went wrong."""
+        times = ClipTimes()
+        try:
+            outcome = await self._within_deadline(clip, sha256, on_progress, times)
+        except asyncio.CancelledError:
+            self.metrics.dropped.labels(times.stage).inc()
+            reason = Draining if self.draining else ClientGone
+            self.tracing.clip_failed(times, clip.checkpoint, KINDS[reason])
+            raise
+        except Exception as error:
+            self.tracing.clip_failed(times, clip.checkpoint, kind_of(error))
+            raise
+        self.tracing.clip_scored(times, clip.checkpoint, outcome.scored)
+        return outcome
+
+    async def _within_deadline(
+        self, clip: ClipToScore, sha256: str, on_progress: OnProgress | None, times: ClipTimes
+    ) -> _Outcome:
         """Hold a place in the queue, and let decoder and engine work within the deadline."""
         report: OnProgress = on_progress or (lambda progress: None)
         job = DecodeJob(
@@ -263,35 +288,33 @@ class ScoringService:
             wants_fragment_jpegs=clip.wants_fragment_jpegs,
             wants_progress=on_progress is not None,
         )
-        stage, entered = "decode", time.monotonic()
         ahead = self.admission.fragments
         try:
             with self.admission.place(job.spec.fragments, clip.client):
                 report(Queued(ahead))
                 async with asyncio.timeout(self.settings.deadline_s):
-                    decoded = await self._decode(clip, job, report)
+                    decoded = await self._decode(clip, job, report, times)
                     report(Scoring())
-                    stage, wait_s = "queue", time.monotonic() - entered - decoded.seconds
                     scored = await self._backend.score(
                         clip.checkpoint, decoded.clip.frames, clip.client
                     )
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {self.settings.deadline_s:g} s") from error
-        except asyncio.CancelledError:
-            self.metrics.dropped.labels(stage).inc()
-            raise
-        return _Outcome(decoded, scored, wait_s + scored.queue_s)
+        return _Outcome(decoded, scored, times.decoder_wait_s + scored.queue_s)
 
-    async def _decode(self, clip: ClipToScore, job: DecodeJob, report: OnProgress) -> DecodedUpload:
+    async def _decode(
+        self, clip: ClipToScore, job: DecodeJob, report: OnProgress, times: ClipTimes
+    ) -> DecodedUpload:
         self.decoding += 1
         try:
             # A small upload is written to disk now.
             descriptor = await asyncio.to_thread(clip.upload.fileno)
-            return await self._pool.decode(
+            decoded = await self._pool.decode(
                 descriptor,
                 job,
                 lambda done, of: report(Decoding(done, of)),
                 client=clip.client,
+                on_worker=times.decoder_found,
             )
         except Exception as error:
             if isinstance(error, DecoderInterrupted):
@@ -300,6 +323,8 @@ class ScoringService:
             raise
         finally:
             self.decoding -= 1
+        times.decoded(decoded.seconds)
+        return decoded
 
     def _observe(self, assessment: Assessment, outcome: _Outcome, *, post_s: float) -> None:
         for stage, seconds in (
