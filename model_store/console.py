@@ -29,6 +29,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("service.__main__", True, "serve scores over HTTP, and the page for people"),
     "score": Command("model_store.__main__", False, "score clips without a service"),
+    "features": Command("model_store.__main__", False, "write what a checkpoint sees in clips"),
+    "panel": Command("model_store.__main__", False, "check the judges of a meet"),
     "checkpoints": Command("model_store.__main__", True, "list, show, verify, choose checkpoints"),
     "simulate": Command("training.__main__", False, "make clips of a simulated athlete"),
     "foreign": Command("training.__main__", False, "make clips that no checkpoint should know"),
@@ -37,6 +39,7 @@ COMMANDS = {
     "pretrain": Command("training.__main__", False, "train one extractor before any score"),
     "train": Command("training.__main__", False, "train a network on judged clips"),
     "evaluate": Command("training.__main__", False, "measure a checkpoint on judged clips"),
+    "compare": Command("training.__main__", False, "compare two checkpoints on judged clips"),
     "calibrate": Command("training.__main__", False, "fit a checkpoint's intervals to your clips"),
     "publish": Command("training.__main__", False, "make a run a checkpoint of the store"),
     "baseline": Command("training.__main__", False, "the methods that the paper compares with"),
