@@ -17,8 +17,8 @@ from training.__main__ import app as training_app
 ROOT = Path(__file__).parents[1]
 HEAVY = {
     "PIL", "asyncio", "av", "fastapi", "httpx", "matplotlib", "numpy", "openvino",
-    "prometheus_client", "pydantic", "pydantic_core", "pydantic_settings", "ray", "safetensors", "scipy", "sklearn",
-    "starlette", "tensorboard", "torch", "uvicorn",
+    "prometheus_client", "pydantic", "pydantic_core", "pydantic_settings", "ray", "safetensors",
+    "scipy", "sklearn", "starlette", "tensorboard", "torch", "uvicorn",
 }  # fmt: skip
 PROBE = """
 import contextlib, io, json, sys
