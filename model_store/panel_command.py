@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_store.errors import InvalidPanel
-from model_store.terminal import BAD_COMMAND, STANDARD_OUTPUT, fail, out, write_text
+from model_store.terminal import BAD_COMMAND, STANDARD_OUTPUT, check_target, fail, out, write_text
 
 if TYPE_CHECKING:
     from model_store.judging.meet import Meet
@@ -59,6 +59,9 @@ def panel(
     """
     if json_file == csv_file == STANDARD_OUTPUT:
         fail(ValueError("only one of --json and --csv can go to the screen"), BAD_COMMAND)
+    for target in (json_file, csv_file):
+        if target is not None:
+            check_target(target, [meet])
     from model_store.judging.meet_table import InvalidTable, judge_table
 
     try:

@@ -85,9 +85,9 @@ def check_target(target: Path, inputs: Iterable[Path]) -> None:
     if target == STANDARD_OUTPUT or is_device(target):
         return
     if target.is_dir():
-        fail(IsADirectoryError(f"{target} is a folder, need a file"), BAD_COMMAND)
+        fail(IsADirectoryError(f"{target} is a folder, need a file"))
     if not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
-        fail(OSError(f"{target.parent} is not a folder that can be written to"), BAD_COMMAND)
+        fail(OSError(f"{target.parent} is not a folder that can be written to"))
     if target.is_file() and any(os.path.exists(each) and target.samefile(each) for each in inputs):
         fail(ValueError(f"{target} would be overwritten, and is read"), BAD_COMMAND)
 

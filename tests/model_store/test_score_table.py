@@ -236,8 +236,6 @@ def test_clips_share_a_batch_and_not_its_failure(
         (["--annotations", "meet.csv", "clips/0.mp4"], "need either CLIP… or --annotations"),
         (["--annotations", "meet.csv", "--difficulty", "3"], "columns of the table"),
         (["--annotations", "meet.csv", "--dive", "107B", "--height", "3"], "columns of the table"),
-        (["--annotations", "meet.csv", "--csv", "none/out.csv"], "none is not a folder"),
-        (["--annotations", "meet.csv", "--csv", "clips"], "clips is a folder"),
         (["--annotations", "meet.csv", "--csv", "meet.csv"], "would be overwritten"),
         (["--annotations", "meet.csv", "--csv", "clips/0.mp4"], "would be overwritten"),
         (["clips/0.mp4", "--csv", "clips/0.mp4"], "would be overwritten"),
@@ -255,6 +253,20 @@ def test_a_bad_command_is_refused_before_anything_is_scored(
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.stderr.split())
     assert before == (meet.read_bytes(), (meet.parent / "clips" / "0.mp4").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("none/out.csv", "none is not a folder"), ("clips", "clips is a folder")],
+)
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_scored(
+    run: Run, meet: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str
+) -> None:
+    monkeypatch.chdir(meet.parent)
+    monkeypatch.setattr("model_store.scorer.make_engine", lambda *_, **__: pytest.fail("loaded"))
+    result = run("--annotations", "meet.csv", "--csv", target)
+    assert result.exit_code == 1, result.output
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("content", ["file\n0.mp4\n", "clip\n", "", "clip\n\0\n"])
