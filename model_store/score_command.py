@@ -204,9 +204,10 @@ def write_csv(target: Path, results: Sequence[tuple["ClipRequest", "Assessment |
 def print_results(results: Sequence[tuple["ClipRequest", "Assessment | str"]]) -> None:
     if len(results) > 1:
         print_line_each(results)
-    for request, result in results:
-        if len(results) == 1 and not isinstance(result, str):
-            print_assessment(request.path, result, request.dive)
+        return
+    [(request, result)] = results
+    if not isinstance(result, str):
+        print_assessment(request.path, result, request.dive)
 
 
 def print_agreement(

@@ -56,8 +56,8 @@ def read_clip_table(
 ) -> list[ClipRequest]:
     """The clips of a table, in its order, at least one.   Raises InvalidFile.
 
-    The difficulty is checked by the tables of `action`; where a checkpoint cannot do without it,
-    `needs_difficulty`.
+    A difficulty must be one that the tables of `action` hold. With `needs_difficulty` a row without
+    one is wrong: the checkpoint predicts the execution alone.
     """
     names = ClipNames(path.parent)
     requests = []
