@@ -1,23 +1,30 @@
-"""From the shell: `python -m model_store list | show | use | install | … | score | panel`."""
+"""
+From the shell: `python -m model_store list | show | use | install | … | score |
+panel | features`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from model_store.errors import CheckpointError, ModelStoreError
+from model_store.features_command import features
 from model_store.panel_command import panel
-from model_store.score_command import EngineChoice, StoreOption, fail, out, score
-from model_store.store import SHIPPED, Store
+from model_store.score_command import score
+from model_store.terminal import EngineChoice, StoreOption, fail, out, store_in
+
+if TYPE_CHECKING:
+    from model_store.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, inspect and verify checkpoints, score clips with them, and check the judges of a"
-    " meet.\n\n"
+    help="List, inspect and verify checkpoints, score clips with them or take their features, and"
+    " check the judges of a meet.\n\n"
     "Exit codes: 0 all well, 1 a clip or checkpoint is bad, 2 the command is, 3 (score --strict) a"
     " person should look at a clip.",
 )
@@ -27,7 +34,7 @@ Reference = Annotated[str, typer.Argument(help="diving, or diving@1 for one vers
 @app.command("list")
 def list_checkpoints(folder: StoreOption = None) -> None:
     """All checkpoints, a line each."""
-    store = Store(folder)
+    store = store_in(folder)
     table = Table("checkpoint", "action", "trained on", "created", "current", "sha256")
     bad = False
     for reference in references_of(store):
@@ -55,7 +62,7 @@ def list_checkpoints(folder: StoreOption = None) -> None:
 def show(reference: Reference, folder: StoreOption = None) -> None:
     """The card of a checkpoint, as JSON; the hashes of its clips are left to card.json."""
     try:
-        checkpoint = Store(folder).load(reference)
+        checkpoint = store_in(folder).load(reference)
     except CheckpointError as error:
         fail(error)
     out.print_json(checkpoint.card.model_dump_json(exclude={"clips"}))
@@ -70,7 +77,7 @@ def verify(
     """Check hashes, keys, shapes and values, and score the golden clip."""
     from model_store.scorer import Scorer
 
-    store = Store(folder)
+    store = store_in(folder)
     references = [reference] if reference else references_of(store)
     bad = False
     for each in references:
@@ -93,7 +100,7 @@ def use(
     folder: StoreOption = None,
 ) -> None:
     """Let the bare name mean this version from now on: an upgrade, or a roll-back."""
-    store = Store(folder)
+    store = store_in(folder)
     try:
         checkpoint = store.load(reference)
         store.make_current(checkpoint.name, checkpoint.version)
@@ -105,7 +112,9 @@ def use(
 @app.command()
 def install(folder: StoreOption = None) -> None:
     """Copy the shipped versions that the store lacks; what its names mean stays."""
-    store = Store(folder)
+    from model_store.store import SHIPPED, Store
+
+    store = store_in(folder)
     try:
         added = store.add_from(Store(SHIPPED))
     except (CheckpointError, OSError) as error:
@@ -134,7 +143,7 @@ def add(
     from model_store.scorer import Scorer
     from model_store.transfer.sources import checkpoint_folder
 
-    store = Store(folder)
+    store = store_in(folder)
     try:
         with checkpoint_folder(source) as found:
             Scorer(load_checkpoint(found), "torch").check_golden()
@@ -169,7 +178,7 @@ def export(
     from model_store.transfer.checkpoint_archive import write_archive
 
     try:
-        checkpoint = Store(folder).load(reference)
+        checkpoint = store_in(folder).load(reference)
         if onnx or to.suffix == ".onnx":
             from model_store.transfer.onnx_model import write_onnx
 
@@ -181,7 +190,7 @@ def export(
     out.print(Text(f"{to}: {checkpoint.reference}, {to.stat().st_size} bytes"), soft_wrap=True)
 
 
-def references_of(store: Store) -> list[str]:
+def references_of(store: "Store") -> list[str]:
     """All versions of a store.   Exits where it cannot be read."""
     try:
         return store.references()
@@ -191,6 +200,7 @@ def references_of(store: Store) -> list[str]:
 
 app.command()(score)
 app.command()(panel)
+app.command()(features)
 
 
 def run(arguments: Sequence[str], program: str) -> None:

@@ -29,6 +29,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("service.__main__", True, "serve scores over HTTP, and the page for people"),
     "score": Command("model_store.__main__", False, "score clips without a service"),
+    "features": Command("model_store.__main__", False, "write what a checkpoint sees in clips"),
+    "panel": Command("model_store.__main__", False, "check the judges of a meet"),
     "checkpoints": Command("model_store.__main__", True, "list, show, verify, choose checkpoints"),
     "simulate": Command("training.__main__", False, "make clips of a simulated athlete"),
     "foreign": Command("training.__main__", False, "make clips that no checkpoint should know"),

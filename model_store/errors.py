@@ -21,6 +21,7 @@ Everything that can go wrong below the service, by name.
     │   ├── TransferError         it cannot be fetched from there, or written in that form here
     │   ├── CheckpointUnreadable  the system does not let this user read it; knows which file
     │   └── CheckpointIncompatible  unknown or missing key, wrong shape, non-finite weight, bad card
+    ├── InvalidFile               a table of the user's that cannot be read, or a number in it
     ├── ArchiveDamaged            a file of a kept clip is missing or cannot be read
     └── EngineError               an engine cannot run here, or failed
         ├── EngineMissing         the machine has nothing that it could run on
@@ -123,6 +124,10 @@ class TransferError(CheckpointError):
 
 
 class CheckpointIncompatible(CheckpointError):
+    pass
+
+
+class InvalidFile(ModelStoreError):
     pass
 
 

@@ -1,30 +1,28 @@
 """
 `python -m model_store panel MEET.csv`: the judges over a whole meet, for people and for programs.
 
-What a user wrote is printed as it is: see the rule in `score_command`.
+What a user wrote is printed as it is: see the rule in `terminal`.
 """
 
 import csv
 import dataclasses
 import io
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from model_store.errors import InvalidPanel
-from model_store.files import replace_file
-from model_store.judging.meet import COVERAGE, Meet
-from model_store.judging.meet_table import InvalidTable, judge_table
-from model_store.score_command import BAD_COMMAND, fail, out
+from model_store.terminal import BAD_COMMAND, STANDARD_OUTPUT, check_target, fail, out, write_text
+
+if TYPE_CHECKING:
+    from model_store.judging.meet import Meet
 
 MOST_LISTED = 20  # marks out of line on the terminal; --json has all
-STANDARD_OUTPUT = Path("-")
 
 
 class PanelAction(StrEnum):
@@ -61,6 +59,11 @@ def panel(
     """
     if json_file == csv_file == STANDARD_OUTPUT:
         fail(ValueError("only one of --json and --csv can go to the screen"), BAD_COMMAND)
+    for target in (json_file, csv_file):
+        if target is not None:
+            check_target(target, [meet])
+    from model_store.judging.meet_table import InvalidTable, judge_table
+
     try:
         judged = judge_table(action.value, meet.read_bytes())
     except (OSError, InvalidTable, InvalidPanel) as error:
@@ -69,22 +72,17 @@ def panel(
         print_meet(judged)
     try:
         if json_file is not None:
-            write(json_file, json.dumps(json_of(judged), indent=1) + "\n")
+            write_text(json_file, json.dumps(json_of(judged), indent=1) + "\n")
         if csv_file is not None:
-            write(csv_file, csv_of(judged))
+            write_text(csv_file, csv_of(judged))
     except OSError as error:
         fail(error)
 
 
-def write(target: Path, text: str) -> None:
-    if target == STANDARD_OUTPUT:
-        sys.stdout.write(text)
-    else:
-        replace_file(target, text.encode())
-
-
-def json_of(meet: Meet) -> dict[str, Any]:
+def json_of(meet: "Meet") -> dict[str, Any]:
     """What `--json` writes: the judges, and every dive with its panel."""
+    from model_store.judging.meet import COVERAGE
+
     dives = []
     for dive in meet.dives:
         fields = dataclasses.asdict(dive.panel)
@@ -99,7 +97,7 @@ def json_of(meet: Meet) -> dict[str, Any]:
     }
 
 
-def csv_of(meet: Meet) -> str:
+def csv_of(meet: "Meet") -> str:
     """A line a judge; an interval has two columns, `_low` and `_high`."""
     rows = []
     for each in meet.judges:
@@ -118,7 +116,9 @@ def csv_of(meet: Meet) -> str:
     return text.getvalue()
 
 
-def print_meet(meet: Meet) -> None:
+def print_meet(meet: "Meet") -> None:
+    from model_store.judging.meet import COVERAGE
+
     table = Table("judge", "bias", f"{COVERAGE:.0%} interval", "as real", "spread", "out of line")
     table.add_column("order")
     for each in meet.judges:

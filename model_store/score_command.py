@@ -1,69 +1,53 @@
 """
-`python -m model_store score CLIP…`: for people a table with bars, for programs JSON.
+`python -m model_store score`: for people a table with bars, for programs JSON or a CSV file.
 
-The rule: what a user wrote, a path or a name, is printed as it is. Rich would take `[final]` for a
-style and `:dash:` for a picture, so such text is a `Text` and never a plain `str`.
+What a user wrote is printed as it is: see the rule in `terminal`.
 """
 
 import json
-import os
-import stat
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from model_store.card import CLIPS_OF
-from model_store.errors import (
-    ClipError,
-    ClipTooLarge,
-    EngineError,
-    InvalidDifficulty,
-    InvalidField,
-    ModelStoreError,
-    NotAVideo,
-)
+from model_store.errors import InvalidDifficulty, InvalidFile, ModelStoreError
 from model_store.judging.difficulty import check_difficulty, check_positive
 from model_store.judging.dive_difficulty import DeclaredDive, declared
 from model_store.number import number
-from model_store.store import Store
+from model_store.terminal import (
+    BAD_COMMAND,
+    BAD_INPUT,
+    NEEDS_REVIEW,
+    STANDARD_OUTPUT,
+    ActionOption,
+    AnnotationsOption,
+    CheckpointOption,
+    ClipsArgument,
+    EngineChoice,
+    StoreOption,
+    check_either,
+    check_target,
+    err,
+    fail,
+    files_read,
+    out,
+    store_in,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from model_store.assessment import Assessment
+    from model_store.checkpoint import Checkpoint
     from model_store.scorer import Scorer
+    from model_store.tables.clip_table import ClipRequest
 
-MOST_PIPED = 1 << 30  # bytes that are taken from a pipe
 BAR = 12  # columns on each side of zero
-BAD_CLIP, BAD_COMMAND, NEEDS_REVIEW = 1, 2, 3
-
-out, err = Console(), Console(stderr=True)
-
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", envvar="SCORING_STORE", help="The store's folder; else the shipped."),
-]
-
-
-class EngineChoice(StrEnum):
-    auto = "auto"
-    torch = "torch"
-    openvino = "openvino"
-    cuda = "cuda"
-
-
-def fail(error: Exception, code: int = 1) -> NoReturn:
-    field = f"{error.field}: " if isinstance(error, InvalidField) else ""
-    err.print(Text.assemble(("error:", "red"), f" {field}{error}"), soft_wrap=True)
-    raise typer.Exit(code)
+FEWEST_JUDGED = 3  # clips whose order is compared with the judges'
 
 
 def difficulty_option(text: str) -> float:
@@ -86,9 +70,10 @@ def height_option(text: str) -> float:
 
 
 def score(
-    clips: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, metavar="CLIP…")],
-    action: Annotated[str, typer.Option(help="Name of the checkpoint.")] = "diving",
-    checkpoint: Annotated[str | None, typer.Option(help="NAME@VERSION; wins over action.")] = None,
+    clips: ClipsArgument = None,
+    annotations: AnnotationsOption = None,
+    action: ActionOption = "diving",
+    checkpoint: CheckpointOption = None,
     difficulty: Annotated[
         float | None,
         typer.Option(parser=difficulty_option, metavar="NUMBER", help="As declared, if known."),
@@ -108,6 +93,10 @@ def score(
     ] = False,
     engine: EngineChoice = EngineChoice.auto,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write a row a clip there; - for the screen."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if a person should look at a clip.")
     ] = False,
@@ -115,84 +104,146 @@ def score(
 ) -> None:
     """Score clips: one with what each fragment contributed, several a line each.
 
-    Exit codes: 0 all scored, 1 a clip cannot be, 2 the command is wrong, 3 with --strict.
+    A whole meet can be a table, --annotations FILE.csv, as a spreadsheet
+    saves it. Its column clip has the clips' paths below its own folder. May
+    be left out: difficulty, or dive and height; start_s and end_s; score, or
+    marks ("8.5 8 8"), with which the answers are compared.
+
+    Exit codes: 0 all scored, 1 a clip or the table cannot be, 2 the command
+    is wrong, 3 with --strict.
     """
+    check_either(clips, annotations)
+    if annotations is not None and (difficulty, dive, height) != (None, None, None):
+        fail(ValueError("the difficulties are columns of the table"), BAD_COMMAND)
+    if as_json and csv_file == STANDARD_OUTPUT:
+        fail(ValueError("only one of --json and --csv can go to the screen"), BAD_COMMAND)
     from model_store.finding.finder import finder_of
     from model_store.scorer import Scorer
 
     try:
-        chosen = Store(store).load(checkpoint or action)
-        difficulty, named = declared(chosen.spec.action, difficulty, dive, height)
-        if difficulty is not None:
-            check_difficulty(chosen.spec.action, difficulty)
-        elif chosen.card.network.target == "execution":
-            raise InvalidDifficulty(f"{chosen.name} predicts the execution, it needs --difficulty")
+        chosen = store_in(store).load(checkpoint or action)
+        if annotations is not None:
+            requests = requests_of_table(annotations, chosen)
+        else:
+            difficulty, named = declared(chosen.spec.action, difficulty, dive, height)
+            requests = requests_of(clips or [], chosen, difficulty, named)
         if find:
             finder_of(chosen.spec.action)
+        if csv_file is not None:
+            check_target(csv_file, files_read(annotations, requests))
         scorer = Scorer(chosen, engine.value)
+    except InvalidFile as error:
+        fail(error)
     except ModelStoreError as error:
         fail(error, BAD_COMMAND)
     results = []
-    for path, result in scored(scorer, clips, difficulty, find=find):
-        results.append(result)
+    for request, result in scored(scorer, requests, find=find):
+        results.append((request, result))
         if as_json:
-            print(json.dumps({"clip": str(path)} | json_of(result, named)), flush=True)
+            shown = {"clip": request.name} | json_of(result, request.dive) | judged_of(request)
+            print(json.dumps(shown), flush=True)
         elif isinstance(result, str):
-            err.print(Text.assemble(str(path), ": ", (result, "red")), soft_wrap=True)
-        elif len(clips) == 1:
-            print_assessment(path, result, named)
-    if len(clips) > 1 and not as_json:
-        print_line_each(clips, results)
-    if any(isinstance(result, str) for result in results):
-        raise typer.Exit(BAD_CLIP)
-    if strict and any(not isinstance(each, str) and each.needs_review for each in results):
+            err.print(Text.assemble(request.name, ": ", (result, "red")), soft_wrap=True)
+    if csv_file is not None:
+        write_csv(csv_file, results)
+    elif not as_json:
+        print_results(results)
+    print_agreement(results, aside=as_json or csv_file == STANDARD_OUTPUT)
+    if any(isinstance(result, str) for _, result in results):
+        raise typer.Exit(BAD_INPUT)
+    if strict and any(not isinstance(each, str) and each.needs_review for _, each in results):
         raise typer.Exit(NEEDS_REVIEW)
 
 
+def requests_of(
+    clips: Sequence[Path], chosen: "Checkpoint", difficulty: float | None, dive: DeclaredDive | None
+) -> list["ClipRequest"]:
+    """Clips of one difficulty.   Raises InvalidDifficulty and InvalidPanel."""
+    from model_store.tables.clip_table import ClipRequest
+
+    if difficulty is not None:
+        check_difficulty(chosen.spec.action, difficulty)
+    elif chosen.card.network.target == "execution":
+        raise InvalidDifficulty(f"{chosen.name} predicts the execution, it needs --difficulty")
+    return [
+        ClipRequest(name=str(path), path=path, difficulty=difficulty, dive=dive) for path in clips
+    ]
+
+
+def requests_of_table(path: Path, chosen: "Checkpoint") -> list["ClipRequest"]:
+    """Raises InvalidFile."""
+    from model_store.tables.clip_table import read_clip_table
+
+    needs_difficulty = chosen.card.network.target == "execution"
+    return read_clip_table(path, chosen.spec.action, needs_difficulty=needs_difficulty)
+
+
 def scored(
-    scorer: "Scorer", clips: Sequence[Path], difficulty: float | None, *, find: bool
-) -> Iterator[tuple[Path, "Assessment | str"]]:
+    scorer: "Scorer", requests: Sequence["ClipRequest"], *, find: bool
+) -> Iterator[tuple["ClipRequest", "Assessment | str"]]:
     """Each clip with its assessment or what is wrong with it; a progress bar if they are many."""
-    for path in track(clips, console=err, disable=len(clips) < 2, description="scoring"):
-        try:
-            yield path, score_file(scorer, path, difficulty, find=find)
-        except OSError as error:
-            yield path, f"cannot be read: {error.strerror}"
-        except (ClipError, EngineError) as error:
-            yield path, str(error)
+    from model_store.batch_scoring import score_clips
+
+    for request, result in track(
+        score_clips(scorer, requests, find=find),
+        total=len(requests),
+        console=err,
+        disable=len(requests) < 2,
+        description="scoring",
+    ):
+        yield request, result if isinstance(result, str) else result.assess(request.difficulty)
 
 
-@contextmanager
-def seekable(path: Path) -> Iterator[BinaryIO]:
-    """A file, or all that comes out of a pipe.   Raises OSError, ClipTooLarge, NotAVideo."""
-    with path.open("rb", buffering=0) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISREG(mode):
-            yield file
-            return
-        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-            raise NotAVideo("neither a file nor a pipe")
-        with tempfile.TemporaryFile() as copy:
-            while chunk := file.read(1 << 20):
-                copy.write(chunk)
-                if copy.tell() > MOST_PIPED:
-                    raise ClipTooLarge(f"more than {MOST_PIPED} bytes came out of the pipe")
-            yield copy
+def write_csv(target: Path, results: Sequence[tuple["ClipRequest", "Assessment | str"]]) -> None:
+    from model_store.score_table import csv_of
+
+    try:
+        write_text(target, csv_of(results))
+    except OSError as error:
+        fail(error)
+    if target != STANDARD_OUTPUT:
+        failed = sum(isinstance(result, str) for _, result in results)
+        text = f"{target}: {len(results)} clips" + (f", {failed} not scored" if failed else "")
+        out.print(Text(text), soft_wrap=True)
 
 
-def score_file(
-    scorer: "Scorer", path: Path, difficulty: float | None, *, find: bool = False
-) -> "Assessment":
-    from model_store.assessment import assess
-    from model_store.clip import prepare_clip, read_clip
+def print_results(results: Sequence[tuple["ClipRequest", "Assessment | str"]]) -> None:
+    if len(results) > 1:
+        print_line_each(results)
+        return
+    [(request, result)] = results
+    if not isinstance(result, str):
+        print_assessment(request.path, result, request.dive)
 
-    checkpoint = scorer.checkpoint
-    with seekable(path) as source:
-        clip = prepare_clip(read_clip(source, scorer.spec, find=find), scorer.spec)
-    [answer] = scorer.score([clip.frames])
-    return assess(
-        answer, clip, card=checkpoint.card, sha256=checkpoint.sha256, difficulty=difficulty
-    )
+
+def print_agreement(
+    results: Sequence[tuple["ClipRequest", "Assessment | str"]], *, aside: bool
+) -> None:
+    """How well the scores agree with the judges', on standard error where programs read the rest.
+
+    Spearman's rank correlation, and the mean distance in points.
+    """
+    pairs = [
+        (result.score, request.judged)
+        for request, result in results
+        if request.judged is not None and not isinstance(result, str)
+    ]
+    if len(pairs) < FEWEST_JUDGED:
+        return
+    import numpy as np
+
+    from model_store.judging.meet import rank_correlation
+
+    predicted, judged = np.array(pairs).T
+    correlation = rank_correlation(predicted, judged)
+    ranked = "is not defined" if correlation is None else f"{correlation:.4f}"
+    distance = np.abs(predicted - judged).mean()
+    text = f"{len(pairs)} judged clips: Spearman {ranked}, mean distance {distance:.4f} points"
+    (err if aside else out).print(text, highlight=False)
+
+
+def judged_of(request: "ClipRequest") -> dict[str, float]:
+    return {} if request.judged is None else {"judged_score": request.judged}
 
 
 def json_of(result: "Assessment | str", named: DeclaredDive | None = None) -> dict[str, Any]:
@@ -222,6 +273,8 @@ def json_of(result: "Assessment | str", named: DeclaredDive | None = None) -> di
 
 def print_assessment(path: Path, result: "Assessment", named: DeclaredDive | None) -> None:
     """One clip: its fragments, then what they add up to."""
+    from model_store.card import CLIPS_OF
+
     table = Table("fragment", "stage", "seconds", "points", "cost | added", title=Text(str(path)))
     largest = max(abs(fragment.contribution) for fragment in result.fragments) or 1.0
     for fragment in result.fragments:
@@ -256,16 +309,16 @@ def print_assessment(path: Path, result: "Assessment", named: DeclaredDive | Non
         out.print(f"[yellow]warning:[/] {warning}")
 
 
-def print_line_each(paths: Sequence[Path], results: Sequence["Assessment | str"]) -> None:
+def print_line_each(results: Sequence[tuple["ClipRequest", "Assessment | str"]]) -> None:
     """Several clips: a line each, in the order given."""
     table = Table("clip", "score", "interval", "needs review")
-    for path, result in zip(paths, results, strict=True):
+    for request, result in results:
         if isinstance(result, str):
-            table.add_row(Text(str(path)), "–", "", "[red]cannot be scored[/]")
+            table.add_row(Text(request.name), "–", "", "[red]cannot be scored[/]")
             continue
         interval = result.interval
         table.add_row(
-            Text(str(path)),
+            Text(request.name),
             f"{result.score:.2f}",
             f"{interval.low:.1f}–{interval.high:.1f}" if interval else "",
             ", ".join(result.review_reasons),

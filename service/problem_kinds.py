@@ -43,6 +43,7 @@ KINDS: dict[type[Exception], Kind] = {
     clip_errors.RequestError: INVALID,
     clip_errors.SpecError: INTERNAL,
     clip_errors.CheckpointError: INTERNAL,
+    clip_errors.InvalidFile: INTERNAL,
     clip_errors.ArchiveDamaged: INTERNAL,
     clip_errors.EngineError: INTERNAL,
     errors.ServiceError: INTERNAL,

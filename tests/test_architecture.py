@@ -30,6 +30,7 @@ NEVER_LOADED = [
     ("model_store.video", {"torch", "openvino", "pydantic", "fastapi"}),
     ("model_store.finding", {"torch", "openvino", "pydantic", "fastapi"}),
     ("model_store.judging", {"torch", "openvino", "av"}),
+    ("model_store.tables", {"torch", "openvino", "av", "pydantic", "fastapi"}),
     ("service.decode", {"torch", "openvino", "fastapi"}),
     ("service.decode.worker", {"pydantic"}),
     ("service.http.wire", {"torch", "openvino"}),

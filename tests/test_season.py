@@ -22,9 +22,9 @@ from tests.checkpoints import publish_tiny, tiny_store
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.servers import App, running_app
 from tests.training.bright import bright_clip
+from training.choices import Kind
 from training.data.clip_dataset import open_dataset
 from training.data.datasets.archive import read_archive
-from training.data.datasets.kinds import Kind
 from training.data.judged_clips import open_clips
 from training.measure.evaluate import prepared_clips
 

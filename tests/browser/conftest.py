@@ -167,6 +167,7 @@ def guarded(
         "api_keys": "a-key",
         "queue_fragments": 18,
         "client_share": 1,
+        "archive": tmp_path_factory.mktemp("archive"),
     }
     with live_server(store.root, tmp_path_factory.mktemp("guarded"), **settings) as server:
         yield server

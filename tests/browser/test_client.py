@@ -57,6 +57,53 @@ def test_from_another_origin_it_does_all_that_python_does(page: Page, guarded: L
     assert answer == [True, "video", events, 72, "diving", 1, "ready"]
 
 
+def test_a_whole_meet_is_judged(page: Page, guarded: LiveServer) -> None:
+    totals, judges, vault, wrong = run(
+        page,
+        """
+        const { dives, judges } = await client.panelMeet([
+            { diver: "Anna", dive: "107B", height: 3, marks: [8.5, 8, 8] },
+            { diver: "Ben", difficulty: 2.4, marks: [6, null, 6.5] },
+        ]);
+        const vault = await client.panelMeet(
+            [{ difficulty: 5.8, marks: [9, 9.1, 9.2, 9.1], deductions: 0.1 }], { action: "vault" });
+        const wrong = await client.panelMeet([{ difficulty: 3, marks: [8, 8, 88] }]).catch(
+            (error) => [error.type, error.errors.map(({ name }) => name)]);
+        return [dives.map(({ total }) => total), judges.length, vault.dives[0].total, wrong];
+        """,
+        guarded.url,
+    )
+    assert totals == [75.95, 45.0]  # 24.5 × 3.1; 1.5 × 12.5 × 2.4
+    assert judges == 3
+    assert vault == 14.8  # 9.1 + 5.8 − 0.1
+    assert wrong[0] == "/problems/invalid-parameter"
+    assert len(wrong[1]) == 1
+
+
+def test_a_kept_clip_is_judged_and_forgotten(page: Page, guarded: LiveServer) -> None:
+    found = run(
+        page,
+        """
+        const names = async () => (await client.clips()).clips.map((each) => each.sha256);
+        const { kept, clip: { sha256 } } = await client.score(clip, { keep: true });
+        const there = (await names()).includes(sha256);
+        await client.judged(sha256, { score: 71.5, group: "7" });
+        const [{ judged }] = (await client.clips()).clips.filter((e) => e.sha256 === sha256);
+        await client.forget(sha256);
+        const gone = !(await names()).includes(sha256);
+        const again = await client.forget(sha256).catch((error) => error.type);
+        return [kept, there, judged, gone, again];
+        """,
+        guarded.url,
+    )
+    kept, there, judged, gone, again = found
+    assert kept
+    assert there
+    assert judged["score"] == 71.5
+    assert gone
+    assert again == "/problems/unknown-clip"
+
+
 def test_clips_are_ranked(page: Page, guarded: LiveServer) -> None:
     order, scored_by = run(
         page,

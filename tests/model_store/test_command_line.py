@@ -206,7 +206,7 @@ def test_what_is_no_clip_is_one_line_each(run: Run, dive: Path, fifo: Path) -> N
 
 
 def test_a_pipe_without_end_is_left(run: Run, fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_store.score_command.MOST_PIPED", 1 << 20)
+    monkeypatch.setattr("model_store.batch_scoring.MOST_PIPED", 1 << 20)
 
     def pour() -> None:
         with contextlib.suppress(BrokenPipeError), fifo.open("wb") as file:

@@ -107,10 +107,17 @@ def test_what_is_wrong_is_named(site: Path, elsewhere: Path) -> None:
 
 
 def test_no_command_is_left_out() -> None:
-    """Those of `model_store` stand below `checkpoints`, but for scoring."""
+    """Those of `model_store` that are about checkpoints stand below `checkpoints`."""
     of_training = set(typer.main.get_group(training_app).commands)
     assert {name for name, each in COMMANDS.items() if "training" in each.module} == of_training
-    assert "score" in typer.main.get_group(model_store_app).commands
+    about_clips = {
+        name
+        for name, each in COMMANDS.items()
+        if "model_store" in each.module and not each.is_group
+    }
+    about_checkpoints = {"list", "show", "verify", "use", "install", "add", "export"}
+    of_model_store = set(typer.main.get_group(model_store_app).commands)
+    assert of_model_store == about_clips | about_checkpoints
 
 
 def test_the_version_is_that_of_the_project(site: Path, elsewhere: Path) -> None:

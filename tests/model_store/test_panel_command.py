@@ -94,3 +94,11 @@ def test_the_help_names_the_columns() -> None:
     shown = " ".join(run("--help").output.split())
     for word in ("diver", "dive and height", "difficulty", "deductions", "j1", "j11", "--json"):
         assert word in shown
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_the_table_itself_is_not_overwritten(meet: Path, option: str) -> None:
+    result = run(meet, option, meet)
+    assert result.exit_code == 2
+    assert "would be overwritten" in result.stderr
+    assert meet.read_text() == MEET

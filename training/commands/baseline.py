@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import (
     ActionOption,
@@ -18,7 +19,6 @@ from training.commands.options import (
     StoreOption,
     clip_spec,
 )
-from training.data.datasets.kinds import Kind
 
 
 def baseline(

@@ -1,14 +1,13 @@
 """`python -m training calibrate`"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
-from training.data.datasets.annotations import Split
-from training.data.datasets.kinds import Kind
 
 
 def calibrate(
@@ -19,7 +18,8 @@ def calibrate(
     ],
     kind: KindOption = Kind.annotations,
     split: Annotated[
-        Split | None, typer.Option(help="Only these clips of it; else both splits.")
+        Literal["train", "test"] | None,
+        typer.Option(help="Only these clips of it; else both splits."),
     ] = None,
     familiar: Annotated[
         list[Path] | None,

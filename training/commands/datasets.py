@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import KindOption
-from training.data.datasets.kinds import Kind
 
 if TYPE_CHECKING:
     from training.data.datasets.check import Findings, Spread

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
-from training.data.datasets.kinds import Kind
 from training.simulator.command import ClipStyle, StyleOption
 
 FEWEST_FOR_PAIRS = 50

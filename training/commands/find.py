@@ -11,7 +11,7 @@ from rich.text import Text
 
 from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
-from training.data.datasets.kinds import Kind
+from training.choices import Kind
 
 FIGURES = {
     "recordings": "recordings",

@@ -7,7 +7,7 @@ import typer
 
 from training.commands.failures import exit_on_errors
 from training.commands.options import KindOption
-from training.data.datasets.kinds import Kind
+from training.choices import Kind
 
 
 def fit_finder(

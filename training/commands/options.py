@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from model_store.spec import SPECS, ClipSpec, Pad
-from training.choices import Alpha, LossTerms, Preset
-from training.data.datasets.kinds import Kind
+from training.choices import Alpha, Kind, LossTerms, Preset
 from training.errors import RunError
 from training.learn.run_spec import PRESETS
 from training.option_groups import CLIPS, MACHINE

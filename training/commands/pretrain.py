@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.field_options import options_of
 from training.commands.options import (
@@ -21,7 +22,6 @@ from training.commands.options import (
     SaveEvery,
     clip_spec,
 )
-from training.data.datasets.kinds import Kind
 from training.learn.run_spec import PRESETS, preset_clip
 from training.option_groups import START
 from training.pretraining.pretrain_spec import PretrainSpec

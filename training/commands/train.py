@@ -9,7 +9,7 @@ import typer
 
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
-from training.choices import LossTerms, Preset, Teach
+from training.choices import Kind, LossTerms, Preset, Teach
 from training.commands.failures import exit_on_errors
 from training.commands.field_options import options_of
 from training.commands.options import (
@@ -31,8 +31,6 @@ from training.commands.options import (
     looks,
     loss_terms,
 )
-from training.data.announced import default_target
-from training.data.datasets.kinds import Kind, read_clips
 from training.errors import RunError
 from training.learn.run_spec import PRESETS, SET_BY_PRESETS, RunSpec, preset_clip
 from training.option_groups import LOOKS, LOSS, NETWORK, START
@@ -181,6 +179,9 @@ def chosen_target(
     kind: Kind, folders: Sequence[Path], clip: ClipSpec, preset: Preset, teach: Teach
 ) -> tuple[Target, str]:
     """What a network predicts where nothing is asked for, and why.   Raises DataError."""
+    from training.data.announced import default_target
+    from training.data.datasets.kinds import read_clips
+
     if preset != "compact":
         return "final", f"it is what the paper predicts, whose network --preset {preset} is"
     if teach == "known":

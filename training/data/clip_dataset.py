@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from model_store.card import ClipsCard, group_hash
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
+from training.choices import Kind
 from training.data.announced import Announced
 from training.data.cache import ClipCache, open_cache
 from training.data.clip_list import ClipRecord, Side, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.hashes import clip_hashes, source_hash
-from training.data.datasets.kinds import Kind
 from training.data.datasets.media import ClipPart
 from training.data.file_times import FileTimes
 from training.data.judged_clips import open_clips

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from model_store.network_spec import COMPACT, PAPER, NetworkSpec
 from model_store.spec import SPECS, ClipSpec, read_action
 from training.choices import MARGIN, Alpha, Precision, Schedule, Teach, alpha_of
-from training.data.subset import Subset
 from training.errors import RunError
 from training.option_groups import HEAD, LOOKS, LOSS, MACHINE, SPLIT, START, WHOLE
 from training.run_options import RunOptions
 
-if TYPE_CHECKING:  # it needs PyTorch, for which `--help` would wait
+if TYPE_CHECKING:  # they need PyTorch and NumPy, for which `--help` would wait
+    from training.data.subset import Subset
     from training.losses import Objective
 
 SMALLEST = 16  # C3D halves frames, height and width four times
@@ -296,8 +296,10 @@ class RunSpec(RunOptions):
         return bool(self.base) and not self.new_head
 
     @property
-    def subset(self) -> Subset | None:
+    def subset(self) -> "Subset | None":
         """What limits the clips to learn from."""
+        from training.data.subset import Subset
+
         return None if self.clips is None else Subset(self.clips, self.seed)
 
     @property

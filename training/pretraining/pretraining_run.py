@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from training.choices import Kind
 from training.data.clip_dataset import open_dataset
-from training.data.datasets.kinds import Kind
 from training.data.split import Origin
 from training.display import Bar, bar
 from training.errors import RunError

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.simulator.actions import act_of
-from training.simulator.dataset import OFFICIAL_TEST_SHARE, write_dataset
+from training.simulator import OFFICIAL_TEST_SHARE
 
 
 class ClipStyle(StrEnum):
@@ -71,6 +70,9 @@ def simulate(
     """
     if out is None and sheet is None:
         raise typer.BadParameter("give --out FOLDER, --sheet FILE.png, or both")
+    from training.simulator.actions import act_of
+    from training.simulator.dataset import write_dataset
+
     try:
         act_of(action.value, style.value)
     except ValueError as error:

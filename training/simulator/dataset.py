@@ -26,6 +26,7 @@ from rich.progress import (
 
 from model_store.files import remove_partial_files, replacing
 from model_store.worker_pool import worker_pool
+from training.simulator import OFFICIAL_TEST_SHARE
 from training.simulator.actions import act_of
 from training.simulator.clip import simulate_clip
 from training.simulator.faults import Fault
@@ -35,7 +36,6 @@ from training.simulator.seeds import stream
 from training.simulator.video import write_video
 
 VERSION = 1  # of the simulator; another one draws other clips from the same seed
-OFFICIAL_TEST_SHARE = 70 / 370  # of UNLV-Dive
 LEAST_PAIR_SEVERITY = 0.5
 
 

@@ -13,9 +13,8 @@ import pytest
 from model_store.spec import SPECS
 from tests.training.bright import rows_of, write_rows
 from tests.training.command_line import call, succeed
-from training.choices import Preset, Teach
+from training.choices import Kind, Preset, Teach
 from training.commands.train import chosen_target
-from training.data.datasets.kinds import Kind
 from training.learn.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ first frame of the file in each stage, or seconds, see `stage_starts.py`), `grou
 event or video: any name) and `deduction_<stage>` (points) are read where they are; others are left
 alone. A clip may be a folder of JPEG frames; then `fps` says their rate. Tracks of a simulated clip
 lie at `tracks/NAME.npz` for `clips/NAME.mp4`. What spreadsheets make of such a file is read, too:
-see `table`, `clip_names` and `points`.
+see `model_store.tables`.
 
 The rule: a bad file is one clear DataError, and nothing of it is used.
 """
@@ -19,13 +19,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
+from model_store.tables.clip_names import ClipNames
+from model_store.tables.judged_number import decimal
+from model_store.tables.table import read_table
 from model_store.video.frame_files import FrameFiles
-from training.data.datasets.clip_names import ClipNames
 from training.data.datasets.media import ClipPart, ClipSource, frame_files
-from training.data.datasets.points import decimal, points, positive_number
+from training.data.datasets.points import points, positive_number
 from training.data.datasets.stage_starts import StageStarts
-from training.data.datasets.table import read_table
-from training.errors import DataError
+from training.errors import DataError, as_data_error
 
 ANNOTATIONS = "annotations.csv"
 NEEDED = ("clip", "split", "score")
@@ -78,6 +79,7 @@ class JudgedClip:
         return path if path.is_file() else None
 
 
+@as_data_error()
 def read_annotations(folder: Path, split: Split | None = None) -> list[JudgedClip]:
     """The clips of one split, or all, in the order of the file.
 

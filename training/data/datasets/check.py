@@ -15,8 +15,9 @@ from model_store.errors import ClipError
 from model_store.video.container import open_bytes, open_video
 from model_store.video.demuxer import demux
 from model_store.video.timeline import Timeline
+from training.choices import Kind
 from training.data.datasets.annotations import JudgedClip
-from training.data.datasets.kinds import DATA_SETS, Kind, read_clips
+from training.data.datasets.kinds import DATA_SETS, read_clips
 from training.data.datasets.leaks import check_leaks, warn_of_groups
 from training.data.datasets.media import ClipPart, ClipSource
 from training.data.datasets.ucf101 import PUBLISHED, read_ucf101

@@ -1,10 +1,10 @@
-"""Every kind of data set, by the name that `--kind` has for it."""
+"""How each kind of data set is read, by the name that `--kind` has for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from training.choices import Kind
 from training.data.datasets import aqa7
 from training.data.datasets.annotations import (
     JudgedClip,
@@ -19,23 +19,6 @@ from training.data.datasets.mit_skate import read_mit_skate
 from training.data.datasets.mtl_aqa import read_mtl_aqa
 from training.data.datasets.unlv import read_unlv_dive, read_unlv_vault
 from training.errors import DataError
-
-
-class Kind(StrEnum):
-    annotations = "annotations"
-    unlv_dive = "unlv-dive"
-    unlv_vault = "unlv-vault"
-    mit_skate = "mit-skate"
-    aqa7_diving = "aqa-7-diving"
-    aqa7_vault = "aqa-7-vault"
-    aqa7_ski = "aqa-7-ski"
-    aqa7_snowboard = "aqa-7-snowboard"
-    aqa7_sync_3m = "aqa-7-sync-3m"
-    aqa7_sync_10m = "aqa-7-sync-10m"
-    mtl_aqa = "mtl-aqa"
-    finediving = "finediving"
-    archive = "archive"
-    ucf101 = "ucf-101"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,44 +1,16 @@
-"""Files that people and their programs wrote as text."""
+"""Lists that people and their programs wrote, a line each."""
 
-import codecs
 import io
 from pathlib import Path
 
-from training.errors import DataError
+from model_store.tables.text_file import read_text
+from training.errors import DataError, as_data_error
 
 
-def read_text(path: Path) -> str:
-    """UTF-8, UTF-16 with its mark, or else Windows-1252, as spreadsheets write it.
-
-    Line ends stay as they are. Raises DataError.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
-    try:
-        text = _decoded(content)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} cannot be read as text: {error}") from error
-    if "\0" in text:  # a spreadsheet's own file, or UTF-16 without its mark
-        raise DataError(f"{path} cannot be read as text: it has zero bytes, need UTF-8")
-    return text
-
-
+@as_data_error()
 def read_lines(path: Path) -> list[str]:
     """The lines of a file that are not empty, stripped; at least one.   Raises DataError."""
     lines = [line.strip() for line in io.StringIO(read_text(path), newline=None) if line.strip()]
     if not lines:
         raise DataError(f"{path} is empty")
     return lines
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")

@@ -11,8 +11,8 @@ from scipy.io import loadmat, savemat
 
 from model_store.spec import SPECS
 from tests.training.data.datasets.layouts import CLIPS, write_aqa7
+from training.choices import Kind
 from training.data.datasets.aqa7 import FPS, reader
-from training.data.datasets.kinds import Kind
 from training.errors import DataError
 
 read = reader("gym_vault")

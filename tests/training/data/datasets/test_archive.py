@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from model_store.spec import SPECS
 from tests.clips import clip_bytes
 from training.__main__ import app
+from training.choices import Kind
 from training.data.datasets.archive import read_archive
 from training.data.datasets.drawn_split import TEST_SHARE, drawn_split
-from training.data.datasets.kinds import Kind, read_clips
+from training.data.datasets.kinds import read_clips
 from training.data.judged_clips import open_clips
 from training.data.split import divide, name_units
 from training.errors import DataError

@@ -20,7 +20,8 @@ from tests.training.data.datasets.layouts import (
     score_of,
     write_aqa7,
 )
-from training.data.datasets.kinds import DATA_SETS, Kind, read_clips
+from training.choices import Kind
+from training.data.datasets.kinds import DATA_SETS, read_clips
 from training.data.file_times import read_timed
 from training.errors import DataError
 
@@ -93,7 +94,7 @@ def test_every_kind_has_its_reader(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="classes and no scores"):
         read_clips("ucf-101", tmp_path)
     for kind in DATA_SETS:
-        with pytest.raises(DataError, match=r"missing|lacks"):
+        with pytest.raises(DataError, match=r"missing|lacks|no clip"):
             read_clips(kind, tmp_path)
         with pytest.raises(DataError, match="not a folder"):
             read_clips(kind, tmp_path / "none")

@@ -5,7 +5,7 @@ Columns may be separated by commas, semicolons or tabs, with or without Excel's 
 Space around a cell is cut off; empty rows, and empty columns without a heading, are left out.
 Spreadsheets leave out separators at the end of a row whose last cells are empty: so may a row here.
 
-The rule: a cell whose column is in doubt is a DataError that names its line.
+The rule: a cell whose column is in doubt is an InvalidFile that names its line.
 """
 
 import csv
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from training.data.datasets.lines import read_text
-from training.errors import DataError
+from model_store.errors import InvalidFile
+from model_store.tables.text_file import read_text
 
 SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?[,;\t|]*(\r\n|\r|\n)', re.IGNORECASE)
@@ -32,7 +32,7 @@ class Row:
 
 
 def read_table(path: Path, *, needed: Collection[str], known: Collection[str] = ()) -> list[Row]:
-    """All rows with something in them.   Raises DataError.
+    """All rows with something in them.   Raises InvalidFile.
 
     Headings that are `needed` or `known` are written in small letters, and found in any.
     """
@@ -49,18 +49,18 @@ def read_table(path: Path, *, needed: Collection[str], known: Collection[str] = 
     ]
     named = [name for name in header if name]
     if missing := [name for name in needed if name not in named]:
-        raise DataError(f"{path} has columns {named}, lacks {missing}")
+        raise InvalidFile(f"{path} has columns {named}, lacks {missing}")
     if len(set(named)) < len(named):
-        raise DataError(f"{path} names a column twice: {named}")
+        raise InvalidFile(f"{path} names a column twice: {named}")
     last = max(header.index(name) for name in needed)
     table = []
     for line, cells in rows:
         where = f"{path}, line {line}"
         if len(cells) <= last:
-            raise DataError(f"{where}: {len(cells)} fields, need {len(named)} fields")
+            raise InvalidFile(f"{where}: {len(cells)} fields, need {len(named)} fields")
         pairs = list(zip_longest(header, cells, fillvalue=""))
         if stray := [cell for name, cell in pairs if cell and not name]:
-            raise DataError(
+            raise InvalidFile(
                 f"{where}: {stray[0]!r} belongs to no column, need {len(named)} fields;"
                 f" one that holds {separator!r} stands in quotation marks"
             )
@@ -74,7 +74,7 @@ def _separator(text: str, needed: Collection[str]) -> str:
     def headings(separator: str) -> int:
         try:
             header = next(_rows(text, separator, Path(), 0), (0, []))[1]
-        except DataError:
+        except InvalidFile:
             return 0
         return len({name.casefold() for name in header} & {*needed})
 
@@ -93,7 +93,7 @@ def _rows(text: str, separator: str, path: Path, before: int) -> Iterator[tuple[
                 yield line, cells
             line = before + reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
+        raise InvalidFile(
             f'{path}, line {line}: no row can be read from here, is a quotation mark (") left'
             f" open? ({error})"
         ) from error
