@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
-from training.choices import Kind
 
 FIGURES = {
     "recordings": "recordings",

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from training.choices import Kind
 from training.commands.failures import exit_on_errors
 from training.commands.options import KindOption
-from training.choices import Kind
 
 
 def fit_finder(
