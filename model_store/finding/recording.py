@@ -1,10 +1,11 @@
 """
 Reads the routine out of a longer recording.
 
-The rule: the clip is, bit for bit, what a reader gives who is told the times that were found. The
-recording is decoded once: its frames are searched, and those of the routine kept. Where the frames
-of a part may differ from those that it has in the whole (black bars, interlacing, high dynamic
-range, damage), the part is read once more, by itself.
+The rule: the clip is, bit for bit, what a reader gives who is told the times that were found. A
+plain recording is decoded once: its frames are searched, and those of the routine kept. Where the
+frames of a part may differ from those that it has in the whole (black bars, interlacing, high
+dynamic range, damage), the part is read by itself as well; and what has to be corrected, such as
+bars, is decoded twice, as everywhere.
 
 Shapes: N frames of the recording, T frames a clip, H W pixels.
 """

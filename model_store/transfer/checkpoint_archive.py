@@ -52,7 +52,7 @@ def unpack_archive(path: Path, folder: Path) -> None:
     parents: set[PurePosixPath] = set()
     size = 0
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if member.isdir() or is_left_by_a_system(name):

@@ -15,6 +15,8 @@ from model_store.checkpoint import MANIFEST
 from model_store.errors import CheckpointNotFound, TransferError
 from model_store.transfer.checkpoint_archive import MOST_BYTES, NAMES, unpack_archive
 
+_CHUNK = 1 << 20  # bytes a read
+
 
 @contextmanager
 def checkpoint_folder(source: str) -> Iterator[Path]:
@@ -62,14 +64,18 @@ def fetched(address: str, work: Path) -> Path:
 
 
 def download(system: Any, infos: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Files of a file system of fsspec, by what it knows of each."""
+    """Files of a file system of fsspec, by what it knows of each.   Raises TransferError."""
     folder.mkdir()
-    if sum(info.get("size") or 0 for info in infos) > MOST_BYTES:
-        raise TransferError(f"there are more than {MOST_BYTES} bytes")
+    left = MOST_BYTES
     paths = []
     for info in infos:
         paths.append(folder / name_of(info))
-        system.get_file(info["name"], str(paths[-1]))
+        with system.open(info["name"], "rb") as source, paths[-1].open("wb") as target:
+            while chunk := source.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise TransferError(f"there are more than {MOST_BYTES} bytes")
+                target.write(chunk)
     return paths
 
 

@@ -93,9 +93,11 @@ class ClipReader:
         """`read`, with what there is to know of how the frames were read."""
         known = self if self.sha256 else replace(self, sha256=sha256_of(file))
         done = known._read(file)
-        if done.corrections != (self.corrections or Corrections()):
-            done = replace(known, corrections=done.corrections)._read(file)
-        return done
+        needed = done.corrections
+        if needed == (self.corrections or Corrections()):
+            return done
+        del done  # its frames: those of a long recording are not held twice
+        return replace(known, corrections=needed)._read(file)
 
     def _read(self, file: BinaryIO) -> "ReadingPass":
         pts: Sequence[int | None] | None = None

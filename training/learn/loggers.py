@@ -8,7 +8,8 @@ that fails is reported and left out, since a lost connection must not cost a nig
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,10 +72,15 @@ class TensorBoard:
 
 
 class Loggers:
-    """Several as one."""
+    """TensorBoard and others as one."""
 
-    def __init__(self, loggers: Sequence[RunLogger]) -> None:
-        self._loggers = list(loggers)
+    def __init__(
+        self, folder: Path, options: Mapping[str, Any], last: int, others: Sequence[MakeLogger]
+    ) -> None:
+        self._loggers: list[RunLogger] = [TensorBoard(folder, last)]
+        for make in others:
+            with _left_out(getattr(make, "__name__", str(make))):
+                self._loggers.append(make(folder, options))
 
     def step(self, step: int, figures: Mapping[str, float]) -> None:
         self._each(lambda logger: logger.step(step, figures))
@@ -86,10 +92,18 @@ class Loggers:
         self._each(lambda logger: logger.close())
 
     def _each(self, call: Callable[[RunLogger], None]) -> None:
-        for logger in list(self._loggers):
-            try:
+        kept = []
+        for logger in self._loggers:
+            with _left_out(type(logger).__name__):
                 call(logger)
-            except Exception as error:  # whatever a service or a user's code raises
-                self._loggers.remove(logger)
-                name = type(logger).__name__
-                warn(f"logger {name} has failed and is left out: {type(error).__name__}: {error}")
+                kept.append(logger)
+        self._loggers = kept
+
+
+@contextmanager
+def _left_out(name: str) -> Iterator[None]:
+    """A logger that raises anything is reported, and does not go on."""
+    try:
+        yield
+    except Exception as error:  # whatever a service or a user's code raises
+        warn(f"logger {name} has failed and is left out: {type(error).__name__}: {error}")

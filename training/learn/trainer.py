@@ -35,7 +35,7 @@ from training.learn.frozen_features import FrozenFeatures, compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.health import Health, HealthState, advice
 from training.learn.learner import Learner, Phase
-from training.learn.loggers import MakeLogger
+from training.learn.loggers import Loggers, MakeLogger
 from training.learn.run_device import device_of_run
 from training.learn.run_folder import RunFolder, State
 from training.learn.run_spec import RunSpec
@@ -218,9 +218,9 @@ class Trainer:
     def _log(self, bar: Bar) -> contextlib.AbstractContextManager[TrainingLog | None]:
         if not self.processes.leads:
             return contextlib.nullcontext()
-        path, options = self.folder.path, self.run.to_json()
-        loggers = [make(path, options) for make in self._loggers]
-        return TrainingLog(path, COLUMNS, self.position.step, bar, loggers)
+        path, last = self.folder.path, self.position.step
+        loggers = Loggers(path, self.run.to_json(), last, self._loggers)
+        return TrainingLog(path, COLUMNS, last, bar, loggers)
 
     def _phase(self, phase: Phase, state: State | None, log: TrainingLog | None, bar: Bar) -> None:
         optimiser = torch.optim.Adam(phase.groups, fused=True)

@@ -1,10 +1,10 @@
 """Where a run's figures go: log.csv, the terminal, TensorBoard and other loggers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from training.display import Bar
-from training.learn.loggers import Loggers, RunLogger, TensorBoard
+from training.learn.loggers import Loggers
 from training.learn.run_folder import StepLog
 
 
@@ -12,15 +12,10 @@ class TrainingLog:
     """Use it as a context; what was logged after step `last` is logged again."""
 
     def __init__(
-        self,
-        folder: Path,
-        columns: tuple[str, ...],
-        last: int,
-        bar: Bar,
-        loggers: Sequence[RunLogger] = (),
+        self, folder: Path, columns: tuple[str, ...], last: int, bar: Bar, loggers: Loggers
     ) -> None:
         self._log = StepLog(folder / "log.csv", columns, last)
-        self._loggers = Loggers([TensorBoard(folder, last), *loggers])
+        self._loggers = loggers
         self._bar = bar
         self._validated: Mapping[str, float] = {}
 

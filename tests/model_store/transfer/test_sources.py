@@ -162,6 +162,21 @@ def test_an_archive_that_unpacks_to_too_much(
     assert (added.exit_code, "more than 1000 bytes" in added.output) == (1, True)
 
 
+def test_an_address_that_sends_more_than_it_says(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its file system knows no size, as a web server's that sends none."""
+    monkeypatch.setattr("model_store.transfer.sources.MOST_BYTES", 1000)
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.info", no_size)
+    fsspec.filesystem("memory").pipe("/endless.tar.gz", b"x" * 5000)
+    added = run("add", "memory://endless.tar.gz")
+    assert (added.exit_code, "more than 1000 bytes" in added.output) == (1, True)
+
+
+def no_size(_: object, path: str, **more: object) -> dict[str, object]:
+    return {"name": path, "size": None, "type": "file"}
+
+
 @pytest.mark.parametrize("kept", [0, 10, 500, -5000])
 def test_a_cut_archive(kept: int, run: Run, archive: Path, mine: Store) -> None:
     archive.write_bytes(archive.read_bytes()[:kept])
@@ -169,6 +184,16 @@ def test_a_cut_archive(kept: int, run: Run, archive: Path, mine: Store) -> None:
     assert added.exit_code == 1
     assert "Traceback" not in added.output
     assert mine.references() == []
+
+
+@pytest.mark.parametrize("mode", ["w:xz", "w:bz2", "w"])
+def test_an_archive_of_another_kind(mode: str, run: Run, archive: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.tar"
+    with tarfile.open(archive) as source, tarfile.open(other, mode) as target:  # type: ignore[call-overload]
+        for each in source:
+            target.addfile(each, source.extractfile(each))
+    added = run("add", other)
+    assert (added.exit_code, "no archive that can be read" in added.output) == (1, True)
 
 
 def test_a_changed_file_is_noticed(run: Run, store: Store, mine: Store, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`find=true` at POST /score: the routine of a longer recording, through the confined decoder."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -85,9 +86,10 @@ async def test_a_value_that_is_neither_true_nor_false(app: App) -> None:
     assert "find" in ScoreForm.model_fields
 
 
-async def test_an_action_that_nobody_can_find(store: Store, app: App) -> None:
+async def test_an_action_that_nobody_can_find(tmp_path: Path) -> None:
+    store = Store(tmp_path)
     publish_tiny(store, "aqa-7-ski")
-    async with running_app(store, checkpoints="aqa-7-ski") as other:
+    async with running_app(store) as other:
         response = await other.score(clip_bytes(frames=170), find="true")
     assert response.status_code == 422
     [error] = response.json()["errors"]

@@ -91,6 +91,19 @@ def test_a_logger_that_fails_is_left_out(
     assert "logger Broken has failed and is left out: ConnectionError" in warned
 
 
+def test_a_logger_that_cannot_be_made_is_left_out(
+    run: RunSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def offline(folder: Path, options: Mapping[str, Any]) -> Broken:
+        raise ConnectionError("no network")
+
+    run = dataclasses.replace(run, epochs=1)
+    folder, _ = train(run, tmp_path / "run", loggers=[offline])
+    assert len(log_of(folder.path)) == batches_of(run)
+    warned = capsys.readouterr().err.replace("\n", " ")
+    assert "logger offline has failed and is left out: ConnectionError" in warned
+
+
 def test_a_run_that_has_ended_logs_nothing_more(run: RunSpec, tmp_path: Path) -> None:
     received: list[int] = []
 
