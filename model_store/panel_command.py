@@ -133,9 +133,9 @@ def print_meet(meet: "Meet") -> None:
             _shown(each.agreement, ".2f"),
         )
     out.print(table)
-    counted = max((each.dives for each in meet.judges), default=0)
+    failed = sum(not any(mark.mark for mark in dive.panel.marks) for dive in meet.dives)
     out.print(
-        f"{len(meet.dives)} dives, {counted} of them not failed. bias: how far above (+) or below"
+        f"dives: {len(meet.dives)}, failed: {failed}. bias: how far above (+) or below"
         " the others a judge is on average, in marks; as real: of real judges, those whose bias"
         " would look as large over as many dives; spread: how much that varies; out of line: marks"
         " as far out as fewer than one real mark in a hundred; order: rank correlation with the"

@@ -27,9 +27,6 @@ from model_store.spec import ClipSpec
 FOLDER = Path(__file__).parent
 FOUND_ACTIONS = tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
 """Those whose routines can be found."""
-LIKELY = {"diving": 15.0, "vault": 0.0}
-"""Log-odds from which on a window is taken for a routine: between those of routines and those of
-other things in the simulated recordings of seed 8101."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +41,8 @@ class Finder:
     last: tuple[Floats, Floats]
     """(C, 3) and (3,)"""
     prior: LengthPrior
+    likely: float
+    """Log-odds from which on a window is taken for a routine."""
 
     def find(self, frames: NDArray[np.uint8], spec: ClipSpec) -> Choice:
         """(N, H, W, 3) of a recording at the spec's rate -> its windows; N more than the spec's T.
@@ -53,8 +52,11 @@ class Finder:
         if len(frames) < self.prior.shortest:
             raise InvalidTrim(f"{len(frames)} frames, need at least {self.prior.shortest} to find")
         colours = frames if spec.colour_order == "rgb" else frames[..., ::-1]
-        odds = table(self.evidence(features_of(parts_of(colours))), self.prior)
-        return choose(odds, self.prior.shortest)
+        return self.choose(parts_of(colours))
+
+    def choose(self, parts: Floats) -> Choice:
+        """`find`, by `parts_of` the recording, at least `prior.shortest` frames of it."""
+        return choose(table(self.evidence(features_of(parts)), self.prior), self.prior.shortest)
 
     def evidence(self, features: Floats) -> Floats:
         """(N, Q) -> (N, 3): begin, end, inside"""
@@ -87,6 +89,7 @@ class Finder:
                 spread=spread,
                 offset=offset,
             ),
+            likely=float(read["likely"][0]),
         )
 
 

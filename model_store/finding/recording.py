@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.clip_warning import ClipWarning
-from model_store.finding.finder import LIKELY, finder_of
+from model_store.finding.finder import finder_of
 from model_store.finding.windows import FrameWindow
 from model_store.found_routine import FoundRoutine, Span
 from model_store.spec import ClipSpec
@@ -27,7 +27,7 @@ from model_store.video.container import sha256_of
 from model_store.video.reader import ClipReader, DecodedClip, ReadingPass
 from model_store.video.selection import Selection, Window
 
-_ALL = 1 << 30  # frames: more than any recording has
+ALL_FRAMES = 1 << 30  # more than any recording has
 _DIGITS = 4  # of the seconds that are returned: far less than a frame
 
 
@@ -38,7 +38,7 @@ def read_routine(reader: ClipReader, file: BinaryIO) -> DecodedClip:
     """
     spec, finder = reader.spec, finder_of(reader.spec.action)
     reader = reader if reader.sha256 else replace(reader, sha256=sha256_of(file))
-    uncropped = replace(spec, frames=_ALL, crop=spec.resize)
+    uncropped = replace(spec, frames=ALL_FRAMES, crop=spec.resize)
     whole = replace(reader, spec=uncropped).pass_over(file)
     selection = whole.selection
     frames = _cropped(whole.clip.frames, spec)  # (N, H, W, 3)
@@ -49,10 +49,9 @@ def read_routine(reader: ClipReader, file: BinaryIO) -> DecodedClip:
     choice = finder.find(frames, spec)
     second = choice.second and _seconds(selection, choice.second, spec)
     found = FoundRoutine(_seconds(selection, choice.best, spec), second)
-    likely = LIKELY[spec.action]
     doubts = {
-        ClipWarning.NO_ROUTINE: choice.log_odds < likely,
-        ClipWarning.SEVERAL_ROUTINES: choice.second_log_odds >= likely,
+        ClipWarning.NO_ROUTINE: choice.log_odds < finder.likely,
+        ClipWarning.SEVERAL_ROUTINES: choice.second_log_odds >= finder.likely,
     }
     doubtful = tuple(warning for warning, holds in doubts.items() if holds)
     shown = whole.clip.frames[choice.best.start : choice.best.stop]

@@ -15,13 +15,14 @@ The rule: what is wrong is named by its line and column, and as much of it as is
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from model_store.errors import InvalidMeet
 from model_store.judging.meet import Meet, MeetDive, judge_meet
+from model_store.judging.panel import RULES
 from model_store.number import number, shown
 
-MOST_JUDGES = 11
+MOST_JUDGES = max(RULES["diving"].panels)
 JUDGES = tuple(f"j{number}" for number in range(1, MOST_JUDGES + 1))
 COLUMNS = ("diver", "dive", "height", "difficulty", "deductions", *JUDGES)
 SHOWN = 10  # problems that are listed
@@ -40,9 +41,10 @@ def judge_table(action: str, content: bytes) -> Meet:
     """The meet of a CSV file.   Raises InvalidTable, and InvalidPanel for an unknown action."""
     dives: list[tuple[int, MeetDive]] = []
     problems: list[tuple[int, str]] = []
-    for line, row in _rows(content):
+    names, rows = _rows(content)
+    for line, cells in rows:
         try:
-            dives.append((line, _dive(row)))
+            dives.append((line, _dive(names, cells)))
         except ValueError as error:
             problems.append((line, str(error)))
     if not (dives or problems):
@@ -59,8 +61,8 @@ def judge_table(action: str, content: bytes) -> Meet:
     return meet
 
 
-def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows with their line numbers; a row without anything in it is left out."""
+def _rows(content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and the rows with their line numbers, without empty ones."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -71,16 +73,10 @@ def _rows(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         names = [name.strip().lower() for name in next(reader, [])]
         _check_names(names)
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            if not any(cells):
-                continue
-            if any(cells[len(names) :]):
-                text = f"{len(cells)} cells, need at most {len(names)}"
-                raise InvalidTable(f"line {reader.line_num}: {text}")
-            yield reader.line_num, dict(zip(names, cells, strict=False))
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise InvalidTable(f"line {reader.line_num}: {error}") from error
+    return names, [(line, cells) for line, cells in rows if any(cells)]
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -94,8 +90,12 @@ def _check_names(names: Sequence[str]) -> None:
         raise InvalidTable(f"line 1: {', '.join(sorted(twice))} is there twice")
 
 
-def _dive(row: dict[str, str]) -> MeetDive:
+def _dive(names: Sequence[str], cells: Sequence[str]) -> MeetDive:
     """Raises ValueError, whose text begins with the column."""
+    if len(cells) < len(names) or any(cells[len(names) :]):
+        need = f"need {len(names)}; the cell of a judge who did not judge is empty"
+        raise ValueError(f"{len(cells)} cells, {need}")
+    row = dict(zip(names, cells, strict=False))
 
     def value(column: str) -> float | None:
         if not (text := row.get(column, "")):

@@ -235,6 +235,12 @@ def judge(
     mark = fmean(each.mark for each in judged if each.counts)
     execution = round(rules.scale * mark, 3)
     factor, term = factor_and_term(difficulty, SPECS[action].difficulty_rule)
+    total = round(factor * execution + term - deductions, 3)
+    if total < 0:
+        need = (
+            f"need at most what there is to deduct from, {as_written(round(total + deductions, 3))}"
+        )
+        raise InvalidPanel(f"{as_written(deductions)}, {need}", field="deductions")
     return Panel(
         action=action,
         rule=rule.text,
@@ -243,7 +249,7 @@ def judge(
         deductions=deductions,
         execution=execution,
         mark=mark,
-        total=round(factor * execution + term - deductions, 3),
+        total=total,
     )
 
 

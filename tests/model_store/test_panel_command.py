@@ -40,7 +40,7 @@ def run(*arguments: object) -> Result:
 def test_people_get_a_table_and_the_marks_out_of_line(meet: Path) -> None:
     result = run(meet)
     assert result.exit_code == 0
-    assert "6 dives, 5 of them not failed" in result.output
+    assert "dives: 6, failed: 1" in result.output
     assert "dive 5 (Cleo [final]): judge 5 gives 9, +4.5 from the others" in result.output
     judges = judge_table("diving", meet.read_bytes()).judges
     for judge in judges:

@@ -18,6 +18,9 @@ def fit_finder(
     out: Annotated[Path, typer.Option(help="File to write: ACTION.safetensors.")],
     count: Annotated[int, typer.Option(min=1, help="How many recordings to learn from.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Of the recordings.")] = 8100,
+    thresholds: Annotated[
+        int, typer.Option(min=1, help="How many more, of the next seed, to set its threshold by.")
+    ] = 20,
     steps: Annotated[int, typer.Option(min=1, help="Each on four varied recordings.")] = 2000,
     data: Annotated[
         Path | None, typer.Option(help="Data set folder; every second clip is learned from, too.")
@@ -31,10 +34,11 @@ def fit_finder(
     """
     with exit_on_errors():
         from model_store.finding.features import parts_of
+        from model_store.finding.finder import Finder
         from training.data.judged_clips import open_clips
         from training.display import bar
         from training.errors import RunError
-        from training.finding.fit import LENGTHS, fit, write
+        from training.finding.fit import LENGTHS, fit, threshold, write
         from training.finding.recordings import (
             SIZE,
             cut_clips,
@@ -47,6 +51,9 @@ def fit_finder(
             raise RunError(f"action is {action}, there are simulated recordings of {[*LENGTHS]}")
         with bar("recordings") as shown:
             learned = make_recordings(action, seed, count, recordings, shown.progress("recording"))
+            others = make_recordings(
+                action, seed + 1, thresholds, recordings, shown.progress("recording")
+            )
         clips = []
         if data is not None:
             spec = whole_spec(action, SIZE)
@@ -63,10 +70,12 @@ def fit_finder(
                     done, of, phase="fitting", figures=figures
                 ),
             )
+        network.likely = threshold(Finder.from_arrays(network.arrays()), others)
         about = {
             "action": action,
             "simulated recordings": str(count),
             "seed": str(seed),
+            "recordings for the threshold": f"{thresholds} of seed {seed + 1}",
             "steps": str(steps),
             "clips": str(len(clips)),
         }

@@ -11,6 +11,8 @@ from torch import nn
 
 from model_store.files import replacing
 from model_store.finding.features import Floats, features_of
+from model_store.finding.finder import Finder
+from training.errors import RunError
 from training.finding.network import FinderNetwork
 from training.finding.recordings import Recording
 from training.finding.samples import Samples
@@ -20,6 +22,7 @@ LENGTHS = {"diving": (70, 151), "vault": (70, 100)}
 BATCH = 4  # samples a step
 RATE = 4e-3
 DECAY = 1e-2
+MOST = 0.95  # of routines, and of other things, that the threshold is to tell apart
 _SEEN_FIRST = 60  # samples from which features are standardised
 _LARGEST_STEP = 2.0
 
@@ -56,6 +59,23 @@ def fit(
             schedule.step()
             on_step(step + 1, steps, {"loss": total})
     return network.eval()
+
+
+def threshold(finder: Finder, recordings: Sequence[Recording]) -> float:
+    """Log-odds halfway between those of most routines and those of most other things.
+
+    Of recordings that the finder was not fitted on; other things are what precedes their routines.
+    """
+    routines, others = [], []
+    for recording in recordings:
+        routines.append(finder.choose(recording.parts).log_odds)
+        before = min(shown.start for shown in recording.routines)
+        if before >= finder.prior.shortest:
+            others.append(finder.choose(recording.parts[:before]).log_odds)
+    if not others:
+        raise RunError("no recording has anything before its routine, need more for a threshold")
+    low, high = np.quantile(routines, 1 - MOST), np.quantile(others, MOST)
+    return float((low + high) / 2)
 
 
 def write(network: FinderNetwork, path: Path, about: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from model_store.clip import PreparedClip, prepare_clip, read_clip
 from model_store.clip_warning import ClipWarning
 from model_store.errors import UnusableClip
+from model_store.finding.recording import ALL_FRAMES
 from model_store.found_routine import Span
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
@@ -101,7 +102,7 @@ def _find(scorer: Scorer, recording: KnownRecording) -> Finding:
 
 def _read(file: bytes, spec: ClipSpec) -> tuple[PreparedClip, float]:
     """What is found, and what that costs."""
-    whole = ClipReader(spec=dataclasses.replace(spec, frames=1 << 30), sha256="not needed")
+    whole = ClipReader(spec=dataclasses.replace(spec, frames=ALL_FRAMES), sha256="not needed")
     seconds: list[tuple[float, float]] = []
     for _ in range(READINGS):
         began = time.process_time()

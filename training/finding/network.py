@@ -34,6 +34,8 @@ class FinderNetwork(nn.Module):
     def __init__(self, shortest: int, longest: int) -> None:
         super().__init__()
         self.shortest, self.longest = shortest, longest
+        self.likely = 0.0
+        """See `Finder`: what the fit is compared with."""
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("scale", torch.ones(FEATURES))
         self.first = nn.Linear(FEATURES, CHANNELS)
@@ -119,6 +121,7 @@ class FinderNetwork(nn.Module):
             "first.bias": self.first.bias,
             "last": self.last.weight.T,
             "last.bias": self.last.bias,
+            "likely": torch.tensor([self.likely]),
             "prior": torch.tensor([float(torch.as_tensor(value).detach()) for value in prior]),
         }
         for number, layer in enumerate(self.layers):

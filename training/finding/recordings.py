@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from model_store.files import replacing
 from model_store.finding.features import GRID, Floats
+from model_store.finding.recording import ALL_FRAMES
 from model_store.finding.windows import FrameWindow
 from model_store.spec import SPECS, ClipSpec
 from model_store.video.container import Source, open_bytes
@@ -32,7 +33,6 @@ from training.simulator.video import write_video
 AROUND_S = 4.0  # of other things before and after a routine that is learned from, at most
 SIZE = 64  # pixels of the decoded pictures, as the shipped checkpoints have them
 _SMALL = 32  # pixels of what is kept on disk
-_ANY = 1 << 30  # frames: more than any recording has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def whole_spec(action: str, size: int = SIZE) -> ClipSpec:
     """For all frames of a recording, of that many pixels a side."""
     resize = (size * 9 // 8, size * 3 // 2)  # as the shipped checkpoints are cropped
     spec = SPECS[action].with_size(resize, (size, size))
-    return dataclasses.replace(spec, frames=_ANY)
+    return dataclasses.replace(spec, frames=ALL_FRAMES)
 
 
 def cut_clips(clips: Iterable[JudgedClip]) -> list[Path | FrameFiles]:

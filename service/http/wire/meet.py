@@ -19,12 +19,13 @@ from model_store.judging.meet import (
     Range,
     judge_meet,
 )
+from model_store.judging.panel import RULES
 from service.http.form_fields import check_body
 from service.http.wire.dive import DIVE, HEIGHT, DiveAnswer, dive_answer
 from service.http.wire.fields import Number, split_marks
 
 MOST_DIVES = 1000
-MOST_JUDGES = 11
+MOST_JUDGES = max(RULES["diving"].panels)
 BODY_BYTES = 256_000  # of a request; some 250 a dive
 
 MEET_BODY = {

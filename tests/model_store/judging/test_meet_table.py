@@ -67,7 +67,10 @@ def test_vault() -> None:
         (b"j1,j2,points\n8,8,3\n", ["line 1: 'points'; need diver"]),
         (b"j1,j1,j2\n8,8,8\n", ["line 1: j1 is there twice"]),
         (b"difficulty,j1,j2\n", ["no dives"]),
-        (b"difficulty,j1,j2\n2,8,8,9\n", ["line 2: 4 cells, need at most 3"]),
+        (
+            b"difficulty,j1,j2\n2,8,8,9\n2,x,8\n2,8\n2,8,99\n",
+            ["line 2, 4 cells, need 3", "line 3, j1", "line 4, 2 cells, need 3", "line 5, j1"],
+        ),
         (b"difficulty,j1,j2\n2,8,\xff\n", ["UTF-8"]),
         ("difficulty,j1,j2\n2,8,8".encode("utf-16"), ["UTF-8"]),
         (b"difficulty,j1,j2\n2,8,x\n", ["line 2, j2: 'x' is not a number"]),
