@@ -11,7 +11,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -85,7 +84,10 @@ class OtelTracing(Tracing):
             ENGINE: checkpoint.engine,
             BATCH_CLIPS: scored.batch_clips,
         }
-        self._stage("inference", ran, ran + scored.inference_s, known)
+        span = self._tracer.start_span(
+            "inference", attributes=known, start_time=times.time_of_day_ns(ran)
+        )
+        span.end(times.time_of_day_ns(ran + scored.inference_s))
 
     def clip_failed(self, times: ClipTimes, checkpoint: LoadedCheckpoint, kind: Kind) -> None:
         self._until(time.monotonic(), times, checkpoint, kind)
@@ -113,26 +115,13 @@ class OtelTracing(Tracing):
         ]
         ends = [*(began for _, began, _ in begun[1:]), ended]
         kinds = [*(None for _ in begun[1:]), kind]
-        for stage, end, failure in zip(begun, ends, kinds, strict=True):
-            name, began, attributes = stage
-            self._stage(name, began, end, attributes, failure)
-
-    def _stage(
-        self,
-        name: str,
-        began: float,
-        ended: float,
-        attributes: Mapping[str, str | int],
-        kind: Kind | None = None,
-    ) -> None:
-        """A span that is over, from its times on the monotonic clock."""
-        zero = time.time_ns() - time.monotonic_ns()
-        span = self._tracer.start_span(
-            name, attributes=attributes, start_time=zero + round(1e9 * began)
-        )
-        if kind is not None:
-            _fail(span, kind)
-        span.end(zero + round(1e9 * ended))
+        for (name, began, attributes), end, failure in zip(begun, ends, kinds, strict=True):
+            span = self._tracer.start_span(
+                name, attributes=attributes, start_time=times.time_of_day_ns(began)
+            )
+            if failure is not None:
+                _fail(span, failure)
+            span.end(times.time_of_day_ns(end))
 
 
 def _fail(span: trace.Span, kind: Kind) -> None:

@@ -34,6 +34,8 @@ class ClipTimes:
     decode_began: float | None = None
     decode_ended: float | None = None
     """Since then it waits for the engine, or is scored."""
+    zero_ns: int = field(default_factory=lambda: time.time_ns() - time.monotonic_ns())
+    """Time of day when that clock was at 0: taken once, so one stage ends as the next begins."""
 
     @property
     def stage(self) -> str:
@@ -44,6 +46,10 @@ class ClipTimes:
     def decoder_wait_s(self) -> float:
         """How long it waited for a decoder, until one was found that decoded it."""
         return 0.0 if self.decode_began is None else self.decode_began - self.entered
+
+    def time_of_day_ns(self, time_s: float) -> int:
+        """Of a time on the monotonic clock: nanoseconds since 1970."""
+        return self.zero_ns + round(1e9 * time_s)
 
     def decoder_found(self) -> None:
         """It may be called again: a clip may have to begin anew with another decoder."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,8 +24,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from model_store.store import Store
 from service.otel import FLUSH_S, REPEAT_S, NowAndThen
-from tests.clips import clip_bytes, large_clip
-from tests.servers import LiveServer, live_server, serving, until
+from tests.clips import clip_bytes
+from tests.servers import LiveServer, children_of, live_server, serving, until
 
 MARK = "mArKeR"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -286,22 +287,30 @@ def test_a_stream_ends_with_its_last_event(traced: LiveServer, collector: Collec
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_a_client_that_hangs_up(traced: LiveServer, collector: Collector, accept: str) -> None:
-    """While its clip is decoded, which takes longer than the client waits."""
     request_id = f"gone-{accept.partition('/')[0]}"
     headers = {"x-request-id": request_id, "accept": accept}
-    clip = large_clip(frames=900)
-    with (
-        httpx.Client(timeout=httpx.Timeout(60, read=0.2)) as client,
-        contextlib.suppress(httpx.ReadTimeout),
-        client.stream("POST", f"{traced.url}/score", files={"clip": clip}, headers=headers),
-    ):
-        pass  # a stream of events has begun by now; otherwise no answer has
-    span = collector.request(request_id)
-    assert of(span)["error.type"] == "client-gone"
-    assert span.status.code == Status.STATUS_CODE_UNSET
-    until(lambda: bool(collector.below(span)))
-    last = collector.below(span)[-1]
-    assert (last.name, of(last)["error.type"]) == ("decode", "client-gone")
+    sent = httpx.Request(
+        "POST", f"{traced.url}/score", files={"clip": clip_bytes(seed=41)}, headers=headers
+    )
+    head = "".join(f"{name}: {value}\r\n" for name, value in sent.headers.items())
+    decoders = children_of(traced.process.pid)
+    for decoder in decoders:
+        os.kill(decoder, signal.SIGSTOP)
+    with socket.create_connection(("127.0.0.1", traced.port)) as client:
+        client.sendall(f"POST /score HTTP/1.1\r\n{head}\r\n".encode() + sent.read())
+        until(lambda: traced.metric("score_queue_clips") == 1)
+        time.sleep(0.3)  # until it has a decoder
+    request = collector.request(request_id)
+    for decoder in decoders:
+        with contextlib.suppress(ProcessLookupError):  # it was replaced
+            os.kill(decoder, signal.SIGCONT)
+    assert of(request)["error.type"] == "client-gone"
+    until(lambda: len(collector.below(request)) == 2)
+    waits, decode = collector.below(request)
+    assert (waits.name, decode.name) == ("queue", "decode")
+    assert of(decode)["error.type"] == "client-gone"
+    for span in (request, decode):
+        assert span.status.code == Status.STATUS_CODE_UNSET
 
 
 def test_what_a_client_sends_does_not_leave(traced: LiveServer, collector: Collector) -> None:
