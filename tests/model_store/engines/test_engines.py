@@ -21,7 +21,7 @@ from model_store.engines.openvino_cpu import OpenVinoRuntime
 from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
-from model_store.spec import VAULT, ClipSpec
+from model_store.spec import ClipSpec
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 
 needs_cuda = pytest.mark.skipif(
@@ -39,22 +39,6 @@ def random_clips(spec: ClipSpec, count: int, seed: int = 0) -> NDArray[np.uint8]
 def scores_of(output: EngineOutput) -> NDArray[np.float64]:
     """(B, O)"""
     return np.stack([each.score for each in output.contributions], axis=1)
-
-
-@pytest.fixture(scope="module")
-def spec() -> ClipSpec:
-    return dataclasses.replace(tiny_spec("vault"), start=VAULT.slack)
-
-
-@pytest.fixture(scope="module")
-def network(spec: ClipSpec) -> FragmentNetwork:
-    """With both outputs, and a linear path for each."""
-    return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")

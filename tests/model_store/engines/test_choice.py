@@ -1,6 +1,5 @@
 """Which engine `auto` takes, and what is reported when one cannot be used."""
 
-import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -11,24 +10,6 @@ import torch
 from model_store.engines import make_engine
 from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
-from model_store.spec import VAULT, ClipSpec
-from tests.checkpoints import TINY, tiny_network, tiny_spec
-
-
-@pytest.fixture(scope="module")
-def spec() -> ClipSpec:
-    return dataclasses.replace(tiny_spec("vault"), start=VAULT.slack)
-
-
-@pytest.fixture(scope="module")
-def network(spec: ClipSpec) -> FragmentNetwork:
-    """With both outputs, and a linear path for each."""
-    return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 def test_an_engine_that_is_not_there_says_why(
