@@ -235,6 +235,39 @@ async def test_the_newest_answer_wins_and_what_judges_gave_keeps_its_part(
     assert file_of(archive, "judged.json")["start_s"] is None
 
 
+async def test_what_judges_gave_keeps_its_action(app: App, archive: Path) -> None:
+    def known() -> tuple[Any, ...]:
+        values = file_of(archive, "judged.json")
+        return tuple(values[name] for name in ("action", "score", "difficulty", "group", "start_s"))
+
+    answer_of(await app.score(CLIP, keep="true", difficulty="3.3", marks=MARKS, start_s="0.5"))
+    answer_of(await app.score(CLIP, keep="true", action="vault", difficulty="5.8"))
+    assert known() == ("diving", 80.85, 3.3, None, 0.5)
+    named = answer_of(await judged(app, group="Smith"))
+    assert (named["action"], named["judged"]["action"]) == ("vault", "diving")
+    assert known() == ("diving", 80.85, 3.3, "Smith", 0.5)
+    answer_of(await judged(app, dive="107B", height="3"))  # counted by the rules of diving
+    assert known() == ("diving", 75.95, 3.1, "Smith", 0.5)
+    answer_of(await judged(app, difficulty="5.8"), 422)
+    answer_of(await judged(app, score="14.2"))  # of the newest answer, with its difficulty
+    assert known() == ("vault", 14.2, 5.8, "Smith", None)
+    answer_of(await app.score(CLIP, keep="true"))
+    assert answer_of(await judged(app, deductions="0.1"), 422)
+    assert answer_of(await judged(app, group="Jones"))["judged"]["difficulty"] == 5.8
+    answer_of(await app.score(CLIP, keep="true", difficulty="2.0", marks="8 8 8 8 8"))
+    assert known() == ("diving", 48.0, 2.0, "Jones", None)
+
+
+async def test_without_a_score_the_newest_answer_names_the_action(app: App, archive: Path) -> None:
+    answer_of(await app.score(CLIP, keep="true"))
+    answer_of(await judged(app, difficulty="3.2", group="Smith"))
+    answer_of(await app.score(CLIP, keep="true", action="vault", start_s="0.5"))
+    only = answer_of(await judged(app, difficulty="5.8"))["judged"]
+    assert (only["action"], only["difficulty"], only["group"]) == ("vault", 5.8, "Smith")
+    assert only["start_s"] == 0.5
+    assert answer_of(await judged(app, marks="9 9 9 9"))["judged"]["score"] == 14.8
+
+
 async def test_an_answer_from_the_cache_is_kept_too(store: Store, tmp_path: Path) -> None:
     async with running_app(store, archive=tmp_path / "archive", result_cache_bytes=1 << 20) as app:
         answer_of(await app.score(CLIP))
