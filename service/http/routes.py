@@ -17,7 +17,7 @@ from model_store.judging.dive_difficulty import declared
 from model_store.judging.panel import judge
 from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload
 from service.http import events
-from service.http.form_fields import StrictRoute, check_body, check_fields, is_json
+from service.http.form_fields import StrictRoute, check_body, check_fields, is_form, is_json
 from service.http.request_context import RequestContext
 from service.http.wire.archive import (
     ClipsAnswer,
@@ -107,11 +107,10 @@ def json_or_form(form: type[BaseModel]) -> Callable[[Request], Coroutine[Any, An
     """A dependency that checks the fields of a body that brings no file."""
 
     async def check(request: Request) -> None:
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in ("application/json", "application/x-www-form-urlencoded"):
+        if not (is_json(request) or is_form(request)):
             need = "need application/json or application/x-www-form-urlencoded"
             raise InvalidParameter(need, field="body")
-        check_body(form, await request.body(), is_json=media == "application/json")
+        check_body(form, await request.body(), is_json=is_json(request))
 
     return check
 
