@@ -6,8 +6,8 @@ The archive of scored clips: folders that the service writes and that training r
                                   judged.json   what judges gave; missing until they gave anything
 
 The rule: a folder holds one routine, and what judges gave keeps the action and the part of the file
-that it was given for. Another answer for the same file replaces `answer.json` alone. Names that begin with a
-dot are no part of an archive.
+that it was given for. Another answer for the same file replaces `answer.json` alone. Names that
+begin with a dot are no part of an archive.
 """
 
 import re

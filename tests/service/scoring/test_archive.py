@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-from model_store.archive import read_kept_clip
+from model_store.archive import kept_folders, read_kept_clip
 from model_store.store import Store
 from service.client import ScoringClient, ScoringError
+from service.metrics import Metrics
 from service.scoring import archive as module
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.servers import COMMAND, App, live_server, running_app
@@ -420,16 +421,82 @@ def test_a_full_disk_costs_the_archive_and_not_the_answer(store: Store, tmp_path
 async def test_a_volume_that_hangs_costs_the_archive_and_not_the_answer(
     app: App, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LIMIT_S", 0.3)
+    monkeypatch.setattr(module, "KEEP_LIMIT_S", 0.3)
     with locked(archive):
+        began = time.monotonic()
         answers = await asyncio.gather(*(app.score(CLIP, keep="true") for _ in range(4)))
         assert [answer_of(each)["kept"] for each in answers] == [False] * 4
+        assert time.monotonic() - began < module.LIMIT_S / 2  # what a change may take
+        monkeypatch.setattr(module, "LIMIT_S", 0.3)
         assert answer_of(await judged(app, score="70"), 503)
         assert answer_of(await app.score(CLIP))["kept"] is False
     await asyncio.sleep(0.3)  # whoever waited for the lock has it now, and nobody waits for them
     assert names(archive) == [".lock"]
     monkeypatch.undo()
     assert answer_of(await app.score(CLIP, keep="true"))["kept"] is True
+
+
+async def test_listings_are_shared_and_keep_no_clip_waiting(
+    app: App, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_of(await app.score(CLIP, keep="true"))
+    other = clip_bytes(frames=101)
+    may_go_on, rounds = threading.Event(), 0
+
+    def slowly(folder: Path) -> Iterator[Path]:
+        nonlocal rounds
+        rounds += 1
+        assert may_go_on.wait(30)
+        return kept_folders(folder)
+
+    monkeypatch.setattr(module, "kept_folders", slowly)
+    asked = [asyncio.create_task(app.client.get("/clips")) for _ in range(30)]
+    while not rounds:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(module.KEEP_LIMIT_S):
+        assert answer_of(await app.score(other, keep="true"))["kept"] is True
+        assert answer_of(await judged(app, group="Smith"))["judged"]["group"] == "Smith"
+        assert answer_of(await app.client.delete(f"/clips/{SHA256}"))["forgotten"] is True
+    asked += [asyncio.create_task(app.client.get("/clips")) for _ in range(30)]
+    leaving = asked.pop()
+    await asyncio.sleep(0.1)
+    leaving.cancel()
+    may_go_on.set()
+    answers = [answer_of(each) for each in await asyncio.gather(*asked)]
+    assert rounds == 2  # one for those who asked first, one for those who asked meanwhile
+    expected = [hashlib.sha256(other).hexdigest()]
+    for answer in answers[30:]:  # who changed something sees it
+        assert [clip["sha256"] for clip in answer["clips"]] == expected
+
+
+@pytest.mark.parametrize("meanwhile", ["tidies", "removes"])
+async def test_another_process_may_be_at_the_clip_that_is_removed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    async with running_app(store, archive=tmp_path / "archive") as app:
+        answer_of(await app.score(CLIP, keep="true"))
+        answer_json = tmp_path / "archive" / SHA256 / "answer.json"
+        long_ago = time.time() - 2 * module.STALE_S
+        for path in (answer_json, answer_json.parent):
+            os.utime(path, (long_ago, long_ago))
+        other = module.Archive(tmp_path / "archive", Metrics(), max_bytes=1 << 30)
+        remove = module._remove
+
+        def remove_later(taken: Path) -> None:
+            monkeypatch.undo()
+            if meanwhile == "tidies":
+                other._tidy()
+                assert taken.exists()  # it is none of those that a killed process left
+            else:
+                remove(taken)
+            remove(taken)
+
+        monkeypatch.setattr(module, "_remove", remove_later)
+        assert answer_of(await app.client.delete(f"/clips/{SHA256}"))["forgotten"] is True
+        assert names(tmp_path / "archive") == [".lock"]
+        sample = app.service.metrics.registry.get_sample_value
+        assert (sample("score_archive_clips"), sample("score_archive_bytes")) == (0, 0)
+        other.stop()
 
 
 def test_a_volume_that_hangs_does_not_keep_the_service_from_stopping(
