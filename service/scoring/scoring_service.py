@@ -97,6 +97,8 @@ class ScoringService:
             max_bytes=settings.archive_bytes,
             days=settings.archive_days,
         )
+        if self.archive.enabled and not self.keeps_clips:
+            log.warning("no clip is kept: for SCORING_ARCHIVE, where anybody may ask, set a key")
         self.phase = Phase.STARTING
         self.decoding = 0
         """Clips that are decoded or wait for it."""
@@ -142,6 +144,11 @@ class ScoringService:
             self.phase = Phase.DRAINING
 
     @property
+    def keeps_clips(self) -> bool:
+        """Whether there is an archive, and somebody who may use it."""
+        return self.archive.enabled and not self.settings.anybody_may_ask
+
+    @property
     def alive(self) -> bool:
         return self.phase is not Phase.FAILED and self._backend.alive and self._pool.healthy
 
@@ -182,10 +189,9 @@ class ScoringService:
         Raises the errors of `model_store` and `service.errors`. Cancel it when the client leaves.
         """
         Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
-        if clip.find and (action := clip.checkpoint.card.action) not in FOUND_ACTIONS:
-            raise InvalidParameter(
-                f"it knows {' and '.join(FOUND_ACTIONS)}, not {action}", field="find"
-            )
+        if clip.find and not clip.checkpoint.can_find:
+            known, action = " and ".join(FOUND_ACTIONS), clip.checkpoint.card.action
+            raise InvalidParameter(f"it knows {known}, not {action}", field="find")
         if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         sha256 = await asyncio.to_thread(hash_upload, clip.upload)

@@ -88,6 +88,8 @@ async def test_a_value_that_is_neither_true_nor_false(app: App) -> None:
 async def test_an_action_that_nobody_can_find(store: Store, app: App) -> None:
     publish_tiny(store, "aqa-7-ski")
     async with running_app(store, checkpoints="aqa-7-ski") as other:
+        [listed] = (await other.client.get("/checkpoints")).json()["checkpoints"]
+        assert listed["can_find"] is False
         response = await other.score(clip_bytes(frames=170), find="true")
     assert response.status_code == 422
     [error] = response.json()["errors"]

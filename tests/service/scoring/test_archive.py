@@ -291,6 +291,7 @@ async def test_without_an_archive_nothing_is_kept(store: Store) -> None:
         assert wrong["name"] == "keep"
         assert "SCORING_ARCHIVE" in wrong["reason"]
         assert answer_of(await app.score(CLIP, keep="false"))["kept"] is False
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is False
         for method, path in (("GET", "/clips"), ("DELETE", f"/clips/{SHA256}")):
             problem = answer_of(await app.client.request(method, path), 404)
             assert problem["type"] == "/problems/unknown-clip"
@@ -631,6 +632,48 @@ async def test_the_calls_need_a_key_like_others(store: Store, tmp_path: Path) ->
         answer_of(await app.client.post("/score", headers=one, **sent))  # type: ignore[arg-type]
         assert answer_of(await app.client.get("/clips", headers=two))["total"] == 1
         assert answer_of(await app.client.delete(f"/clips/{SHA256}", headers=two))
+
+
+async def test_the_calls_need_a_key_where_anybody_may_ask(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_app(store, archive=tmp_path / "archive", allow_anonymous=True) as app:
+        assert "no clip is kept" in caplog.text
+        for method, path in (
+            ("GET", "/clips"), ("GET", "/clips/"), ("DELETE", f"/clips/{SHA256}"),
+            ("POST", f"/clips/{SHA256}/judged"), ("POST", f"/clips/{SHA256}/anything"),
+        ):  # fmt: skip
+            response = await app.client.request(method, path)
+            assert answer_of(response, 401)["type"] == "/problems/unauthorised"
+        assert answer_of(await app.score(CLIP, keep="true"), 401)
+        assert answer_of(await app.score(CLIP))["kept"] is False
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is False
+        document = answer_of(await app.client.get("/openapi.json"))["paths"]
+        assert document["/clips"]["get"]["security"]
+        assert "security" not in document["/score"]["post"]
+        assert names(tmp_path / "archive") == []
+    settings: dict[str, Any] = {"allow_anonymous": True, "api_keys": "one"}
+    async with running_app(store, archive=tmp_path / "archive", **settings) as app:
+        app.client.headers["authorization"] = "Bearer one"
+        assert answer_of(await app.score(CLIP, keep="true"))["kept"] is True
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is True
+
+
+async def test_no_web_site_keeps_judges_or_removes_a_clip(app: App, archive: Path) -> None:
+    """A browser sends a form to any address, and a page of another origin can make it do so."""
+    answer_of(await app.score(CLIP, keep="true"))
+    app.client.headers["sec-fetch-site"] = "cross-site"
+    try:
+        for response in (
+            await app.score(clip_bytes(frames=101), keep="true"),
+            await judged(app, score="70"),
+            await app.client.delete(f"/clips/{SHA256}"),
+        ):
+            assert answer_of(response, 403)["type"] == "/problems/foreign-origin"
+    finally:
+        del app.client.headers["sec-fetch-site"]
+    assert names(archive) == [".lock", SHA256]
+    assert names(archive / SHA256) == ["answer.json", "clip.mp4"]
 
 
 async def test_the_rank_of_clips_keeps_none(app: App, archive: Path) -> None:
