@@ -190,8 +190,8 @@ class ScoringService:
         """
         Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
         if clip.find and not clip.checkpoint.can_find:
-            known, action = " and ".join(FOUND_ACTIONS), clip.checkpoint.card.action
-            raise InvalidParameter(f"it knows {known}, not {action}", field="find")
+            need = f"it knows {' and '.join(FOUND_ACTIONS)}, not {clip.checkpoint.card.action}"
+            raise InvalidParameter(need, field="find")
         if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         sha256 = await asyncio.to_thread(hash_upload, clip.upload)

@@ -108,7 +108,8 @@ def test_the_action_is_that_which_was_judged(tmp_path: Path) -> None:
     """The newest answer may be of another one: the score is none on its scale."""
     keep(tmp_path, judged={"action": "vault", "score": 14.2, "difficulty": 5.8})
     [vault] = read_archive(tmp_path)
-    assert (vault.action, vault.execution) == ("vault", pytest.approx(8.4))
+    assert vault.action == "vault"
+    assert vault.execution == pytest.approx(8.4)
     with pytest.raises(DataError, match="no clip of 'diving', only of vault"):
         open_clips(Kind.archive, [tmp_path], SPECS["diving"])
 
