@@ -98,7 +98,8 @@ class ScoringService:
             days=settings.archive_days,
         )
         if self.archive.enabled and not self.keeps_clips:
-            log.warning("no clip is kept: for SCORING_ARCHIVE, where anybody may ask, set a key")
+            need = "SCORING_ARCHIVE needs SCORING_API_KEYS where anybody may use the service"
+            log.warning("no clip is kept: %s", need)
         self.phase = Phase.STARTING
         self.decoding = 0
         """Clips that are decoded or wait for it."""
