@@ -5,9 +5,9 @@ The archive of scored clips: folders that the service writes and that training r
                                   answer.json   the newest answer, and which part was scored
                                   judged.json   what judges gave; missing until they gave anything
 
-The rule: a folder holds one routine, and what judges gave keeps the part of the file that it was
-given for. Another answer for the same file replaces `answer.json` alone. Names that begin with a
-dot are no part of an archive.
+The rule: a folder holds one routine, and what judges gave keeps the action and the part of the file
+that it was given for. Another answer for the same file replaces `answer.json` alone. Names that
+begin with a dot are no part of an archive.
 """
 
 import re
@@ -48,6 +48,8 @@ class Judged(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    action: str
+    """The one that was scored, as in `KeptAnswer`, when this was given."""
     score: float | None = None
     """As announced, points; None while only the difficulty or the group is known."""
     difficulty: float | None = None

@@ -10,6 +10,7 @@ What can go wrong in the service itself, by name; `problem_kinds.py` gives each 
     ├── MalformedUpload       the body is not multipart/form-data, or not well formed
     ├── EmptyFile
     ├── Unauthorised          an API key is required; missing or wrong
+    ├── ForeignOrigin         a page of another origin made a browser send it
     ├── BodyTooLarge          more bytes than allowed, counted as they arrive
     ├── BodyTimeout           the body did not arrive in time, or too slowly
     ├── NoRoom                no disk space or memory budget left for the upload
@@ -66,6 +67,10 @@ class EmptyFile(ServiceError):
 
 
 class Unauthorised(ServiceError):
+    pass
+
+
+class ForeignOrigin(ServiceError):
     pass
 
 

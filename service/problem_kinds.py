@@ -55,6 +55,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.MalformedUpload: MALFORMED,
     errors.EmptyFile: Kind(400, "empty-file", "The file is empty"),
     errors.Unauthorised: Kind(401, "unauthorised", "An API key is needed"),
+    errors.ForeignOrigin: Kind(403, "foreign-origin", "Pages of other origins may not do this"),
     errors.BodyTimeout: Kind(408, "body-timeout", "The request body did not arrive in time"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.InvalidParameter: INVALID,

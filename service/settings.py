@@ -190,6 +190,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def anybody_may_ask(self) -> bool:
+        """Whether others can reach the service and need no key."""
+        return self.allow_anonymous and not self.api_keys
+
+    @property
     def clip_limits(self) -> ClipLimits:
         return ClipLimits(
             max_pixels=self.max_clip_pixels,

@@ -95,8 +95,9 @@ async def season(
                     later = {"score": str(60 + number), "group": f"athlete {number // 3}"}
                     response = await app.client.post(f"/clips/{sha256}/judged", data=later)
                     assert response.status_code == 200, response.text
-                # Another part, scored since, is not the one that was judged.
-                await sent(app, clip, keep="true", start_s="0.5")
+                # Another part or action, scored since, is not what was judged.
+                since = {"action": "vault"} if number % 3 == 2 else {"start_s": "0.5"}
+                await sent(app, clip, keep="true", **since)
             await sent(app, clip_bytes(seed=20), keep="true")  # never judged
             vault = {"action": "vault", "marks": "9 9 9 8.8", "difficulty": "5.8"}
             await sent(app, clip_bytes(frames=100, seed=21), keep="true", **vault)
@@ -213,5 +214,5 @@ def write_kept(archive: Path, content: bytes, *, score: float) -> None:
     part = {"start_s": None, "end_s": None, "difficulty": 2.0}
     answer = part | {"action": "diving", "score": 50.0, "scored_at": "2026-11-28T10:00:00Z"}
     (folder / "answer.json").write_text(json.dumps(answer))
-    judged = part | {"score": score, "judged_at": "2026-11-28T10:00:00Z"}
+    judged = part | {"action": "diving", "score": score, "judged_at": "2026-11-28T10:00:00Z"}
     (folder / "judged.json").write_text(json.dumps(judged))

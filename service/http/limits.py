@@ -1,5 +1,6 @@
 """
-What a request must pass before and while its body is read: key, admission, size, time, its end.
+What a request must pass before and while its body is read: key, origin, admission, size, time, its
+end.
 
 The rule: nothing is parsed, and no byte of the body is read, for a request that has no right to
 it; and no more bytes than allowed are ever accepted. The size is checked at the first read of the
@@ -12,7 +13,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    ForeignOrigin,
     HeadTooLarge,
     MalformedRequest,
     MalformedUpload,
@@ -39,6 +41,8 @@ MOST_HEADERS = 100  # as Apache has it; browsers and proxies send some 30
 SMALL_BODY = 64_000  # bytes; of a request that brings no clip
 GRACE_S = 10.0  # before the slowest allowed rate counts
 ADMIN = "/admin/"  # needs a key, also where nothing else does
+ARCHIVE = "/clips"  # so does this, where others can reach the service
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # change nothing, and browsers hide answers
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json", "/metrics"})
 OPEN_PREFIX = "/web/"  # the page's own files
 
@@ -77,6 +81,8 @@ class LimitsMiddleware:
         context = RequestContext.of(scope)
         if (key := self._check_key(path, headers)) is not None:
             context.client = f"key {key}"
+        else:  # a page of another origin can send a key only if a preflight allows it
+            check_origin(scope["method"], headers, self._settings.allowed_origins)
         limit = self._body_limits.get(path, SMALL_BODY)
         if scope["method"] == "POST" and path in self._admitted_paths:
             self._admit(context.client)
@@ -168,8 +174,29 @@ def check_head(scope: Scope, headers: Headers) -> None:
         raise MalformedRequest("a body with a Content-Encoding, need it as it is")
 
 
+def check_origin(method: str, headers: Headers, allowed: Collection[str]) -> None:
+    """Raises ForeignOrigin for what a page that is not allowed has made a browser send.
+
+    Browsers send a form to any origin without a preflight. All of today report the page by
+    `Origin`, and by `Sec-Fetch-Site` unless they reach the service by plain HTTP from elsewhere;
+    other clients send neither. As in Go's `http.CrossOriginProtection`.
+    """
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if method in SAFE_METHODS or origin in allowed or "*" in allowed:
+        return
+    if site is not None:
+        is_own = site in ("same-origin", "none")
+    else:
+        host = headers.get("host", "").lower()
+        is_own = origin is None or origin.partition("://")[2].lower() == host
+    if not is_own:
+        raise ForeignOrigin("a page of another origin, need one that SCORING_ALLOWED_ORIGINS names")
+
+
 def key_needed(path: str, settings: Settings) -> bool:
     """Whether a request to this path must bring one of the keys."""
+    if settings.anybody_may_ask and f"{tidied(path)}/".startswith(f"{ARCHIVE}/"):
+        return True
     is_open = tidied(path) in OPEN_PATHS or path.startswith(OPEN_PREFIX)
     if tidied(path) == "/metrics" and settings.metrics_need_key:
         is_open = False

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BaseModel
 from model_store.judging.difficulty import check_difficulty
 from model_store.judging.dive_difficulty import declared
 from model_store.judging.panel import judge
-from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload
+from service.errors import ClientGone, EngineDead, InvalidParameter, MalformedUpload, Unauthorised
 from service.http import events
-from service.http.form_fields import StrictRoute, check_body, check_fields, is_json
+from service.http.form_fields import StrictRoute, check_body, check_fields, is_form, is_json
 from service.http.request_context import RequestContext
 from service.http.wire.archive import (
     ClipsAnswer,
@@ -59,6 +59,7 @@ MOST_FILES = 8  # of POST /score, to name what should have been a field
 _WHEN = {
     400: "Malformed multipart, or an empty file",
     401: "An API key is needed, or is wrong",
+    403: "A page of another origin has sent it",
     404: "No such checkpoint, or no such clip is kept",
     406: "`Accept` refuses both JSON and events",
     408: "The body did not arrive in time",
@@ -107,11 +108,10 @@ def json_or_form(form: type[BaseModel]) -> Callable[[Request], Coroutine[Any, An
     """A dependency that checks the fields of a body that brings no file."""
 
     async def check(request: Request) -> None:
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in ("application/json", "application/x-www-form-urlencoded"):
+        if not (is_json(request) or is_form(request)):
             need = "need application/json or application/x-www-form-urlencoded"
             raise InvalidParameter(need, field="body")
-        check_body(form, await request.body(), is_json=media == "application/json")
+        check_body(form, await request.body(), is_json=is_json(request))
 
     return check
 
@@ -136,7 +136,7 @@ router = APIRouter(route_class=StrictRoute)
     tags=["scoring"],
     response_model=ScoreAnswer,
     response_model_exclude_unset=True,
-    responses=problems(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504, 507)
+    responses=problems(400, 401, 403, 404, 406, 408, 413, 415, 422, 429, 500, 503, 504, 507)
     | {200: {"content": {events.MEDIA_TYPE: {"example": events.EXAMPLE}}}},
     dependencies=[Depends(score_fields)],
     form_limits={"max_files": MOST_FILES, "max_fields": 16, "max_part_size": MAX_FIELD},
@@ -162,6 +162,8 @@ async def score(
     if form.keep and not service.archive.enabled:
         need = "this service keeps no clips: SCORING_ARCHIVE is not set"
         raise InvalidParameter(need, field="keep")
+    if form.keep and not service.keeps_clips:
+        raise Unauthorised("keep needs a key where anybody may use the service")
     chosen = service.choose(form.action, form.checkpoint)
     action = chosen.card.action
     difficulty, dive = declared(action, form.difficulty, form.dive, form.height)
@@ -192,7 +194,7 @@ async def score(
     operation_id="rank",
     summary="Put clips in order",
     tags=["scoring"],
-    responses=problems(400, 401, 404, 408, 413, 422, 429, 500, 503, 504, 507),
+    responses=problems(400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 504, 507),
     dependencies=[Depends(rank_fields)],
     form_limits={"max_files": MOST + 1, "max_fields": 4 * MOST + 8, "max_part_size": MAX_FIELD},
 )
@@ -216,7 +218,7 @@ async def rank(
     operation_id="check_panel",
     summary="Check a panel without a clip",
     tags=["scoring"],
-    responses=problems(400, 401, 408, 413, 422, 500),
+    responses=problems(400, 401, 403, 408, 413, 422, 500),
     dependencies=[Depends(json_or_form(PanelForm))],
 )
 async def check_panel(form: PanelForm) -> PanelAnswer:
@@ -234,7 +236,7 @@ async def check_panel(form: PanelForm) -> PanelAnswer:
     summary="Check the judges over a whole meet",
     tags=["scoring"],
     response_model=MeetAnswer,
-    responses=problems(400, 401, 408, 413, 422, 500),
+    responses=problems(400, 401, 403, 408, 413, 422, 500),
     openapi_extra={"requestBody": MEET_BODY},
 )
 async def check_meet(request: Request) -> Response:
@@ -268,7 +270,7 @@ async def list_clips(service: Service) -> ClipsAnswer:
     operation_id="add_judged",
     summary="Add what judges gave for a kept clip",
     tags=["archive"],
-    responses=problems(400, 401, 404, 408, 413, 422, 500, 503, 507),
+    responses=problems(400, 401, 403, 404, 408, 413, 422, 500, 503, 507),
     dependencies=[Depends(json_or_form(JudgedForm))],
 )
 async def add_judged(sha256: Hash, form: JudgedForm, service: Service) -> KeptClipAnswer:
@@ -282,7 +284,7 @@ async def add_judged(sha256: Hash, form: JudgedForm, service: Service) -> KeptCl
     operation_id="forget_clip",
     summary="Remove a kept clip",
     tags=["archive"],
-    responses=problems(401, 404, 422, 500, 503),
+    responses=problems(401, 403, 404, 422, 500, 503),
 )
 async def forget_clip(sha256: Hash, service: Service) -> ForgottenAnswer:
     """The file, its answer and what judges gave. A clip that is not kept (any more) is a 404."""
@@ -298,7 +300,7 @@ async def forget_clip(sha256: Hash, service: Service) -> ForgottenAnswer:
     responses=problems(401, 422, 500),
 )
 async def list_checkpoints(service: Service) -> CheckpointList:
-    return checkpoint_list(service.checkpoints)
+    return checkpoint_list(service.checkpoints, keeps_clips=service.keeps_clips)
 
 
 @router.get(
@@ -344,11 +346,12 @@ async def readyz(service: Service) -> Health:
     operation_id="reload",
     summary="Serve what was published since",
     tags=["operation"],
-    responses=problems(401, 409, 422, 500, 503),
+    responses=problems(401, 403, 409, 422, 500, 503),
 )
 async def reload(service: Service) -> ReloadAnswer:
     """Loads new versions beside the old ones and swaps them in. Needs a key in any case."""
-    return reload_answer(await service.reload(), service.checkpoints)
+    outcome = await service.reload()
+    return reload_answer(outcome, await list_checkpoints(service))
 
 
 @router.get(

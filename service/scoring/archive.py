@@ -5,7 +5,8 @@ The archive: clips that are kept with their answer and with what judges gave, se
 The rule: what goes wrong here costs the archive and never an answer; and a clip is there whole, or
 not at all. Several processes may share one folder: a new clip gets its name once it is whole, and
 whoever changes one that is there already holds the lock. Files are touched on threads of the
-archive's own, so that a volume that hangs stops nothing else.
+archive's own, so that a volume that hangs stops nothing else; and keeping, changing, listing and
+tidying have threads of their own, so that none waits for the others.
 """
 
 import asyncio
@@ -48,10 +49,12 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LIMIT_S = 15.0  # for one change, or a list; a volume that takes longer counts as lost
+KEEP_LIMIT_S = 5.0  # that keeping a clip may delay its answer
 TIDY_S = 600.0  # between two rounds of forgetting, and of measuring the folder
 STALE_S = 3600.0  # age of an unfinished folder whose process must be gone
 MOST_LISTED = 1000  # clips
-THREADS, THREAD = 2, "archive"  # and how their names begin
+KEEPERS = 2  # threads, so that a small clip does not wait for a large one
+THREAD = "archive"  # how the names of all threads begin
 DAY_S = 86_400.0
 _LOCK = ".lock"
 _CHUNK = 1 << 20  # bytes a read
@@ -88,7 +91,12 @@ class Archive:
         self._days = days
         self._bytes = 0  # as measured last, and what this process has changed since
         self._clips = 0
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD)
+        self._keeping = ThreadPoolExecutor(KEEPERS, thread_name_prefix=f"{THREAD}-keep")
+        self._changing = ThreadPoolExecutor(1, thread_name_prefix=f"{THREAD}-change")
+        self._listing = ThreadPoolExecutor(1, thread_name_prefix=f"{THREAD}-list")
+        self._tidying = ThreadPoolExecutor(1, thread_name_prefix=f"{THREAD}-tidy")
+        self._one_listing = asyncio.Lock()
+        self._next_listing: asyncio.Task[Listing] | None = None
 
     async def tidy_forever(self) -> None:
         """Make the folder, then forget, clean and measure once in a while.
@@ -98,7 +106,7 @@ class Archive:
         loop, step = asyncio.get_running_loop(), self._prepare
         while self.enabled:
             try:
-                await loop.run_in_executor(self._threads, step)
+                await loop.run_in_executor(self._tidying, step)
                 step = self._tidy
             except OSError as error:
                 self._failed("the archive cannot be used", error)
@@ -106,21 +114,22 @@ class Archive:
 
     def stop(self) -> None:
         """A thread whose volume hangs is left: nothing can end it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._keeping, self._changing, self._listing, self._tidying):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def keep(self, clip: ClipToScore, scored: ScoredClip, given: Given | None) -> bool:
         """Keep a file with its newest answer and what judges gave; whether that was possible.
 
-        A caller who leaves stops it.
+        It returns within `KEEP_LIMIT_S`. A caller who leaves stops it.
         """
         sha256, answer = scored.assessment.clip.sha256, _answer(clip, scored)
         left = threading.Event()
         try:
-            descriptor = await asyncio.to_thread(clip.upload.fileno)  # a small one is written now
-            own = os.dup(descriptor)  # that of the request may be closed meanwhile
-            keeping = self._threads.submit(self._keep, sha256, own, answer, given, left)
-            keeping.add_done_callback(lambda _: os.close(own))
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(KEEP_LIMIT_S):
+                descriptor = await asyncio.to_thread(clip.upload.fileno)  # a small one is written
+                own = os.dup(descriptor)  # that of the request may be closed meanwhile
+                keeping = self._keeping.submit(self._keep, sha256, own, answer, given, left)
+                keeping.add_done_callback(lambda _: os.close(own))
                 await asyncio.wrap_future(keeping)
         except (OSError, ArchiveDamaged) as error:  # a timeout is an OSError
             self._failed("a clip is not kept", error)
@@ -144,7 +153,7 @@ class Archive:
                 replace_file(self.root / sha256 / JUDGED, _json(judged))
             return replace(clip, judged=judged)
 
-        return await self._asked(work)
+        return await self._asked(work, self._changing)
 
     async def forget(self, sha256: str) -> None:
         """Remove a clip and all that is kept of it.   Raises UnknownClip, ArchiveUnavailable."""
@@ -152,15 +161,25 @@ class Archive:
         def work() -> None:
             with self._locked():
                 taken = self._take_away(self.root / sha256)
-            self._remove(taken)
+            _remove(taken)
 
-        await self._asked(work)
+        await self._asked(work, self._changing)
 
     async def listing(self) -> Listing:
-        """Raises ArchiveUnavailable."""
-        return await self._asked(self._list)
+        """What is kept; all who ask while one listing is made share the next one.
 
-    async def _asked(self, function: Callable[[], T]) -> T:
+        Raises UnknownClip where nothing is kept, ArchiveUnavailable.
+        """
+        if self._next_listing is None:
+            self._next_listing = asyncio.create_task(self._list_after_the_last())
+        return await asyncio.shield(self._next_listing)  # one who leaves does not stop it
+
+    async def _list_after_the_last(self) -> Listing:
+        async with self._one_listing:
+            self._next_listing = None  # who asks from now on may have changed something before
+            return await self._asked(self._list, self._listing)
+
+    async def _asked(self, function: Callable[[], T], threads: ThreadPoolExecutor) -> T:
         """The result for a client, or the error that it may know."""
         if not self.enabled:
             raise UnknownClip("this service keeps no clips: SCORING_ARCHIVE is not set")
@@ -175,7 +194,7 @@ class Archive:
 
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await asyncio.get_running_loop().run_in_executor(threads, work)
         except OSError as error:
             self._failed("the archive cannot be used", error)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -260,8 +279,8 @@ class Archive:
                         self._forget_if_older(folder, oldest)
         for partial in [*self.root.glob(PARTIAL)]:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                if _changed(partial) < time.time() - STALE_S:
-                    shutil.rmtree(partial)
+                if partial.stat().st_mtime < time.time() - STALE_S:
+                    _remove(partial)
         sizes = [_size(folder) for folder in kept_folders(self.root)]
         self._count(sum(sizes) - self._bytes, len(sizes) - self._clips)
 
@@ -270,17 +289,16 @@ class Archive:
             if _changed(folder) >= oldest:  # it was scored again meanwhile
                 return
             taken = self._take_away(folder)
-        self._remove(taken)
+        _remove(taken)
         log.info("a kept clip is forgotten")
 
     def _take_away(self, folder: Path) -> Path:
         """A clip is gone at once for all processes; removing its files takes longer."""
-        return folder.rename(self.root / f".{folder.name}-{token_hex(4)}.partial")
-
-    def _remove(self, taken: Path) -> None:
-        size = _size(taken)
-        shutil.rmtree(taken)
+        size = _size(folder)
+        os.utime(folder)  # or `_tidy` of another process takes it for a leftover of long ago
+        taken = folder.rename(self.root / f".{folder.name}-{token_hex(4)}.partial")
         self._count(-size, -1)
+        return taken
 
     def _list(self) -> Listing:
         found = []
@@ -348,6 +366,13 @@ def _changed(folder: Path) -> float:
         return (folder / ANSWER).stat().st_mtime
     except FileNotFoundError:
         return folder.stat().st_mtime
+
+
+def _remove(folder: Path) -> None:
+    """Another process may be removing it too: then a file is gone that was there just now."""
+    while folder.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def _size(folder: Path) -> int:

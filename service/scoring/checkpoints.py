@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from model_store.assessment import CheckpointIdentity
 from model_store.card import Card
 from model_store.errors import CheckpointNotFound
+from model_store.finding.finder import FOUND_ACTIONS
 from model_store.spec import ClipSpec
 from service.errors import CheckpointUnusable
 
@@ -36,6 +37,11 @@ class LoadedCheckpoint:
     @property
     def spec(self) -> ClipSpec:
         return self.card.spec
+
+    @property
+    def can_find(self) -> bool:
+        """Whether its routine can be found in a longer recording."""
+        return self.card.action in FOUND_ACTIONS
 
     @property
     def identity(self) -> CheckpointIdentity:

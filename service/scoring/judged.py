@@ -2,7 +2,8 @@
 What judges gave for a kept clip, checked by the rules that `POST /panel` has.
 
 The rule: a field that is given replaces the one that is known, and the others stay; marks and a
-score that is given without marks replace one another. Marks give the score, by the rules.
+score that is given without marks replace one another. Marks give the score, by the rules of the
+action that was scored when they were given. Of what was given for another action the group stays.
 """
 
 from collections.abc import Sequence
@@ -53,14 +54,20 @@ def judged_with(given: Given, answer: KeptAnswer, known: Judged | None) -> Judge
 
     Raises InvalidPanel, InvalidDive, InvalidDifficulty, InvalidParameter; each names its field.
     """
-    before = known or Judged(judged_at=now(), start_s=answer.start_s, end_s=answer.end_s)
-    stated, _ = declared(answer.action, given.difficulty, given.dive, given.height)
-    difficulty = _first(stated, before.difficulty, answer.difficulty)
+    is_new = given.marks is not None or given.score is not None
+    routine = answer if known is None or known.score is None or is_new else known
+    action = routine.action
+    before = known or Judged(action=action, judged_at=now())
+    if before.action != action:
+        before = Judged(action=action, group=before.group, judged_at=now())
+    stated, _ = declared(action, given.difficulty, given.dive, given.height)
+    of_answer = answer.difficulty if answer.action == action else None
+    difficulty = _first(stated, before.difficulty, of_answer)
     if difficulty is not None:
-        check_difficulty(answer.action, difficulty)
+        check_difficulty(action, difficulty)
     marks, score = given.marks, given.score
     if score is not None:
-        _check_score(answer.action, score)
+        _check_score(action, score)
     elif marks is None:
         marks, score = before.marks or None, before.score
     deductions = 0.0
@@ -69,20 +76,20 @@ def judged_with(given: Given, answer: KeptAnswer, known: Judged | None) -> Judge
             raise InvalidPanel("they are the panel's, which needs marks", field="deductions")
     else:
         deductions = _first(given.deductions, before.deductions) or 0.0
-        total = judge(answer.action, marks, difficulty, deductions).total
+        total = judge(action, marks, difficulty, deductions).total
         if given.score is not None and abs(total - given.score) > SAME:
             differs = f"{given.score:g}, by the rules the marks give {total:g}"
             raise InvalidParameter(differs, field="score")
         score = total
-    part = before if given.marks is None and given.score is None else answer
     return Judged(
+        action=action,
         score=score,
         difficulty=difficulty,
         marks=tuple(marks or ()),
         deductions=deductions,
         group=_first(given.group, before.group),
-        start_s=part.start_s,
-        end_s=part.end_s,
+        start_s=routine.start_s,
+        end_s=routine.end_s,
         judged_at=now(),
     )
 

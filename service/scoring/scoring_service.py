@@ -97,6 +97,9 @@ class ScoringService:
             max_bytes=settings.archive_bytes,
             days=settings.archive_days,
         )
+        if self.archive.enabled and not self.keeps_clips:
+            need = "SCORING_ARCHIVE needs SCORING_API_KEYS where anybody may use the service"
+            log.warning("no clip is kept: %s", need)
         self.phase = Phase.STARTING
         self.decoding = 0
         """Clips that are decoded or wait for it."""
@@ -142,6 +145,11 @@ class ScoringService:
             self.phase = Phase.DRAINING
 
     @property
+    def keeps_clips(self) -> bool:
+        """Whether there is an archive, and somebody who may use it."""
+        return self.archive.enabled and not self.settings.anybody_may_ask
+
+    @property
     def alive(self) -> bool:
         return self.phase is not Phase.FAILED and self._backend.alive and self._pool.healthy
 
@@ -182,10 +190,9 @@ class ScoringService:
         Raises the errors of `model_store` and `service.errors`. Cancel it when the client leaves.
         """
         Window(clip.start_s, clip.end_s)  # what is wrong with it need not wait for a decoder
-        if clip.find and (action := clip.checkpoint.card.action) not in FOUND_ACTIONS:
-            raise InvalidParameter(
-                f"it knows {' and '.join(FOUND_ACTIONS)}, not {action}", field="find"
-            )
+        if clip.find and not clip.checkpoint.can_find:
+            need = f"it knows {' and '.join(FOUND_ACTIONS)}, not {clip.checkpoint.card.action}"
+            raise InvalidParameter(need, field="find")
         if clip.difficulty is None and clip.checkpoint.card.network.target == "execution":
             raise InvalidDifficulty("this checkpoint predicts the execution, it needs a difficulty")
         sha256 = await asyncio.to_thread(hash_upload, clip.upload)

@@ -5,35 +5,45 @@ import { plain, points } from "./numbers.js";
 import { Player } from "./player.js";
 import { sentence } from "./problems.js";
 import { bigNumbers } from "./result.js";
-import { say } from "./words.js";
+import { say, sayAll } from "./words.js";
 
 const NEARLY_EQUAL = 0.6; // a probability below this is said to be a coin toss
 
 export class Comparison {
-  // `rank(rows)` asks the service for the order of two rows of a list.
+  // `rank(rows)` asks the service, once, for the order of two rows of a list.
   constructor(rows, { rank, close }) {
     this.rows = rows;
     this.urls = rows.map(({ file }) => URL.createObjectURL(file));
     this.parts = rows.map(({ answer }) => partOf(answer));
     this.players = this.urls.map((url, i) => new Player(url, { part: () => this.parts[i] }));
-    this.verdict = h("p", { class: "verdict", role: "status" }, say("compare.asking"));
+    this.sides = this.players.map(({ element }) => h("div", { class: "side" }, element));
+    this.verdict = h("p", { class: "verdict", role: "status" });
+    this.sayVerdict = () => say("compare.asking");
+    const text = (name, key, attributes) => h(name, { ...attributes, "data-say": key });
     this.element = h("section", { class: "card compare", "aria-labelledby": "compare-title" },
-      h("h2", { id: "compare-title" }, say("compare.title")),
-      h("div", { class: "pair" }, rows.map(({ file, answer }, i) =>
-        h("div", { class: "side" },
-          this.players[i].element, h("h3", {}, file.name), ...bigNumbers(answer)))),
+      text("h2", "compare.title", { id: "compare-title" }),
+      h("div", { class: "pair" }, this.sides),
       this.verdict,
       h("div", { class: "go" },
-        h("button", { type: "button", id: "play-both", onclick: () => this.play() }, say("compare.play")),
-        h("button", { type: "button", onclick: close }, say("compare.close"))));
+        text("button", "compare.play", { type: "button", id: "play-both", onclick: () => this.play() }),
+        text("button", "compare.close", { type: "button", onclick: close })));
     this.players.forEach(({ canPlay, video, controls, screen }, i) => canPlay.then((can) => {
       if (can) this.players[i].show(this.parts[i][0]);
       else {
         video.hidden = controls.hidden = true;
-        screen.append(h("p", { class: "cannot" }, say("compare.unplayable")));
+        screen.append(sayAll(h("div", {}, text("p", "compare.unplayable", { class: "cannot" }))));
       }
     }));
+    this.say();
     this.#ask(rank);
+  }
+
+  // All texts, in the language that is chosen now.
+  say() {
+    sayAll(this.element);
+    this.rows.forEach(({ file, answer }, i) => this.sides[i].replaceChildren(
+      ...[this.players[i].element, h("h3", {}, file.name), ...bigNumbers(answer)].filter(Boolean)));
+    this.verdict.textContent = this.sayVerdict();
   }
 
   // Both from the beginning of what was scored.
@@ -47,25 +57,29 @@ export class Comparison {
 
   async #ask(rank) {
     if (this.rows.some(({ answer, range }) => answer.found_s || range)) {
-      this.verdict.textContent = say("compare.parts");
-      return;
+      this.sayVerdict = () => say("compare.parts");
+    } else {
+      try {
+        const ranking = await rank(this.rows);
+        const failed = ranking.clips.find((clip) => clip.problem);
+        if (failed || !ranking.pairs.length) throw failed.problem;
+        this.sayVerdict = () => verdictOf(ranking, this.rows.map(({ file }) => file.name));
+      } catch (problem) {
+        if (!problem?.type) throw problem;
+        this.sayVerdict = () => sentence(problem);
+      }
     }
-    try {
-      const { order, pairs, clips } = await rank(this.rows);
-      const failed = clips.find((clip) => clip.problem);
-      if (failed || !pairs.length) throw failed.problem;
-      const [{ difference, probability }] = pairs;
-      const [first, second] = order.map((index) => this.rows[index].file.name);
-      const sentences = [say("compare.order", { first, second, points: points(difference, 1) })];
-      if (probability === null) sentences.push(say("compare.not_calibrated"));
-      else sentences.push(say("compare.probability", { share: plain(Math.round(100 * probability)) }));
-      if (probability !== null && probability < NEARLY_EQUAL) sentences.push(say("compare.uncertain"));
-      this.verdict.textContent = sentences.join(" ");
-    } catch (problem) {
-      if (!problem?.type) throw problem;
-      this.verdict.textContent = sentence(problem);
-    }
+    this.verdict.textContent = this.sayVerdict();
   }
+}
+
+function verdictOf({ order, pairs: [{ difference, probability }] }, names) {
+  const [first, second] = order.map((index) => names[index]);
+  const sentences = [say("compare.order", { first, second, points: points(difference, 1) })];
+  if (probability === null) sentences.push(say("compare.not_calibrated"));
+  else sentences.push(say("compare.probability", { share: plain(Math.round(100 * probability)) }));
+  if (probability !== null && probability < NEARLY_EQUAL) sentences.push(say("compare.uncertain"));
+  return sentences.join(" ");
 }
 
 // The part of the file that was scored, seconds.

@@ -6,9 +6,8 @@ import { learnedFrom } from "./origin.js";
 import { actionName, say, sayFor } from "./words.js";
 
 const HEIGHTS_M = [1, 3, 5, 7.5, 10];
-const FOUND = ["diving", "vault"]; // the actions whose routine the service can find in a recording
 const EXAMPLES = { diving: 3.3, vault: 5.8 };
-const UNKNOWN = { action: null, seconds: Infinity, score_range: [0, 100], trained_on: null };
+const UNKNOWN = { action: null, seconds: Infinity, score_range: [0, 100], trained_on: null, can_find: false };
 const $ = (id) => document.getElementById(id);
 
 export class Fields {
@@ -17,9 +16,10 @@ export class Fields {
     $("action").addEventListener("change", () => this.say());
   }
 
-  // What there is to choose from.
-  offer({ checkpoints, default: first }) {
+  // What there is to choose from, and whether clips can be kept.
+  offer({ checkpoints, default: first, keeps_clips: keepsClips }) {
     this.checkpoints = checkpoints;
+    $("keep-field").hidden = !keepsClips;
     const names = [...new Set(checkpoints.map((each) => each.name))];
     $("action").replaceChildren(...names.map((name) =>
       h("option", { value: name, selected: name === first })));
@@ -34,8 +34,8 @@ export class Fields {
 
   // How much of a video it scores, seconds, and whether the service can find that part.
   get part() {
-    const { seconds, action } = this.checkpoint;
-    return { most: seconds, canFind: FOUND.includes(action) };
+    const { seconds, can_find: canFind } = this.checkpoint;
+    return { most: seconds, canFind };
   }
 
   checkpointOf({ checkpoint: { name, version }, action }) {

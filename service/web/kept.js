@@ -22,6 +22,7 @@ export function keptCard(answer, ask) {
       h("button", {
         type: "button",
         onclick: () => done(() => ask((client) => client.forget(sha256)), () => {
+          answer.kept = false; // drawn again in another language, there is no such card
           form.replaceChildren(said);
           said.textContent = say("judged.forgotten");
         }),

@@ -221,16 +221,17 @@ function showRow(row) {
 }
 
 function compare(...rows) {
-  show(() => {
-    comparison?.forget();
-    comparison = new Comparison(rows, {
-      close: hide,
-      rank: (asked) => withKey(client, () => client.rank(asked.map(({ file }) => file), {
-        action: $("action").value, difficulty: asked.map(({ answer }) => answer.difficulty),
-      })),
-    });
-    return [comparison.element];
+  const made = new Comparison(rows, {
+    close: hide,
+    rank: (asked) => withKey(client, () => client.rank(asked.map(({ file }) => file), {
+      action: $("action").value, difficulty: asked.map(({ answer }) => answer.difficulty),
+    })),
   });
+  show(() => {
+    made.say();
+    return [made.element];
+  });
+  comparison = made;
 }
 
 $("marks-only").addEventListener("click", async () => {
@@ -320,19 +321,13 @@ async function learnDescriptions() {
   fields.say();
 }
 
-// Whether the service keeps clips: only then it lists them.
-async function offerArchive() {
-  const archive = await client.clips().catch(() => null);
-  $("keep-field").hidden = !archive;
-}
-
 async function start() {
   startLanguage(sayEverything);
   try {
     await untilReady();
     fields.offer(await withKey(client, () => client.checkpoints()));
     part?.setAction(fields.part);
-    await Promise.all([learnDescriptions(), offerArchive()]);
+    await learnDescriptions();
   } catch (error) {
     showProblem(error);
   }

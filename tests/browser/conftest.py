@@ -11,7 +11,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from model_store.store import Store
-from service.http.wire.score import ScoreForm
 from tests.browser.elsewhere import Elsewhere
 from tests.checkpoints import publish_tiny, tiny_store
 from tests.servers import LiveServer, live_server, serving, wait_until_ready
@@ -71,19 +70,14 @@ def browser(
     context.close()
 
 
-NOT_YET = [
-    name for name in ("find", "dive", "height", "keep") if name not in ScoreForm.model_fields
-]
-"""Fields that the page sends, and that the service does not know yet."""
-
 RECORDER = """(() => {
     const append = FormData.prototype.append;
     FormData.prototype.append = function (name, value, ...more) {
         if (name === "action") (window.sent ??= []).push({});
         window.sent.at(-1)[name] = value;
-        if (!NOT_YET.includes(name)) append.call(this, name, value, ...more);
+        append.call(this, name, value, ...more);
     };
-})();""".replace("NOT_YET", str(NOT_YET))
+})();"""
 
 
 def sent(page: Page) -> list[dict[str, Any]]:
@@ -114,9 +108,7 @@ class Visit:
         page.on("console", self.listen)
 
     def listen(self, message: ConsoleMessage) -> None:
-        # A service without an archive lists no clips: a 404, which the browser reports.
-        expected = message.location["url"].endswith("/clips")
-        if message.type in ("error", "warning") and not expected:
+        if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
     def open(self) -> Page:

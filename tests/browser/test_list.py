@@ -141,6 +141,15 @@ def test_one_is_shown_and_two_are_compared(scored_evening: Visit, evening: list[
         f"{NAMES[first]} is ahead of {NAMES[second]} by {difference:.1f} points."
     )
     assert page.locator(".compare video").count() == 2
+    page.select_option("#language", "de")
+    expect(verdict).to_contain_text(f"{NAMES[first]} liegt")
+    assert page.inner_text("#compare-title") == "Zwei Videos nebeneinander"
+    assert page.inner_text(".compare .about-score >> nth=0").startswith("etwa ")
+    assert page.locator(".compare .about-score").count() == 2
+    page.select_option("#language", "en")
+    expect(verdict).to_contain_text("judges would put them in this order")
+    page.wait_for_timeout(300)
+    assert sum(url.endswith("/rank") for url in scored_evening.requests) == 1
     page.click("#play-both")
     page.wait_for_timeout(400)
     times = page.evaluate(

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from service.http.page import WEB
-from tests.browser.conftest import NOT_YET, Visit, sent, violations
+from tests.browser.conftest import Visit, sent, violations
 from tests.clips import clip_of, moving_square, write_clip
 
 DIVE = WEB / "demo" / "dive.mp4"
@@ -92,7 +92,6 @@ def test_a_long_video_is_searched_unless_a_handle_is_moved(chosen: Page) -> None
     assert "longer than what is scored" not in chosen.inner_text("#result")
 
 
-@pytest.mark.skipif("find" in NOT_YET, reason="the service does not find routines yet")
 def test_the_routine_is_found_in_a_recording(visit: Visit, tmp_path: Path) -> None:
     """Five seconds of standing, a simulated dive, three seconds of water."""
     with av.open(str(DIVE)) as clip:

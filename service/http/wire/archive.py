@@ -65,6 +65,7 @@ class JudgedForm(JsonOrForm):
 
 
 class JudgedAnswer(BaseModel):
+    action: str = Field(description="The action that was scored by then; its rules count.")
     score: float | None = Field(description="Points; null while neither marks nor a score came.")
     difficulty: float | None
     marks: list[float] = Field(description="Empty where only the score is known.")

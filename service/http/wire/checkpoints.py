@@ -36,6 +36,7 @@ class CheckpointSummary(BaseModel):
     difficulty_rule: DifficultyRule
     score_range: tuple[float, float] = Field(description="Nominal, points. Scores may leave it.")
     seconds: float = Field(description="Length of the clip that is scored.")
+    can_find: bool = Field(description="Whether `find` works for it.")
     stages: list[str]
     stage_of_fragment: list[str | None]
 
@@ -70,6 +71,7 @@ class CheckpointList(BaseModel):
     default: str = Field(description="What a request that names none gets.")
     checkpoints: list[CheckpointSummary]
     unusable: list[UnusableCheckpoint] = Field(description="What the others are served without.")
+    keeps_clips: bool = Field(description="Whether `keep` and `/clips` can be used.")
 
 
 class ReloadAnswer(CheckpointList):
@@ -94,7 +96,7 @@ def checkpoint_detail(loaded: LoadedCheckpoint) -> CheckpointDetail:
     )
 
 
-def checkpoint_list(checkpoints: LoadedCheckpoints) -> CheckpointList:
+def checkpoint_list(checkpoints: LoadedCheckpoints, *, keeps_clips: bool) -> CheckpointList:
     return CheckpointList(
         default=checkpoints.default,
         checkpoints=[CheckpointSummary(**_summary(loaded)) for loaded in checkpoints.all()],
@@ -102,11 +104,12 @@ def checkpoint_list(checkpoints: LoadedCheckpoints) -> CheckpointList:
             UnusableCheckpoint(reference=reference, reason=reason)
             for reference, reason in sorted(checkpoints.unusable.items())
         ],
+        keeps_clips=keeps_clips,
     )
 
 
-def reload_answer(outcome: ReloadOutcome, checkpoints: LoadedCheckpoints) -> ReloadAnswer:
-    return ReloadAnswer(**dict(checkpoint_list(checkpoints)), **asdict(outcome))
+def reload_answer(outcome: ReloadOutcome, loaded: CheckpointList) -> ReloadAnswer:
+    return ReloadAnswer(**dict(loaded), **asdict(outcome))
 
 
 def _summary(loaded: LoadedCheckpoint) -> dict[str, Any]:
@@ -121,6 +124,7 @@ def _summary(loaded: LoadedCheckpoint) -> dict[str, Any]:
         "difficulty_rule": spec.difficulty_rule,
         "score_range": spec.score_range,
         "seconds": float(spec.frames / spec.fps),
+        "can_find": loaded.can_find,
         "stages": list(spec.stages),
         "stage_of_fragment": card.stage_of_fragment,
     }

@@ -346,6 +346,7 @@ export const PROBLEMS = {
   "not-acceptable": "Der Dienst kann diesem Browser nicht antworten.",
   "empty-file": "Die Datei ist leer.",
   "unauthorised": "Der API-Schlüssel fehlt oder ist falsch.",
+  "foreign-origin": "Die Seite einer anderen Website darf das nicht. Öffnen Sie die eigene Seite des Dienstes.",
   "body-timeout": "Das Senden dauerte zu lange. Vielleicht ist die Verbindung langsam: noch einmal versuchen oder das Video kürzen.",
   "body-too-large": "Die Datei ist zu groß. Schneiden Sie sie auf den Sprung zu.",
   "decoder-failed": "Das Video lässt sich nicht lesen. Speichern Sie es mit einem Videoprogramm neu.",

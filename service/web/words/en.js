@@ -351,6 +351,7 @@ export const PROBLEMS = {
   "not-acceptable": "The service cannot answer this browser.",
   "empty-file": "The file is empty.",
   "unauthorised": "The API key is missing or wrong.",
+  "foreign-origin": "A page of another site may not do that. Open the service's own page.",
   "body-timeout": "The upload took too long. The connection may be slow: try again, or cut the video.",
   "body-too-large": "The file is too large. Cut it to the routine.",
   "decoder-failed": "The video cannot be read. Save it anew with a video program.",

@@ -90,6 +90,8 @@ async def test_an_action_that_nobody_can_find(tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish_tiny(store, "aqa-7-ski")
     async with running_app(store) as other:
+        [listed] = (await other.client.get("/checkpoints")).json()["checkpoints"]
+        assert listed["can_find"] is False
         response = await other.score(clip_bytes(frames=170), find="true")
     assert response.status_code == 422
     [error] = response.json()["errors"]

@@ -133,6 +133,30 @@ async def test_an_empty_field_is_one_that_was_left_out(app: App) -> None:
 
 
 @pytest.mark.parametrize(
+    ("media", "is_json"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/vnd.meet+json", True),
+        ("application/vnd/json", False),
+        ("application/jsonl", False),
+        ("text/json", False),
+        ("text/plain", False),
+        ("", False),
+    ],
+)
+async def test_all_calls_agree_on_what_json_is(app: App, media: str, is_json: bool) -> None:
+    dive = {"marks": [8, 8, 8, 8, 8], "difficulty": 3}
+    for path, body in (("/panel", dive), ("/panel/meet", {"dives": [dive]})):
+        sent = json.dumps(body)
+        response = await app.client.post(path, content=sent, headers={"content-type": media})
+        assert response.status_code == (200 if is_json else 422), (path, response.text)
+        if not is_json:
+            [found] = response.json()["errors"]
+            assert (found["name"], "application/json" in found["reason"]) == ("body", True)
+
+
+@pytest.mark.parametrize(
     "body",
     [b"[" * 50_000, b'{"marks": "\xff"}', b"\xff\xfe{", b'{"marks": [8], "difficulty": 1e999}'],
     ids=["deep", "no UTF-8", "half UTF-16", "infinite"],

@@ -8,7 +8,9 @@ import pytest
 
 from model_store.store import Store
 from tests.clips import clip_bytes
-from tests.servers import LiveServer, live_server
+from tests.servers import LiveServer, live_server, running_app
+
+pytestmark = pytest.mark.anyio
 
 HERE, THERE = "https://judges.example", "https://evil.example"
 KEY = {"authorization": "Bearer a-key"}
@@ -83,6 +85,47 @@ def test_events_too(server: LiveServer) -> None:
     answer = httpx.post(f"{server.url}/score", files={"clip": SMALL}, headers=headers, timeout=60)
     assert answer.headers["access-control-allow-origin"] == HERE
     assert "event: result" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec-fetch-site": "same-origin", "origin": "https://behind.a.proxy"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"origin": "{own}"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "{own}"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:1"}, 403),
+        ({"origin": THERE}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "{own}.evil.example"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": HERE}, 403),
+    ],
+)
+def test_what_pages_of_other_origins_send_is_refused(
+    local_server: LiveServer, headers: dict[str, str], status: int
+) -> None:
+    sent = {name: value.format(own=local_server.url) for name, value in headers.items()}
+    form = {"marks": "8,8,8,8,8", "difficulty": "3"}
+    answer = httpx.post(f"{local_server.url}/panel", data=form, headers=sent)
+    assert answer.status_code == status
+    assert httpx.get(f"{local_server.url}/checkpoints", headers=sent).status_code == 200
+    if status == 403:
+        assert answer.json()["type"] == "/problems/foreign-origin"
+        for method, path in (("POST", "/score"), ("POST", "/rank"), ("DELETE", "/clips/a")):
+            refused = httpx.request(method, local_server.url + path, headers=sent)
+            assert refused.status_code == 403, path
+
+
+async def test_allowed_origins_may_send_without_a_key(store: Store) -> None:
+    for allowed in (HERE, "*"):
+        async with running_app(store, allowed_origins=allowed) as app:
+            for origin in (HERE, THERE):
+                sent = {"origin": origin, "sec-fetch-site": "cross-site"}
+                form = {"marks": "8,8,8,8,8", "difficulty": "3"}
+                answer = await app.client.post("/panel", data=form, headers=sent)
+                assert answer.status_code == (200 if allowed in ("*", origin) else 403)
 
 
 def test_without_the_setting_no_origin_is_allowed(local_server: LiveServer) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-from model_store.archive import read_kept_clip
+from model_store.archive import kept_folders, read_kept_clip
 from model_store.store import Store
 from service.client import ScoringClient, ScoringError
+from service.metrics import Metrics
 from service.scoring import archive as module
 from tests.clips import clip_bytes, clip_of, moving_square
 from tests.servers import COMMAND, App, live_server, running_app
@@ -235,6 +236,39 @@ async def test_the_newest_answer_wins_and_what_judges_gave_keeps_its_part(
     assert file_of(archive, "judged.json")["start_s"] is None
 
 
+async def test_what_judges_gave_keeps_its_action(app: App, archive: Path) -> None:
+    def known() -> tuple[Any, ...]:
+        values = file_of(archive, "judged.json")
+        return tuple(values[name] for name in ("action", "score", "difficulty", "group", "start_s"))
+
+    answer_of(await app.score(CLIP, keep="true", difficulty="3.3", marks=MARKS, start_s="0.5"))
+    answer_of(await app.score(CLIP, keep="true", action="vault", difficulty="5.8"))
+    assert known() == ("diving", 80.85, 3.3, None, 0.5)
+    named = answer_of(await judged(app, group="Smith"))
+    assert (named["action"], named["judged"]["action"]) == ("vault", "diving")
+    assert known() == ("diving", 80.85, 3.3, "Smith", 0.5)
+    answer_of(await judged(app, dive="107B", height="3"))  # counted by the rules of diving
+    assert known() == ("diving", 75.95, 3.1, "Smith", 0.5)
+    answer_of(await judged(app, difficulty="5.8"), 422)
+    answer_of(await judged(app, score="14.2"))  # of the newest answer, with its difficulty
+    assert known() == ("vault", 14.2, 5.8, "Smith", None)
+    answer_of(await app.score(CLIP, keep="true"))
+    assert answer_of(await judged(app, deductions="0.1"), 422)
+    assert answer_of(await judged(app, group="Jones"))["judged"]["difficulty"] == 5.8
+    answer_of(await app.score(CLIP, keep="true", difficulty="2.0", marks="8 8 8 8 8"))
+    assert known() == ("diving", 48.0, 2.0, "Jones", None)
+
+
+async def test_without_a_score_the_newest_answer_names_the_action(app: App, archive: Path) -> None:
+    answer_of(await app.score(CLIP, keep="true"))
+    answer_of(await judged(app, difficulty="3.2", group="Smith"))
+    answer_of(await app.score(CLIP, keep="true", action="vault", start_s="0.5"))
+    only = answer_of(await judged(app, difficulty="5.8"))["judged"]
+    assert (only["action"], only["difficulty"], only["group"]) == ("vault", 5.8, "Smith")
+    assert only["start_s"] == 0.5
+    assert answer_of(await judged(app, marks="9 9 9 9"))["judged"]["score"] == 14.8
+
+
 async def test_an_answer_from_the_cache_is_kept_too(store: Store, tmp_path: Path) -> None:
     async with running_app(store, archive=tmp_path / "archive", result_cache_bytes=1 << 20) as app:
         answer_of(await app.score(CLIP))
@@ -257,6 +291,7 @@ async def test_without_an_archive_nothing_is_kept(store: Store) -> None:
         assert wrong["name"] == "keep"
         assert "SCORING_ARCHIVE" in wrong["reason"]
         assert answer_of(await app.score(CLIP, keep="false"))["kept"] is False
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is False
         for method, path in (("GET", "/clips"), ("DELETE", f"/clips/{SHA256}")):
             problem = answer_of(await app.client.request(method, path), 404)
             assert problem["type"] == "/problems/unknown-clip"
@@ -387,16 +422,82 @@ def test_a_full_disk_costs_the_archive_and_not_the_answer(store: Store, tmp_path
 async def test_a_volume_that_hangs_costs_the_archive_and_not_the_answer(
     app: App, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LIMIT_S", 0.3)
+    monkeypatch.setattr(module, "KEEP_LIMIT_S", 0.3)
     with locked(archive):
+        began = time.monotonic()
         answers = await asyncio.gather(*(app.score(CLIP, keep="true") for _ in range(4)))
         assert [answer_of(each)["kept"] for each in answers] == [False] * 4
+        assert time.monotonic() - began < module.LIMIT_S / 2  # what a change may take
+        monkeypatch.setattr(module, "LIMIT_S", 0.3)
         assert answer_of(await judged(app, score="70"), 503)
         assert answer_of(await app.score(CLIP))["kept"] is False
     await asyncio.sleep(0.3)  # whoever waited for the lock has it now, and nobody waits for them
     assert names(archive) == [".lock"]
     monkeypatch.undo()
     assert answer_of(await app.score(CLIP, keep="true"))["kept"] is True
+
+
+async def test_listings_are_shared_and_keep_no_clip_waiting(
+    app: App, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_of(await app.score(CLIP, keep="true"))
+    other = clip_bytes(frames=101)
+    may_go_on, rounds = threading.Event(), 0
+
+    def slowly(folder: Path) -> Iterator[Path]:
+        nonlocal rounds
+        rounds += 1
+        assert may_go_on.wait(30)
+        return kept_folders(folder)
+
+    monkeypatch.setattr(module, "kept_folders", slowly)
+    asked = [asyncio.create_task(app.client.get("/clips")) for _ in range(30)]
+    while not rounds:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(module.KEEP_LIMIT_S):
+        assert answer_of(await app.score(other, keep="true"))["kept"] is True
+        assert answer_of(await judged(app, group="Smith"))["judged"]["group"] == "Smith"
+        assert answer_of(await app.client.delete(f"/clips/{SHA256}"))["forgotten"] is True
+    asked += [asyncio.create_task(app.client.get("/clips")) for _ in range(30)]
+    leaving = asked.pop()
+    await asyncio.sleep(0.1)
+    leaving.cancel()
+    may_go_on.set()
+    answers = [answer_of(each) for each in await asyncio.gather(*asked)]
+    assert rounds == 2  # one for those who asked first, one for those who asked meanwhile
+    expected = [hashlib.sha256(other).hexdigest()]
+    for answer in answers[30:]:  # who changed something sees it
+        assert [clip["sha256"] for clip in answer["clips"]] == expected
+
+
+@pytest.mark.parametrize("meanwhile", ["tidies", "removes"])
+async def test_another_process_may_be_at_the_clip_that_is_removed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    async with running_app(store, archive=tmp_path / "archive") as app:
+        answer_of(await app.score(CLIP, keep="true"))
+        answer_json = tmp_path / "archive" / SHA256 / "answer.json"
+        long_ago = time.time() - 2 * module.STALE_S
+        for path in (answer_json, answer_json.parent):
+            os.utime(path, (long_ago, long_ago))
+        other = module.Archive(tmp_path / "archive", Metrics(), max_bytes=1 << 30)
+        remove = module._remove
+
+        def remove_later(taken: Path) -> None:
+            monkeypatch.undo()
+            if meanwhile == "tidies":
+                other._tidy()
+                assert taken.exists()  # it is none of those that a killed process left
+            else:
+                remove(taken)
+            remove(taken)
+
+        monkeypatch.setattr(module, "_remove", remove_later)
+        assert answer_of(await app.client.delete(f"/clips/{SHA256}"))["forgotten"] is True
+        assert names(tmp_path / "archive") == [".lock"]
+        sample = app.service.metrics.registry.get_sample_value
+        assert (sample("score_archive_clips"), sample("score_archive_bytes")) == (0, 0)
+        other.stop()
 
 
 def test_a_volume_that_hangs_does_not_keep_the_service_from_stopping(
@@ -531,6 +632,48 @@ async def test_the_calls_need_a_key_like_others(store: Store, tmp_path: Path) ->
         answer_of(await app.client.post("/score", headers=one, **sent))  # type: ignore[arg-type]
         assert answer_of(await app.client.get("/clips", headers=two))["total"] == 1
         assert answer_of(await app.client.delete(f"/clips/{SHA256}", headers=two))
+
+
+async def test_the_calls_need_a_key_where_anybody_may_ask(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_app(store, archive=tmp_path / "archive", allow_anonymous=True) as app:
+        assert "no clip is kept" in caplog.text
+        for method, path in (
+            ("GET", "/clips"), ("GET", "/clips/"), ("DELETE", f"/clips/{SHA256}"),
+            ("POST", f"/clips/{SHA256}/judged"), ("POST", f"/clips/{SHA256}/anything"),
+        ):  # fmt: skip
+            response = await app.client.request(method, path)
+            assert answer_of(response, 401)["type"] == "/problems/unauthorised"
+        assert answer_of(await app.score(CLIP, keep="true"), 401)
+        assert answer_of(await app.score(CLIP))["kept"] is False
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is False
+        document = answer_of(await app.client.get("/openapi.json"))["paths"]
+        assert document["/clips"]["get"]["security"]
+        assert "security" not in document["/score"]["post"]
+        assert names(tmp_path / "archive") == []
+    settings: dict[str, Any] = {"allow_anonymous": True, "api_keys": "one"}
+    async with running_app(store, archive=tmp_path / "archive", **settings) as app:
+        app.client.headers["authorization"] = "Bearer one"
+        assert answer_of(await app.score(CLIP, keep="true"))["kept"] is True
+        assert answer_of(await app.client.get("/checkpoints"))["keeps_clips"] is True
+
+
+async def test_no_web_site_keeps_judges_or_removes_a_clip(app: App, archive: Path) -> None:
+    """A browser sends a form to any address, and a page of another origin can make it do so."""
+    answer_of(await app.score(CLIP, keep="true"))
+    app.client.headers["sec-fetch-site"] = "cross-site"
+    try:
+        for response in (
+            await app.score(clip_bytes(frames=101), keep="true"),
+            await judged(app, score="70"),
+            await app.client.delete(f"/clips/{SHA256}"),
+        ):
+            assert answer_of(response, 403)["type"] == "/problems/foreign-origin"
+    finally:
+        del app.client.headers["sec-fetch-site"]
+    assert names(archive) == [".lock", SHA256]
+    assert names(archive / SHA256) == ["answer.json", "clip.mp4"]
 
 
 async def test_the_rank_of_clips_keeps_none(app: App, archive: Path) -> None:

@@ -3,9 +3,9 @@ The archive of a service, see `model_store.archive`: clips that it scored, and w
 
     <SHA-256 of the file>/clip.mp4, answer.json, judged.json
 
-A clip without a judged score is left out. Of the others the part of the file counts that was scored
-when judges gave the score, so that training sees what the service has scored. Clips of several
-actions may lie in one archive. The split is drawn, see `drawn_split`.
+A clip without a judged score is left out. Of the others the action and the part of the file count
+that were scored when judges gave the score, so that training sees what the judges saw. Clips of
+several actions may lie in one archive. The split is drawn, see `drawn_split`.
 
 The rule: a folder that is damaged, or whose file is not the one that its name states, is a
 DataError that names it, and nothing is used. A service may add and remove clips meanwhile.
@@ -57,7 +57,7 @@ def read_archive(folder: Path) -> list[JudgedClip]:
 
 
 def _judged_clip(clip: KeptClip, judged: Judged, score: float) -> JudgedClip:
-    action = clip.answer.action
+    action = judged.action
     rule = SPECS[action].difficulty_rule if action in SPECS else None
     return JudgedClip(
         path=clip.path,

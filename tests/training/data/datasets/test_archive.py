@@ -35,7 +35,8 @@ def keep(
     answer = {"action": action, "score": 50.0, "difficulty": None, "start_s": None, "end_s": None}
     (folder / "answer.json").write_text(json.dumps(answer | {"scored_at": WHEN, "more": [1]}))
     if judged is not None:
-        (folder / "judged.json").write_text(json.dumps(judged | {"judged_at": WHEN}))
+        values = {"action": action, "judged_at": WHEN} | judged
+        (folder / "judged.json").write_text(json.dumps(values))
     return folder
 
 
@@ -70,9 +71,21 @@ def test_clips_that_are_not_judged_are_left_out_and_counted(
         ("answer.json", b"{", "answer.json"),
         ("answer.json", b'{"score": 1}', "answer.json: action"),
         ("judged.json", b'{"score": 71.4', "judged.json"),
-        ("judged.json", b'{"score": "x", "judged_at": "2026-11-28T10:00:00Z"}', "json: score"),
-        ("judged.json", b'{"score": 1e999, "judged_at": "2026-11-28T10:00:00Z"}', "json: score"),
-        ("judged.json", b'{"points": 1, "judged_at": "2026-11-28T10:00:00Z"}', "json: points"),
+        (
+            "judged.json",
+            b'{"action": "diving", "score": "x", "judged_at": "2026-11-28T10:00:00Z"}',
+            "json: score",
+        ),
+        (
+            "judged.json",
+            b'{"action": "diving", "score": 1e999, "judged_at": "2026-11-28T10:00:00Z"}',
+            "json: score",
+        ),
+        (
+            "judged.json",
+            b'{"action": "diving", "points": 1, "judged_at": "2026-11-28T10:00:00Z"}',
+            "json: points",
+        ),
         ("judged.json", b"\xff", "judged.json"),
     ],
 )
@@ -89,6 +102,16 @@ def test_a_damaged_folder_is_named(
     with pytest.raises(DataError, match=f"1 kept clips are damaged: .*{folder.name}") as caught:
         read_archive(tmp_path)
     assert text in str(caught.value)
+
+
+def test_the_action_is_that_which_was_judged(tmp_path: Path) -> None:
+    """The newest answer may be of another one: the score is none on its scale."""
+    keep(tmp_path, judged={"action": "vault", "score": 14.2, "difficulty": 5.8})
+    [vault] = read_archive(tmp_path)
+    assert vault.action == "vault"
+    assert vault.execution == pytest.approx(8.4)
+    with pytest.raises(DataError, match="no clip of 'diving', only of vault"):
+        open_clips(Kind.archive, [tmp_path], SPECS["diving"])
 
 
 def test_each_command_gets_the_clips_of_its_action(tmp_path: Path) -> None:
