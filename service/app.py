@@ -83,6 +83,8 @@ def create_app_for(service: ScoringService) -> FastAPI:
         root_path=settings.root_path,
         root_path_in_servers=False,
         servers=[{"url": ".", "description": "Where this document is."}],
+        contact={"name": "the authors of fragment-scorer"},
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         telemetry=telemetry,
     )
     app.state.service = service

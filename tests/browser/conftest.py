@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from model_store.store import Store
 from tests.browser.elsewhere import Elsewhere
@@ -25,6 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 WAIT_MS = 60_000  # on a busy machine; a quick one needs a second
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="session")

@@ -90,3 +90,9 @@ def test_a_generated_client_compiles_and_works(
         )
         assert run.returncode == 0, run.stdout + run.stderr
     assert compileall.compile_dir(tmp_path / "generated", quiet=1)
+
+
+def test_it_names_its_licence_and_whom_to_ask(server: LiveServer) -> None:
+    info = httpx.get(f"{server.url}/openapi.json", timeout=60).json()["info"]
+    assert info["license"]["identifier"] == "Apache-2.0"
+    assert info["contact"]["name"]
