@@ -66,9 +66,7 @@ def test_gain_and_agreement_are_found_again() -> None:
     exact = pair_measures(many(0.6, 0.0))
     assert exact["pairs_gain"] == pytest.approx(0.6)
     assert exact["pairs_agreement"] == pytest.approx(1.0)
-    assert (
-        abs(exact["pairs_agreement_by_kind_alone"]) < 0.2
-    )  # cost here has nothing to do with kind
+    assert exact["pairs_agreement_by_kind_alone"] < 0.1  # no kind costs more here
     noisy = many(1.0, 0.3)
     measured = pair_measures(noisy)
     assert measured["pairs_agreement"] == pytest.approx(spearmanr(noisy.cost, noisy.lost).statistic)
