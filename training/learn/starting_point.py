@@ -97,6 +97,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
     judged = (scores - addend) / factor
     features = mean_over_frames(frozen.features).double().numpy()
     shown = frozen.shown[:, :, list(learner.network.used)]
+    faulty = dataset.leader != every
     return [
         Rows(
             features=features,
@@ -106,6 +107,8 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             factor=dataset.announced.factor[:, output].astype(np.float64),
             weight=np.where(dataset.rehearsed, learner.run.rehearsal, 1.0),
             groups=dataset.unit_numbers,
+            leader=dataset.leader,
+            differences=learner.run.pairs * (dataset.deviation / dataset.pair_costs) ** 2 * faulty,
             views=frozen.views,
         )
         for output in range(len(dataset.announced.outputs))
