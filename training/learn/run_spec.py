@@ -53,6 +53,14 @@ class RunSpec(RunOptions):
             " anew.",
         ),
     ] = False
+    from_mean: Annotated[
+        bool,
+        START(
+            "--from-mean/--from-zero",
+            help="Answers begin at the mean of the judged scores, or at 0. The ranking loss alone"
+            " leaves them there: from 0, as in the paper, they are no points.",
+        ),
+    ] = True
     seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, order and draws.")] = 0
     validation: Annotated[
         float, SPLIT(help="Share of the training split that is kept to measure the result on.")
@@ -234,6 +242,11 @@ class RunSpec(RunOptions):
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "--new-head needs --base")
         require(
+            self.from_mean or not (self.has_base_head or self.readout),
+            "--from-zero needs a head that is new and no readout: a base's head and a fitted line"
+            " answer in points from the start",
+        )
+        require(
             self.teach == "judged" or self.network.target == "final",
             f"what is known is a final score, the network's target is {self.network.target}",
         )
@@ -311,7 +324,7 @@ class RunSpec(RunOptions):
     def terms(self) -> str:
         """Of the loss, as the rows of Table 1 name them."""
         if not self.regression:
-            return "ranking"
+            return "ranking" if self.from_mean else "ranking, from 0"
         return "MSE" if self.alpha == 0 else "MSE + ranking"
 
     @property
