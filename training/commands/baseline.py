@@ -100,6 +100,7 @@ def baseline(
             "method": method,
             "data": list(map(str, data)),
             "kind": kind.value,
+            "action": clip.action,
             "features": checkpoint or (None if extractor is None else str(extractor)),
             "seed": seed,
             "seen": seen.counts,

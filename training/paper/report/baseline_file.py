@@ -20,6 +20,9 @@ class Baseline:
     method: str
     data: tuple[str, ...]
     """The data set's folders."""
+    kind: str | None = None
+    """Their layout, and the action; None where the file does not say."""
+    action: str | None = None
     spearman: float
     mean_distance: float
     """Points."""
@@ -43,6 +46,8 @@ def read_baseline(path: Path) -> Baseline:
         baseline = Baseline(
             method=str(values["method"]),
             data=(data,) if isinstance(data, str) else tuple(map(str, data)),
+            kind=values.get("kind"),
+            action=values.get("action"),
             spearman=float(values["spearman"]),
             mean_distance=float(values["mean_distance"]),
             clips=int(values["clips"]),

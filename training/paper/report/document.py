@@ -20,6 +20,7 @@ from training.paper.report.examples import last_fragments
 from training.paper.report.figures import by_fragment, learning_curve, sorted_predictions
 from training.paper.report.gathered import start_of
 from training.paper.report.measured import MeasuredRun
+from training.paper.report.methods import averaged, methods
 from training.paper.report.results import Cell, DataSet
 from training.paper.report.tables import (
     curve_table,
@@ -178,8 +179,8 @@ def _clips_of(run: MeasuredRun) -> str:
 
 
 def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
-    """Every number of the report, JSON-ready."""
-    return {
+    """Every number of the report, JSON-ready: by data set, and averages over those of AQA-7."""
+    found = {
         data.name: {
             "trained_on": data.trained_on,
             "folds": data.folds,
@@ -204,6 +205,13 @@ def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
         }
         for data in sets
     }
+    if chosen := averaged(sets):
+        found["average over AQA-7"] = {
+            method.name: average
+            for method in methods(sets)
+            if (average := method.average(chosen)) is not None
+        }
+    return found
 
 
 def numbers_of(cell: Cell) -> dict[str, Any]:
