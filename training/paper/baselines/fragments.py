@@ -5,7 +5,7 @@ Shapes: N clips, K fragments, P values a fragment.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from model_store.clip import blank_fragments, cut
 from model_store.network import C3DExtractor, FragmentNetwork
 from model_store.network_spec import NetworkSpec
 from model_store.spec import ClipSpec
-from training.data.datasets.annotations import JudgedClip
+from training.data.split import Indices
 from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import load_extractor
 from training.learn.forward import evaluating, fragment_features
-from training.measure.evaluate import BATCH, in_batches, prepared_clips
+from training.measure.evaluate import BATCH
+from training.paper.baselines.prepared import PreparedClips
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Fragments:
     shown: NDArray[np.bool_]
     """(N, K): not blank, that is, not padding."""
 
-    def __getitem__(self, clips: slice) -> "Fragments":
+    def __getitem__(self, clips: slice | Indices) -> "Fragments":
         return Fragments(self.features[clips], self.shown[clips])
 
     def mean(self) -> NDArray[np.float32]:
@@ -67,17 +68,15 @@ class Extraction:
         used = tuple(range(spec.fragments))
         return cls(nn.ModuleList([single.extractors[0] for _ in used]), used, single.mean, spec)
 
-    def of_clips(
-        self, clips: Sequence[JudgedClip], progress: Callable[[int, int], None]
-    ) -> Fragments:
-        """Raises DataError, naming the clip, where one cannot be used."""
+    def of_clips(self, clips: PreparedClips, progress: Callable[[int, int], None]) -> Fragments:
         sizes = {min(BATCH, len(clips)), len(clips) % BATCH or 1}
         device = trusted_device("auto", self.extractors[0], self.spec, (), sizes)
         extractors, mean = self.extractors.to(device.kind), self.mean.to(device.kind)
-        features, shown, done = [], [], 0
+        features, shown = [], []
         with evaluating(extractors):
-            for batch in in_batches(prepared_clips(clips, self.spec), BATCH):
-                frames = np.stack([timed.frames for timed in batch])  # (B, T, H, W, 3)
+            for begin in range(0, len(clips), BATCH):
+                rows = range(begin, min(begin + BATCH, len(clips)))
+                frames = np.stack([clips[row] for row in rows])  # (B, T, H, W, 3)
                 fragments = torch.from_numpy(cut(frames, self.spec)).to(device.kind)
                 described = []
                 for k, extractor in zip(self.used, extractors, strict=True):
@@ -86,6 +85,5 @@ class Extraction:
                     described.append(seen.flatten(1).cpu().numpy())  # (B, P)
                 features.append(np.stack(described, axis=1))  # (B, K, P)
                 shown.append(~blank_fragments(frames, self.spec)[:, self.used])
-                done += len(batch)
-                progress(done, len(clips))
+                progress(rows.stop, len(clips))
         return Fragments(np.concatenate(features), np.concatenate(shown))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from model_store.files import replace_file
 from training.measure.bootstrap import CONFIDENCE, RESAMPLES
+from training.paper.report.baseline_file import Baseline
 from training.paper.report.examples import last_fragments
 from training.paper.report.figures import by_fragment, learning_curve, sorted_predictions
 from training.paper.report.gathered import start_of
@@ -201,7 +202,7 @@ def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
                 for line in data.curve
                 for clips, cell in line.cells.items()
             ],
-            "baselines": [dataclasses.asdict(each) for each in data.baselines],
+            "baselines": [numbers_of_baseline(each) for each in data.baselines],
         }
         for data in sets
     }
@@ -228,6 +229,11 @@ def numbers_of(cell: Cell) -> dict[str, Any]:
             "mean_distance": dataclasses.asdict(cell.declared.mean_distance),
         }
     return found
+
+
+def numbers_of_baseline(baseline: Baseline) -> dict[str, Any]:
+    """Without the hashes and scores of its clips."""
+    return {name: value for name, value in dataclasses.asdict(baseline).items() if name != "judged"}
 
 
 def png(figure: Figure) -> bytes:

@@ -40,7 +40,7 @@ def gather(runs: Sequence[MeasuredRun], baselines: Sequence[Baseline]) -> list[D
 
     Raises RunError for runs of one data set that are measured on other clips or folds, for runs
     that fall into one cell but are not repetitions of one another, and for a baseline of a data set
-    that no run is of.
+    that no run is of, or that is measured on other clips or folds.
     """
     by_data: dict[Source, list[MeasuredRun]] = {}
     for run in runs:
@@ -75,6 +75,7 @@ def _data_set(runs: Sequence[MeasuredRun]) -> DataSet:
         clips=first.clips,
         training_mean=_training_mean(first),
         folds=first.options.folds if first.fold is not None else None,
+        fold=first.fold,
         cells=_cells([run for run in runs if run.options.clips is None]),
         curve=[
             Line(start, {clips: cell_of(group) for clips, group in sorted(by_clips.items())})
@@ -186,14 +187,22 @@ def _name_apart(sets: Sequence[DataSet]) -> None:
 
 
 def _set_of(baseline: Baseline, sets: dict[Source, DataSet]) -> DataSet:
-    """By its folders, kind and action, or else by their names.   Raises RunError."""
+    """By its folders, kind and action, or else by the folders' names.
+
+    Raises RunError, also if it is measured otherwise.
+    """
     found = _named_set(baseline, sets)
-    if found.folds is not None:
+    if baseline.folds != found.folds:
         raise RunError(
-            f"baseline {baseline.method} is measured on the test split of {found.name}, the runs by"
-            " cross-validation: report them apart"
+            f"baseline {baseline.method} is measured {_in_words(baseline.folds)} of {found.name},"
+            f" the runs {_in_words(found.folds)}: report them apart"
         )
+    baseline.check_measured_as(found.clips, found.fold, f"the runs of {found.name}")
     return found
+
+
+def _in_words(folds: int | None) -> str:
+    return "on the test split" if folds is None else f"by {folds}-fold cross-validation"
 
 
 def _named_set(baseline: Baseline, sets: dict[Source, DataSet]) -> DataSet:

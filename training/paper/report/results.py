@@ -143,6 +143,8 @@ class DataSet:
     the other folds held out."""
     folds: int | None = None
     """Of a cross-validation."""
+    fold: NDArray[np.int64] | None = None
+    """(N,): which of them held the clip out."""
     cells: dict[tuple[str, Fragments], Cell] = field(default_factory=dict)
     curve: list[Line] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)

@@ -24,6 +24,7 @@ from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.learn.extractor_file import write_extractor
 from training.paper.baselines import lstm
 from training.paper.baselines.fragments import Extraction, Fragments
+from training.paper.baselines.prepared import PreparedClips
 
 SPEC = VAULT.with_size((32, 32), (32, 32))
 SHORT = """
@@ -47,6 +48,11 @@ def extractor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 def write_poses(folder: Path, clips: list[JudgedClip]) -> None:
     """The better the clip, the wider the arms swing."""
     folder.mkdir()
@@ -65,6 +71,7 @@ def test_each_method_learns_and_reports(
     method: str,
     bright: Path,
     extractor: Path,
+    cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -76,12 +83,15 @@ def test_each_method_learns_and_reports(
     clips = read_annotations(bright)
     write_poses(poses, clips)
     source = ["--poses", poses] if method == "pose-dct" else of_extractor
-    output = succeed("baseline", "--method", method, "--data", bright, *source, "--json", figures)
+    output = succeed(
+        "baseline", "--method", method, "--data", bright, *source, "--json", figures,
+        "--cache", cache,
+    )  # fmt: skip
     measured = json.loads(figures.read_text())
     assert measured["method"] == method
     assert measured["data"] == [str(bright)]
     assert (measured["train_clips"], measured["clips"]) == (60, 12)
-    judged, predicted = map(np.array, measured["scores"].values())
+    judged, predicted = (np.array(measured["scores"][name]) for name in ("judged", "predicted"))
     assert judged.tolist() == [clip.score for clip in clips if clip.split == "test"]
     assert measured["spearman"] == pytest.approx(spearmanr(predicted, judged).statistic)
     assert measured["mean_distance"] == pytest.approx(np.abs(predicted - judged).mean())
@@ -90,8 +100,9 @@ def test_each_method_learns_and_reports(
     assert f"{measured['spearman']:.4f}" in output
 
 
-def described(extraction: Extraction, clips: list[JudgedClip]) -> Fragments:
-    return extraction.of_clips(clips, lambda *_: None)
+def described(extraction: Extraction, clips: list[JudgedClip], cache: Path) -> Fragments:
+    prepared = PreparedClips.of([clips], extraction.spec, cache, lambda *_: None)
+    return extraction.of_clips(prepared, lambda *_: None)
 
 
 def expected(
@@ -109,9 +120,9 @@ def assert_close(features: NDArray[np.float32], wanted: Tensor) -> None:
     np.testing.assert_allclose(features, wanted, atol=0.03 * scale)
 
 
-def test_a_file_describes_all_fragments(bright: Path, extractor: Path) -> None:
+def test_a_file_describes_all_fragments(bright: Path, extractor: Path, tmp_path: Path) -> None:
     clips = read_annotations(bright)[:2]
-    fragments = described(Extraction.of_file(extractor, COMPACT, SPEC), clips)
+    fragments = described(Extraction.of_file(extractor, COMPACT, SPEC), clips, tmp_path)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=(0,)), SPEC).eval()
     network.extractors[0].load_state_dict(load_file(extractor))
     for n, clip in enumerate(clips):
@@ -121,12 +132,12 @@ def test_a_file_describes_all_fragments(bright: Path, extractor: Path) -> None:
 
 @pytest.mark.parametrize("used", [None, (1, 2, 4)])
 def test_a_checkpoint_describes_each_fragment_by_its_own_extractor(
-    bright: Path, used: tuple[int, ...] | None
+    bright: Path, tmp_path: Path, used: tuple[int, ...] | None
 ) -> None:
     torch.manual_seed(1)
     network = FragmentNetwork(dataclasses.replace(COMPACT, fragments_used=used), SPEC).eval()
     clips = read_annotations(bright)[:9]  # more than one batch
-    fragments = described(Extraction.of_network(network), clips)
+    fragments = described(Extraction.of_network(network), clips, tmp_path)
     own = {k: i for i, k in enumerate(network.used)}
     assert fragments.features.shape[:2] == fragments.shown.shape == (9, len(own))
     for n, clip in enumerate(clips):
@@ -165,4 +176,4 @@ def test_too_few_clips(tmp_path: Path, bright: Path) -> None:
     for i in range(4):
         (data / f"{i}.mp4").write_bytes(b"%d" % i)
     output = error_message(call("baseline", "--method", "pose-dct", "--data", data))
-    assert "1 training clips, need at least 8" in output
+    assert "1 clips to learn from, need at least 8" in output

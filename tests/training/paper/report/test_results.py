@@ -364,6 +364,8 @@ def test_actions_of_one_folder_are_data_sets_with_an_average_by_fishers_z(
     assert table["fragments network, all fragments, MSE"][-2] == f"{by_hand:.3f}"
     assert table["ConvISA"][-2:] == ["–", "–"]
     averages = numbers(sets)["average over AQA-7"]
+    [of_vault] = numbers(sets)["aqa-7, aqa-7-vault"]["baselines"]
+    assert (of_vault["spearman"], "judged" in of_vault) == (0.5, False)
     assert averages["fragments network, all fragments, MSE"] == pytest.approx(by_hand)
     assert "average" not in methods_table(sets[:1])
     with pytest.raises(RunError, match=r"C3D\+SVR is of .*aqa-7, the runs of aqa-7, aqa-7-vault"):
