@@ -1,13 +1,15 @@
 """`python -m training baseline`"""
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from training.choices import Kind
 from training.commands.failures import exit_on_errors
+from training.commands.field_options import options_of
 from training.commands.options import (
     ActionOption,
     CacheOption,
@@ -20,12 +22,14 @@ from training.commands.options import (
     StoreOption,
     clip_spec,
 )
+from training.paper.baselines.conv_isa_spec import ConvIsaSpec
 
 
+@options_of(ConvIsaSpec)
 def baseline(
     data: DataOption,
     method: Annotated[
-        Literal["c3d-svr", "c3d-lstm", "pose-dct"],
+        Literal["c3d-svr", "c3d-lstm", "conv-isa", "pose-dct"],
         typer.Option(help="Which method of the paper's Table 2."),
     ],
     kind: KindOption = Kind.annotations,
@@ -61,11 +65,14 @@ def baseline(
     cache: CacheOption = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     store: StoreOption = None,
+    **sizes: Any,
 ) -> None:
     """Train a simple method on the training split and measure it on the test split.
 
     c3d-svr: mean C3D features of a clip, linear SVR. c3d-lstm: the fragments' features in order,
-    LSTM. pose-dct: low frequencies of the joints' paths, linear SVR. They serve comparison only.
+    LSTM. pose-dct: low frequencies of the joints' paths, linear SVR. conv-isa: how often each kind
+    of small motion is seen, linear SVR; the kinds are learned from the training clips' pixels. They
+    serve comparison only.
 
     With --folds every clip of the training split is predicted by a fit that has not seen it. The
     folds are those of `train --folds` on the same clips, with a --base of the same --checkpoint:
@@ -92,7 +99,7 @@ def baseline(
         from training.paper.baselines.measured import Measurement
         from training.paper.baselines.methods import Sources
 
-        extraction, origin = None, None
+        extraction, origin, conv_isa = None, None, ConvIsaSpec(**sizes)
         clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
@@ -111,7 +118,11 @@ def baseline(
             measurement = Measurement(
                 method=method,
                 sources=Sources(
-                    spec=clip, extraction=extraction, poses=poses, cache=cache or data[0] / CACHE
+                    spec=clip,
+                    extraction=extraction,
+                    poses=poses,
+                    conv_isa=conv_isa,
+                    cache=cache or data[0] / CACHE,
                 ),
                 origin=origin,
                 seed=seed,
@@ -128,6 +139,7 @@ def baseline(
             "action": clip.action,
             "features": checkpoint or (None if extractor is None else str(extractor)),
             "seed": seed,
+            **({"sizes": dataclasses.asdict(conv_isa)} if method == "conv-isa" else {}),
             **figures,
         }
         print_figures(method, measured)

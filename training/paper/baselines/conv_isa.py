@@ -23,8 +23,9 @@ features for action recognition with independent subspace analysis. CVPR 2011.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -37,14 +38,19 @@ from training.paper.baselines.conv_isa_spec import ConvIsaSpec
 from training.paper.baselines.isa import Floats, Subspaces
 
 Pixels = NDArray[np.uint8]
-Clips = Sequence[Pixels]
-"""(T, H, W, 3) each, blank frames before or after."""
 Phases = Callable[[str], Callable[[int, int], None]]
 """The name of a phase -> what is called with things done and things to do, as `Bar.progress`."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green, blue
 APART = 4  # pixels and frames from one patch of a block to the next
 AT_ONCE = 512  # blocks: 40 MB of patches
+
+
+class Clips(Protocol):
+    """(T, H, W, 3) each, blank frames before or after."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Pixels]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ def windows_of(clip: Pixels, spec: ConvIsaSpec) -> Pixels:
     size = (spec.block_frames, spec.block_pixels, spec.block_pixels)
     if any(have < need for have, need in zip(clip.shape, size, strict=True)):
         found, needed = ("x".join(map(str, each)) for each in (clip.shape, size))
-        raise DataError(f"a clip shows {found} frames and pixels, need at least {needed}")
+        raise DataError(f"{found} frames and pixels are shown, need at least {needed}")
     view: Pixels = sliding_window_view(clip, size)
     return view
 

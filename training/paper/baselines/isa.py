@@ -15,6 +15,7 @@ g has the filters g, G + g, 2 G + g …
 features for action recognition with independent subspace analysis. CVPR 2011.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,16 +53,15 @@ class Subspaces:
         Raises DataError for samples that have fewer than P directions.
         """
         mean, whitening = whiten(samples, components)
-        white = (_levelled(samples) - mean) @ whitening.T
-        first = np.random.default_rng(seed).normal(size=(components, components))
         groups = components // group
-        weights, _ = descend(white, orthonormal(first), groups, steps)
-        return cls(mean, whitening, weights, groups)
+        first = np.random.default_rng(seed).normal(size=(components, components))
+        start = cls(mean, whitening, orthonormal(first), groups)
+        weights, _ = descend(start.whitened(samples), start.weights, groups, steps)
+        return dataclasses.replace(start, weights=weights)
 
     def whitened(self, samples: Floats) -> Floats:
         """(N, D) -> (N, P), the directions of most variance first."""
-        white: Floats = (_levelled(samples) - self.mean) @ self.whitening.T
-        return white
+        return np.asarray((_levelled(samples) - self.mean) @ self.whitening.T, np.float32)
 
     def responses(self, white: Floats) -> Floats:
         """(N, P) -> (N, G), at least 0."""

@@ -2,7 +2,8 @@
 The methods of Table 2 by name: trained on some clips, applied to others.
 
 The rule: clips are described once, by what needs no fitting. All that is fitted (scalers,
-parameters, the weights of a sequence) sees the clips to learn from and no other.
+parameters, the weights of a sequence, the layers of ConvISA) sees the clips to learn from and no
+other.
 
 Shapes: N clips to learn from, M others.
 """
@@ -19,14 +20,15 @@ from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
 from training.data.split import Indices
 from training.display import Bar
-from training.errors import RunError
-from training.paper.baselines import lstm, svr
+from training.errors import DataError, RunError
+from training.paper.baselines import conv_isa, lstm, svr
+from training.paper.baselines.conv_isa_spec import ConvIsaSpec
 from training.paper.baselines.fragments import Extraction
 from training.paper.baselines.pose_dct import describe
 from training.paper.baselines.poses import read_joints
 from training.paper.baselines.prepared import PreparedClips
 
-Method = Literal["c3d-svr", "c3d-lstm", "pose-dct"]
+Method = Literal["c3d-svr", "c3d-lstm", "conv-isa", "pose-dct"]
 Floats = NDArray[np.float64]
 Regression = Callable[[Indices, Indices], Floats]
 """Rows of clips to learn from (N,), and of others (M,) -> points for these, (M,)."""
@@ -42,6 +44,7 @@ class Sources:
     """None for methods that need no network."""
     poses: Path | None
     """Folder of keypoints; None: the simulator's tracks."""
+    conv_isa: ConvIsaSpec
     cache: Path
     """Folder for decoded clips."""
 
@@ -66,6 +69,9 @@ def regression(
             described.append(describe(read_joints(clip, sources.poses)))
             bar.update(len(described), len(clips), phase="poses")
         return by_svr(np.stack(described), judged, seed)
+    if method == "conv-isa":
+        prepared = PreparedClips.of(parts, sources.spec, sources.cache, bar.progress("decoding"))
+        return by_conv_isa(clips, prepared, sources.conv_isa, seed, bar)
     if sources.extraction is None:
         raise RunError(f"{method} needs features: give --checkpoint NAME or --extractor FILE")
     prepared = PreparedClips.of(parts, sources.spec, sources.cache, bar.progress("decoding"))
@@ -89,4 +95,24 @@ def by_svr(values: NDArray[np.floating], judged: Floats, seed: int) -> Regressio
     """(N + M, P) values of all clips, and their scores."""
     return lambda known, unknown: svr.regress(
         values[known], judged[known], values[unknown], seed=seed
+    )
+
+
+def by_conv_isa(
+    clips: Sequence[JudgedClip], prepared: PreparedClips, spec: ConvIsaSpec, seed: int, bar: Bar
+) -> Regression:
+    """Raises DataError, naming the clip, where one is smaller or shorter than a block."""
+    for clip, frames in zip(clips, prepared, strict=True):
+        try:
+            conv_isa.windows_of(conv_isa.grey(frames), spec)
+        except DataError as error:
+            raise DataError(f"{clip.source}: {error}") from error
+    judged = np.array([clip.score for clip in clips])
+    return lambda known, unknown: conv_isa.regress(
+        prepared.of_rows(known),
+        judged[known],
+        prepared.of_rows(unknown),
+        spec,
+        seed=seed,
+        progress=bar.progress,
     )

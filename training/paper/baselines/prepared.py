@@ -4,7 +4,7 @@ Clips as a network sees them, decoded once and kept where `train` and `report` k
 Shapes: T frames, H W pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from model_store.clip import prepare
 from model_store.spec import ClipSpec
 from training.data.cache import ClipCache, open_cache
 from training.data.datasets.annotations import JudgedClip
+from training.data.split import Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class PreparedClips:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return map(self.__getitem__, range(len(self)))
+
+    def of_rows(self, rows: Indices) -> "PreparedClips":
+        return PreparedClips([self.places[row] for row in rows], self.spec)
 
     def __getitem__(self, number: int) -> NDArray[np.uint8]:
         """(T, H, W, 3)"""
