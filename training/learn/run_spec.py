@@ -54,12 +54,7 @@ class RunSpec(RunOptions):
         ),
     ] = False
     from_mean: Annotated[
-        bool,
-        START(
-            "--from-mean/--from-zero",
-            help="Answers begin at the mean of the judged scores, or at 0. The ranking loss alone"
-            " leaves them there: from 0, as in the paper, they are no points.",
-        ),
+        bool, START("--from-mean/--from-zero", help="Scores begin at the judged mean, or at 0.")
     ] = True
     seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, order and draws.")] = 0
     validation: Annotated[
@@ -243,8 +238,7 @@ class RunSpec(RunOptions):
         require(bool(self.base) or not self.new_head, "--new-head needs --base")
         require(
             self.from_mean or not (self.has_base_head or self.readout),
-            "--from-zero needs a head that is new and no readout: a base's head and a fitted line"
-            " answer in points from the start",
+            "--from-zero needs a new head and no readout: those begin in points",
         )
         require(
             self.teach == "judged" or self.network.target == "final",

@@ -21,7 +21,7 @@ from training.learn.extractor_file import write_extractor
 from training.learn.run_spec import PRESETS, preset_clip
 
 ROOT = Path(__file__).parents[3]
-METHODS = ["c3d-lstm", "c3d-svr", "conv-isa", "pose-dct"]
+METHODS = ["c3d-pool5-lstm", "c3d-pool5-svr", "conv-isa", "pose-dct"]
 FAKE = """#!/bin/sh
 printf '%s\\n' "$*" >> "$COMMANDS"
 """
@@ -107,6 +107,14 @@ def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(
     assert posed[posed.index("--poses") + 1] == "poses/vault"
 
 
+def test_fc6_is_that_of_published_weights(commands: Callable[..., list[list[str]]]) -> None:
+    lines = commands("table-2", VAULT="", SKATING="", FOLDS="5", C3D="c3d.safetensors")
+    found = [line for line in lines if {"c3d-lstm", "c3d-svr"} & set(line)]
+    assert [values(line, "--extractor") for line in found] == 2 * [["c3d.safetensors"]]
+    assert all(values(line, "--preset")[-1] == "paper" for line in found)
+    assert all(values(line, "--folds") == ["5"] for line in found)
+
+
 def test_the_papers_preset_is_left_as_it_is(commands: Callable[..., list[list[str]]]) -> None:
     lines = commands("figure-3", PRESET="paper", VAULT="", SKATING="", EXTRACTOR="c3d.safetensors")
     assert [line[0] for line in lines] == ["simulate", "train", "report"]
@@ -166,7 +174,7 @@ def test_programmes_start_from_an_extractor_that_others_have_taught(
     assert asked[:2] == ["simulate", "pretrain"]
     assert values(lines[1], "--data") == values(lines[0], "--out") != ["data/skate"]
     [taught] = values(lines[1], "--out")
-    others = [line for line in lines[2:-1] if line[0] == "train" or "c3d-svr" in line]
+    others = [line for line in lines[2:-1] if line[0] == "train" or "c3d-pool5-svr" in line]
     assert len(others) == 6 + 1
     for line in others:
         assert values(line, "--extractor") == [f"{taught}/extractor.safetensors"]
