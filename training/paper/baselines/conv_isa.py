@@ -1,17 +1,19 @@
 """
-ConvISA: how often each kind of small motion is seen, kinds that were learned without scores.
+ConvISA: the score from how often a clip shows each kind of small motion.   [Le11] [Pirsiavash14]
 
-Two layers of independent subspace analysis on grey pixels [Le11]: the first sees patches, the
-second what the first responds to the patches of a block. A block is described by the responses of
-the second layer and by as many of its whitened inputs, the first layer's part. Blocks to which the
-first layer hardly responds are left out, the others are counted by the nearest of k-means' centres,
-and a linear support vector regression makes points of a clip's shares.   [Pirsiavash14 §5]
+The kinds are learned from pixels, not from scores. Two layers of independent subspace analysis see
+grey pixels: the first sees patches, the second sees how the first responds to the patches of a
+block. A block's descriptor has the responses of the second layer, and as many of its whitened
+inputs. Blocks to which the first layer responds least are left out. Each other block counts for the
+nearest of the centres that k-means found, and a linear support vector regression turns the shares
+of the centres into points.
 
-Sizes, descriptors and activations are those of the program that the authors of [Le11] published.
-Departures: responses are not clipped at 1; a block counts 1, not its activation; the blocks that
-are left out are a share of all, not those below a fixed activation; the regression is linear, as
-in [Pirsiavash14] and all baselines here, and not by a χ² kernel; there are 500 centres, not 3000,
-since hundreds of clips are no thousands; k-means has one start.
+The sizes, groups of 1 and of 2 filters among them, descriptors and activations are those of the
+program that the authors of [Le11] published; its notes say that the paper's figures had groups of 4
+in layer 2. Departures: responses are not clipped at 1; a block counts 1, where it counted its
+activation; blocks are left out by rank, for which no threshold has to be chosen; the regression is
+linear, as in [Pirsiavash14], where [Le11] has a χ² kernel; there are 500 centres, found from one
+start, where [Le11] has 3000, which need more clips.
 
 Shapes: N clips to learn from, M others, T frames, H W pixels, B blocks, P patches of a block,
 R responses of layer 1, V values of a descriptor, C centres.

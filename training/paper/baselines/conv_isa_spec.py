@@ -14,28 +14,36 @@ from training.option_groups import CONV_ISA, check_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvIsaSpec:
-    patch_pixels: Annotated[int, CONV_ISA(min=2, help="Height and width of what layer 1 sees.")] = (
-        16
-    )
-    patch_frames: Annotated[int, CONV_ISA(min=1, help="Frames of it.")] = 10
+    patch_pixels: Annotated[
+        int, CONV_ISA(min=2, help="Height and width of a patch, which layer 1 sees.")
+    ] = 16
+    patch_frames: Annotated[int, CONV_ISA(min=1, help="Frames of a patch.")] = 10
     block_pixels: Annotated[
-        int, CONV_ISA(min=2, help="Height and width of what layer 2 sees: patches 4 apart.")
+        int, CONV_ISA(min=2, help="Height and width of a block: layer 2 sees patches 4 apart.")
     ] = 20
-    block_frames: Annotated[int, CONV_ISA(min=1, help="Frames of it.")] = 14
+    block_frames: Annotated[int, CONV_ISA(min=1, help="Frames of a block.")] = 14
     patch_components: Annotated[int, CONV_ISA(min=2, help="Filters of layer 1.")] = 300
     block_components: Annotated[int, CONV_ISA(min=2, help="Filters of layer 2.")] = 200
     patch_group: Annotated[int, CONV_ISA(min=1, help="Filters a group in layer 1.")] = 1
     block_group: Annotated[int, CONV_ISA(min=1, help="Filters a group in layer 2.")] = 2
     samples: Annotated[
         int,
-        CONV_ISA(min=2, help="Blocks that is all learned from, of each clip equally many."),
+        CONV_ISA(
+            min=2, help="Blocks that layers and clusters are learned from, as many of each clip."
+        ),
     ] = 20_000
-    isa_steps: Annotated[int, CONV_ISA(min=0, help="Steps of the descent of a layer.")] = 100
-    stride_pixels: Annotated[int, CONV_ISA(min=1, help="Between blocks that are described.")] = 10
-    stride_frames: Annotated[int, CONV_ISA(min=1, help="The same in time.")] = 7
+    isa_steps: Annotated[
+        int, CONV_ISA(min=0, help="Steps that a layer is learned in, at most.")
+    ] = 100
+    stride_pixels: Annotated[
+        int, CONV_ISA(min=1, help="From one block that is counted to the next.")
+    ] = 10
+    stride_frames: Annotated[int, CONV_ISA(min=1, help="The same, in time.")] = 7
     drop: Annotated[
         float,
-        CONV_ISA(min=0, max=0.99, help="Share of blocks, those of least activation, left out."),
+        CONV_ISA(
+            min=0, max=0.99, help="Share of the blocks that is left out: those of least activation."
+        ),
     ] = 0.5
     words: Annotated[int, CONV_ISA(min=2, help="Clusters of descriptors, at most.")] = 500
 
