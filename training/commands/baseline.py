@@ -137,6 +137,6 @@ def baseline(
             "seed": seed,
             **figures,
         }
-        print_figures(method, measured)
+        print_figures(method if folds is None else f"{method} in {folds} folds", measured)
         if json_file is not None:
             json_file.write_text(json.dumps(measured, indent=2) + "\n")
