@@ -29,18 +29,18 @@ from training.paper.baselines.conv_isa_spec import ConvIsaSpec
 def baseline(
     data: DataOption,
     method: Annotated[
-        Literal["c3d-svr", "c3d-lstm", "conv-isa", "pose-dct"],
+        Literal["c3d-svr", "c3d-lstm", "c3d-pool5-svr", "c3d-pool5-lstm", "conv-isa", "pose-dct"],
         typer.Option(help="Which method of the paper's Table 2."),
     ],
     kind: KindOption = Kind.annotations,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="For C3D: NAME[@VERSION]; each fragment by its own extractor."),
+        typer.Option(help="For pool5: NAME[@VERSION]; each fragment by its own extractor."),
     ] = None,
     extractor: Annotated[
         Path | None,
         typer.Option(
-            help="Instead: extractor.safetensors, one for all fragments, and what it was made for:"
+            help="extractor.safetensors, one for all fragments, and what it was made for:"
         ),
     ] = None,
     action: ActionOption = "diving",
@@ -69,17 +69,19 @@ def baseline(
 ) -> None:
     """Train a simple method on the training split and measure it on the test split.
 
-    c3d-svr: mean C3D features of a clip, linear SVR. c3d-lstm: the fragments' features in order,
-    LSTM. pose-dct: low frequencies of the joints' paths, linear SVR. conv-isa: how often each kind
-    of small motion is seen, linear SVR; the kinds are learned from the training clips' pixels. They
+    c3d-svr: the mean of published C3D's fc6 over a clip, linear SVR. c3d-lstm: fc6 of every 16
+    frames in order, LSTM. Both need the --extractor of `import-c3d`. c3d-pool5-svr and
+    c3d-pool5-lstm: the same on the last convolution's features, of any extractor or --checkpoint.
+    pose-dct: low frequencies of the joints' paths, linear SVR. conv-isa: how often each kind of
+    small motion is seen, linear SVR; the kinds are learned from the training clips' pixels. They
     serve comparison only.
 
     With --folds every clip of the training split is predicted by a fit that has not seen it. The
     folds are those of `train --folds` on the same clips, with a --base of the same --checkpoint:
     clips that trained it are never held out.
 
-    Examples: python -m training baseline --method c3d-svr --checkpoint diving --data data/diving
-    --json runs/diving-c3d-svr.json
+    Examples: python -m training baseline --method c3d-pool5-svr --checkpoint diving --data
+    data/diving --json runs/diving-c3d-pool5-svr.json
 
     python -m training baseline --method pose-dct --poses data/our-dives/poses --data data/our-dives
     --folds 5 --json runs/our-dives-pose-dct.json
@@ -97,12 +99,17 @@ def baseline(
         from training.learn.run_spec import PRESETS, preset_clip
         from training.paper.baselines.fragments import Extraction
         from training.paper.baselines.measured import Measurement
-        from training.paper.baselines.methods import Sources
+        from training.paper.baselines.methods import BY_FC6, Sources
 
         extraction, origin, conv_isa = None, None, ConvIsaSpec(**sizes)
         clip = clip_spec(preset_clip(preset, action), resize, crop, pad, None)
         if checkpoint is not None and extractor is not None:
             raise RunError("give either --checkpoint NAME or --extractor FILE")
+        if checkpoint is not None and method in BY_FC6:
+            raise RunError(
+                f"{method} describes clips by fc6 of published weights, which no checkpoint has:"
+                f" give --extractor FILE of import-c3d, or take c3d-pool5-{method[4:]}"
+            )
         if checkpoint is not None:
             loaded = Store(store).load(checkpoint)
             clip, card = loaded.spec, loaded.card
@@ -111,7 +118,8 @@ def baseline(
         elif extractor is not None:
             origin = Origin(str(extractor), extractor_clips(extractor))
             clip = spec_for(extractor, clip)
-            extraction = Extraction.of_file(extractor, PRESETS[preset]["network"], clip)
+            read = Extraction.by_fc6 if method in BY_FC6 else Extraction.of_file
+            extraction = read(extractor, PRESETS[preset]["network"], clip)
         clips = open_clips(kind, data, clip, None if folds is None else "train")
         train = of_split(clips, "train", data[0])
         with bar("steps") as shown:

@@ -113,7 +113,7 @@ for action in diving vault; do
     case $what in figure-2) train "$action" last mse; train "$action" all mse ;; esac
     case $what in figure-3) train "$action" last both ;; esac
     case $what in table-2 | all)
-        for method in pose-dct c3d-lstm c3d-svr; do baseline "$action" "$method"; done ;;
+        for method in pose-dct c3d-pool5-lstm c3d-pool5-svr; do baseline "$action" "$method"; done ;;
     esac
 done
 for run in ${MORE:-}; do runs+=(--run "$run"); done

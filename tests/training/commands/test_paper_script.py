@@ -73,7 +73,7 @@ def test_everything_has_every_run_once(commands: Callable[..., list[list[str]]])
     assert len(trained(lines, "vault")) == len(set(trained(lines, "vault"))) == 6 + 5
     assert [line[0] for line in lines].count("simulate") == 2
     methods = [line[line.index("--method") + 1] for line in lines if line[0] == "baseline"]
-    assert sorted(methods) == sorted(2 * ["c3d-lstm", "c3d-svr", "pose-dct"])
+    assert sorted(methods) == sorted(2 * ["c3d-pool5-lstm", "c3d-pool5-svr", "pose-dct"])
 
 
 def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(

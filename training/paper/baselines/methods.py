@@ -28,7 +28,8 @@ from training.paper.baselines.pose_dct import describe
 from training.paper.baselines.poses import read_joints
 from training.paper.baselines.prepared import PreparedClips
 
-Method = Literal["c3d-svr", "c3d-lstm", "conv-isa", "pose-dct"]
+Method = Literal["c3d-svr", "c3d-lstm", "c3d-pool5-svr", "c3d-pool5-lstm", "conv-isa", "pose-dct"]
+BY_FC6 = ("c3d-svr", "c3d-lstm")
 Floats = NDArray[np.float64]
 Regression = Callable[[Indices, Indices], Floats]
 """Rows of clips to learn from (N,), and of others (M,) -> points for these, (M,)."""
@@ -73,10 +74,11 @@ def regression(
         prepared = PreparedClips.of(parts, sources.spec, sources.cache, bar.progress("decoding"))
         return by_conv_isa(clips, prepared, sources.conv_isa, seed, bar)
     if sources.extraction is None:
-        raise RunError(f"{method} needs features: give --checkpoint NAME or --extractor FILE")
+        names = "" if method in BY_FC6 else "--checkpoint NAME or "
+        raise RunError(f"{method} needs features: give {names}--extractor FILE")
     prepared = PreparedClips.of(parts, sources.spec, sources.cache, bar.progress("decoding"))
     fragments = sources.extraction.of_clips(prepared, bar.progress("features"))
-    if method == "c3d-svr":
+    if method.endswith("-svr"):
         return by_svr(fragments.mean(), judged, seed)
 
     def by_lstm(known: Indices, unknown: Indices) -> Floats:

@@ -34,7 +34,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def of_vault(cache: Path, store: Path) -> list[object]:
-    return ["--method", "c3d-svr", "--checkpoint", "vault", "--store", store, "--cache", cache]
+    return [
+        "--method",
+        "c3d-pool5-svr",
+        "--checkpoint",
+        "vault",
+        "--store",
+        store,
+        "--cache",
+        cache,
+    ]
 
 
 def measured(data: Path, out: Path, *words: object) -> dict[str, Any]:
@@ -144,7 +153,16 @@ def test_clips_that_trained_the_features_are_never_held_out(
     )  # fmt: skip
     store = tmp_path / "store"
     succeed("publish", "--run", tmp_path / "run", "--name", "vault", "--full", "--store", store)
-    words = ("--method", "c3d-svr", "--checkpoint", "vault", "--store", store, "--cache", cache)
+    words = (
+        "--method",
+        "c3d-pool5-svr",
+        "--checkpoint",
+        "vault",
+        "--store",
+        store,
+        "--cache",
+        cache,
+    )
     found = measured(bright, tmp_path / "a.json", *words, *FOLDS)
     seen = set(json.loads((store / "vault/1/card.json").read_text())["clips"]["training"])
     assert 10 < len(seen) < 20

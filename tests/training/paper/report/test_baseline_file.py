@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_file_stands_only_beside_what_is_measured_on_the_same_clips(
 ) -> None:
     clips = read_annotations(bright, "test")[:4]
     fold = np.array([0, 1, 0, 1])
-    scores = {
+    scores: dict[str, list[Any]] = {
         "sha256": clip_hashes(clips)[::-1],  # the order of the clips does not count
         "judged": [clip.score for clip in clips][::-1],
         "predicted": [1.0, 2.0, 3.0, 4.0],
