@@ -228,6 +228,7 @@ def test_a_learning_curve_has_three_starts(commands: Callable[..., list[list[str
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a minute on an idle machine
 @pytest.mark.usefixtures("few_resamples")
 def test_from_a_folder_of_programmes_to_the_table(
     commands: Callable[..., list[list[str]]], tmp_path: Path
@@ -240,7 +241,7 @@ def test_from_a_folder_of_programmes_to_the_table(
     write_extractor(tmp_path / "extractor.safetensors", random, clip, clips=ClipsCard.of())
     lines = commands(
         "table-2", DIVING="", VAULT="", SKATING="mit-skate", SKATING_KIND="mit-skate",
-        EXTRACTOR="extractor.safetensors", TRAIN="--head-epochs 2",
+        EXTRACTOR="extractor.safetensors", TRAIN="--head-epochs 2 --resize 32x32",
     )  # fmt: skip
     for line in lines:
         succeed(*line)
