@@ -32,8 +32,8 @@
 #   FOLDS           5: all of it by cross-validation, for data that has no split for tests
 #   SEEDS           "0 1 2": every run once with each; the report has their mean
 #   CACHE           folder for decoded clips, where the data set's own cannot be written to
-#   POSES           folder with diving/ and vault/, COCO-17 JSON for pose-dct; else simulated clips
-#                   have tracks, and of other layouts pose-dct is left out
+#   POSES           folder with diving/, vault/ and skating/, COCO-17 JSON for pose-dct; without it pose-dct
+#                   is left out, but for simulated clips, which have tracks
 #   RUNS, OUT       folders for the runs and for the report
 #   MORE            further runs of the same data for the report, as "runs/learning-curve/*-*"
 #   NOTE            what readers of the report must know first
@@ -123,7 +123,7 @@ baseline() {  # action, method
         pose-dct)
             if [[ -n $POSES ]]; then
                 words+=(--poses "$POSES/$1")
-            elif [[ ${kind[$1]} != annotations ]]; then
+            elif [[ ${kind[$1]} != annotations || ! -d ${folder[$1]}/tracks ]]; then
                 leave_out "$@" POSES; return
             fi ;;
     esac
