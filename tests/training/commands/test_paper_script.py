@@ -262,6 +262,8 @@ def test_from_a_folder_of_programmes_to_the_table(
     lines = commands(
         "table-2", DIVING="", VAULT="", SKATING="mit-skate", SKATING_KIND="mit-skate",
         EXTRACTOR="extractor.safetensors", TRAIN="--head-epochs 2 --resize 32x32",
+        CONV_ISA="--samples 300 --patch-components 10 --block-components 8 --isa-steps 2 --words 4"
+        " --stride-pixels 40 --stride-frames 200",
     )  # fmt: skip
     for line in lines:
         succeed(*line)
