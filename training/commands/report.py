@@ -35,7 +35,8 @@ def report(
     it, and no test split is opened. All runs of one data set must be measured alike.
 
     Below Table 1 stand the differences of the losses, with paired intervals over clips and seeds.
-    Runs of `train --clips` make a learning curve. Frames are shown of simulated clips only.
+    Runs of `train --clips` make a learning curve. Frames are shown of simulated clips only. Of
+    several actions of AQA-7 Table 2 has the average by Fisher's z.
 
     Example: python -m training report --run runs/last-mse --run runs/last-both --run runs/all-both
     --baseline runs/c3d-svr.json --out report

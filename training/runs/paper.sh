@@ -24,6 +24,7 @@
 #   PRETRAIN        options for that `pretrain`; else "--steps 300 --batch 16"
 #   C3D             extractor.safetensors of `import-c3d` with fc6, for c3d-lstm and c3d-svr at the paper's
 #                   size of the picture; without it these are left out
+#   CONV_ISA        options for `baseline --method conv-isa`, as "--samples 5000"
 #   BASE            the checkpoint whose extractors compact takes, in place of the shipped one of that
 #                   name: one that has not seen the clips, as diving@4 (SCORING_STORE is its store)
 #   TRAIN           further options for every `train`, as "--epochs 20 --target both"
@@ -32,8 +33,8 @@
 #   FOLDS           5: all of it by cross-validation, for data that has no split for tests
 #   SEEDS           "0 1 2": every run once with each; the report has their mean
 #   CACHE           folder for decoded clips, where the data set's own cannot be written to
-#   POSES           folder with diving/ and vault/, COCO-17 JSON for pose-dct; else simulated clips
-#                   have tracks, and of other layouts pose-dct is left out
+#   POSES           folder with diving/, vault/ and skating/, COCO-17 JSON for pose-dct; without it pose-dct
+#                   is left out, but for simulated clips, which have tracks
 #   RUNS, OUT       folders for the runs and for the report
 #   MORE            further runs of the same data for the report, as "runs/learning-curve/*-*"
 #   NOTE            what readers of the report must know first
@@ -56,6 +57,7 @@ esac
 [[ -z $FOLDS ]] || options+=(--folds "$FOLDS")
 cache=(${CACHE:+--cache "$CACHE"})
 read -ra further <<< "${TRAIN:-}"
+read -ra conv_isa <<< "${CONV_ISA:-}"
 read -ra pretraining <<< "${PRETRAIN:---steps 300 --batch 16}"
 declare -A fragments=([diving]=9 [vault]=6 [skating]=9) seeds=([diving]=4000 [vault]=5000 [skating]=6000)
 declare -A folder=([diving]=$DIVING [vault]=$VAULT [skating]=$SKATING)
@@ -120,10 +122,11 @@ baseline() {  # action, method
             else
                 leave_out "$@" EXTRACTOR; return
             fi ;;
+        conv-isa) words+=("${conv_isa[@]}") ;;
         pose-dct)
             if [[ -n $POSES ]]; then
                 words+=(--poses "$POSES/$1")
-            elif [[ ${kind[$1]} != annotations ]]; then
+            elif [[ ${kind[$1]} != annotations || ! -d ${folder[$1]}/tracks ]]; then
                 leave_out "$@" POSES; return
             fi ;;
     esac

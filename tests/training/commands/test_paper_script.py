@@ -24,12 +24,19 @@ ROOT = Path(__file__).parents[3]
 METHODS = ["c3d-pool5-lstm", "c3d-pool5-svr", "conv-isa", "pose-dct"]
 FAKE = """#!/bin/sh
 printf '%s\\n' "$*" >> "$COMMANDS"
+if [ "$3" = simulate ]; then
+    while [ "$1" != --out ]; do shift; done
+    mkdir -p "$2/tracks"
+fi
 """
 
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
-    """Runs the script with a `python` that only writes down what it is asked."""
+    """Runs the script with a `python` that only writes down what it is asked.
+
+    Of a data set that is simulated it makes the folder of tracks.
+    """
     monkeypatch.chdir(tmp_path)
 
     def asked(what: str, script: str = "paper.sh", **options: str) -> list[list[str]]:
@@ -105,6 +112,19 @@ def test_baselines_are_of_the_runs_size_and_have_poses_or_are_left_out(
     lines = commands("table-2", VAULT_KIND="aqa-7-vault", POSES="poses")
     [posed] = [line for line in lines if {"baseline", "pose-dct", "vault"} <= set(line)]
     assert posed[posed.index("--poses") + 1] == "poses/vault"
+
+
+def test_judged_clips_without_tracks_or_poses_have_no_pose_dct(
+    commands: Callable[..., list[list[str]]], tmp_path: Path
+) -> None:
+    (tmp_path / "dives").mkdir()
+    (tmp_path / "dives" / "annotations.csv").touch()
+    options = {"DIVING": "dives", "VAULT": "", "SKATING": "", "FOLDS": "5"}
+    methods = [line for line in commands("table-2", **options) if line[0] == "baseline"]
+    assert len(methods) == len(METHODS) - 1
+    assert not any("pose-dct" in line for line in methods)
+    posed = commands("table-2", **options, POSES="poses")
+    assert [values(line, "--poses") for line in posed if "pose-dct" in line] == [["poses/diving"]]
 
 
 def test_fc6_is_that_of_published_weights(commands: Callable[..., list[list[str]]]) -> None:
@@ -242,6 +262,8 @@ def test_from_a_folder_of_programmes_to_the_table(
     lines = commands(
         "table-2", DIVING="", VAULT="", SKATING="mit-skate", SKATING_KIND="mit-skate",
         EXTRACTOR="extractor.safetensors", TRAIN="--head-epochs 2 --resize 32x32",
+        CONV_ISA="--samples 300 --patch-components 10 --block-components 8 --isa-steps 2 --words 4"
+        " --stride-pixels 40 --stride-frames 200",
     )  # fmt: skip
     for line in lines:
         succeed(*line)
