@@ -149,6 +149,6 @@ def baseline(
             **({"sizes": dataclasses.asdict(conv_isa)} if method == "conv-isa" else {}),
             **figures,
         }
-        print_figures(method, measured)
+        print_figures(method if folds is None else f"{method} in {folds} folds", measured)
         if json_file is not None:
             json_file.write_text(json.dumps(measured, indent=2) + "\n")

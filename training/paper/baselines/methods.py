@@ -25,7 +25,7 @@ from training.paper.baselines import conv_isa, lstm, svr
 from training.paper.baselines.conv_isa_spec import ConvIsaSpec
 from training.paper.baselines.fragments import Extraction
 from training.paper.baselines.pose_dct import describe
-from training.paper.baselines.poses import read_joints
+from training.paper.baselines.poses import frame_rate, read_joints
 from training.paper.baselines.prepared import PreparedClips
 
 Method = Literal["c3d-svr", "c3d-lstm", "c3d-pool5-svr", "c3d-pool5-lstm", "conv-isa", "pose-dct"]
@@ -67,7 +67,8 @@ def regression(
     if method == "pose-dct":
         described = []
         for clip in clips:
-            described.append(describe(read_joints(clip, sources.poses)))
+            joints = read_joints(clip, sources.poses)
+            described.append(describe(joints, frame_rate(clip), sources.spec))
             bar.update(len(described), len(clips), phase="poses")
         return by_svr(np.stack(described), judged, seed)
     if method == "conv-isa":
