@@ -35,6 +35,8 @@ class Repeated:
 class CpuDevice:
     """In the place of `cuda_device.CudaDevice`."""
 
+    compute: Any = None
+    uploads: Any = None
     room: int | None = None
     """Largest batch that fits, None for any."""
 
@@ -43,9 +45,6 @@ class CpuDevice:
         self.given_back = 0
         self.at_once = 0
         """Most jobs that ran side by side."""
-
-    def new_stream(self) -> Any:
-        return None
 
     def on(self, stream: Any) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -84,5 +83,6 @@ def cuda_on_cpu() -> Iterator[None]:
     """`make_engine` makes the CUDA engine, which runs on the CPU."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model_store.engines.gpu.is_available", lambda: True)
+        patch.setattr("torch.cuda.mem_get_info", lambda: (1 << 30, 1 << 31))
         patch.setattr(torch_cuda, "CudaDevice", CpuDevice)
         yield

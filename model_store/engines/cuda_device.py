@@ -7,6 +7,7 @@ The rule: nothing here knows networks or clips, so that a CPU can stand in its p
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -26,16 +27,43 @@ class Recording(Protocol):
         """Give its memory back; it cannot be replayed any more."""
 
 
+class Streams:
+    """Those of one GPU. Engines share them, and so take turns: a library keeps memory for each
+    stream that it was ever used on, and would keep it for those of an engine that is gone.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.compute: Any = torch.cuda.Stream(device)
+        self.uploads: Any = torch.cuda.Stream(device)
+        self._branches: list[Any] = []
+
+    def branches(self, count: int) -> list[Any]:
+        while len(self._branches) < count:
+            self._branches.append(torch.cuda.Stream(self._device))
+        return self._branches[:count]
+
+
+streams_of = cache(Streams)
+
+
 class CudaDevice:
     """The current GPU, with a memory pool that all graphs made here share."""
 
     def __init__(self) -> None:
         self.torch_device = torch.device("cuda", torch.cuda.current_device())
         self.pool = torch.cuda.graph_pool_handle()
-        self.branches: list[Any] = []  # streams, as many as were ever wanted side by side
+        self.streams = streams_of(self.torch_device)
 
-    def new_stream(self) -> Any:
-        return torch.cuda.Stream(self.torch_device)
+    @property
+    def compute(self) -> Any:
+        """The stream that networks run on."""
+        return self.streams.compute
+
+    @property
+    def uploads(self) -> Any:
+        """The stream that clips are copied on."""
+        return self.streams.uploads
 
     def on(self, stream: Any) -> AbstractContextManager[None]:
         """What this thread launches in the block goes to that stream of this GPU."""
@@ -66,15 +94,14 @@ class CudaDevice:
         A job must read nothing but what exists before: what a job has allocated, its own stream
         alone may reuse.
         """
-        while len(self.branches) < len(jobs):
-            self.branches.append(self.new_stream())
         here = torch.cuda.current_stream(self.torch_device)
+        branches = self.streams.branches(len(jobs))
         answers = []
-        for job, stream in zip(jobs, self.branches, strict=False):
+        for job, stream in zip(jobs, branches, strict=True):
             stream.wait_stream(here)
             with torch.cuda.stream(stream):
                 answers.append(job())
-        for stream in self.branches[: len(jobs)]:
+        for stream in branches:
             here.wait_stream(stream)
         return answers
 

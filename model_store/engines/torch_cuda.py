@@ -69,8 +69,7 @@ class CudaRuntime:
         self.places: Tensor | None = None  # (N, T, H, W, 3) uint8: what the graphs read
         self.wider: CudaNetwork | None = None
         head = deepcopy(parts.coalition_head).to(self.device.torch_device)
-        self.stream, self.uploading = self.device.new_stream(), self.device.new_stream()
-        with self.device.on(self.stream), torch.inference_mode():
+        with self.device.on(self.device.compute), torch.inference_mode():
             self.network = self._in_half_precision(parts, head, example)
 
     @staticmethod
@@ -79,9 +78,9 @@ class CudaRuntime:
         return [size for size in BATCH_SIZES if size <= needed]
 
     def prepare(self, size: int) -> None:
-        """Capture the graph for a batch size; without room for it, only smaller ones are used.
+        """Capture the graph for a batch size; without room for it, only others are used.
 
-        Raises EngineOutOfMemory if that is the smallest.
+        Raises EngineOutOfMemory if there are none.
         """
         if size in self.graphs or size not in self.sizes:
             return
@@ -93,13 +92,14 @@ class CudaRuntime:
             reason = str(error)
         # Here the error is gone, and with it the frames that held tensors.
         self.device.give_memory_back()
-        if size == self.sizes[-1]:
+        others = tuple(each for each in self.sizes if each < size or each in self.graphs)
+        if not others:
             raise EngineOutOfMemory(reason)
-        self.sizes = tuple(each for each in self.sizes if each < size)
-        log.warning("batches of %d do not fit, smaller ones will do: %s", size, reason)
+        self.sizes = others
+        log.warning("batches of %d do not fit, others will do: %s", size, reason)
 
     def upload(self, clip: Clips) -> OnDevice:
-        with named_errors(), self.device.on(self.uploading), torch.inference_mode():
+        with named_errors(), self.device.on(self.device.uploads), torch.inference_mode():
             pinned = self.device.pinned(self.clip_shape)
             pinned.numpy()[:] = clip
             pixels = pinned.to(self.device.torch_device, non_blocking=True)
@@ -107,7 +107,7 @@ class CudaRuntime:
 
     def values(self, clips: Sequence[OnDevice], looks: Sequence[Look]) -> tuple[Floats, Floats]:
         places = [(clip, look) for clip in clips for look in looks]
-        with named_errors(), self.device.on(self.stream), torch.inference_mode():
+        with named_errors(), self.device.on(self.device.compute), torch.inference_mode():
             for clip in clips:
                 self.device.after(clip.copied)
             answers, rest = [], places
@@ -122,7 +122,7 @@ class CudaRuntime:
         return features, values
 
     def close(self) -> None:
-        with self.device.on(self.stream):
+        with self.device.on(self.device.compute):
             self.device.wait()
         for graph in self.graphs.values():
             graph.recording.reset()
@@ -140,7 +140,7 @@ class CudaRuntime:
                 return self.graphs[size]
 
     def _captured(self, size: int) -> "Graph":
-        with self.device.on(self.stream), torch.inference_mode():
+        with self.device.on(self.device.compute), torch.inference_mode():
             if self.places is None or len(self.places) < size:
                 shape = (size, *self.clip_shape)
                 self.places = torch.zeros(shape, dtype=torch.uint8, device=self.device.torch_device)

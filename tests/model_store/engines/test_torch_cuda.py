@@ -89,7 +89,7 @@ def test_a_batch_that_does_not_fit_is_run_in_smaller_ones(
     for size in engine.preparations(6):
         engine.prepare(size)
     assert runtime.sizes == (3, 2, 1)
-    assert "batches of 6 do not fit, smaller ones will do: CUDA out of memory" in caplog.text
+    assert "batches of 6 do not fit, others will do: CUDA out of memory" in caplog.text
     assert runtime.device.given_back == given_back + 2  # type: ignore[attr-defined]
     np.testing.assert_allclose(scores_of(engine.score(random_clips(spec, 7))), expected, atol=0.25)
 
@@ -105,6 +105,20 @@ def test_a_size_that_was_not_prepared_may_not_fit_either(
     np.testing.assert_allclose(scores_of(engine.score(random_clips(spec, 7))), expected, atol=0.25)
     assert runtime.sizes == (2, 1)
     assert sorted(runtime.graphs) == [1, 2]
+
+
+def test_a_graph_that_is_there_is_used_where_a_smaller_one_no_longer_fits(
+    network: FragmentNetwork,
+    spec: ClipSpec,
+    expected: NDArray[np.float64],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, runtime = on_cpu(network)
+    engine.prepare(6)
+    monkeypatch.setattr(CpuDevice, "room", 0)
+    answer = scores_of(engine.score(random_clips(spec, 7)[:3]))
+    np.testing.assert_allclose(answer, expected[:3], atol=0.25)
+    assert sorted(runtime.graphs) == [1, 6]
 
 
 def test_a_device_without_room_for_one_clip_is_full(
