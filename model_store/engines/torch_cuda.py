@@ -91,6 +91,8 @@ class CudaRuntime:
         except EngineOutOfMemory as error:
             reason = str(error)
         # Here the error is gone, and with it the frames that held tensors.
+        captured = [graph.places for graph in self.graphs.values()]
+        self.places = max(captured, key=len, default=None)
         self.device.give_memory_back()
         others = tuple(each for each in self.sizes if each < size or each in self.graphs)
         if not others:
@@ -117,7 +119,8 @@ class CudaRuntime:
                 rest = rest[graph.size :]
             self.device.wait()
             features, values, finite = (_joined(parts) for parts in zip(*answers, strict=True))
-            for index in np.flatnonzero(~finite):
+            beyond = np.flatnonzero(~finite) if self.network.extraction.dtype is HALF[0] else ()
+            for index in beyond:
                 features[index], values[index] = self._in_wider_type(places[index])
         return features, values
 
@@ -231,24 +234,29 @@ def named_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        causes = list(_causes(error, handled))
-        if any(map(_is_lack_of_memory, causes)):
-            raise EngineOutOfMemory(str(causes[-1])) from error
-        named = isinstance(error, (torch.AcceleratorError, torch.cuda.CudaError))
-        if named or LOST.search(str(error)):  # CUDA's libraries have no class of their own
-            raise EngineLost(str(error)) from error
-        raise
+        kind, text = _named(error, handled)
+        if kind is None:
+            raise
+        raise kind(text) from error  # in no variable: it would keep itself, and tensors with it
 
 
-def _causes(error: BaseException | None, before: BaseException | None) -> Iterator[BaseException]:
-    """The error and those that it came after, but not one that was there `before`."""
-    while error is not None and error is not before:
-        yield error
-        error = error.__cause__ or error.__context__
+def _named(
+    error: RuntimeError, before: BaseException | None
+) -> tuple[type[EngineError] | None, str]:
+    """What class it is of by what is wrong, and the text that says so.
 
-
-def _is_lack_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or bool(FULL.search(str(error)))
+    It is also looked for in the errors that it came after, but not in one that was there `before`.
+    """
+    cause: BaseException | None = error
+    while cause is not None and cause is not before:
+        if isinstance(cause, torch.OutOfMemoryError) or FULL.search(str(cause)):
+            return EngineOutOfMemory, str(cause)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (torch.AcceleratorError, torch.cuda.CudaError)):
+        return EngineLost, str(error)
+    if LOST.search(str(error)):  # of CUDA's libraries, which have no class of their own
+        return EngineLost, str(error)
+    return None, str(error)
 
 
 def _joined(parts: Sequence[Tensor]) -> Any:
