@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -112,7 +113,7 @@ class Bench:
         finally:
             engine.close()
 
-    def clips(self, count: int) -> np.typing.NDArray[np.uint8]:
+    def clips(self, count: int) -> NDArray[np.uint8]:
         spec = self.network.clip_spec
         return some_clips(count, spec.frames, *spec.crop)
 
