@@ -169,7 +169,8 @@ async def test_one_that_cannot_be_used_is_closed_too(
         monkeypatch.setattr(Scorer, "check_golden", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await backend.load("diving@1")
-        gc.collect()  # an error on its way through threads may keep itself
+        await asyncio.sleep(0)  # the loop, too, has had the error in its hands
+        gc.collect()  # and so have threads, where an error may keep itself
         await until(closed)
         assert closed == [INFERENCE_THREAD]
 
