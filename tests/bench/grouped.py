@@ -46,4 +46,5 @@ class GroupedExtraction:
         x = torch.cat([self.extraction.pixels(i, clips) for i in fragments], dim=1)
         for layer in self.layers:
             x = layer(x)
-        return x.unflatten(1, (len(fragments), -1))
+        features: Tensor = x.unflatten(1, (len(fragments), -1))
+        return features

@@ -73,9 +73,9 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @asynccontextmanager
 async def running_backend(
-    store: Store, on_failure: Callable[[], None] = lambda: None, **more: Any
+    store: Store, on_failure: Callable[[], None] = lambda: None, *, batch_clips: int = 1
 ) -> AsyncIterator[LocalBackend]:
-    settings = Settings(**{"engine": "cuda", "batch_clips": 1} | more)
+    settings = Settings(engine="cuda", batch_clips=batch_clips)
     backend = LocalBackend(settings, store, metrics=Metrics(), on_failure=on_failure)
     backend.start()
     try:
