@@ -18,6 +18,7 @@ from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
 from training.data.clip_dataset import ClipDataset
+from training.data.resident_clips import ResidentClips
 from training.data.split import Indices
 from training.distributed import ALONE, Processes
 from training.learn.auxiliary import AuxiliaryHeads
@@ -77,6 +78,8 @@ class Learner:
     auxiliary: AuxiliaryHeads | None
     device: Device
     processes: Processes = ALONE
+    resident: ResidentClips | None = None
+    """The dataset's clips on a GPU, where they fit."""
 
     def target_scores(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
         """What these clips are taught, (B,) points of the announced score.
@@ -89,13 +92,13 @@ class Learner:
             each = zip(clips, starts, shown, strict=True)
             at = self.dataset.partial_scores.at
             points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
-        return torch.from_numpy(points).to(self.device.kind)
+        return self.device.put(torch.from_numpy(points))
 
     def announced(self, predicted: Tensor, clips: Indices) -> Tensor:
         """Outputs for these clips as scores, (B, O) -> (B, O) points."""
         announced = self.dataset.announced
         factor, addend = (
-            torch.from_numpy(each[clips]).to(predicted.device)
+            self.device.put(torch.from_numpy(each[clips]))
             for each in (announced.factor, announced.addend)
         )
         return predicted * factor + addend
@@ -119,8 +122,8 @@ class Learner:
         """(B, K, D, T', H', W')"""
         return features_by_fragment(
             self.network,
-            batch.fragments.to(self.device.kind),
-            batch.shown.to(self.device.kind),
+            self.device.put(batch.fragments),
+            batch.shown,
             self.device,
             frozen=frozen,
             checkpointing=self.run.checkpointing,
@@ -159,5 +162,6 @@ class Learner:
             clips=clips,
             count=count,
             leader=self.dataset.leader,
+            resident=self.resident,
             **options,
         )
