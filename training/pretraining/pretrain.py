@@ -136,10 +136,7 @@ class Pretrainer:
                     self._save()
                     saved = now
                 asked = time.monotonic()
-        path = self.folder.path / EXTRACTOR
-        weights = self.model.extractor.state_dict()
-        write_extractor(path, weights, self.spec.clip, clips=self.task.seen)
-        return path
+        return self.folder.path / EXTRACTOR
 
     def _update(self, batch: FragmentBatch) -> tuple[float, DeviceFigures]:
         """-> the learning rate, and figures for the log and for `Health`."""
@@ -157,6 +154,9 @@ class Pretrainer:
         return rate, DeviceFigures({"loss": loss, "gradient": norm})
 
     def _save(self) -> None:
+        """The state, and the extractor as it is now: a run may be given up."""
+        weights = self.model.extractor.state_dict()
+        write_extractor(self.folder.path / EXTRACTOR, weights, self.spec.clip, clips=self.task.seen)
         self.folder.save_state(
             {
                 "model": self.model.state_dict(),
