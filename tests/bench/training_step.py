@@ -19,6 +19,7 @@ from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
 from training.data.batches import Batch, Draw, grouped
 from training.data.clip_dataset import ClipDataset, open_dataset
+from training.data.resident_clips import ResidentClips
 from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import new_network
 from training.learn.learner import Learner
@@ -126,11 +127,13 @@ def _steps(
     network = new_network(options, dataset)
     device = trusted_device(options.precision, network.extractors[0], options.clip, {BATCH})
     network.to(device.kind)
-    phase = phase_kind(kind(options, dataset, network, None, device))
+    resident = ResidentClips.where_they_fit(dataset.cache, device.kind)
+    phase = phase_kind(kind(options, dataset, network, None, device, resident=resident))
     step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
-        for number, inputs in enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS)):
-            step([inputs], number, 1.0)
+        batches = enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS))
+        for made in [step.begin([inputs], number, 1.0) for number, inputs in batches]:
+            made.read()
 
     return go

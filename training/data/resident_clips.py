@@ -88,13 +88,13 @@ class ResidentClips:
         `at` are frames of the decoded clips, or PADDING; a look's own choice of frames is the
         caller's part.
         """
-        kind, is_padding = self.frames.device.type, at == PADDING
+        device, is_padding = self.frames.device, at == PADDING
         rows = clips[:, None] * self.brightest.shape[1] + np.where(is_padding, 0, at)
-        pixels = self.frames[to_device(torch.from_numpy(rows), kind)]
+        pixels = self.frames[to_device(torch.from_numpy(rows), device)]
         if any(look is not None for look in looks):
             pixels = seen_with(pixels, looks)
         if is_padding.any():
-            mask = to_device(torch.from_numpy(is_padding), kind)
+            mask = to_device(torch.from_numpy(is_padding), device)
             pixels = pixels.masked_fill_(mask[:, :, None, None, None], 0)
         return pixels
 
@@ -119,17 +119,17 @@ def seen_with(frames: Tensor, looks: Sequence[Look | None]) -> Tensor:
     What `Look.apply` does to one clip on the CPU, but for the choice of frames.
     """
     count, (height, width) = frames.shape[1], frames.shape[2:4]
-    kind = frames.device.type
     planes = frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float()  # (B, n·3, H, W)
     grid = np.stack([_sampled(look, height, width) for look in looks])
-    there = to_device(torch.from_numpy(grid), kind)  # (B, H, W, 2)
-    scaled = F.grid_sample(planes, there, padding_mode="border", align_corners=True)
+    places = to_device(torch.from_numpy(grid), frames.device)  # (B, H, W, 2)
+    scaled = F.grid_sample(planes, places, padding_mode="border", align_corners=True)
     seen = scaled.round().unflatten(1, (count, 3))  # (B, n, 3, H, W)
     colour = np.array(
         [(look.gain, look.offset) if look else ((1.0,) * 3, (0.0,) * 3) for look in looks],
         np.float32,
     )  # (B, 2, 3)
-    gain, offset = to_device(torch.from_numpy(colour), kind)[:, :, None, :, None, None].unbind(1)
+    there = to_device(torch.from_numpy(colour), frames.device)
+    gain, offset = there[:, :, None, :, None, None].unbind(1)
     levels: Tensor = seen.mul_(gain).add_(offset).round_().clamp_(0, 255).to(torch.uint8)
     return levels.permute(0, 1, 3, 4, 2)  # (B, n, H, W, 3)
 

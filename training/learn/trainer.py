@@ -116,8 +116,8 @@ class Trainer:
         """`base` is the checkpoint that `run.base` names.
 
         `precomputed` comes from another run of the same clips and extractors. With `only_begin` the
-        starting point is kept, and no epoch made. The state is saved every `save_every` seconds,
-        and after every epoch.
+        starting point is kept, and no epoch made. The state is saved every `save_every` seconds;
+        state and weights after epochs, if that is so long ago, and after the last one of a phase.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self._loggers = loggers
@@ -242,17 +242,22 @@ class Trainer:
             optimiser.load_state_dict(state["optimiser"])
             mean.load_state_dict(state["mean"])
         step = TrainingStep(self.learner, phase, optimiser)
+        kept = time.monotonic()
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
             self._epoch(phase, epoch, step, mean, log)
+            # On a GPU an epoch may take less time than it takes to write the weights.
+            due = epoch + 1 == phase.epochs or time.monotonic() - kept >= self.save_every
             with self.processes.end_together():
                 if log is not None:
                     with mean.in_network():
-                        figures = self._measure(phase, epoch, bar)
+                        figures = self._measure(phase, epoch, bar, keep=due)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
                     log.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
-            self._save(optimiser)
+            if due:
+                self._save(optimiser)
+                kept = time.monotonic()
         mean.put_into_network()
         self._mean = None
 
@@ -304,8 +309,8 @@ class Trainer:
             asked = time.monotonic()
         note(read_until(begun, 0))
 
-    def _measure(self, phase: Phase, epoch: int, bar: Bar) -> Figures:
-        """Figures of the weights that are to be kept, which are then kept."""
+    def _measure(self, phase: Phase, epoch: int, bar: Bar, *, keep: bool) -> Figures:
+        """Figures of the mean weights, which are then kept, if they are to be."""
         last, dataset = epoch + 1 == phase.epochs, self.dataset
         figures: Figures = {}
         if len(dataset.validation):
@@ -323,7 +328,7 @@ class Trainer:
                 f"{phase.name}: on {len(dataset.validation)} validation clips not surely"
                 " better than what was there before, which is kept (--folds would know more)"
             )
-        elif last or not self.run.readout:
+        elif last or (keep and not self.run.readout):
             self.kept = torch.from_numpy(predictions.whole) if figures else None
             self._keep(phase.name, epoch + 1, figures)
         return figures

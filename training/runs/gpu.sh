@@ -29,12 +29,14 @@
 #   ROUNDS    5: of pre-training, each on new clips
 #   STEPS     2000: of pre-training, a round
 #   WORKERS   processes that render; all cores but one
-#   MISSING   what `pack` packs, by the names in pyproject.toml
+#   MISSING   what `pack` packs, by the names in pyproject.toml, with all that it needs, but for
+#   PRESENT   what the machine has: a newer one there could break what needs the older
 #   PYTHON    python3
 #   TINY      1: a rehearsal on a CPU with tiny clips and networks, a few minutes
 set -euo pipefail
 PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} MINUTES=${MINUTES:-9} TINY=${TINY:-}
 PYTHON=${PYTHON:-python3} WORKERS=${WORKERS:-$(($(nproc) > 1 ? $(nproc) - 1 : 1))}
+PRESENT=${PRESENT:-annotated-doc anyio click h11 idna}
 MISSING=${MISSING:-av cachetools fastapi pydantic pydantic-settings python-multipart starlette uvicorn}
 if [[ -n $TINY ]]; then
     CLIPS=${CLIPS:-4} ROUNDS=${ROUNDS:-2} STEPS=${STEPS:-3} engine=torch
@@ -46,26 +48,32 @@ LIMIT_MIB=64  # what may be carried to the machine
 mebibytes() { awk '{printf "%.1f", $1 / 1048576}'; }
 
 pack() {
-    local site=$PACKED/site wanted
+    local site=$PACKED/site
     mkdir -p "$PACKED"
     rm -rf "$site"
-    mapfile -t wanted < <("$PYTHON" - $MISSING <<'END'
+    "$PYTHON" - $MISSING > "$PACKED/wanted.txt" <<'END'
 import re, sys, tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-for each in project["dependencies"]:
+for each in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]:
     if re.match(r"[\w-]+", each)[0] in sys.argv[1:]:
         print(each)
 END
-)
     "$PYTHON" -m pip install --quiet --target "$site" --no-compile --only-binary=:all: \
         --python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 \
-        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 "${wanted[@]}"
-    "$PYTHON" - "$site" "$PACKED/packages.tar.xz" <<'END'
+        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --requirement "$PACKED/wanted.txt"
+    "$PYTHON" - "$site" "$PACKED/packages.tar.xz" $PRESENT <<'END'
 import sys, tarfile
-with tarfile.open(sys.argv[2], "w:xz") as file:
-    file.add(sys.argv[1], ".")
+from importlib.metadata import distributions
+from pathlib import Path
+site, archive, *present = sys.argv[1:]
+with tarfile.open(archive, "w:xz") as file:
+    for found in distributions(path=[site]):
+        if found.name.lower().replace("_", "-") not in present:
+            print(found.name, found.version)
+            for name in found.files or ():
+                if (path := Path(site, name)).is_file() and path.is_relative_to(site):
+                    file.add(path, name)
 END
-    rm -rf "$site"
+    rm -rf "$site" "$PACKED/wanted.txt"
     sizes
 }
 
@@ -84,7 +92,7 @@ prepare() {  # sets UNTIL, in the shell's SECONDS, and opens the files of this p
     UNTIL=$((SECONDS + 60 * MINUTES))
     OUT=${OUT:-$WORK/$what}
     mkdir -p "$OUT" "$WORK"
-    export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PACKED WORK CLIPS ROUNDS WORKERS PYTHON TINY
+    export COLUMNS=200 PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PACKED WORK CLIPS ROUNDS WORKERS PYTHON TINY
     if [[ -f $PACKED/packages.tar.xz && -z $TINY ]]; then
         [[ -d $WORK/site ]] || "$PYTHON" -m tarfile -e "$PACKED/packages.tar.xz" "$WORK/site"
         PYTHONPATH=$(realpath "$WORK/site"):$PWD
@@ -150,11 +158,11 @@ check() {
 
 bench() {
     prepare
-    local rehearse=() wrong=0
-    [[ -z $TINY ]] || rehearse=(--rehearse)
+    local rehearse=() tiny=() wrong=0
+    [[ -z $TINY ]] || rehearse=(--rehearse) tiny=(--device cpu --tiny)
     step 200 "service" "$PYTHON" -m tests.bench.gpu_service --engine "$engine" "${rehearse[@]}" \
         --page "$OUT/service.md" || wrong=1
-    step 400 "engine, training" "$PYTHON" -m tests.bench.gpu "${rehearse[@]}" --page "$OUT/GPU.md" || wrong=1
+    step 400 "engine, training" "$PYTHON" -m tests.bench.gpu "${tiny[@]}" --page "$OUT/GPU.md" || wrong=1
     finish
     cat "$OUT/service.md" "$OUT/GPU.md" 2> /dev/null || true
     return $wrong
@@ -177,17 +185,19 @@ declare -A seeds=([diving]=9400 [vault]=9500)
 
 next_round() { awk -v action="$1" '$1 == action {n = $2} END {print n + 0}' "$OUT/rounds.txt"; }
 
-learn() {  # action: an extractor, while the clips of the next round are rendered
-    local action=$1 round from
+learn() {  # action, seconds to leave: an extractor, while the clips of the next round are rendered
+    local action=$1 reserve=$2 round from
+    left() { local n=$((UNTIL - SECONDS - reserve)); echo $((n < 150 ? n : 150)); }
     for ((round = $(next_round "$action"); round < ROUNDS; round++)); do
-        step 150 "$action: clips of round $round" bash -c 'until [[ -e $1 ]]; do sleep 1; done' - \
+        step "$(left)" "$action: clips of round $round" bash -c 'until [[ -e $1 ]]; do sleep 1; done' - \
             "$WORK/$action-$round/annotations.csv" || return 0
         from=()
         [[ ! -e $OUT/$action.safetensors ]] || from=(--extractor "$OUT/$action.safetensors")
         # If it is cut off the extractor is that of its last state, and the round counts as made.
-        step 150 "$action: pre-training, round $round" "$PYTHON" -m training pretrain --action "$action" \
-            --data "$WORK/$action-$round" "${picture[@]}" "${from[@]}" --steps "$STEPS" --batch "$BATCH" \
-            --save-every 15 --cache "$CACHE/$action-$round" --out "$WORK/$action-pre-$round" || true
+        step "$(left)" "$action: pre-training, round $round" "$PYTHON" -m training pretrain \
+            --action "$action" --data "$WORK/$action-$round" "${picture[@]}" "${from[@]}" \
+            --steps "$STEPS" --batch "$BATCH" --save-every 15 --cache "$CACHE/$action-$round" \
+            --out "$WORK/$action-pre-$round" || true
         rm -rf "${CACHE:?}/$action-$round"
         [[ -e $WORK/$action-pre-$round/extractor.safetensors ]] || return 0
         cp "$WORK/$action-pre-$round/extractor.safetensors" "$OUT/$action.safetensors"
@@ -207,7 +217,7 @@ keep_dives() {  # what is carried home of the run by folds: its figures, and a c
 }
 
 train() {
-    local dives=$PACKED/dives renderer logged paper folds rehearsed
+    local dives=$PACKED/dives renderer logged paper folds
     prepare
     touch "$OUT/rounds.txt"
     export GPU_EPOCHS=$OUT/epochs.csv
@@ -219,7 +229,7 @@ train() {
         paper=(--preset paper "${picture[@]}" --width 0.03125 --epochs 2 --folds 2 --fold 0)
         folds=(--folds 2 --views 2 --head-variants 2)
         dives=$WORK/dives
-        [[ -e $dives/annotations.csv ]] || simulate diving 24 1 "$dives" >> "$log" 2>&1
+        [[ -e $dives/annotations.csv ]] || ((SECONDS >= UNTIL)) || simulate diving 24 1 "$dives" >> "$log" 2>&1
     fi
     setsid bash "$0" render "$(next_round diving)" "$(next_round vault)" > "$WORK/render.log" 2>&1 &
     renderer=$!
@@ -228,16 +238,15 @@ train() {
     [[ ! -e $dives/annotations.csv ]] || step $((60 * MINUTES / 4)) "dives: the paper's network" \
         "$PYTHON" -m training train --action diving --data "$dives" --cache "$CACHE/dives" "${paper[@]}" \
         "${logged[@]}" --out "$WORK/paper" || true
-    learn diving
-    rehearsed=("$WORK"/diving-[0-9]*/annotations.csv)
-    if [[ -e $dives/annotations.csv && -e $OUT/diving.safetensors && -e ${rehearsed[0]} ]]; then
-        step 150 "dives: $(basename "$OUT")/diving.safetensors, by folds" "$PYTHON" -m training train \
-            --action diving --data "$dives" --rehearse "$(dirname "${rehearsed[0]}")" --rehearsal 0.06 \
-            --extractor "$OUT/diving.safetensors" "${picture[@]}" --readout --epochs 0 --low-frame-rate 1 \
-            --steadiness 8 "${folds[@]}" "${logged[@]}" --cache "$CACHE/dives" --out "$WORK/folds" || true
+    learn diving $((15 * MINUTES))
+    if [[ -e $dives/annotations.csv && -e $OUT/diving.safetensors ]]; then
+        # Without simulated dives to rehearse: with them the line takes minutes a fold to fit.
+        step 150 "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
+            --action diving --data "$dives" --extractor "$OUT/diving.safetensors" "${picture[@]}" \
+            --readout --epochs 0 --low-frame-rate 1 --steadiness 8 "${folds[@]}" "${logged[@]}" --cache "$CACHE/dives" --out "$WORK/folds" || true
         keep_dives
     fi
-    learn vault
+    learn vault 0
     finish '^step [0-9]+: R²|folds, every clip|^(all|head|readout).*spearman'
     column -s, -t "$GPU_EPOCHS" 2> /dev/null | tail -20 || true
 }
