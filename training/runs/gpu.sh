@@ -24,7 +24,7 @@
 #   PACKED    packed: what was carried there
 #   WORK      runs/gpu: clips, runs, and everything else that is large
 #   CACHE     decoded clips; by default in memory where there is room, else below WORK
-#   MINUTES   9: what `check`, `bench` or `train` may take
+#   LIMIT     540: seconds that `check`, `bench` or `train` may take
 #   CLIPS     2000: simulated clips a round
 #   ROUNDS    5: of pre-training, each on new clips
 #   STEPS     2000: of pre-training, a round
@@ -34,7 +34,7 @@
 #   PYTHON    python3
 #   TINY      1: a rehearsal on a CPU with tiny clips and networks, a few minutes
 set -euo pipefail
-PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} MINUTES=${MINUTES:-9} TINY=${TINY:-}
+PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} LIMIT=${LIMIT:-540} TINY=${TINY:-}
 PYTHON=${PYTHON:-python3} WORKERS=${WORKERS:-$(($(nproc) > 1 ? $(nproc) - 1 : 1))}
 PRESENT=${PRESENT:-annotated-doc anyio click h11 idna}
 MISSING=${MISSING:-av cachetools fastapi pydantic pydantic-settings python-multipart starlette uvicorn}
@@ -43,7 +43,7 @@ if [[ -n $TINY ]]; then
 else
     CLIPS=${CLIPS:-2000} ROUNDS=${ROUNDS:-5} STEPS=${STEPS:-2000} engine=cuda
 fi
-LIMIT_MIB=64  # what may be carried to the machine
+CARRIED=64  # MiB that may be carried to the machine
 
 mebibytes() { awk '{printf "%.1f", $1 / 1048576}'; }
 
@@ -82,14 +82,14 @@ sizes() {
     tree=$(git ls-files -z | xargs -0 stat --format %s | awk '{n += $1} END {print n}')
     packed=$(find "$PACKED" -type f -printf '%s\n' | awk '{n += $1} END {print n + 0}')
     echo "tracked files $(mebibytes <<< "$tree") MiB, $PACKED $(mebibytes <<< "$packed") MiB," \
-        "together $(mebibytes <<< $((tree + packed))) MiB of $LIMIT_MIB"
-    (((tree + packed) <= LIMIT_MIB << 20)) || { echo "that is too much" >&2; return 1; }
+        "together $(mebibytes <<< $((tree + packed))) MiB of $CARRIED"
+    (((tree + packed) <= CARRIED << 20)) || { echo "that is too much" >&2; return 1; }
 }
 
 # The machine with the GPU from here on.
 
 prepare() {  # sets UNTIL, in the shell's SECONDS, and opens the files of this part
-    UNTIL=$((SECONDS + 60 * MINUTES))
+    UNTIL=$((SECONDS + LIMIT))
     OUT=${OUT:-$WORK/$what}
     mkdir -p "$OUT" "$WORK"
     export COLUMNS=200 PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PACKED WORK CLIPS ROUNDS WORKERS PYTHON TINY
@@ -235,10 +235,10 @@ train() {
     renderer=$!
     trap 'kill -- -'"$renderer"' 2> /dev/null || true' EXIT
 
-    [[ ! -e $dives/annotations.csv ]] || step $((60 * MINUTES / 4)) "dives: the paper's network" \
+    [[ ! -e $dives/annotations.csv ]] || step $((LIMIT / 4)) "dives: the paper's network" \
         "$PYTHON" -m training train --action diving --data "$dives" --cache "$CACHE/dives" "${paper[@]}" \
         "${logged[@]}" --out "$WORK/paper" || true
-    learn diving $((15 * MINUTES))
+    learn diving $((LIMIT / 4))
     if [[ -e $dives/annotations.csv && -e $OUT/diving.safetensors ]]; then
         # Without simulated dives to rehearse: with them the line takes minutes a fold to fit.
         step 150 "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
