@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from training.choices import MARGIN, Alpha
 
+Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 TINY = 1e-12  # that can be divided by
@@ -65,17 +66,23 @@ def weight_penalty(weights: Iterable[Tensor]) -> Tensor:
     return torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
-def difference_loss(predicted: Tensor, judged: Tensor, clips: Indices, leader: Indices) -> Tensor:
-    """1/(2p) Σ (Δs − Δg)² over the p pairs of a batch, 0 without one; (B,), (B,), (B,), (N,) -> ().
+def difference_loss(
+    predicted: Tensor, judged: Tensor, clips: Indices, leader: Indices, costs: Floats
+) -> Tensor:
+    """1/(2p) Σ ((Δs − Δg) / c)² over the p pairs of a batch, 0 without one.
 
-    Δs is the predicted and Δg the judged score of the faulty clip minus that of the clean one.
+    Δs is the predicted and Δg the judged score of the faulty clip minus that of the clean one, and
+    c what a fault of that kind usually costs, so that all kinds count alike. Predicted and judged
+    (B, O), clips (B,), leader and costs (N,) -> ().
     """
     row_of = {int(clip): row for row, clip in enumerate(clips)}
     faulty = [row for clip, row in row_of.items() if leader[clip] != clip]
     clean = [row_of[int(leader[clips[row]])] for row in faulty]
     if not faulty:
         return predicted.new_zeros(())
-    return 0.5 * F.mse_loss(predicted[faulty] - predicted[clean], judged[faulty] - judged[clean])
+    cost = torch.from_numpy(costs[clips[faulty]]).to(predicted.device)[:, None]
+    wrong = (predicted - judged)[faulty] - (predicted - judged)[clean]  # (p, O)
+    return 0.5 * (wrong / cost).square().mean()
 
 
 def masked_loss(predicted: Tensor, targets: Tensor, groups: dict[str, slice]) -> Tensor:
@@ -116,8 +123,11 @@ class Objective:
     regression: bool = True
 
     def __call__(self, predicted: Tensor, judged: Tensor, penalty: Tensor) -> Loss:
-        """Predicted (B, O), judged (B,); `penalty` is ‖w‖², see `weight_penalty`."""
-        each = [self._terms(one, judged) for one in predicted.unbind(1)]
+        """Predicted and judged (B, O); `penalty` is ‖w‖², see `weight_penalty`."""
+        each = [
+            self._terms(one, wanted)
+            for one, wanted in zip(predicted.unbind(1), judged.unbind(1), strict=True)
+        ]
         fits, firsts, seconds, alphas = map(torch.stack, zip(*each, strict=True))  # (O,)
         fit, first, second = fits.mean(), firsts.mean(), seconds.mean()
         # The α for which mean fit = mean L1 + α · mean L2.
@@ -139,8 +149,9 @@ class Objective:
         return fit, first, second, alpha
 
     def always_mean(self, judged: Tensor) -> Tensor:
-        """The fit of predicting the mean for all clips."""
-        return self._terms(judged.mean().expand_as(judged), judged)[0]
+        """The fit of predicting the mean for all clips; (B, O) -> ()."""
+        each = [self._terms(one.mean().expand_as(one), one)[0] for one in judged.unbind(1)]
+        return torch.stack(each).mean()
 
 
 def _pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -92,12 +92,12 @@ def test_objective_adds_its_parts() -> None:
     weights = [torch.full((2, 3), 2.0), torch.tensor([3.0])]
     penalty = weight_penalty(weights)
     assert penalty.item() == 6 * 4 + 9
-    loss = Objective(alpha="balance", beta=0.1)(predicted[:, None], judged, penalty)
+    loss = Objective(alpha="balance", beta=0.1)(predicted[:, None], judged[:, None], penalty)
     expected = loss.regression + loss.alpha * loss.ranking + 0.1 * 33
     assert loss.total.item() == pytest.approx(expected.item())
     assert loss.alpha.item() == pytest.approx(balanced_alpha(predicted, judged).item())
     ranking_only = Objective(alpha=0.5, beta=0.0, regression=False)
-    total = ranking_only(predicted[:, None], judged, penalty).total
+    total = ranking_only(predicted[:, None], judged[:, None], penalty).total
     assert total.item() == pytest.approx(0.5 * ranking_loss(predicted, judged).item())
 
 
@@ -105,8 +105,12 @@ def test_objective_adds_its_parts() -> None:
 def test_of_two_outputs_the_mean_counts(regression: bool) -> None:
     (one, judged), (two, _) = random_scores(1), random_scores(2)
     objective = Objective(alpha="balance", beta=0.1, regression=regression)
-    together = objective(torch.stack([one, two], dim=1), judged, scores(3)[0])
-    apart = [objective(each[:, None], judged, scores(3)[0]) for each in (one, two)]
+    wanted = torch.stack([judged, judged.flip(0)], dim=1)  # each its own
+    together = objective(torch.stack([one, two], dim=1), wanted, scores(3)[0])
+    apart = [
+        objective(one[:, None], wanted[:, :1], scores(3)[0]),
+        objective(two[:, None], wanted[:, 1:], scores(3)[0]),
+    ]
     assert apart[0].fit.item() != pytest.approx(apart[1].fit.item())
     for name in ("total", "fit", "regression", "ranking", "penalty"):
         mean = sum(getattr(each, name).item() for each in apart) / 2

@@ -1,6 +1,7 @@
 """`python -m training evaluate`"""
 
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from training.commands.failures import exit_on_errors
 from training.commands.options import Engine, KindOption, StoreOption
 from training.simulator.command import ClipStyle, StyleOption
 
-FEWEST_FOR_PAIRS = 50
+FEWEST_FOR_PAIRS = 50  # simulated clips, for pairs that were not asked for
 ROWS = (
     "spearman",
     "mean_distance",
@@ -25,6 +26,10 @@ ROWS = (
     "width_share",
     "pairs_localised",
     "pairs_agreement",
+    "pairs_agreement_by_kind_alone",
+    "pairs_gain",
+    "pairs_gain_least",
+    "pairs_gain_largest",
     "pairs_ordered",
     "pairs_ordered_worst",
     "stage_agreement",
@@ -37,7 +42,6 @@ BLOCKS = (
     "with_difficulty",
     "order",
     "shortcuts",
-    "pairs_ordered_by_kind",
     "stage_agreement_by_stage",
 )
 
@@ -52,6 +56,14 @@ def evaluate(
         int | None, typer.Option(min=2, help="Instead: this many clips, simulated now.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated clips.")] = 0,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="How many counterfactual pairs to simulate, three of a ladder; as many as clips if"
+            " not given, and none beside fewer than 50 clips.",
+        ),
+    ] = None,
     style: StyleOption = ClipStyle.plain,
     foreign: Annotated[
         Path | None,
@@ -73,9 +85,9 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint on judged clips that it has not seen, as the service would score them.
 
-    With --simulate a fifth as many counterfactual pairs are simulated too: two clips alike but
-    for one fault. They show whether the contributions point at it. Skating has no stages: what
-    is measured by stage is left out.
+    With --simulate counterfactual pairs are simulated too: two clips alike but for one fault.
+    They show whether the contributions point at it, and whether they lose what it costs. Skating
+    has no stages: what is measured by stage is left out.
 
     Example: python -m training evaluate --checkpoint diving --simulate 300 --seed 7
     """
@@ -100,9 +112,12 @@ def evaluate(
             stage_figures,
         )
         from training.measure.storage import storage_figures
+        from training.simulator.dataset import RUNGS
 
         if (data is None) == (simulate is None):
             raise RunError("give either --data FOLDER or --simulate N")
+        if pairs and simulate is None:
+            raise RunError("--pairs are simulated: they need --simulate N")
         scorer = Scorer(Store(store).load(checkpoint), engine.value)
 
         def noticed(clips: list[JudgedClip]) -> dict[str, int]:
@@ -114,7 +129,7 @@ def evaluate(
             with bar("clips") as shown:
                 return score_clips(scorer, clips, shown.progress(phase))
 
-        pairs: dict[str, Any] = {}
+        pair_measures: dict[str, Any] = {}
         with tempfile.TemporaryDirectory() as temporary:
             if simulate is None:
                 clips = open_clips(kind, [data or Path()], scorer.spec, "test")
@@ -125,25 +140,22 @@ def evaluate(
                 source = {"simulated": simulate, "seed": seed, "style": style.value}
             source["seen"] = noticed(clips)
             evaluation = scored(clips, "scoring")
-            if simulate is not None and simulate >= FEWEST_FOR_PAIRS and scorer.spec.stages:
-                folder = _simulated(
-                    action,
-                    style,
-                    simulate // 5,
-                    seed,
-                    here / "pairs",
-                    first=simulate,
-                    pairs=True,
-                )
-                paired = read_annotations(folder)
-                noticed(paired)
-                pairs = pair_figures(scored(paired, "scoring pairs"))
+            if simulate is not None and scorer.spec.stages:
+                if pairs is None:
+                    pairs = simulate if simulate >= FEWEST_FOR_PAIRS else 0
+                if ladders := math.ceil(pairs / RUNGS):
+                    folder = _simulated(
+                        action, style, ladders, seed, here / "pairs", first=simulate, pairs=True
+                    )
+                    paired = read_annotations(folder)
+                    noticed(paired)
+                    pair_measures = pair_figures(scored(paired, "scoring pairs"))
             stored: dict[str, Any] = {}
             if storage:
                 with bar("copies") as shown:
                     stored = storage_figures(scorer, clips, shown.progress("storing"))
         figures = measures(evaluation) | confidence_figures(evaluation) | stage_figures(evaluation)
-        figures |= pairs | shortcut_figures(evaluation) | difficulty_figures(evaluation)
+        figures |= pair_measures | shortcut_figures(evaluation) | difficulty_figures(evaluation)
         figures |= fragment_figures(evaluation) | order_figures(evaluation)
         if foreign is not None:
             seen_files(scorer.checkpoint, foreign_files(foreign)).warn()
@@ -189,6 +201,23 @@ def print_figures(title: str, figures: dict[str, Any]) -> None:
         for name, value in figures.get(block, {}).items():
             if value is not None:
                 table.add_row(Text(f"{block}: {name}".replace("_", " ")), f"{value:.4f}")
+    Console().print(table)
+    if by_kind := figures.get("pairs_by_kind"):
+        print_pairs(by_kind)
+
+
+def print_pairs(by_kind: dict[str, dict[str, Any]]) -> None:
+    """What pairs of each kind of fault show."""
+    table = Table("fault", "pairs", "ordered", "gain", "agreement", title="Pairs by kind of fault")
+    for kind, each in by_kind.items():
+        agreement = each["agreement"]
+        table.add_row(
+            Text(kind.replace("_", " ")),
+            str(each["pairs"]),
+            f"{each['ordered']:.3f}",
+            f"{each['gain']:.2f}",
+            "" if agreement is None else f"{agreement:.2f}",
+        )
     Console().print(table)
 
 

@@ -21,7 +21,7 @@ from model_store.clip import blank_fragments, cut, prepare
 from model_store.spec import ClipSpec, View
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
-from training.data.pairs import shuffled
+from training.data.pairs import divided, shuffled
 from training.data.resident_clips import ResidentClips
 from training.distributed import ALONE, Processes
 from training.prefetch import prefetched
@@ -150,20 +150,8 @@ def full(clips: int, size: int) -> int:
 
 
 def batch_sizes(clips: int, count: int) -> tuple[int, int]:
-    """What `evenly` makes of so many clips in `count` batches: the smaller size and the larger."""
+    """Of so many clips in `count` batches without pairs: the smaller size and the larger."""
     return clips // count, full(clips, count)
-
-
-def evenly(
-    order: NDArray[np.int64], count: int, leader: NDArray[np.int64] | None = None
-) -> list[NDArray[np.int64]]:
-    """All clips of an epoch in `count` batches of equal size, give or take a clip or a pair.
-
-    Pairs stand together in `order`, see `pairs.shuffled`, and are not parted.
-    """
-    unit = 1 if leader is None or (leader[order] == order).all() else 2
-    ends = unit * np.round(np.arange(1, count) * len(order) / count / unit).astype(np.int64)
-    return np.split(order, ends)
 
 
 def grouped(micro_batches: Iterator[T], size: int) -> Iterator[list[T]]:
@@ -183,7 +171,7 @@ class Batches:
     spec: ClipSpec
     clips: NDArray[np.int64]
     count: int
-    """Batches, of equal size give or take a clip or a pair."""
+    """Batches, of equal size give or take a clip or a ladder."""
     leader: NDArray[np.int64]
     """(N,) clip whose draws a clip shares, see `pairs.leaders`."""
     variation: Variation
@@ -208,9 +196,9 @@ class Batches:
 
     def batch(self, number: int) -> Batch:
         if self.epoch is None:
-            whole = clips = evenly(self.clips, self.count)[number]
+            whole = clips = np.array_split(self.clips, self.count)[number]
         else:
-            whole = evenly(self.order(), self.count, self.leader)[number]
+            whole = divided(self.order(), self.count, self.leader)[number]
             clips = self.processes.share(whole)
         stream = (self.epoch or 0, self.variant)
         leaders = self.leader[clips]

@@ -31,11 +31,12 @@ from training.data.partial_scores import PartialScores
 from training.data.seen_clips import seen_among
 from training.data.split import Indices, Origin, Sides, among, divide, name_units
 from training.data.subset import Subset
-from training.data.targets import FragmentTargets
+from training.data.targets import ROUTINE, FragmentTargets
 from training.errors import DataError
 
 CACHE = ".cache"  # below the first data set folder
-LABELS = ("pair", "role", "true_score", "frames")  # columns that training learns from
+# Columns that training learns from.
+LABELS = ("pair", "role", "fault", "true_score", "frames", *ROUTINE, "position")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,24 @@ class ClipDataset:
 
     @functools.cached_property
     def partial_scores(self) -> PartialScores:
-        return PartialScores.read(self.spec, self.clips, self._times, self.training)
+        return PartialScores.read(self.spec, self.clips, self._times, self.training, self.announced)
+
+    @functools.cached_property
+    def pair_costs(self) -> NDArray[np.float32]:
+        """(N,) points that a fault of the kind costs, root mean square over training pairs.
+
+        Of clips that are not the faulty one of a pair 1.
+        """
+        faulty = np.flatnonzero(self.leader != np.arange(len(self.clips)))
+        kinds = np.array([self.clips[n].columns.get("fault", "") for n in faulty])
+        squares = (self.judged[faulty] - self.judged[self.leader[faulty]]) ** 2
+        learned = np.isin(faulty, self.training)
+        costs = np.ones(len(self.clips), np.float32)
+        for kind in np.unique(kinds):
+            of_kind = kinds == kind
+            mean = squares[of_kind & learned].mean() if (of_kind & learned).any() else 0
+            costs[faulty[of_kind]] = np.sqrt(mean) or 1
+        return costs
 
     @property
     def _times(self) -> list[FileTimes]:

@@ -7,9 +7,10 @@ average, and the difficulty is known where the stage that shows it is seen. With
 that is the score of a panel without bias and noise, with nothing the mean of all clips.
 
 So the network learns from each clip what each of its stages is worth, and Shapley values are
-predictions of that and not an accident of extrapolation.
+predictions of that and not an accident of extrapolation. Of an execution the difficulty is no part:
+it tells what the stages cost alone.
 
-Shapes: N clips, K fragments, S stages, T frames.
+Shapes: N clips, K fragments, S stages, T frames, O outputs (`NetworkSpec.outputs`).
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.spec import ClipSpec
+from training.data.announced import Announced
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
 from training.data.stages import has_stages, stages_of_frames
@@ -36,9 +38,12 @@ class PartialScores:
     stages: NDArray[np.int64]
     """(N, T) stage of every frame of the prepared clip, −1 in padding."""
     parts: Floats
-    """(N, S + 1) points by which the stages, and last the difficulty, differ from the mean clip."""
-    mean: float
-    """Points; of the clips that the network learns from."""
+    """(N, O, S + 1): by how much the stages, and last the difficulty, differ from the mean clip.
+
+    In the unit of each output.
+    """
+    mean: Floats
+    """(O,) of the clips that the network learns from, in the same units."""
 
     @classmethod
     def read(
@@ -47,6 +52,7 @@ class PartialScores:
         clips: Sequence[JudgedClip],
         times: Sequence[FileTimes],
         training: NDArray[np.int64],
+        announced: Announced,
     ) -> "PartialScores":
         """Raises DataError for a clip whose deductions by stage are not known."""
         if spec.action not in DIFFICULTY_SHOWN_IN:
@@ -63,21 +69,24 @@ class PartialScores:
         ]
         deducted = np.array([[clip.deductions[s] for s in spec.stages] for clip in clips])
         true = np.array([float(clip.columns["true_score"]) for clip in clips])
-        perfect = true + deducted.sum(axis=1)
-        parts = np.concatenate([-deducted, perfect[:, None]], axis=1)
+        values = announced.value(true, np.arange(len(clips)))  # (N, O)
+        costs = deducted[:, None] / announced.factor[:, :, None]  # (N, O, S)
+        perfect = values + costs.sum(axis=2)
+        parts = np.concatenate([-costs, perfect[..., None]], axis=2)
         parts -= parts[training].mean(axis=0)
-        mean = float(true[training].mean())
-        return cls(spec, np.stack(stages), parts.astype(np.float32), mean)
+        mean = values[training].mean(axis=0)
+        return cls(spec, np.stack(stages), parts.astype(np.float32), mean.astype(np.float32))
 
-    def at(self, clip: int, start: int, shown: NDArray[np.bool_]) -> float:
-        """Points, if of the fragments cut from frame `start` on those in `shown` (K,) are shown."""
+    def at(self, clip: int, start: int, shown: NDArray[np.bool_]) -> Floats:
+        """(O,), if of the fragments cut from frame `start` on those in `shown` (K,) are shown."""
         spec = self.spec
         cut = self.stages[clip, start : start + spec.fragments * spec.fragment_length]
         cut = cut.reshape(spec.fragments, spec.fragment_length)
         there, seen = (self._frames(frames) for frames in (cut, cut[shown]))
         share = np.minimum(1, seen / np.maximum(ENOUGH * there, 1))  # (S,)
         difficulty = share[spec.stages.index(DIFFICULTY_SHOWN_IN[spec.action])]
-        return self.mean + float(self.parts[clip] @ np.append(share, difficulty))
+        values: Floats = self.mean + self.parts[clip] @ np.append(share, difficulty)
+        return values
 
     def _frames(self, stages: NDArray[np.int64]) -> NDArray[np.int64]:
         """(S,): frames of each stage."""

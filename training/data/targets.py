@@ -1,8 +1,9 @@
 """
 Targets for pre-training and for auxiliary heads: what a fragment shows, as numbers.
 
-A simulator knows them for every frame (`tracks/`), and stages and deductions come from the
-annotations. What is not known is NaN and is left out of the loss.
+A simulator knows them for every frame (`tracks/`); stages, deductions and the routine come from the
+annotations. What is not known is NaN and is left out of the loss. The routine is known in the
+stage that shows how difficult it is.
 
 Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
 
@@ -21,6 +22,7 @@ from model_store.spec import ClipSpec
 from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes, Indices
+from training.data.partial_scores import DIFFICULTY_SHOWN_IN
 from training.data.stages import has_stages, stages_of_clip
 from training.errors import DataError
 
@@ -30,6 +32,8 @@ SAMPLED = 2000  # fragments from which means and deviations are measured
 HIPS = (11, 12)  # of COCO-17
 JOINT_FRAMES = 4  # of a fragment whose joints are targets, evenly spread
 STAGE_SHARE = 0.5  # of a stage, or of a fragment, that must be in the other for its deduction
+ROUTINE = ("difficulty", "somersaults", "twists")  # columns
+POSITIONS = ("tuck", "pike", "straight", "free")
 MIRRORED_STATE = ("tilt_sin", "tilt_speed")  # change their sign with left and right
 
 
@@ -48,7 +52,10 @@ class Tracks:
 
 @dataclass(frozen=True, slots=True)
 class FragmentTargets:
-    """Targets of any L frames of N clips, in four groups: state, joints, stages, deductions."""
+    """Targets of any L frames of N clips.
+
+    In five groups: state, joints, stages, deductions, routine.
+    """
 
     spec: ClipSpec
     clips: Sequence[JudgedClip]
@@ -57,6 +64,8 @@ class FragmentTargets:
     """(T',) for each clip: the stage of every frame, −1 where it is not known."""
     spans: Indices
     """(N, stages) frames of each stage, also those before the last T."""
+    routines: Floats
+    """(N, R) numbers of ROUTINE, and which of POSITIONS it is; NaN where they are not known."""
     state_names: tuple[str, ...]
     mirrored: Floats
     """(S,) 1, or −1 for channels that change sign with left and right."""
@@ -82,7 +91,16 @@ class FragmentTargets:
         spans = np.stack([_count(each, len(spec.stages)) for each in stages])
         kept = [each[-spec.frames :] for each in stages]
         signs = [-1.0 if name in MIRRORED_STATE else 1.0 for name in names]
-        return cls(spec, clips, tracks, kept, spans, names, np.array(signs, np.float32))
+        return cls(
+            spec=spec,
+            clips=clips,
+            tracks=tracks,
+            stages=kept,
+            spans=spans,
+            routines=_routines(spec, clips),
+            state_names=names,
+            mirrored=np.array(signs, np.float32),
+        )
 
     @property
     def groups(self) -> dict[str, slice]:
@@ -92,6 +110,7 @@ class FragmentTargets:
             "joints": JOINT_FRAMES * 17 * 2 if self.state_names else 0,
             "stages": len(self.spec.stages),
             "deductions": len(self.spec.stages),
+            "routine": self.routines.shape[1],
         }
         slices, begin = {}, 0
         for name, size in sizes.items():
@@ -137,6 +156,10 @@ class FragmentTargets:
             deductions = self.clips[clip].deductions
             points = [deductions.get(name, np.nan) for name in self.spec.stages]
             result[groups["deductions"]] = np.where(overlap >= STAGE_SHARE, points, np.nan)
+            if "routine" in groups:
+                shown_in = self.spec.stages.index(DIFFICULTY_SHOWN_IN[self.spec.action])
+                if overlap[shown_in] >= STAGE_SHARE:
+                    result[groups["routine"]] = self.routines[clip]
         return result
 
 
@@ -191,6 +214,17 @@ def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str,
         raise DataError(f"{path}: {len(state)} frames, {clip.path.name} has {len(times.seconds)}")
     joints -= joints[:, HIPS].mean(axis=1, keepdims=True)
     return Tracks(state[times.shown], joints[times.shown]), names
+
+
+def _routines(spec: ClipSpec, clips: Sequence[JudgedClip]) -> Floats:
+    """(N, R); NaN for a clip without the simulator's columns, (N, 0) where no clip has them."""
+    rows = np.full((len(clips), len(ROUTINE) + len(POSITIONS)), np.nan, np.float32)
+    for row, clip in zip(rows, clips, strict=True):
+        known = {"true_score", "position", *ROUTINE} <= clip.columns.keys()
+        if known and spec.action in DIFFICULTY_SHOWN_IN:
+            row[: len(ROUTINE)] = [float(clip.columns[name]) for name in ROUTINE]
+            row[len(ROUTINE) :] = [clip.columns["position"] == each for each in POSITIONS]
+    return rows[:, : 0 if np.isnan(rows).all() else None]
 
 
 def _count(stages: Indices, count: int) -> Indices:

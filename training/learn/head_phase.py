@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.augment import Augmentation
-from training.data.batches import Variation, evenly, fitting, full
-from training.data.pairs import shuffled
+from training.data.batches import Variation, fitting, full
+from training.data.pairs import divided, shuffled
 from training.distributed import ALONE
 from training.learn.auxiliary import AuxiliaryHeads
 from training.learn.frozen_features import FrozenFeatures
@@ -64,7 +64,7 @@ class HeadPhase:
             len(self.frozen.features), size=len(dataset.leader)
         )
         blanking = Variation(shift=False, blanking=run.blanking, augmentation=Augmentation())
-        for clips in evenly(order, self.steps, dataset.leader)[first:]:
+        for clips in divided(order, self.steps, dataset.leader)[first:]:
             leader = dataset.leader[clips]  # the clips of a pair are varied alike
             variants = variant_of[leader]
             features = self.frozen.features[variants, clips]  # (B, K, D, T', H', W')

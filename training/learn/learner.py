@@ -82,16 +82,18 @@ class Learner:
     """The dataset's clips on a GPU, where they fit."""
 
     def target_scores(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
-        """What these clips are taught, (B,) points of the announced score.
+        """What these clips are taught, (B, O) points of the announced score.
 
         `starts` (B,) are frames at which the fragments begin, `shown` is (B, K).
         """
+        dataset = self.dataset
         if self.run.teach == "judged":
-            points = self.dataset.judged[clips]
+            points = np.repeat(dataset.judged[clips, None], len(dataset.announced.outputs), axis=1)
         else:
             each = zip(clips, starts, shown, strict=True)
-            at = self.dataset.partial_scores.at
-            points = np.array([at(int(c), int(start), s) for c, start, s in each], np.float32)
+            at = dataset.partial_scores.at
+            values = np.stack([at(int(c), int(start), s) for c, start, s in each])
+            points = dataset.announced.score(values, clips)
         return self.device.put(torch.from_numpy(points))
 
     def announced(self, predicted: Tensor, clips: Indices) -> Tensor:
@@ -104,12 +106,12 @@ class Learner:
         return predicted * factor + addend
 
     def pairs_loss(self, scores: Tensor, judged: Tensor, clips: Indices) -> Tensor:
-        """The loss on differences within pairs, weighted; (B, O), (B,), (B,) -> ()."""
+        """The loss on differences within pairs, weighted, points²; (B, O), (B, O), (B,) -> ()."""
+        dataset = self.dataset
         if not self.run.pairs:
             return scores.new_zeros(())
-        leader = self.dataset.leader
-        each = [difference_loss(one, judged, clips, leader) for one in scores.unbind(1)]
-        return self.run.pairs * torch.stack(each).mean()
+        loss = difference_loss(scores, judged, clips, dataset.leader, dataset.pair_costs)
+        return self.run.pairs * dataset.deviation**2 * loss
 
     def auxiliary_loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         """Of the auxiliary heads, weighted, points²; (B·K, J), (B·K, J) -> ()."""

@@ -12,7 +12,8 @@ the clips that taught the head are too good to choose by: a fit that uses it mus
 
 A clip's error is that of what the service answers, the mean over its views. Beside it counts how
 much the prediction changes from one version of the clip to another, as from a video to its copy at
-a lower frame rate, see `steady_ridge`: scores are to be right, and steady.
+a lower frame rate, see `steady_ridge`: scores are to be right, and steady. Between the clips of a
+counterfactual pair they are to differ by what the fault costs.
 
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
@@ -41,6 +42,7 @@ Indices = NDArray[np.int64]
 
 PENALTIES = (*np.logspace(0.5, 5, 16), np.inf)  # of w, for inputs of unit variance
 FOLDS = 5  # or fewer, where there are fewer groups
+ERRORS = [0, -1]  # rows of the equations that are right or wrong; the others are steady or not
 DIRECTIONS = 1500  # of the inputs; the line has no part in those along which clips differ least
 FEWEST, FEWEST_GROUPS = 8, 3  # training clips
 LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
@@ -68,11 +70,17 @@ class Rows:
     """(N,): what a clip's squared error counts."""
     groups: NDArray[np.int64]
     """(N,): clips that stay together."""
+    leader: Indices
+    """(N,): of the faulty clip of a pair the clean one, else the clip itself."""
+    differences: Floats
+    """(N,): what the squared error of the difference to the leader counts beside a clip's."""
     views: int
     """Of the variants, the first ones, whose mean is what the service answers."""
 
     def of(self, clips: NDArray[np.int64]) -> "Rows":
-        """Those of these clips, in the order given."""
+        """Those of these clips, in the order given; pairs are whole."""
+        place = np.full(len(self.groups), -1)
+        place[clips] = np.arange(len(clips))
         return Rows(
             features=self.features[:, clips],
             shown=self.shown[:, clips],
@@ -81,6 +89,8 @@ class Rows:
             factor=self.factor[clips],
             weight=self.weight[clips],
             groups=self.groups[clips],
+            leader=place[self.leader[clips]],
+            differences=self.differences[clips],
             views=self.views,
         )
 
@@ -146,6 +156,8 @@ class Regression:
             views=rows.views,
             counts=_counts(rows),
             steadiness=steadiness,
+            leader=rows.leader,
+            differences=rows.differences,
         )
         return cls(equations, centring, directions, _errors(equations, rows))
 
@@ -256,7 +268,8 @@ def _counts(rows: Rows) -> Floats:
 def _errors(equations: Equations, rows: Rows) -> Floats:
     """(groups, 2, penalties): squared error of each group by lines that were fitted without it.
 
-    First by those without the head, then by those with it.
+    First by those without the head, then by those with it. Errors of differences within pairs count
+    among them.
     """
     squares = np.zeros((len(rows.groups), 2, len(PENALTIES)))
     _, group = np.unique(rows.groups, return_inverse=True)
@@ -266,11 +279,11 @@ def _errors(equations: Equations, rows: Rows) -> Floats:
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for _, held in folds.split(group, groups=group):
         learnt = everything.without(equations.normal(held))
-        columns, wanted = equations.columns[0, held], equations.wanted[0, held]
+        columns, wanted = equations.columns[ERRORS][:, held], equations.wanted[ERRORS][:, held]
         for column, penalty in enumerate(PENALTIES):
             lines = np.stack(learnt.solve(penalty), axis=1)  # (D + 2, 2)
-            off = columns @ lines - wanted[:, None]
-            squares[held, :, column] = off**2 * in_points
+            off = columns @ lines - wanted[..., None]  # (2, held, 2)
+            squares[held, :, column] = (off**2).sum(axis=0) * in_points
     sums = np.zeros((len(sizes), 2, len(PENALTIES)))
     np.add.at(sums, group, squares)
     means: Floats = sums / sizes[:, None, None]

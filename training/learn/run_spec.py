@@ -209,7 +209,8 @@ class RunSpec(RunOptions):
         LOSS(
             min=0,
             help="Weight of the loss on differences within counterfactual pairs, as"
-            " `simulate --pairs` makes them.",
+            " `simulate --pairs` makes them, by what the kind of fault costs; in units of the"
+            " scores' variance / 2.",
         ),
     ] = 0.0
 
@@ -233,10 +234,6 @@ class RunSpec(RunOptions):
         require(0 < self.validation < 1, f"validation is {self.validation}, need above 0, below 1")
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "--new-head needs --base")
-        require(
-            self.teach == "judged" or self.network.target == "final",
-            f"what is known is a final score, the network's target is {self.network.target}",
-        )
         require(
             self.fold is None or self.fold < (self.folds or 0),
             f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k",
@@ -276,10 +273,6 @@ class RunSpec(RunOptions):
         require(
             self.alpha == "balance" or float(self.alpha) >= 0,
             f"alpha is {self.alpha!r}, need a number of at least 0 or balance",
-        )
-        require(
-            not self.pairs or self.batch % 2 == self.head_batch % 2 == 0,
-            f"batch is {self.batch}, need an even number that keeps pairs together",
         )
 
     @property

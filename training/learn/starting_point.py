@@ -90,9 +90,14 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
         for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)
-    judged = dataset.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
+    scores = torch.stack(wanted).double().numpy()  # (V, N, O)
+    factor, addend = (
+        each.astype(np.float64) for each in (dataset.announced.factor, dataset.announced.addend)
+    )
+    judged = (scores - addend) / factor
     features = mean_over_frames(frozen.features).double().numpy()
     shown = frozen.shown[:, :, list(learner.network.used)]
+    faulty = dataset.leader != every
     return [
         Rows(
             features=features,
@@ -102,6 +107,8 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             factor=dataset.announced.factor[:, output].astype(np.float64),
             weight=np.where(dataset.rehearsed, learner.run.rehearsal, 1.0),
             groups=dataset.unit_numbers,
+            leader=dataset.leader,
+            differences=learner.run.pairs * (dataset.deviation / dataset.pair_costs) ** 2 * faulty,
             views=frozen.views,
         )
         for output in range(len(dataset.announced.outputs))

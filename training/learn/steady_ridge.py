@@ -2,10 +2,12 @@
 A ridge regression whose predictions are right, and steady between the versions of a clip.
 
     Σ counts · [(prediction − judged)² + steadiness · mean over variants of (change of it)²]
+        + Σ over pairs of counts · (predicted difference − judged difference)²
         + penalty · ‖weights of the inputs‖²
 
 The prediction is the mean over a clip's views. How a variant changes it penalises the directions in
-which clips differ that are the same clip.   [Simard92]
+which clips differ that are the same clip.   [Simard92] The two clips of a pair are alike but for
+one fault, see `training.data.pairs`: their difference tells what it costs.
 
 Shapes: V variants of N clips, D inputs.
 
@@ -31,13 +33,14 @@ class Equations:
 
     The columns are D inputs, a constant and the head's prediction, of mean 0 and deviation 1. The
     first row of a clip is the mean of its views. Each other one is how a variant differs from what
-    it varies: a view from the mean of the views, another variant from the view of its number.
+    it varies: a view from the mean of the views, another variant from the view of its number. The
+    last row of the faulty clip of a pair is how it differs from the clean one; it is 0 of others.
     """
 
     columns: Floats
-    """(1 + V, N, D + 2), each row times what an error there counts."""
+    """(1 + V + 1, N, D + 2), each row times what an error there counts."""
     wanted: Floats
-    """(1 + V, N), the same."""
+    """(1 + V + 1, N), the same."""
     mean: float
     """Of the head's predictions."""
     deviation: float
@@ -53,11 +56,14 @@ class Equations:
         views: int,
         counts: Floats,
         steadiness: float,
+        leader: Indices,
+        differences: Floats,
     ) -> "Equations":
         """From (V, N, D), (V, N) and (V, N).
 
         The first `views` variants are served. The square of a clip's error counts `counts`, (N,),
-        and that of a change `steadiness` times as much.
+        that of a change `steadiness` times as much, and that of its difference to clip `leader`,
+        (N,), `differences` times as much, (N,).
         """
         served = head[:views].mean(axis=0)
         mean, deviation = float(served.mean()), float(served.std())
@@ -66,11 +72,13 @@ class Equations:
         scaled = (head - mean) / (deviation or np.inf)
         free = np.stack([np.ones_like(scaled), scaled], axis=-1)
         columns = np.concatenate([inputs, free], axis=-1)
-        errors = np.sqrt(counts)
-        changes = errors * np.sqrt(steadiness / len(head))
+        factors = np.array([1.0, *[steadiness / len(head)] * len(head), 0.0])
+        squares = np.outer(factors, counts)  # (1 + V + 1, N): what the square of each row counts
+        squares[-1] = counts * differences
+        weights = np.sqrt(squares)
         return cls(
-            _parted(columns, views, errors[:, None], changes[:, None]),
-            _parted(judged, views, errors, changes),
+            _parted(columns, views, leader) * weights[..., None],
+            _parted(judged, views, leader) * weights,
             mean,
             deviation,
         )
@@ -87,11 +95,14 @@ class Equations:
         return scale, constant - scale * self.mean
 
 
-def _parted(values: Floats, views: int, errors: Floats, changes: Floats) -> Floats:
-    """(V, N, …) -> (1 + V, N, …): the mean of the views, and how each variant differs."""
-    served = values[:views].mean(axis=0, keepdims=True)
-    varied = [served[0] if v < views else values[v % views] for v in range(len(values))]
-    parts: Floats = np.concatenate([served * errors, (values - varied) * changes])
+def _parted(values: Floats, views: int, leader: Indices) -> Floats:
+    """(V, N, …) -> (1 + V + 1, N, …).
+
+    The mean of the views, how each variant differs, and how the mean differs from the leader's.
+    """
+    served = values[:views].mean(axis=0)
+    varied = [served if v < views else values[v % views] for v in range(len(values))]
+    parts: Floats = np.stack([served, *(values - varied), served - served[leader]])
     return parts
 
 

@@ -50,6 +50,23 @@ def estimate(measure: Measure, predicted: Floats, judged: Floats) -> Estimate:
     )
 
 
+def estimate_in_groups(
+    measure: Measure, predicted: Floats, judged: Floats, groups: NDArray[np.int64]
+) -> Estimate:
+    """A measure with its interval: (N,), (N,), (N,) -> Estimate.
+
+    Clips of one group are alike, so whole groups are resampled.
+    """
+    random = np.random.default_rng(SEED)
+    _, group = np.unique(groups, return_inverse=True)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    samples = []
+    for _ in range(RESAMPLES):
+        chosen = np.concatenate([members[g] for g in _drawn(random, len(members))])
+        samples.append(measure(predicted[chosen], judged[chosen]))
+    return _interval(measure(predicted, judged), samples)
+
+
 @dataclass(frozen=True, slots=True)
 class Repeated:
     """What runs that differ in nothing but their seed predict for the same clips."""

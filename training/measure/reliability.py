@@ -21,15 +21,18 @@ from sklearn.model_selection import cross_val_predict
 
 from model_store.clip import load_clip
 from model_store.errors import ClipError
+from model_store.judging.difficulty import factor_and_term
 from model_store.judging.order import order_probability
 from model_store.scorer import Scorer
 from model_store.spec import ClipSpec
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
+from training.data.pairs import leaders
 from training.data.stages import has_stages, stage_shares, stages_of_frames
 from training.errors import DataError
-from training.measure.contribution_agreement import pair_measures, stage_agreement
+from training.measure.contribution_agreement import stage_agreement
 from training.measure.evaluate import Evaluation, agreement
+from training.measure.pair_measures import Pairs, pair_measures
 from training.metrics import spearman
 
 Figures = dict[str, Any]
@@ -197,29 +200,36 @@ def difficulty_figures(evaluation: Evaluation) -> Figures:
 
 def pair_figures(evaluation: Evaluation) -> Figures:
     """What counterfactual pairs show; clips as `simulate --pairs` writes them."""
-    spec = evaluation.scorer.spec
-    pairs: dict[str, dict[str, int]] = {}
-    for n, clip in enumerate(evaluation.clips):
-        pairs.setdefault(clip.columns["pair"], {})[clip.columns["role"]] = n
-    clean = [pair["clean"] for pair in pairs.values()]
-    faulty = [pair["faulty"] for pair in pairs.values()]
-    wrong = [evaluation.clips[n] for n in faulty]
+    spec, clips = evaluation.scorer.spec, evaluation.clips
+    clean_of = leaders(clips)
+    faulty = [n for n, clean in enumerate(clean_of.tolist()) if clean != n]
+    clean, wrong = clean_of[faulty], [clips[n] for n in faulty]
     stages = [clip.columns["stage"] for clip in wrong]
     cost = [
-        evaluation.clips[f].deductions[stage] - evaluation.clips[c].deductions[stage]
-        for c, f, stage in zip(clean, faulty, stages, strict=True)
+        clip.deductions[stage] - clips[c].deductions[stage]
+        for clip, c, stage in zip(wrong, clean.tolist(), stages, strict=True)
     ]
     each, predicted = contributions(evaluation), evaluation.predicted
+    declared = [declared_difficulty(clip) for clip in wrong]
     return pair_measures(
-        clean=each[clean],
-        faulty=each[faulty],
-        clean_score=predicted[clean],
-        faulty_score=predicted[faulty],
-        shares=all_shares(spec, wrong, [evaluation.times[n] for n in faulty]),
-        stage=np.array([spec.stages.index(stage) for stage in stages]),
-        kind=[clip.columns["fault"] for clip in wrong],
-        cost=np.array(cost),
+        Pairs(
+            ladder=clean,
+            kind=np.array([clip.columns["fault"] for clip in wrong]),
+            stage=np.array([spec.stages.index(stage) for stage in stages]),
+            cost=np.array(cost),
+            unit=np.array([factor_and_term(d, spec.difficulty_rule)[0] for d in declared]),
+            change=each[faulty] - each[clean],
+            shares=all_shares(spec, wrong, [evaluation.times[n] for n in faulty]),
+            lower=predicted[faulty] < predicted[clean],
+        )
     )
+
+
+def declared_difficulty(clip: JudgedClip) -> float:
+    """Raises DataError where it is not known."""
+    if clip.difficulty is None:
+        raise DataError(f"{clip.path.name}: need its difficulty")
+    return clip.difficulty
 
 
 def knows_stages(clip: JudgedClip, spec: ClipSpec) -> bool:

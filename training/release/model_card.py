@@ -20,6 +20,9 @@ TRUST = {
     "pairs_ordered_worst": "the same for the fault that is seen worst",
     "pairs_localised": "pairs whose contributions differ most where the fault is",
     "pairs_agreement": "Spearman of what the fault costs and what its stage's contribution lost",
+    "pairs_agreement_by_kind_alone": "the same of a guess that knows the kind of fault alone",
+    "pairs_gain_least": "points lost for a point of cost, the fault that is credited least",
+    "pairs_gain_largest": "the same, the fault that is credited most",
     "stage_agreement": "Spearman of a stage's deductions and its contribution, mean over stages",
 }
 DECLARED = "the same clips, with their declared difficulties"

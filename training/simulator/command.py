@@ -33,7 +33,8 @@ class Action(StrEnum):
 def simulate(
     action: Annotated[Action, typer.Option(help="What the athlete does.")] = Action.DIVING,
     clips: Annotated[
-        int, typer.Option(min=1, help="How many clips; with --pairs, how many pairs.")
+        int,
+        typer.Option(min=1, help="How many clips; with --pairs, how many ladders of four clips."),
     ] = 370,
     seed: Annotated[int, typer.Option(min=0, help="Clips of different seeds never meet.")] = 0,
     out: Annotated[
@@ -43,7 +44,9 @@ def simulate(
     pairs: Annotated[
         bool,
         typer.Option(
-            "--pairs", help="Render every clip twice, alike but for one fault in one part."
+            "--pairs",
+            help="Render every clip four times, alike but for one fault in one part: without it,"
+            " and at three severities.",
         ),
     ] = False,
     test_share: Annotated[

@@ -29,14 +29,14 @@ from model_store.worker_pool import worker_pool
 from training.simulator import OFFICIAL_TEST_SHARE
 from training.simulator.actions import act_of
 from training.simulator.clip import simulate_clip
-from training.simulator.faults import Fault
+from training.simulator.faults import LEAST, Fault
 from training.simulator.looks import Style
 from training.simulator.performance import Performance
 from training.simulator.seeds import stream
 from training.simulator.video import write_video
 
 VERSION = 1  # of the simulator; another one draws other clips from the same seed
-LEAST_PAIR_SEVERITY = 0.5
+RUNGS = 3  # faulty clips of a ladder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RenderJob:
     index: int
     faults: dict[str, float]
     pair: dict[str, str | int]
-    """pair, fault, stage (of a programme: element), role; empty outside pairs."""
+    """pair, fault, stage (of a programme: element), role; empty outside ladders."""
     style: Style
 
     @property
@@ -75,7 +75,8 @@ def write_dataset(
 ) -> Path:
     """Render clips first…first + clips − 1 of `seed` into a folder -> its annotations.csv.
 
-    With `pairs` every clip is rendered twice, alike but for one fault in one part. The last
+    With `pairs` every clip becomes a ladder: rendered without one fault, and with it at three
+    severities. All else is alike, so the clean clip and each faulty one are a pair. The last
     clips, a share of `test_share`, are the test split. Raises FileExistsError for a folder that
     holds something else.
     """
@@ -127,21 +128,27 @@ def _jobs(
         if not pairs:
             yield RenderJob(i, action, seed, index, {}, {}, style)
             continue
-        wrong, clean, faulty = draw_pair(action, seed, index)
+        wrong, clean, *faulty = draw_ladder(action, seed, index)
         about: dict[str, str | int] = {"pair": i, "fault": wrong.kind, "stage": wrong.stage}
-        yield RenderJob(2 * i, action, seed, index, clean, about | {"role": "clean"}, style)
-        yield RenderJob(2 * i + 1, action, seed, index, faulty, about | {"role": "faulty"}, style)
+        number = i * (1 + RUNGS)
+        yield RenderJob(number, action, seed, index, clean, about | {"role": "clean"}, style)
+        for rung, faults in enumerate(faulty, number + 1):
+            yield RenderJob(rung, action, seed, index, faults, about | {"role": "faulty"}, style)
 
 
-def draw_pair(
+def draw_ladder(
     action: str, seed: int, index: int
-) -> tuple[Fault, dict[str, float], dict[str, float]]:
-    """A fault that the performance can show, and the overrides without and with it."""
+) -> tuple[Fault, dict[str, float], *tuple[dict[str, float], ...]]:
+    """A fault that the performance can show; the overrides without it, and with it.
+
+    The severities rise: one in each third of what can be seen, LEAST…1.
+    """
     rng = stream(seed, index, "pair")
     choices = act_of(action).draw(seed, index).faults
     wrong = choices[rng.integers(len(choices))]
     clean = dict.fromkeys((wrong.kind, *wrong.rivals), 0.0)
-    return wrong, clean, clean | {wrong.kind: float(rng.uniform(LEAST_PAIR_SEVERITY, 1.0))}
+    rungs = LEAST + (1 - LEAST) * (np.arange(RUNGS) + rng.random(RUNGS)) / RUNGS
+    return wrong, clean, *(clean | {wrong.kind: float(severity)} for severity in rungs)
 
 
 def _render(jobs: list[RenderJob], out: Path, workers: int | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from training.simulator.clip import SimulatedClip, simulate_clip
-from training.simulator.dataset import draw_pair
+from training.simulator.dataset import RUNGS, draw_ladder
 from training.simulator.looks import HEIGHT, WIDTH, Style
 
 ROWS, COLUMNS = 12, 10
@@ -25,18 +25,15 @@ def write_sheet(
     pairs: bool = False,
     style: Style = "plain",
 ) -> None:
-    """At most 12 clips of a seed, from `first` on; pairs take two rows each."""
+    """At most 12 clips of a seed, from `first` on; a ladder takes four rows."""
     shown: list[tuple[str, SimulatedClip, list[int]]] = []
-    for index in range(first, first + min(clips, ROWS // 2 if pairs else ROWS)):
+    for index in range(first, first + min(clips, ROWS // (1 + RUNGS) if pairs else ROWS)):
         if pairs:
-            wrong, clean, faulty = draw_pair(action, seed, index)
-            pair = [
-                simulate_clip(action, seed, index, faults=faults, style=style)
-                for faults in (clean, faulty)
-            ]
-            moments = pair[1].plan.moments(COLUMNS)
-            shown.append((f"without {wrong.kind}", pair[0], moments))
-            shown.append((f"with {wrong.kind}", pair[1], moments))
+            wrong, *faults = draw_ladder(action, seed, index)
+            for number, given in enumerate(faults):
+                clip = simulate_clip(action, seed, index, faults=given, style=style)
+                title = f"{'with' if number else 'without'} {wrong.kind}"
+                shown.append((title, clip, clip.plan.moments(COLUMNS)))
         else:
             clip = simulate_clip(action, seed, index, style=style)
             shown.append(("", clip, clip.plan.moments(COLUMNS)))

@@ -141,7 +141,10 @@ def test_tables_and_lines_show_names_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    figures = {"clips": 3, "pairs_ordered_by_kind": {"[bent] :knees:": 0.5}}
+    measured = {"pairs": 4, "ordered": 0.5, "gain": 0.75, "agreement": None}
+    stages = {"[take]-off :dash:": 0.5}
+    figures = {"clips": 3, "stage_agreement_by_stage": stages}
+    figures["pairs_by_kind"] = {"[bent] :knees:": measured}
     print_figures("[base]@1", figures)
     with bar("clips") as shown:
         shown.update(1, 2, phase="[phase]", figures={"[figure]": 1.0})
@@ -149,7 +152,8 @@ def test_tables_and_lines_show_names_as_they_are(
     warn("clip [a] :dash:")
     written = capsys.readouterr()
     assert "[base]@1 on 3 clips" in written.out
-    assert "pairs ordered by kind: [bent] :knees:" in written.out
+    assert "stage agreement by stage: [take]-off :dash:" in written.out
+    assert re.search(r"\[bent\] :knees: +│ 4 +│ 0\.500 +│ 0\.75", written.out)
     for text in ("[phase]", "[figure] 1", "epoch [1/2]: :dash:", "warning: clip [a] :dash:"):
         assert text in written.err
 

@@ -13,9 +13,10 @@ from model_store.clip import cut, load_clip
 from model_store.spec import DIVING, ClipSpec
 from tests.clips import clip_of, lossless, moving_square, numbered
 from training.data.augment import Augmentation
-from training.data.batches import Batches, Variation, evenly, full
+from training.data.batches import Batches, Variation, full
 from training.data.cache import ClipCache, open_cache
-from training.data.pairs import shuffled
+from training.data.pairs import divided, shuffled
+from training.errors import DataError
 
 NO_VARIATION = Variation(shift=False, blanking=0.0, augmentation=Augmentation())
 ALL_ON = Variation(
@@ -127,19 +128,28 @@ def test_hidden_fragments_are_not_shown(spec: ClipSpec, cache: ClipCache) -> Non
 
 @pytest.mark.parametrize(("clips", "size"), [(108, 64), (40, 8), (9, 4), (17, 16)])
 def test_no_clip_of_an_epoch_is_left_out_and_no_batch_is_a_remainder(clips: int, size: int) -> None:
-    batches = evenly(np.arange(clips), full(clips, size))
+    batches = divided(np.arange(clips), full(clips, size), np.arange(clips))
     assert np.concatenate(batches).tolist() == list(range(clips))
     sizes = [len(batch) for batch in batches]
     assert max(sizes) <= size
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_pairs_are_not_parted() -> None:
-    leader = np.array([0, 0, 2, 2, 4, 4, 6, 7, 8])  # three pairs, three clips of their own
-    order = shuffled(np.random.default_rng(0), np.arange(9), leader)
-    for count in (2, 3, 4):
-        batches = evenly(order, count, leader)
-        assert sorted(np.concatenate(batches)) == list(range(9))
-        for clips in batches:
-            for clip in clips:
-                assert leader[clip] in clips
+def test_ladders_are_not_parted() -> None:
+    leader = np.array([0, 0, 0, 0, 4, 4, 6, 7, 8])  # a ladder, a pair, three clips of their own
+    for seed in range(20):
+        order = shuffled(np.random.default_rng(seed), np.arange(9), leader)
+        for count in (1, 2):
+            batches = divided(order, count, leader)
+            assert len(batches) == count
+            assert sorted(np.concatenate(batches)) == list(range(9))
+            for clips in batches:
+                assert abs(len(clips) - 9 / count) <= 3
+                assert {int(leader[clip]) for clip in clips} <= {int(clip) for clip in clips}
+
+
+def test_batches_that_are_smaller_than_a_ladder() -> None:
+    leader = np.array([0, 0, 0, 0, 4])
+    order = shuffled(np.random.default_rng(0), np.arange(5), leader)
+    with pytest.raises(DataError, match="5 clips in 3 batches, which are too small"):
+        divided(order, 3, leader)

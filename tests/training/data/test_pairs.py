@@ -11,7 +11,7 @@ import torch
 from tests.training.bright import TINY, Quiet, bright_run, dataset_of, log_of, train
 from training.data.datasets.annotations import read_annotations
 from training.data.pairs import leaders, shuffled
-from training.errors import DataError, RunError
+from training.errors import DataError
 from training.learn.frozen_features import compute_features
 from training.learn.head_phase import HeadPhase
 from training.learn.learner import Learner, Phase
@@ -46,25 +46,24 @@ def test_the_pairs_of_the_simulator_are_found(
     """In the annotations, which need no picture."""
     monkeypatch.setattr(dataset, "render", lambda job, out: (out / job.video).write_bytes(b"video"))
     write_dataset("vault", 2, 5, tmp_path / "pairs", pairs=True, test_share=0, workers=1)
-    assert leaders(read_annotations(tmp_path / "pairs")).tolist() == [0, 0, 2, 2]
+    assert leaders(read_annotations(tmp_path / "pairs")).tolist() == [0, 0, 0, 0, 4, 4, 4, 4]
 
 
 def test_a_pair_of_which_one_is_missing(paired: Path) -> None:
     clips = read_annotations(paired)
-    with pytest.raises(DataError, match=r"pair 0 of .* has the roles \['faulty'\]"):
+    with pytest.raises(DataError, match=r"pair 0 of .* has the roles \['faulty'\], need one clean"):
         leaders(clips[1:])
 
 
-def test_the_order_keeps_pairs_beside_one_another() -> None:
-    leader = np.array([0, 1, 2, 3, 4, 0, 2])  # 5 is the faulty one of 0, 6 of 2
+def test_the_order_keeps_faulty_clips_behind_their_clean_one() -> None:
+    leader = np.array([0, 1, 2, 3, 4, 0, 2, 2])  # 5 is the faulty one of 0; 6 and 7 are those of 2
     seen = set()
     for seed in range(40):
-        order = shuffled(np.random.default_rng(seed), np.arange(7), leader).tolist()
-        assert sorted(order) == list(range(7))
-        for clean, faulty in ((0, 5), (2, 6)):
-            place = order.index(clean)
-            assert place % 2 == 0
-            assert order[place + 1] == faulty
+        order = shuffled(np.random.default_rng(seed), np.arange(8), leader).tolist()
+        assert sorted(order) == list(range(8))
+        for clean, *faulty in ((0, 5), (2, 6, 7)):
+            place = order.index(clean) + 1
+            assert order[place : place + len(faulty)] == faulty
         seen.add(tuple(order))
     assert len(seen) > 20
 
@@ -80,13 +79,28 @@ def test_without_pairs_the_order_is_what_it_was() -> None:
 def test_the_loss_by_hand() -> None:
     leader = np.array([0, 1, 0, 1, 4])
     clips = np.array([4, 1, 3, 2, 0])
+    costs = np.array([1, 1, 2, 8, 1], np.float32)
     predicted = torch.tensor([7.0, 50.0, 44.0, 30.0, 40.0])
     wanted = torch.tensor([9.0, 60.0, 50.0, 38.0, 42.0])
-    # of 1 and 3: −6 for −10; of 0 and 2: −10 for −4
-    loss = difference_loss(predicted, wanted, clips, leader)
-    assert loss.item() == pytest.approx((4**2 + 6**2) / 4)
-    alone = difference_loss(predicted[:2], wanted[:2], clips[:2], leader)
+    # of 1 and 3: −6 for −10, usually 8; of 0 and 2: −10 for −4, usually 2
+    loss = difference_loss(predicted[:, None], wanted[:, None], clips, leader, costs)
+    assert loss.item() == pytest.approx(((4 / 8) ** 2 + (6 / 2) ** 2) / 4)
+    both = difference_loss(
+        torch.stack([predicted, wanted], 1), wanted[:, None].expand(5, 2), clips, leader, costs
+    )
+    assert both.item() == pytest.approx(loss.item() / 2)  # the second output is right
+    alone = difference_loss(predicted[:2, None], wanted[:2, None], clips[:2], leader, costs)
     assert alone.item() == 0
+
+
+def test_what_a_kind_of_fault_usually_costs(run: RunSpec) -> None:
+    """From the pairs to learn from alone; the bright clips name no kind."""
+    dataset = dataset_of(run)
+    faulty = [n for n in dataset.training if dataset.leader[n] != n]
+    differences = dataset.judged[faulty] - dataset.judged[dataset.leader[faulty]]
+    usual = float(np.sqrt(np.mean(differences**2)))
+    for clip, leader in enumerate(dataset.leader):
+        assert dataset.pair_costs[clip] == pytest.approx(1 if clip == leader else usual)
 
 
 def test_a_pair_is_never_split_by_validation(run: RunSpec) -> None:
@@ -130,8 +144,3 @@ def test_training_brings_the_differences_closer(run: RunSpec, tmp_path: Path) ->
     folder, _ = train(run, tmp_path / "run")
     values = [float(row["pairs"]) for row in log_of(folder.path)]
     assert sum(values[-6:]) < 0.5 * sum(values[:6])
-
-
-def test_a_batch_that_would_split_pairs(run: RunSpec) -> None:
-    with pytest.raises(RunError, match="batch is 7, need an even number"):
-        dataclasses.replace(run, batch=7)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from model_store.spec import DIVING, ClipSpec, Pad
 from tests.clips import lossless, numbered
 from tests.training.bright import at_spec_rate
+from training.data.announced import Announced
 from training.data.cache import open_cache
 from training.data.datasets.annotations import JudgedClip
 from training.data.datasets.stage_starts import StageStarts
@@ -86,7 +87,8 @@ def test_a_dive_that_is_longer_than_the_clip(tmp_path: Path, fps: int, starts: S
     assert stage_of_fragment(SPEC, [clip], times) == STAGES
 
     expected = frame_by_frame_of(DIVE, 260)
-    known = PartialScores.read(SPEC, [clip], times, np.array([0]))
+    announced = Announced.of([clip], SPEC, "final")
+    known = PartialScores.read(SPEC, [clip], times, np.array([0]), announced)
     assert known.stages[0].tolist() == expected
     targets = FragmentTargets.read(SPEC, [clip], times)
     for first in range(0, 136):

@@ -156,3 +156,15 @@ def test_targets_are_brought_to_one_scale() -> None:
     scale = TargetScale(torch.tensor([10.0]), torch.tensor([2.0]))
     assert scale(torch.tensor([[14.0], [torch.nan]])).flatten()[0] == 2
     assert scale(torch.tensor([[torch.nan]])).isnan().all()
+
+
+def test_the_routine_is_known_where_it_is_shown(tmp_path: Path) -> None:
+    columns = {"true_score": "60", "difficulty": "3.2", "somersaults": "2.5", "twists": "1.5"}
+    known = clip_at(tmp_path, difficulty=3.2, columns=columns | {"position": "free"})
+    other = clip_at(tmp_path, name="00001")
+    targets = FragmentTargets.read(DIVING, [known, other], [at_spec_rate(100)] * 2)
+    routine = targets.groups["routine"]
+    np.testing.assert_allclose(targets.at(0, 30)[routine], [3.2, 2.5, 1.5, 0, 0, 0, 1], rtol=1e-6)
+    assert np.isnan(targets.at(0, 8)[routine]).all()  # at the take-off
+    assert np.isnan(targets.at(1, 30)[routine]).all()  # a clip without the columns
+    assert "routine" in targets_of(known, 100).groups

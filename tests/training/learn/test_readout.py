@@ -35,6 +35,8 @@ def rows(clips: int, *, of_features: float, of_head: float, noise: float, seed: 
         factor=np.ones(clips),
         weight=np.ones(clips),
         groups=np.arange(clips),
+        leader=np.arange(clips),
+        differences=np.zeros(clips),
         views=1,
     )
 
@@ -232,6 +234,8 @@ def test_the_network_says_what_was_fitted() -> None:
         factor=np.ones(30),
         weight=np.ones(30),
         groups=np.arange(30),
+        leader=np.arange(30),
+        differences=np.zeros(30),
         views=1,
     )
     line = fit(learnt, np.zeros(places.shape[1:]), use_head=True)
@@ -289,3 +293,44 @@ def test_too_few_clips_are_refused() -> None:
     with pytest.raises(DataError, match="40 training clips of 2 groups"):
         fit(dataclasses.replace(learnt, groups=np.arange(40) % 2), BLANK)
     fit(dataclasses.replace(learnt, groups=np.arange(40) % 3), BLANK)
+
+
+def in_pairs(clips: int, *, seed: int = 0) -> Rows:
+    """Noisy scores; the second half are the first with more of one feature, for 7 points less."""
+    clean = rows(clips, of_features=1, of_head=0, noise=12.0, seed=seed)
+    more = np.random.default_rng(seed).uniform(0.1, 0.6, clips)
+    features = clean.features.copy()
+    features[:, :, 1, 3] += more
+    every = np.arange(2 * clips)
+    return Rows(
+        features=np.concatenate([clean.features, features], axis=1),
+        shown=np.ones((2, 2 * clips, FRAGMENTS), bool),
+        head=np.concatenate([clean.head, clean.head], axis=1),
+        judged=np.concatenate([clean.judged, clean.judged - 7 * more], axis=1),
+        factor=np.ones(2 * clips),
+        weight=np.ones(2 * clips),
+        groups=every % clips,
+        leader=every % clips,
+        differences=np.where(every < clips, 0.0, 100.0),
+        views=1,
+    )
+
+
+def test_a_fault_costs_what_pairs_say() -> None:
+    """That feature is worth something else among clips that differ in much besides."""
+    learnt, held = in_pairs(80), in_pairs(40, seed=1)
+    unpaired = dataclasses.replace(learnt, differences=np.zeros(160))
+    wrong = []
+    for known in (learnt, unpaired):
+        predicted = fit(known, BLANK, use_head=False).predict(held.features, held.head)[0]
+        lost, cost = predicted[:40] - predicted[40:], held.judged[0, :40] - held.judged[0, 40:]
+        wrong.append(abs(lost @ cost / (cost @ cost) - 1))
+    assert wrong[0] < 0.1
+    assert wrong[1] > 0.4
+
+
+def test_the_pairs_of_a_part_of_the_clips() -> None:
+    learnt = in_pairs(80)
+    part = learnt.of(np.array([3, 83, 7, 87]))
+    assert part.leader.tolist() == [0, 0, 2, 2]
+    assert part.differences.tolist() == [0, 100, 0, 100]

@@ -133,7 +133,7 @@ def test_the_loss_is_the_mean_of_that_of_each_output_in_points(run: RunSpec) -> 
     factor = torch.tensor([[1.0, clip.difficulty] for clip in clips])
     judged = torch.tensor([clip.score for clip in clips])
     each = [
-        run.objective(scores[:, None], judged, judged.new_zeros(()))
+        run.objective(scores[:, None], judged[:, None], judged.new_zeros(()))
         for scores in (predicted * factor).unbind(1)
     ]
     total = torch.stack([loss.total for loss in each]).mean()

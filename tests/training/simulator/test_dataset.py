@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from training.simulator import dataset
 from training.simulator.command import simulate
-from training.simulator.dataset import draw_pair, write_dataset
+from training.simulator.dataset import draw_ladder, write_dataset
 from training.simulator.faults import FAULTS, fault
 from training.simulator.plan import draw_plan
 
@@ -111,18 +111,24 @@ def test_an_action_without_the_style_is_refused(tmp_path: Path) -> None:
 def test_pairs_differ_in_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "render", lambda *_: None)  # annotations need no picture
     table = rows(write_dataset("vault", 20, 7, tmp_path / "pairs", pairs=True, workers=1))
-    assert len(table) == 40
-    for clean, faulty in zip(table[::2], table[1::2], strict=True):
-        assert (clean["role"], faulty["role"]) == ("clean", "faulty")
-        assert clean["pair"] == faulty["pair"]
+    assert len(table) == 80
+    for first in range(0, 80, 4):
+        clean, *faulty = table[first : first + 4]
+        kind = f"fault_{clean['fault']}"
+        assert clean["role"] == "clean"
         assert clean["stage"] == fault(FAULTS["vault"], clean["fault"]).stage
-        kinds = [name for name in clean if name.startswith("fault_")]
-        differ = [name for name in kinds if clean[name] != faulty[name]]
-        assert differ == [f"fault_{clean['fault']}"]
-        assert float(clean["true_score"]) > float(faulty["true_score"])
+        for each in faulty:
+            assert (each["role"], each["pair"]) == ("faulty", clean["pair"])
+            kinds = [name for name in clean if name.startswith("fault_")]
+            assert [name for name in kinds if clean[name] != each[name]] == [kind]
+        mild, middling, grave = (float(each[kind]) for each in faulty)
+        assert 0.15 <= mild <= 0.4334 <= middling <= 0.7167 <= grave <= 1
+        scores = [float(each["true_score"]) for each in (clean, *faulty)]
+        assert scores == sorted(scores, reverse=True)
+        assert len({*scores}) == 4
 
 
-def test_a_pair_is_rendered_without_its_fault_and_with_it(tmp_path: Path) -> None:
+def test_a_ladder_is_rendered_without_its_fault_and_with_it(tmp_path: Path) -> None:
     table = rows(write_dataset("vault", 1, 7, tmp_path / "pairs", pairs=True, workers=1))
     shown, videos = [], []
     for row in table:
@@ -131,13 +137,14 @@ def test_a_pair_is_rendered_without_its_fault_and_with_it(tmp_path: Path) -> Non
         fault_at = track["state_names"].tolist().index(f"fault_{row['fault']}")
         shown.append(np.nanmax(track["state"][:, fault_at]))
         videos.append(video.read_bytes())
-    assert shown[0] == 0
-    assert shown[1] == pytest.approx(float(table[1][f"fault_{table[1]['fault']}"]), abs=1e-3)
-    assert videos[0] != videos[1]
+    severities = [float(row[f"fault_{row['fault']}"]) for row in table]
+    assert shown[0] == severities[0] == 0
+    np.testing.assert_allclose(shown, severities, atol=1e-3)
+    assert len({*videos}) == 4
 
 
 def test_pairs_cover_every_kind() -> None:
-    drawn = {draw_pair("diving", 0, i)[0].kind for i in range(200)}
+    drawn = {draw_ladder("diving", 0, i)[0].kind for i in range(200)}
     assert len(drawn) == 9
 
 

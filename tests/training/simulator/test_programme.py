@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from model_store.spec import SKATING
-from training.simulator.dataset import draw_pair
+from training.simulator.dataset import draw_ladder
 from training.simulator.elements import elements, parse_elements
 from training.simulator.faults import ELEMENT_FAULTS, Fault
 from training.simulator.programme import FACTOR, PERFECT, Programme, draw_programme
@@ -97,7 +97,7 @@ def test_a_landing_goes_wrong_in_one_way_only() -> None:
 
 
 def test_pairs_are_drawn_from_every_kind_of_fault() -> None:
-    drawn = [draw_pair("skating", 0, i)[0] for i in range(150)]
+    drawn = [draw_ladder("skating", 0, i)[0] for i in range(150)]
     assert {fault.kind.partition(".")[2] for fault in drawn} == {f.kind for f in ELEMENT_FAULTS}
     assert all(fault.kind.split(".")[0] == fault.stage.split(".")[0] for fault in drawn)
 
