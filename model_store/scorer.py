@@ -2,7 +2,7 @@
 The scorer: prepared clips in, scores and contributions out.
 
 A checkpoint and the engine that runs it, kept together so that no caller can pair a network with
-the wrong clips. One thread at a time may use a scorer; it does no locking.
+the wrong clips. One thread at a time may use a scorer, except for `upload`; it does no locking.
 """
 
 import dataclasses
@@ -16,11 +16,14 @@ from model_store.checkpoint import Checkpoint
 from model_store.clip import load_clip
 from model_store.confidence import pool
 from model_store.contributions import Contributions
-from model_store.engines import EngineName, make_engine
+from model_store.engines import EngineName, Upload, make_engine
 from model_store.errors import EngineError, UnusableClip
 from model_store.network_spec import Output
 from model_store.score import Score
 from model_store.spec import ClipSpec
+
+Clip = NDArray[np.uint8]
+"""Prepared, (T, H, W, 3)."""
 
 
 class Scorer:
@@ -35,7 +38,13 @@ class Scorer:
         threads: int | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.engine = make_engine(checkpoint.stored, name=engine, cache=cache, threads=threads)
+        self.engine = make_engine(
+            checkpoint.stored,
+            name=engine,
+            cache=cache,
+            threads=threads,
+            example=lambda: load_clip(checkpoint.golden_clip, checkpoint.spec),
+        )
 
     @property
     def spec(self) -> ClipSpec:
@@ -46,23 +55,29 @@ class Scorer:
         """Of the network, in order."""
         return self.checkpoint.card.network.outputs
 
-    def score(self, clips: Sequence[NDArray[np.uint8]]) -> list[Score]:
-        """Prepared clips, each (T, H, W, 3) uint8, to one Score each.
+    def upload(self, clip: Clip) -> Upload:
+        """A prepared clip, brought to where the network runs. Other threads may do that.
+
+        Raises UnusableClip, EngineError.
+        """
+        self._check(clip)
+        return self.engine.upload(clip)
+
+    def score(self, clips: Sequence[Clip | Upload]) -> list[Score]:
+        """Prepared clips, each (T, H, W, 3) uint8 or uploaded to this scorer, to one Score each.
 
         The same clip gives the same score alone and in any batch, within the engine's tolerance.
         """
         return self.score_with_features(clips)[0] if clips else []
 
     def score_with_features(
-        self, clips: Sequence[NDArray[np.uint8]]
+        self, clips: Sequence[Clip | Upload]
     ) -> tuple[list[Score], NDArray[np.float32]]:
         """`score`, and the pooled features (B, P) that confidence rests on; at least one clip."""
-        shape = (self.spec.frames, self.spec.height, self.spec.width, 3)
         for clip in clips:
-            if clip.shape != shape or clip.dtype != np.uint8:
-                raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
-        batch = np.stack(clips)  # (B, T, H, W, 3)
-        output = self.engine.score(batch)
+            if not isinstance(clip, Upload):
+                self._check(clip)
+        output = self.engine.score(clips)
         pooled, blank = pool(output.features), output.blank
         scores = []
         for i in range(len(clips)):
@@ -72,6 +87,11 @@ class Scorer:
             )
             scores.append(dataclasses.replace(first, of_execution=others[0] if others else None))
         return scores, pooled
+
+    def _check(self, clip: Clip) -> None:
+        shape = (self.spec.frames, self.spec.height, self.spec.width, 3)
+        if clip.shape != shape or clip.dtype != np.uint8:
+            raise UnusableClip(f"clip is {clip.shape} {clip.dtype}, need {shape} uint8")
 
     def _of_output(
         self,

@@ -31,13 +31,21 @@ from service.http.connections import Connection
 from service.logs import configure_logging
 from service.scoring.archive import THREAD as ARCHIVE_THREAD
 from service.scoring.batcher import INFERENCE_THREAD
-from service.scoring.local_backend import LOADING_THREAD
+from service.scoring.device_memory import DEVICE_MEMORY_THREAD
+from service.scoring.local_backend import LOADING_THREAD, UPLOAD_THREAD
 from service.settings import Settings
 from service.tracing import SPANS_THREAD, TracingError
 
 log = logging.getLogger("service")
 
-UNENDING_THREADS = (INFERENCE_THREAD, LOADING_THREAD, ARCHIVE_THREAD, SPANS_THREAD)
+UNENDING_THREADS = (
+    INFERENCE_THREAD,
+    LOADING_THREAD,
+    UPLOAD_THREAD,
+    DEVICE_MEMORY_THREAD,
+    ARCHIVE_THREAD,
+    SPANS_THREAD,
+)
 FAILED, BAD_SETTING = 1, 2  # exit codes; those of a bad address are in `http/address.py`
 
 

@@ -2,12 +2,16 @@
 What every engine does around its runtime: it checks the clips, runs them in every view, averages
 over the views, and computes contributions from the averaged scores of the coalitions.
 
+A clip may be uploaded before it is scored: its blank fragments are then known, and its pixels are
+where the network runs. Other threads may do that while a batch runs.
+
 Shapes: B clips, V views of each, T frames, K fragments that the network uses, M coalitions,
 features D T' H' W', O outputs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +26,24 @@ Clips = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
+class Look(NamedTuple):
+    """How the pixels of a clip are arranged for one of its views."""
+
+    shift: int
+    """Frames that they move towards the end; what is pushed out comes in at the beginning."""
+    mirrored: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upload:
+    """A clip that is ready to be scored by the engine that made this."""
+
+    pixels: Any
+    """What the runtime has made of it."""
+    blank: NDArray[np.bool_]
+    """(K,): fragments that are black in every view."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
     features: Floats
@@ -33,20 +55,37 @@ class EngineOutput:
 
 
 class Runtime(Protocol):
-    """The network on one library and device. Clips are (B, T, H, W, 3) uint8, contiguous."""
+    """The network on one library and device. A clip is (T, H, W, 3) uint8, contiguous."""
 
     name: str
     tolerance: float
     """How far a score may be from the float32 reference, points."""
     baseline: Floats
     """(O,): what the reference gives the empty coalition, points."""
+    uploads_ahead: bool
+    """Whether a batch is done sooner if its clips were uploaded before."""
 
-    def batch_sizes(self, most: int) -> list[int]:
-        """What to warm up besides the single clip of `Engine.check`, for batches up to `most`."""
+    def preparations(self, most: int) -> list[int]:
+        """Sizes of batches to `prepare` for, in order, where up to `most` clips are run at once.
+
+        Here and in `prepare` a clip counts once for each of its views.
+        """
         ...
 
-    def values(self, clips: Clips) -> tuple[Floats, Floats]:
-        """Features (B, K, D, T', H', W') and the scores of all coalitions (B, M, O)."""
+    def prepare(self, size: int) -> None:
+        """Do now what the first batch of this size would have to wait for."""
+        ...
+
+    def upload(self, clip: Clips) -> Any:
+        """A clip as `values` takes it. May be called on any thread, and while `values` runs."""
+        ...
+
+    def values(self, clips: Sequence[Any], looks: Sequence[Look]) -> tuple[Floats, Floats]:
+        """Features (B·V, K, D, T', H', W') and the scores of all coalitions (B·V, M, O)."""
+        ...
+
+    def close(self) -> None:
+        """Give back the memory of the device. Nothing may be scored any more."""
         ...
 
 
@@ -57,9 +96,11 @@ class Engine:
         self.runtime = runtime
         self.spec = clip
         self.views = clip.views(network.views)
+        self.looks = tuple(Look(clip.start - view.start, view.mirrored) for view in self.views)
         self.used = network.used(clip)
         self.coalitions = Coalitions.of(len(self.used))
         self.baseline = runtime.baseline
+        self.closed = False
         self.fell_back = False
         """Whether a faster engine should have run the network, and failed."""
 
@@ -67,15 +108,29 @@ class Engine:
     def name(self) -> str:
         return self.runtime.name
 
-    def score(self, clips: Clips) -> EngineOutput:
-        """Scores and contributions of prepared clips (B, T, H, W, 3) uint8. Raises EngineError."""
-        clips = self._checked(clips)
+    def upload(self, clip: Clips) -> Upload:
+        """Have a prepared clip (T, H, W, 3) uint8 ready to be scored.   Raises EngineError.
+
+        The only method that other threads may call while the engine is scoring.
+        """
+        clip = self._checked(clip)
+        by_view = [blank_fragments(clip[None], self.spec, view.start)[0] for view in self.views]
         try:
-            features, values = map(self._mean, self.runtime.values(self._in_every_view(clips)))
+            return Upload(self.runtime.upload(clip), np.all(by_view, axis=0))
         except RuntimeError as error:
-            raise EngineError(f"{self.name} failed on {len(clips)} clips: {error}") from error
-        by_view = [blank_fragments(clips, self.spec, view.start) for view in self.views]
-        blank = np.asarray(np.all(by_view, axis=0), np.bool_)
+            raise EngineError(f"{self.name} cannot take a clip: {error}") from error
+
+    def score(self, clips: Clips | Sequence[Clips | Upload]) -> EngineOutput:
+        """Scores and contributions of prepared clips, each (T, H, W, 3) uint8, or uploaded.
+
+        Raises EngineError.
+        """
+        if self.closed or not len(clips):
+            wrong = "the engine is closed" if self.closed else "no clips, need at least one"
+            raise EngineError(wrong)
+        uploads = [clip if isinstance(clip, Upload) else self.upload(clip) for clip in clips]
+        features, values = map(self._mean, self._values(uploads))
+        blank = np.stack([upload.blank for upload in uploads])  # (B, K)
         answers = (
             Contributions.of(
                 values[:, :, output],
@@ -93,11 +148,8 @@ class Engine:
 
         Raises EngineError.
         """
-        blank = np.zeros((1, self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
-        try:
-            _, values = self.runtime.values(self._in_every_view(blank))
-        except RuntimeError as error:
-            raise EngineError(f"{self.name} failed: {error}") from error
+        blank = np.zeros((self.spec.frames, self.spec.height, self.spec.width, 3), np.uint8)
+        _, values = self._values([self.upload(blank)])
         off = np.abs(values - self.baseline).max()
         if not off <= self.runtime.tolerance:
             raise EngineError(
@@ -105,27 +157,51 @@ class Engine:
                 f" allowed are {self.runtime.tolerance}"
             )
 
-    def _in_every_view(self, clips: Clips) -> Clips:
-        """(B, T, H, W, 3) -> (B·V, T, H, W, 3)"""
-        if len(self.views) == 1:
-            return clips
-        mirrored = clips.view("V3")[:, :, :, ::-1].copy().view(np.uint8)  # copied by the pixel
-        # The frames of a view's fragments go where the spec's are; what wraps round is in none.
-        views = [
-            np.roll(mirrored if view.mirrored else clips, self.spec.start - view.start, axis=1)
-            for view in self.views
-        ]
-        return np.stack(views, axis=1).reshape(-1, *clips.shape[1:])
+    def preparations(self, most: int) -> list[int]:
+        """Sizes to `prepare` for, one after the other, before batches of up to `most` clips."""
+        return self.runtime.preparations(most * len(self.looks))
+
+    def prepare(self, size: int) -> None:
+        """Make one of the `preparations`.   Raises EngineError."""
+        try:
+            self.runtime.prepare(size)
+        except RuntimeError as error:
+            raise EngineError(f"{self.name} cannot be prepared: {error}") from error
+
+    def close(self) -> None:
+        """Give back what the engine has on a device. It cannot score any more."""
+        if not self.closed:
+            self.closed = True
+            self.runtime.close()
+
+    def _values(self, uploads: Sequence[Upload]) -> tuple[Floats, Floats]:
+        try:
+            return self.runtime.values([upload.pixels for upload in uploads], self.looks)
+        except RuntimeError as error:
+            raise EngineError(f"{self.name} failed on {len(uploads)} clips: {error}") from error
 
     def _mean(self, values: Floats) -> Floats:
         """(B·V, …) -> (B, …)"""
-        mean: Floats = values.reshape(-1, len(self.views), *values.shape[1:]).mean(axis=1)
+        if len(self.looks) == 1:
+            return values.copy()  # the runtime's memory is its own
+        mean: Floats = values.reshape(-1, len(self.looks), *values.shape[1:]).mean(axis=1)
         return mean
 
-    def _checked(self, clips: Clips) -> Clips:
-        frames, height, width = self.spec.frames, self.spec.height, self.spec.width
-        if clips.shape[1:] != (frames, height, width, 3) or not len(clips):
-            raise EngineError(f"clips are {clips.shape}, need (B, {frames}, {height}, {width}, 3)")
-        if clips.dtype != np.uint8:
-            raise EngineError(f"clips are {clips.dtype}, need uint8")
-        return np.ascontiguousarray(clips)
+    def _checked(self, clip: Clips) -> Clips:
+        need = (self.spec.frames, self.spec.height, self.spec.width, 3)
+        if clip.shape != need:
+            raise EngineError(f"clip is {clip.shape}, need {need}")
+        if clip.dtype != np.uint8:
+            raise EngineError(f"clip is {clip.dtype}, need uint8")
+        return np.ascontiguousarray(clip)
+
+
+def in_every_view(clips: Sequence[Clips], looks: Sequence[Look]) -> Clips:
+    """B clips (T, H, W, 3) -> (B·V, T, H, W, 3), a copy, for runtimes on the CPU."""
+    batch = np.stack(clips)
+    if tuple(looks) == (Look(0, False),):
+        return batch
+    mirrored = batch.view("V3")[:, :, :, ::-1].copy().view(np.uint8)  # copied by the pixel
+    # The frames of a view's fragments go where the spec's are; what wraps round is in none.
+    views = [np.roll(mirrored if look.mirrored else batch, look.shift, axis=1) for look in looks]
+    return np.stack(views, axis=1).reshape(-1, *batch.shape[1:])

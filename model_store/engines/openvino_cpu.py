@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from model_store.engines import converted
-from model_store.engines.engine import Clips, Floats
+from model_store.engines.engine import Clips, Floats, Look, in_every_view
 from model_store.errors import EngineError
 from model_store.stored_network import StoredNetwork
 
@@ -53,6 +54,7 @@ COMMON = {
 class OpenVinoRuntime:
     name = "openvino"
     tolerance = 0.01
+    uploads_ahead = False
 
     def __init__(self, stored: StoredNetwork, *, cache: Path | None, threads: int | None) -> None:
         network = load(stored, cache or converted.default_cache())
@@ -69,10 +71,22 @@ class OpenVinoRuntime:
         if math.gcd(self.streams, stored.network_spec.views) == 1:  # else none is ever left over
             self.alone = compiled(network.model, threads=threads).create_infer_request()
 
-    def batch_sizes(self, most: int) -> list[int]:
+    def preparations(self, most: int) -> list[int]:
         return []  # clips are run one by one, whatever the batch
 
-    def values(self, clips: Clips) -> tuple[Floats, Floats]:
+    def prepare(self, size: int) -> None:
+        pass
+
+    def upload(self, clip: Clips) -> Clips:
+        return clip
+
+    def close(self) -> None:
+        pass  # its memory goes with it
+
+    def values(self, clips: Sequence[Clips], looks: Sequence[Look]) -> tuple[Floats, Floats]:
+        return self._values(in_every_view(clips, looks))
+
+    def _values(self, clips: Clips) -> tuple[Floats, Floats]:
         features, values = (np.empty((len(clips), *shape), np.float32) for shape in self.shapes)
 
         def keep(request: Any, index: int) -> None:

@@ -12,7 +12,8 @@ whoever comes meanwhile waits for its end. Where an engine gains from batches (o
 are soon done.
 
 One thread is enough: a batch that is put together while another one runs is closed too early, and
-what follows waits for a batch more. There is nothing to prepare: the scorer stacks the clips.
+what follows waits for a batch more. What can be prepared is a clip's own: on a GPU it has been
+uploaded before it waits here.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from model_store.engines import Upload
 from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 from model_store.score import Score
 from service.errors import Draining, EngineDead
@@ -51,13 +53,13 @@ core with a cold disk."""
 class ClipScorer(Protocol):
     """What a batch is for: `model_store.scorer.Scorer`."""
 
-    def score(self, clips: Sequence[Clip]) -> list[Score]: ...
+    def score(self, clips: Sequence[Any]) -> list[Score]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WaitingClip:
     scorer: ClipScorer
-    frames: Clip  # (T, H, W, 3)
+    frames: Any  # (T, H, W, 3), or what its scorer has made of them
     fragments: int
     client: str
     future: Future[TimedScore]
@@ -127,7 +129,7 @@ class Batcher:
         return not self._failed and self._thread.is_alive()
 
     def submit(
-        self, scorer: ClipScorer, clip: Clip, fragments: int, client: str = ""
+        self, scorer: ClipScorer, clip: Clip | Upload, fragments: int, client: str = ""
     ) -> Future[TimedScore]:
         """Score one prepared clip, with others if others wait. Cancel the future to leave."""
         waiting = _WaitingClip(scorer, clip, fragments, client, Future(), time.monotonic())

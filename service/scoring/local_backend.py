@@ -2,34 +2,38 @@
 The scoring backend in this process: scorers, and a batcher whose thread owns the device.
 
 The rule: a checkpoint is verified, converted for the engine, warmed up and checked against its
-golden clip before it scores anything.
+golden clip before it scores anything. What it has on a GPU is given back once nobody can use it.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-
-from model_store.engines import gpu
-from model_store.errors import EngineError, EngineOutOfMemory
+from model_store.engines import Upload, gpu
+from model_store.errors import EngineError
 from model_store.scorer import Scorer
 from model_store.store import Store
+from service.errors import ServiceError
 from service.metrics import Metrics
 from service.scoring.backend import Clip, TimedScore
 from service.scoring.batcher import TASK_LIMIT_S, Batcher
 from service.scoring.checkpoints import LoadedCheckpoint
+from service.scoring.device_memory import DeviceMemory
 from service.settings import Settings
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-LOADING_THREAD = "loading"
+LOADING_THREAD, UPLOAD_THREAD = "loading", "upload"
+UPLOAD_LIMIT_S = 5.0
+"""For one clip: megabytes at gigabytes a second."""
 CALL_LIMIT_DEADLINES, CALL_LIMIT_LEAST_S = 5, 10.0
 """When a call into the engine counts as hung, in deadlines of a request and seconds. After one
 deadline nobody waits for its clips any more; the rest is for slow machines, which must not be
@@ -63,16 +67,17 @@ class LocalBackend:
             on_failure=on_failure,
             call_limit_s=max(CALL_LIMIT_DEADLINES * settings.deadline_s, CALL_LIMIT_LEAST_S),
         )
+        self._device_memory = DeviceMemory()
         self._has_gpu = settings.engine in ("auto", "cuda") and gpu.is_available()
 
     def start(self) -> None:
         if self._has_gpu:
-            import torch
-
-            self._metrics.watch_device_memory(torch.cuda.mem_get_info)
+            self._device_memory.start()
+            self._metrics.watch_device_memory(self._device_memory.last)
         self._batcher.start()
 
     def stop(self) -> None:
+        self._device_memory.stop()
         self._batcher.stop()
 
     @property
@@ -81,8 +86,26 @@ class LocalBackend:
 
     async def score(self, loaded: LoadedCheckpoint, clip: Clip, client: str) -> TimedScore:
         assert isinstance(loaded, LocalCheckpoint)  # `load` below has made it
-        waiting = self._batcher.submit(loaded.scorer, clip, loaded.spec.fragments, client)
+        ready = await self._uploaded(loaded.scorer, clip)
+        waiting = self._batcher.submit(loaded.scorer, ready, loaded.spec.fragments, client)
         return await asyncio.wrap_future(waiting)
+
+    async def _uploaded(self, scorer: Scorer, clip: Clip) -> Clip | Upload:
+        """The clip on the device, while the engine scores others, if that gains anything.
+
+        Where it fails or hangs the clip is left to the engine's thread, which meets the same and
+        knows what to do about it.
+        """
+        if not scorer.engine.runtime.uploads_ahead:
+            return clip
+        try:
+            async with asyncio.timeout(UPLOAD_LIMIT_S):
+                return await asyncio.wrap_future(
+                    on_thread_of_its_own(UPLOAD_THREAD, partial(scorer.upload, clip))
+                )
+        except (EngineError, TimeoutError, RuntimeError):
+            log.warning("a clip could not be uploaded ahead", exc_info=True)
+            return clip
 
     async def load(self, reference: str) -> LocalCheckpoint:
         """Verify, convert for the engine, warm up, and score the golden clip.
@@ -91,8 +114,9 @@ class LocalBackend:
         clips for other checkpoints are scored meanwhile. Raises `model_store`'s errors.
         """
         settings = self._settings
-        on_engine_thread = self._batcher.run_on_device if self._has_gpu else on_thread_of_its_own
-        checkpoint = await in_time(on_thread_of_its_own(partial(self._store.load, reference)))
+        elsewhere = partial(on_thread_of_its_own, LOADING_THREAD)
+        on_engine_thread = self._batcher.run_on_device if self._has_gpu else elsewhere
+        checkpoint = await in_time(elsewhere(partial(self._store.load, reference)))
         scorer = await in_time(
             on_engine_thread(
                 lambda: Scorer(
@@ -103,16 +127,10 @@ class LocalBackend:
                 )
             )
         )
-        spec = checkpoint.spec
-        blank = np.zeros((spec.frames, spec.height, spec.width, 3), np.uint8)
-        for clips in scorer.engine.runtime.batch_sizes(settings.batch_clips):
-            try:
-                await in_time(on_engine_thread(partial(scorer.score, [blank] * clips)))
-            except EngineOutOfMemory as error:
-                if clips == 1:
-                    raise
-                log.warning("batches of %d do not fit, smaller ones will do: %s", clips, error)
-                break
+        if self._has_gpu:
+            self._close_after(scorer)
+        for size in scorer.engine.preparations(settings.batch_clips):
+            await in_time(on_engine_thread(partial(scorer.engine.prepare, size)))
         golden_error = await in_time(on_engine_thread(scorer.check_golden))
         log.info(
             "loaded %s@%d on %s, golden clip off by %.4f points",
@@ -130,8 +148,31 @@ class LocalBackend:
             scorer=scorer,
         )
 
+    def _close_after(self, scorer: Scorer) -> None:
+        """Have the engine's thread close it once nobody has the scorer any more.
 
-def on_thread_of_its_own(function: Callable[[], T]) -> Future[T]:
+        That may be found out anywhere, even in the middle of the batcher's own work, so the event
+        loop passes it on.
+        """
+        loop, batcher, close = asyncio.get_running_loop(), self._batcher, scorer.engine.close
+
+        def put() -> None:
+            with contextlib.suppress(ServiceError):  # the service ends, and the process
+                batcher.run_on_device(close).add_done_callback(log_failure)
+
+        def pass_on() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(put)
+
+        weakref.finalize(scorer, pass_on).atexit = False
+
+
+def log_failure(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("the memory of an engine was not given back", exc_info=error)
+
+
+def on_thread_of_its_own(name: str, function: Callable[[], T]) -> Future[T]:
     """Run it where nothing waits for it at the end of the process, not even if it hangs."""
     future = Future[T]()
     future.set_running_or_notify_cancel()  # it cannot be cancelled
@@ -142,7 +183,7 @@ def on_thread_of_its_own(function: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # it belongs to the caller
             future.set_exception(error)
 
-    threading.Thread(target=run, name=LOADING_THREAD, daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future
 
 

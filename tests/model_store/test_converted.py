@@ -83,8 +83,8 @@ def test_other_weights_are_another_entry(small: FragmentNetwork, filled: Path) -
     other.head.baseline += 1.0
     engine = make_engine(other, name="openvino", cache=filled)
     assert len(list(filled.iterdir())) == 2
-    blank = np.zeros((1, engine.spec.frames, *engine.spec.crop, 3), np.uint8)
-    _, values = engine.runtime.values(blank)
+    blank = np.zeros((engine.spec.frames, *engine.spec.crop, 3), np.uint8)
+    _, values = engine.runtime.values([blank], engine.looks)
     np.testing.assert_allclose(values[0, -1], engine.baseline, atol=0.01)
 
 

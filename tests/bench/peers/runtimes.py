@@ -6,7 +6,7 @@ coalitions, and the contributions.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.engines import Engine
+from model_store.engines.engine import Look, in_every_view
 from model_store.engines.parts import Parts, Whole
 from model_store.network import FragmentNetwork
 
@@ -28,14 +29,27 @@ class PeerRuntime:
     """A `model_store.engines.engine.Runtime`."""
 
     tolerance = 0.01
+    uploads_ahead = False
 
     def __init__(
-        self, name: str, baseline: Floats, values: Callable[[Clips], tuple[Floats, Floats]]
+        self, name: str, baseline: Floats, run: Callable[[Clips], tuple[Floats, Floats]]
     ) -> None:
-        self.name, self.baseline, self.values = name, baseline, values
+        self.name, self.baseline, self._run = name, baseline, run
 
-    def batch_sizes(self, most: int) -> list[int]:
-        return [most]
+    def preparations(self, most: int) -> list[int]:
+        return []
+
+    def prepare(self, size: int) -> None:
+        pass
+
+    def upload(self, clip: Clips) -> Clips:
+        return clip
+
+    def values(self, clips: Sequence[Clips], looks: Sequence[Look]) -> tuple[Floats, Floats]:
+        return self._run(in_every_view(clips, looks))
+
+    def close(self) -> None:
+        pass
 
 
 def torch_eager(network: FragmentNetwork, threads: int) -> Engine:

@@ -1,15 +1,18 @@
 """Which engine `auto` takes, and what is reported when one cannot be used."""
 
+import gc
 import logging
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 
-from model_store.engines import make_engine
+from model_store.engines import gpu, make_engine
 from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
+from tests.cpu_device import CpuDevice, cuda_on_cpu
 
 
 def test_an_engine_that_is_not_there_says_why(
@@ -68,6 +71,8 @@ def test_auto_falls_back_from_a_gpu_that_cannot_be_used(
     monkeypatch.setattr("model_store.engines.gpu.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     monkeypatch.setattr("torch.cuda.graph_pool_handle", lambda: None)
+    if place == "nn.Module.to":
+        monkeypatch.setattr("model_store.engines.torch_cuda.CudaDevice", CpuDevice)
     monkeypatch.setattr(f"torch.{place}", fail)
     engine = make_engine(network, cache=cache)
     assert (engine.name, engine.fell_back) == ("openvino", True)
@@ -76,6 +81,47 @@ def test_auto_falls_back_from_a_gpu_that_cannot_be_used(
     assert str(error) in warning
     with pytest.raises(EngineError, match="cuda cannot be used"):
         make_engine(network, name="cuda")
+
+
+def test_what_a_gpu_that_cannot_be_used_has_taken_is_given_back(
+    network: FragmentNetwork, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the fall, when no error keeps the tensors of the attempt any more."""
+    kept: list[weakref.ref[torch.Tensor]] = []
+    alive: list[bool] = []
+
+    def fail(*given: object) -> None:
+        tensor = torch.ones(3)
+        kept.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(CpuDevice, "record", fail)
+    monkeypatch.setattr(
+        "torch.cuda.empty_cache", lambda: alive.append(any(each() is not None for each in kept))
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        with cuda_on_cpu():
+            engine = make_engine(network, cache=cache)
+    finally:
+        gc.enable()
+    assert (engine.name, engine.fell_back) == ("openvino", True)
+    assert kept
+    assert alive[-1] is False
+
+
+def test_a_torch_that_cannot_be_imported_beside_a_driver_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpu, "DEVICES", tmp_path)
+    monkeypatch.setattr(gpu, "_has_driver", lambda: True)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert not gpu.is_available()
+    with pytest.raises(ImportError):
+        gpu.why_not()
 
 
 @pytest.mark.parametrize(

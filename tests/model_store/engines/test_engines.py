@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import os
 import sys
 import threading
 import weakref
@@ -12,32 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from model_store.clip import cut
 from model_store.contributions import shapley
 from model_store.engines import Engine, EngineOutput, make_engine
-from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
+from model_store.errors import EngineError
 from model_store.network import FragmentNetwork
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
 from tests.checkpoints import TINY, tiny_network, tiny_spec
+from tests.cpu_device import cuda_on_cpu
+from tests.engine_clips import ON_A_GPU, random_clips, scores_of
 
-needs_cuda = pytest.mark.skipif(
-    not torch.cuda.is_available() and "FAIL_WITHOUT_CUDA" not in os.environ,
-    reason="no CUDA device",
-)
-NAMES = ["torch", "openvino", pytest.param("cuda", marks=[pytest.mark.cuda, needs_cuda])]
-
-
-def random_clips(spec: ClipSpec, count: int, seed: int = 0) -> NDArray[np.uint8]:
-    generator = np.random.default_rng(seed)
-    return generator.integers(256, size=(count, spec.frames, *spec.crop, 3), dtype=np.uint8)
-
-
-def scores_of(output: EngineOutput) -> NDArray[np.float64]:
-    """(B, O)"""
-    return np.stack([each.score for each in output.contributions], axis=1)
+NAMES = ["torch", "openvino", "cuda on a CPU", pytest.param("cuda", marks=ON_A_GPU)]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +33,9 @@ def reference(network: FragmentNetwork) -> Engine:
 
 @pytest.fixture(scope="module", params=NAMES)
 def engine(request: pytest.FixtureRequest, network: FragmentNetwork, cache: Path) -> Engine:
+    if request.param == "cuda on a CPU":
+        with cuda_on_cpu():
+            return make_engine(network, name="cuda")
     return make_engine(network, name=request.param, cache=cache)
 
 
@@ -217,7 +206,7 @@ def test_an_engine_that_computes_something_else_is_refused(
     monkeypatch.setattr(
         TorchRuntime,
         "values",
-        lambda self, clips: (None, np.full((len(clips), 1, 2), [70, np.nan])),
+        lambda self, clips, looks: (None, np.full((len(clips), 1, 2), [70, np.nan])),
     )
     with pytest.raises(EngineError, match="off by nan points"):
         make_engine(network, name="torch")
@@ -226,43 +215,3 @@ def test_an_engine_that_computes_something_else_is_refused(
 def test_nothing_is_reported_to_anyone(network: FragmentNetwork, cache: Path) -> None:
     make_engine(network, name="openvino", cache=cache)
     assert sys.modules["openvino_telemetry"] is None
-
-
-@pytest.mark.parametrize(
-    ("most", "sizes"),
-    [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8]), (40, [1, 2, 4, 8, 16, 32])],
-)
-def test_a_graph_is_prepared_for_every_size_of_batch(most: int, sizes: list[int]) -> None:
-    from model_store.engines.torch_cuda import CudaRuntime
-
-    assert CudaRuntime.batch_sizes(most) == sizes
-
-
-@pytest.mark.parametrize(
-    ("error", "named"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), EngineOutOfMemory),
-        (torch.AcceleratorError("device lost"), EngineLost),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling it"), EngineLost),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), EngineLost),
-        (RuntimeError("shapes do not match"), RuntimeError),
-    ],
-)
-def test_what_is_wrong_with_a_gpu_has_a_name(error: Exception, named: type[Exception]) -> None:
-    from model_store.engines.torch_cuda import named_errors
-
-    with pytest.raises(named, match=str(error)), named_errors():
-        raise error
-
-
-@pytest.mark.cuda
-@needs_cuda
-def test_graphs_of_all_sizes_on_a_gpu(
-    network: FragmentNetwork, reference: Engine, spec: ClipSpec
-) -> None:
-    engine = make_engine(network, name="cuda")
-    clips = random_clips(spec, 37)
-    expected = scores_of(reference.score(clips))
-    for count in (1, 3, 8, 37, 2):
-        answer = engine.score(clips[:count])
-        np.testing.assert_allclose(scores_of(answer), expected[:count], atol=0.25)

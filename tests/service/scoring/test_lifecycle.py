@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from model_store.checkpoint import FILES, MANIFEST
-from model_store.errors import EngineOutOfMemory
-from model_store.score import Score
 from model_store.scorer import Scorer
 from model_store.store import Store
-from service.scoring.backend import Clip
 from service.scoring.local_backend import LocalCheckpoint
 from tests.checkpoints import flip_a_bit, publish_tiny
 from tests.clips import clip_bytes
@@ -187,22 +183,6 @@ async def test_an_engine_that_fails_is_replaced_only_where_none_is_named(
         else:
             assert failures == ["failed"]
             assert (await app.client.get("/livez")).status_code == 503
-
-
-async def test_a_device_too_small_for_the_largest_batch_serves_with_smaller_ones(
-    own: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    score = Scorer.score
-
-    def little_memory(self: Scorer, clips: Sequence[Clip]) -> list[Score]:
-        if len(clips) > 2:
-            raise EngineOutOfMemory("CUDA out of memory")
-        return score(self, clips)
-
-    monkeypatch.setattr(Scorer, "score", little_memory)
-    async with running_app(own, api_keys=KEYS, checkpoints="diving", batch_clips=8) as app:
-        assert await version(app) == 1
-    assert "batches of 8 do not fit" in caplog.text
 
 
 @pytest.mark.parametrize("step", ["model_store.store.Store.load", "Scorer.check_golden"])
