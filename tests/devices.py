@@ -1,15 +1,7 @@
-"""Where a test runs: marks for what needs an NVIDIA GPU."""
-
-import os
+"""The devices that a test runs on."""
 
 import pytest
-import torch
 
-ON_CUDA = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(
-        not torch.cuda.is_available() and "FAIL_WITHOUT_CUDA" not in os.environ,
-        reason="no CUDA device",
-    ),
-]
-DEVICES = ["cpu", pytest.param("cuda", marks=ON_CUDA)]
+from tests.engine_clips import ON_A_GPU
+
+DEVICES = ["cpu", pytest.param("cuda", marks=ON_A_GPU)]

@@ -113,11 +113,13 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     dataset = open_dataset(options.data, spec, validation=0.1)
     go = _steps(options, dataset, WholePhase, Learner)
     go()
-    torch.cuda.reset_peak_memory_stats()
+    on_gpu = torch.cuda.is_available()  # on a CPU it is only rehearsed
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     go()
     seconds = time.perf_counter() - began
-    memory = torch.cuda.max_memory_allocated() / 1e9
+    memory = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else 0.0
     return f"{BATCH * STEPS / seconds:.1f} clips/s in batches of {BATCH}, {memory:.1f} GB at most."
 
 

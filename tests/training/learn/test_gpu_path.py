@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model_store.spec import VAULT
-from tests.devices import ON_CUDA
+from tests.engine_clips import ON_A_GPU
 from tests.training.bright import TINY, log_of, train, train_with_stops
 from training.data.cache import ClipCache
 from training.data.resident_clips import ResidentClips
@@ -101,7 +101,7 @@ def test_a_step_is_not_read_before_the_next_one_is_queued(
     assert order[-2:] == ["read", "read"]
 
 
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=ON_CUDA)])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=ON_A_GPU)])
 def test_a_gpu_trains(run: RunSpec, tmp_path: Path, device: str) -> None:
     """Its losses are those of the CPU but for rounding."""
     assert torch.cuda.is_available()

@@ -160,9 +160,13 @@ def test_the_check_is_rehearsed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_bench_is_rehearsed(tmp_path: Path) -> None:
+    """Its figures mean nothing, so a target may be missed."""
     table = rehearsed("bench", tmp_path)
-    assert {*results(table).values()} == {"done"}
-    assert "| 2 |" in table  # two clients
+    found = results(table)
+    assert found["service"] == "done"
+    assert found["engine, training"] in ("done", "exit code 1")
+    assert "broke off" not in table
+    assert "Training, this network:" in table
     carried(tmp_path / "bench")
 
 
