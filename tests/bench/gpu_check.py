@@ -1,8 +1,8 @@
 """
 `python -m tests.bench.gpu_check`: shipped checkpoints on a GPU, and a service that scores with it.
 
-Prints how far scores and contributions are from float32 on the CPU; exit code 1 where that is too
-far, or where the service does not answer by that engine. `--engine torch` rehearses it on a CPU.
+Prints how far scores and contributions are from float32 on the CPU; exit code 1 where scores are
+too far, or where the service does not answer by that engine. `--engine torch` rehearses it on a CPU.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from model_store.clip import load_clip
-from model_store.engines import Engine, make_engine
+from model_store.engines import EngineName, make_engine
 from model_store.store import Store
 from tests.bench.load import Endpoint
 from tests.bench.servers import service
@@ -38,28 +38,29 @@ def main() -> int:
     return int(not (all(close) and answers(options.engine)))
 
 
-def agrees(name: str, engine: str, paths: list[Path]) -> bool:
+def agrees(name: str, engine: EngineName, paths: list[Path]) -> bool:
     checkpoint = Store().load(name)
     spec, random = checkpoint.spec, np.random.default_rng(0)
     clips = [load_clip(path, spec) for path in paths]
     clips += [random.integers(256, size=clips[0].shape, dtype=np.uint8) for _ in range(NOISE)]
     batch = np.stack(clips)
-    tested: Engine = make_engine(checkpoint.stored, name=engine)  # type: ignore[arg-type]
+    tested = make_engine(checkpoint.stored, name=engine)
     ours = tested.score(batch).contributions
+    tested.close()
     reference = make_engine(checkpoint.stored, name="torch").score(batch).contributions
     pairs = list(zip(ours, reference, strict=True))
     score = max(float(np.abs(a.score - b.score).max()) for a, b in pairs)
     part = max(float(np.abs(a.contribution - b.contribution).max()) for a, b in pairs)
     allowed = tested.runtime.tolerance
     print(
-        f"{name}: {len(batch)} clips, {tested.name} from float32: scores {score:.4f} points,"
-        f" contributions {part:.4f} (allowed {allowed})",
+        f"{name}: {len(batch)} clips, {tested.name} from float32: scores {score:.4f} points"
+        f" (allowed {allowed}), contributions {part:.4f}",
         flush=True,
     )
-    return score <= allowed and part <= allowed
+    return score <= allowed
 
 
-def answers(engine: str) -> bool:
+def answers(engine: EngineName) -> bool:
     """Whether a service on this engine scores a clip, and says that it did so by it."""
     clip = SHIPPED["diving"].read_bytes()
     with tempfile.TemporaryDirectory() as folder, service(Path(folder), engine=engine) as process:
