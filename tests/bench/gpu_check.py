@@ -2,7 +2,8 @@
 `python -m tests.bench.gpu_check`: shipped checkpoints on a GPU, and a service that scores with it.
 
 Prints how far scores and contributions are from float32 on the CPU; exit code 1 where scores are
-too far, or where the service does not answer by that engine. `--engine torch` rehearses it on a CPU.
+too far, or where the service does not answer by that engine. `--engine torch` rehearses it on a
+CPU.
 """
 
 import argparse
