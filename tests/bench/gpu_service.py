@@ -20,7 +20,7 @@ import torch
 
 from tests.bench.dives import dives
 from tests.bench.load import Endpoint, score_all
-from tests.bench.servers import service
+from tests.bench.servers import Process, service
 
 FOLDER = Path("data/bench").absolute()
 DEMO = Path(__file__).parents[2] / "service/web/demo/dive.mp4"
@@ -55,7 +55,7 @@ def main() -> int:
                 median, most = np.percentile(waited, (50, 99)) * 1e3
                 write(
                     f"| {count} | {len(waited) / spent:.1f} | {median:.0f} | {most:.0f}"
-                    f" | {process.memory_mb():.0f} | {gpu_memory()} |"
+                    f" | {memory(process)} | {gpu_memory()} |"
                 )
     return 0
 
@@ -83,6 +83,14 @@ def waits(
     with ThreadPoolExecutor(clients) as pool:
         each = [pool.submit(client) for _ in range(clients)]
         return [wait for one in each for wait in one.result()], time.monotonic() - began
+
+
+def memory(process: Process) -> str:
+    """Of the service's processes, MB; empty where the kernel does not say."""
+    try:
+        return f"{process.memory_mb():.0f}"
+    except OSError:
+        return ""
 
 
 def gpu_memory() -> str:
