@@ -22,6 +22,21 @@ def spearman(predicted: ArrayLike, judged: ArrayLike) -> float:
     return float(a @ b) / scale if scale > 0 else 0.0
 
 
+def mean_correlation(correlations: ArrayLike) -> float:
+    """Average over several data sets, as published for AQA-7: tanh(mean(artanh(ρ))).   [Parmar19]
+
+    It is the mean of Fisher's z, in which every data set counts alike; z of ±1 is that of the
+    number next to it, about ±19. Raises ValueError for none, or for one that is not within −1…1.
+
+    [Parmar19] P. Parmar, B. Morris. Action Quality Assessment Across Multiple Actions. WACV 2019.
+    """
+    each = np.asarray(correlations, np.float64)
+    if each.ndim != 1 or not len(each) or not (np.abs(each) <= 1).all():
+        raise ValueError(f"correlations are {each}, need at least one, each within −1…1")
+    most = np.nextafter(1.0, 0.0)
+    return float(np.tanh(np.arctanh(each.clip(-most, most)).mean()))
+
+
 def mean_distance(predicted: ArrayLike, judged: ArrayLike) -> float:
     """Mean |s − g|, in points.   [Li18 "MED"]"""
     a, b = _vectors(predicted, judged, least=1)

@@ -27,9 +27,10 @@ THEMES = (
     "Then the whole network",
     "Loss",
     "Versions of a clip",
+    "For conv-isa",
     "Machine",
 )
-START, CLIPS, SPLIT, NETWORK, PRETEXT, HEAD, WHOLE, LOSS, LOOKS, MACHINE = (
+START, CLIPS, SPLIT, NETWORK, PRETEXT, HEAD, WHOLE, LOSS, LOOKS, CONV_ISA, MACHINE = (
     partial(typer.Option, rich_help_panel=theme) for theme in THEMES
 )
 

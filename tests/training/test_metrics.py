@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from training.metrics import mean_distance, relative_l2, spearman
+from training.metrics import mean_correlation, mean_distance, relative_l2, spearman
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -62,3 +62,33 @@ def test_unusable_input_is_refused(
 def test_relative_l2_needs_a_range() -> None:
     with pytest.raises(ValueError, match="equal"):
         relative_l2([1, 2], [3, 3])
+
+
+def test_the_average_of_correlations_by_hand() -> None:
+    # artanh ρ is half the logarithm of (1 + ρ) / (1 − ρ): here ½ ln 3 and ½ ln 27, mean ½ ln 9.
+    assert mean_correlation([0.5, 26 / 28]) == pytest.approx((9 - 1) / (9 + 1))
+    assert mean_correlation([0.3]) == pytest.approx(0.3)
+    assert mean_correlation([-0.4, 0.4]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("actions", "average"),
+    [  # C3D-SVR and C3D-LSTM of Parmar and Morris, JRG of Pan et al.; each line is of one table
+        ([0.7902, 0.6824, 0.5209, 0.4006, 0.5937, 0.9120], 0.6937),
+        ([0.6047, 0.5636, 0.4593, 0.5029, 0.7912, 0.6927], 0.6165),
+        ([0.7630, 0.7358, 0.6006, 0.5405, 0.9013, 0.9254], 0.7849),
+    ],
+)
+def test_the_average_of_correlations_is_the_published_one(
+    actions: list[float], average: float
+) -> None:
+    assert round(mean_correlation(actions), 4) == average
+
+
+def test_the_average_of_correlations_at_the_ends() -> None:
+    assert mean_correlation([1.0, 1.0]) == pytest.approx(1)
+    assert mean_correlation([1.0, -1.0]) == 0
+    assert 0.99 < mean_correlation([1.0, 0.0]) < 1
+    for wrong in ([], [1.1], [float("nan"), 0.5]):
+        with pytest.raises(ValueError, match="need at least one, each within"):
+            mean_correlation(wrong)

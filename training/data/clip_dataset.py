@@ -22,14 +22,15 @@ from training.data.announced import Announced
 from training.data.cache import ClipCache, open_cache
 from training.data.clip_list import ClipRecord, Side, hash_of_labels
 from training.data.datasets.annotations import JudgedClip
-from training.data.datasets.hashes import clip_hashes, source_hash
+from training.data.datasets.hashes import source_hash
 from training.data.datasets.media import ClipPart
 from training.data.file_times import FileTimes
+from training.data.folds import by_hash, units_of
 from training.data.judged_clips import open_clips
 from training.data.pairs import leaders
 from training.data.partial_scores import PartialScores
 from training.data.seen_clips import seen_among
-from training.data.split import Indices, Origin, Sides, among, divide, name_units
+from training.data.split import Indices, Origin, Sides, among, divide
 from training.data.subset import Subset
 from training.data.targets import ROUTINE, FragmentTargets
 from training.errors import DataError
@@ -195,13 +196,9 @@ def open_dataset(
     others = open_clips(Kind.annotations, rehearse, spec, "train")
     is_other = np.arange(len(clips) + len(others)) >= len(clips)
     clips += others
-    judged = np.array([clip.score for clip in clips], np.float32)
-    hashes = clip_hashes(clips)
-    order = sorted(range(len(clips)), key=lambda n: (hashes[n], judged[n], str(clips[n].path)))
-    clips, hashes = [clips[n] for n in order], [hashes[n] for n in order]
-    rehearsed = is_other[order]
-    announced, leader = Announced.of(clips, spec, target), leaders(clips)
-    unit_names = name_units([clip.group for clip in clips], hashes, leader)
+    order, hashes = by_hash(clips)
+    clips, rehearsed = [clips[n] for n in order], is_other[order]
+    announced, unit_names = Announced.of(clips, spec, target), units_of(clips, hashes)
     parted = partial(own_sides, unit_names, hashes, rehearsed, origin=origin, subset=subset)
     if folds is None:
         sides = parted(share=validation)
@@ -223,11 +220,11 @@ def open_dataset(
         clips=clips,
         hashes=hashes,
         cache=decoded,
-        judged=judged[order],
+        judged=np.array([clip.score for clip in clips], np.float32),
         announced=announced,
         training=sides.training,
         validation=sides.validation,
-        leader=leader,
+        leader=leaders(clips),
         unit_names=unit_names,
         rehearsed=rehearsed,
         origin=origin,

@@ -4,10 +4,15 @@ extractor.safetensors: one C3D extractor, the pixels that it was taught on, and 
 The rule: colour order and mean belong to the weights. They travel with them, and the run that
 starts from such a file takes them into its clip's spec. A file without them (an older one) leaves
 the spec as it is.
+
+Beside the extractor a file may have fc6, the fully connected layer that published weights have
+behind it: fc6.weight (P, D·T'·H'·W') and fc6.bias (P,). Networks are not built with it; baselines
+describe clips by it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,7 @@ from training.errors import RunError
 ABOUT = "about"  # one entry of metadata: several come in any order, and files would differ
 INPUT = ("colour_order", "mean")  # fields of the spec
 CLIPS = "clips"
+FC6 = ("fc6.weight", "fc6.bias")
 
 
 def write_extractor(
@@ -44,8 +50,18 @@ def write_extractor(
 
 
 def read_extractor(path: Path) -> dict[str, Tensor]:
-    """Raises RunError."""
-    return _read(path)[0]
+    """Without fc6.   Raises RunError."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name not in FC6}  # noqa: SIM118
+
+
+def read_fc6(path: Path) -> tuple[Tensor, Tensor] | None:
+    """Weight and bias, where the file has them.   Raises RunError."""
+    with _opened(path) as file:
+        if not {*FC6} <= {*file.keys()}:
+            return None
+        weight, bias = map(file.get_tensor, FC6)
+        return weight, bias
 
 
 def extractor_clips(path: Path) -> ClipsCard:
@@ -72,17 +88,19 @@ def spec_for(path: Path | None, spec: ClipSpec) -> ClipSpec:
 
 
 def _about(path: Path) -> dict[str, Any]:
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
     try:
-        about: dict[str, Any] = json.loads(_read(path)[1].get(ABOUT, "{}"))
+        about: dict[str, Any] = json.loads(metadata.get(ABOUT, "{}"))
     except ValueError as error:
         raise RunError(f"{path} has metadata that are not JSON: {error}") from error
     return about
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return weights, file.metadata() or {}
+            yield file
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} is not an extractor's file: {error}") from error

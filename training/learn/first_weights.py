@@ -26,7 +26,7 @@ OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions st
 def new_network(
     run: RunSpec, dataset: ClipDataset, base: Checkpoint | None = None
 ) -> FragmentNetwork:
-    """Initialised by the run's seed, around the means of the training clips; or as `base`.
+    """Initialised by the run's seed, around the means of the training clips or 0; or as `base`.
 
     The extractors of a tied run are one from the start, as nothing changes them before the whole
     phase: random ones become the first of them, a base's their mean. Raises RunError for an
@@ -34,7 +34,8 @@ def new_network(
     """
     torch.manual_seed(run.seed)
     network = FragmentNetwork(run.network, run.clip)
-    network.head.baseline.copy_(torch.from_numpy(dataset.means))
+    if run.from_mean:
+        network.head.baseline.copy_(torch.from_numpy(dataset.means))
     with torch.no_grad():
         # Each of two dropouts divides what it keeps by its share, and so raises the variance by it.
         kept = 1 - run.network.dropout

@@ -53,6 +53,9 @@ class RunSpec(RunOptions):
             " anew.",
         ),
     ] = False
+    from_mean: Annotated[
+        bool, START("--from-mean/--from-zero", help="Scores begin at the judged mean, or at 0.")
+    ] = True
     seed: Annotated[int, SPLIT(min=0, max=2**31 - 1, help="Of weights, order and draws.")] = 0
     validation: Annotated[
         float, SPLIT(help="Share of the training split that is kept to measure the result on.")
@@ -235,6 +238,10 @@ class RunSpec(RunOptions):
         require(not (self.extractor and self.base), "give either an extractor or a base")
         require(bool(self.base) or not self.new_head, "--new-head needs --base")
         require(
+            self.from_mean or not (self.has_base_head or self.readout),
+            "--from-zero needs a new head and no readout: those begin in points",
+        )
+        require(
             self.fold is None or self.fold < (self.folds or 0),
             f"fold is {self.fold} of {self.folds}, need 0…k − 1 of k",
         )
@@ -304,7 +311,7 @@ class RunSpec(RunOptions):
     def terms(self) -> str:
         """Of the loss, as the rows of Table 1 name them."""
         if not self.regression:
-            return "ranking"
+            return "ranking" if self.from_mean else "ranking, from 0"
         return "MSE" if self.alpha == 0 else "MSE + ranking"
 
     @property

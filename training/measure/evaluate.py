@@ -149,18 +149,23 @@ def measures(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def agreement(
-    predicted: NDArray[np.float64], clips: Sequence[JudgedClip], mean: float
+    predicted: NDArray[np.float64],
+    clips: Sequence[JudgedClip],
+    mean: float | NDArray[np.float64],
 ) -> dict[str, Any]:
-    """How well predictions agree with the judges, beside always the training `mean`."""
+    """How well predictions agree with the judges, beside always the training `mean`.
+
+    Of a cross-validation that is one number a clip, (N,).
+    """
     judged = np.array([clip.score for clip in clips])
-    mean_alone = mean_distance(np.full(len(judged), mean), judged)
+    mean_alone = mean_distance(np.broadcast_to(mean, judged.shape), judged)
     figures: dict[str, Any] = {
         "clips": len(judged),
         "spearman": spearman(predicted, judged),
         "mean_distance": mean_distance(predicted, judged),
         "distance_share": mean_distance(predicted, judged) / mean_alone if mean_alone else None,
         "relative_l2": relative_l2(predicted, judged) if np.ptp(judged) else None,
-        "training_mean": {"score": mean, "mean_distance": mean_alone},
+        "training_mean": {"score": float(np.mean(mean)), "mean_distance": mean_alone},
     }
     difficulty = [clip.difficulty for clip in clips if clip.difficulty is not None]
     if len(difficulty) == len(judged):

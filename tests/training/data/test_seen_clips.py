@@ -211,12 +211,12 @@ def test_a_baseline_counts_test_clips_that_its_features_have_seen() -> None:
     numbers = [f"{n:03d}" for n in range(20)]
     linked("data", "mixed", {n: "test" if int(n) < 8 else "train" for n in numbers})
     output = done(
-        "baseline", "--method", "c3d-svr", "--data", "mixed", "--checkpoint", "first", "--store",
-        "store", "--json", "svr.json",
+        "baseline", "--method", "c3d-pool5-svr", "--data", "mixed", "--checkpoint", "first",
+        "--store", "store", "--json", "svr.json",
     )  # fmt: skip
     seen = json.loads(Path("svr.json").read_text())["seen"]
     assert seen["training"] + seen["validation"] == 7  # number 5 was a test clip
-    assert f"{seen['training']} of 8 clips are known to c3d-svr and trained it" in output
+    assert f"{seen['training']} of 8 clips are known to c3d-pool5-svr and trained it" in output
 
 
 @pytest.mark.usefixtures("few_resamples")

@@ -82,6 +82,20 @@ def test_the_ranking_loss_trains_too(run: RunSpec, tmp_path: Path, alpha: Any) -
         assert float(row["alpha"]) > 0
 
 
+@pytest.mark.parametrize(("from_mean", "least", "most"), [(True, 0.0, 3.0), (False, 9.0, 15.0)])
+def test_the_ranking_loss_alone_leaves_scores_where_they_begin(
+    run: RunSpec, tmp_path: Path, from_mean: bool, least: float, most: float
+) -> None:
+    """Judged are 10 to 15 points."""
+    run = dataclasses.replace(
+        run, alpha=1.0, regression=False, from_mean=from_mean, margin=0.5, rate=3e-3
+    )
+    _, figures = train(run, tmp_path / "run")
+    assert figures["spearman"] > 0.8
+    assert least < figures["mean_distance"] < most
+    assert run.terms == ("ranking" if from_mean else "ranking, from 0")
+
+
 def test_auxiliary_heads_learn_beside_the_score(run: RunSpec, tmp_path: Path) -> None:
     folder, _ = train(dataclasses.replace(run, auxiliary=1.0, epochs=4), tmp_path / "run")
     values = [float(row["auxiliary"]) for row in log_of(folder.path)]

@@ -17,9 +17,21 @@ from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import DIVING
 from tests.training.command_line import call, error_message, succeed
 from training.errors import RunError
-from training.learn.extractor_file import extractor_clips, read_extractor, spec_for, write_extractor
+from training.learn.extractor_file import (
+    extractor_clips,
+    read_extractor,
+    read_fc6,
+    spec_for,
+    write_extractor,
+)
 from training.learn.first_weights import load_extractor
-from training.pretraining.published_c3d import OURS, SCHEMES, convert_c3d, extractor_weights
+from training.pretraining.published_c3d import (
+    OURS,
+    SCHEMES,
+    convert_c3d,
+    extractor_weights,
+    fc6_weights,
+)
 
 # As field papers and the publishers' code have them: written out, not computed.
 SHAPES = {
@@ -50,6 +62,9 @@ PIXELS = {
 }
 
 
+FC6 = {"c3d.pickle": "fc6", "pytorch-video-recognition": "classifier.0", "mmaction2": "fc6"}
+
+
 def filled(shape: Sequence[int], value: float) -> Tensor:
     """One number, however large it looks: files stay small."""
     return torch.tensor([float(value)]).expand(shape)
@@ -57,7 +72,7 @@ def filled(shape: Sequence[int], value: float) -> Tensor:
 
 def published(name: str) -> dict[str, Tensor]:
     """Layer n has weights n + 1 and biases −(n + 1), besides layers that are not wanted."""
-    content = {"fc6.weight": filled((4096, 8192), 0), "fc6.bias": filled((4096,), 0)}
+    content = {"fc7.weight": filled((4096, 4096), 0), "fc7.bias": filled((4096,), 0)}
     for n, (layer, shape) in enumerate(zip(NAMES[name], SHAPES.values(), strict=True), 1):
         content |= {f"{layer}.weight": filled(shape, n), f"{layer}.bias": filled(shape[:1], -n)}
     return content
@@ -82,7 +97,7 @@ def test_a_run_starts_from_the_file_with_its_pixels(tmp_path: Path) -> None:
     source, out = tmp_path / "c3d_sports1m_pretrain.pth", tmp_path / "run"
     torch.save({"meta": {}, "state_dict": published("mmaction2")}, source)
     output = succeed("import-c3d", source, "--out", out)
-    assert "mmaction2: rgb, minus 104, 117, 128" in output
+    assert "mmaction2: rgb, minus 104, 117, 128; without fc6" in output
     file = out / "extractor.safetensors"
     spec = spec_for(file, DIVING.with_size((32, 32), (32, 32)))
     assert (spec.colour_order, spec.mean, spec.crop) == ("rgb", (104.0, 117.0, 128.0), (32, 32))
@@ -101,10 +116,42 @@ def test_a_run_starts_from_the_file_with_its_pixels(tmp_path: Path) -> None:
 def test_the_port_of_the_original_keeps_its_source(tmp_path: Path) -> None:
     source, file = tmp_path / "c3d.pickle", tmp_path / "extractor.safetensors"
     torch.save(published("c3d.pickle"), source, _use_new_zipfile_serialization=False)
-    assert convert_c3d(source, file).name == "c3d.pickle"
+    assert convert_c3d(source, file).scheme.name == "c3d.pickle"
     assert load_file(file)["conv3b.bias"].tolist() == [-4.0] * 256
     spec = spec_for(file, DIVING)
     assert (spec.colour_order, spec.mean) == PIXELS["c3d.pickle"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fc6_is_found_under_its_name(name: str, tmp_path: Path) -> None:
+    [scheme] = [scheme for scheme in SCHEMES if scheme.name == name]
+    content = published(name)
+    assert fc6_weights(content, scheme, tmp_path) == {}
+    content[f"{FC6[name]}.weight"] = torch.arange(8192.0).expand(4096, 8192)
+    with pytest.raises(RunError, match=rf"lacks {FC6[name]}\.bias"):
+        fc6_weights(content, scheme, tmp_path)
+    content[f"{FC6[name]}.bias"] = filled((4096,), -6)
+    found = fc6_weights(content, scheme, tmp_path)
+    assert found["fc6.weight"][17].tolist() == [*range(8192)]  # in the published order
+    assert found["fc6.bias"].unique().tolist() == [-6]
+    content[f"{FC6[name]}.weight"] = filled((4096, 4608), 1)  # of a pool5 without padding
+    with pytest.raises(RunError, match=r"is \(4096, 4608\), need \(4096, 8192\)"):
+        fc6_weights(content, scheme, tmp_path)
+
+
+def test_fc6_is_kept_and_in_the_way_of_no_run(tmp_path: Path) -> None:
+    source, out = tmp_path / "c3d-pretrained.pth", tmp_path / "out"
+    content = published("pytorch-video-recognition")
+    content["classifier.0.weight"] = torch.arange(8192.0).expand(4096, 8192)
+    content["classifier.0.bias"] = filled((4096,), -6)
+    torch.save(content, source)
+    assert "with fc6" in succeed("import-c3d", source, "--out", out)
+    file = out / "extractor.safetensors"
+    kept = read_fc6(file)
+    assert kept is not None
+    assert kept[0][4095].tolist() == [*range(8192)]
+    assert kept[1].unique().tolist() == [-6]
+    assert {name.split(".")[0] for name in read_extractor(file)} == {*OURS}
 
 
 class Harmful:
@@ -151,7 +198,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_extractor(tmp_path: Path) -> None:
     file = tmp_path / "extractor.safetensors"
-    for read in (read_extractor, lambda path: spec_for(path, DIVING)):
+    for read in (read_extractor, read_fc6, lambda path: spec_for(path, DIVING)):
         with pytest.raises(RunError, match="not an extractor's file"):
             read(file)
     file.write_bytes(b"rubbish")

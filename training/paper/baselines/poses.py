@@ -12,12 +12,16 @@ Shapes: T frames, 17 joints.
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.clip import ClipLimits
+from model_store.errors import ClipError
+from model_store.video.container import open_bytes, open_video
 from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
 
@@ -39,6 +43,20 @@ def read_joints(clip: JudgedClip, poses: Path | None) -> Joints:
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{clip.tracks} has no array joints: {error}") from error
     return _checked(joints, clip.tracks)
+
+
+def frame_rate(clip: JudgedClip) -> Fraction:
+    """Of the clip's file, frames a second, as it states them.   Raises DataError."""
+    if clip.frames is not None:
+        return clip.frames.fps
+    try:
+        with open_bytes(clip.path) as file, open_video(file, ClipLimits()) as video:
+            rate = video.rate
+    except ClipError as error:
+        raise DataError(f"{clip.path}: {error}") from error
+    if not rate:
+        raise DataError(f"{clip.path} states no frame rate")
+    return rate
 
 
 def pose_file(clip: JudgedClip, poses: Path) -> Path:

@@ -16,10 +16,12 @@ from PIL import Image
 
 from model_store.files import replace_file
 from training.measure.bootstrap import CONFIDENCE, RESAMPLES
+from training.paper.report.baseline_file import Baseline
 from training.paper.report.examples import last_fragments
 from training.paper.report.figures import by_fragment, learning_curve, sorted_predictions
 from training.paper.report.gathered import start_of
 from training.paper.report.measured import MeasuredRun
+from training.paper.report.methods import averaged, methods
 from training.paper.report.results import Cell, DataSet
 from training.paper.report.tables import (
     curve_table,
@@ -178,8 +180,8 @@ def _clips_of(run: MeasuredRun) -> str:
 
 
 def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
-    """Every number of the report, JSON-ready."""
-    return {
+    """Every number of the report, JSON-ready: by data set, and averages over those of AQA-7."""
+    found = {
         data.name: {
             "trained_on": data.trained_on,
             "folds": data.folds,
@@ -200,10 +202,17 @@ def numbers(sets: Sequence[DataSet]) -> dict[str, Any]:
                 for line in data.curve
                 for clips, cell in line.cells.items()
             ],
-            "baselines": [dataclasses.asdict(each) for each in data.baselines],
+            "baselines": [numbers_of_baseline(each) for each in data.baselines],
         }
         for data in sets
     }
+    if chosen := averaged(sets):
+        found["average over AQA-7"] = {
+            method.name: average
+            for method in methods(sets)
+            if (average := method.average(chosen)) is not None
+        }
+    return found
 
 
 def numbers_of(cell: Cell) -> dict[str, Any]:
@@ -220,6 +229,11 @@ def numbers_of(cell: Cell) -> dict[str, Any]:
             "mean_distance": dataclasses.asdict(cell.declared.mean_distance),
         }
     return found
+
+
+def numbers_of_baseline(baseline: Baseline) -> dict[str, Any]:
+    """Without the hashes and scores of its clips."""
+    return {name: value for name, value in dataclasses.asdict(baseline).items() if name != "judged"}
 
 
 def png(figure: Figure) -> bytes:

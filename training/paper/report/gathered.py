@@ -6,6 +6,7 @@ differ in nothing but what is repeated.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +25,37 @@ Floats = NDArray[np.float64]
 REPEATED = ("seed", "fold", "extractor")  # what runs of one cell may differ in
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one data set is: a folder may hold several, as that of AQA-7 does."""
+
+    folders: tuple[str, ...]
+    """Resolved."""
+    kind: str
+    action: str
+
+
 def gather(runs: Sequence[MeasuredRun], baselines: Sequence[Baseline]) -> list[DataSet]:
     """Data sets in the order in which runs first name them.
 
     Raises RunError for runs of one data set that are measured on other clips or folds, for runs
     that fall into one cell but are not repetitions of one another, and for a baseline of a data set
-    that no run is of.
+    that no run is of, or that is measured on other clips or folds.
     """
-    by_data: dict[tuple[str, ...], list[MeasuredRun]] = {}
+    by_data: dict[Source, list[MeasuredRun]] = {}
     for run in runs:
-        key = tuple(str(Path(folder).resolve()) for folder in run.options.data)
-        by_data.setdefault(key, []).append(run)
-    sets = {key: _data_set(group) for key, group in by_data.items()}
+        options = run.options
+        source = Source(_resolved(options.data), options.kind, options.clip.action)
+        by_data.setdefault(source, []).append(run)
+    sets = {source: _data_set(group) for source, group in by_data.items()}
     _name_apart(list(sets.values()))
     for baseline in baselines:
         _set_of(baseline, sets).baselines.append(baseline)
     return list(sets.values())
+
+
+def _resolved(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(Path(folder).resolve()) for folder in folders)
 
 
 def _data_set(runs: Sequence[MeasuredRun]) -> DataSet:
@@ -50,6 +66,7 @@ def _data_set(runs: Sequence[MeasuredRun]) -> DataSet:
     return DataSet(
         name=" + ".join(Path(folder).name for folder in folders),
         folders=folders,
+        kind=first.options.kind,
         action=first.options.clip.action,
         fragments=first.options.clip.fragments,
         stage_of_fragment=first.summary.stage_of_fragment,
@@ -58,6 +75,7 @@ def _data_set(runs: Sequence[MeasuredRun]) -> DataSet:
         clips=first.clips,
         training_mean=_training_mean(first),
         folds=first.options.folds if first.fold is not None else None,
+        fold=first.fold,
         cells=_cells([run for run in runs if run.options.clips is None]),
         curve=[
             Line(start, {clips: cell_of(group) for clips, group in sorted(by_clips.items())})
@@ -155,32 +173,53 @@ def _check_repetitions(runs: Sequence[MeasuredRun]) -> None:
 
 
 def _name_apart(sets: Sequence[DataSet]) -> None:
-    names = [each.name for each in sets]
-    for each in sets:
-        if names.count(each.name) > 1:
-            each.name = " + ".join(each.folders)
-
-
-def _set_of(baseline: Baseline, sets: dict[tuple[str, ...], DataSet]) -> DataSet:
-    """By its folders, or else by their names.   Raises RunError."""
-    found = _named_set(baseline, sets)
-    if found.folds is not None:
-        raise RunError(
-            f"baseline {baseline.method} is measured on the test split of {found.name}, the runs by"
-            " cross-validation: report them apart"
+    """By the folder's name; where that is not enough, with the action, or by whole paths."""
+    forms = [
+        [each.name, f"{each.name}, {each.action}", (paths := " + ".join(each.folders)),
+         f"{paths}, {each.kind}, {each.action}"]
+        for each in sets
+    ]  # fmt: skip
+    for each, own in zip(sets, forms, strict=True):
+        others = [form for form in forms if form is not own]
+        each.name = next(
+            name for n, name in enumerate(own) if name not in [form[n] for form in others]
         )
+
+
+def _set_of(baseline: Baseline, sets: dict[Source, DataSet]) -> DataSet:
+    """By its folders, kind and action, or else by the folders' names.
+
+    Raises RunError, also if it is measured otherwise.
+    """
+    found = _named_set(baseline, sets)
+    if baseline.folds != found.folds:
+        raise RunError(
+            f"baseline {baseline.method} is measured {_in_words(baseline.folds)} of {found.name},"
+            f" the runs {_in_words(found.folds)}: report them apart"
+        )
+    baseline.check_measured_as(found.clips, found.fold, f"the runs of {found.name}")
     return found
 
 
-def _named_set(baseline: Baseline, sets: dict[tuple[str, ...], DataSet]) -> DataSet:
-    resolved = tuple(str(Path(folder).resolve()) for folder in baseline.data)
-    if resolved in sets:
-        return sets[resolved]
-    name = " + ".join(Path(folder).name for folder in baseline.data)
-    named = [each for each in sets.values() if each.name == name]
-    if len(named) != 1:
+def _in_words(folds: int | None) -> str:
+    return "on the test split" if folds is None else f"by {folds}-fold cross-validation"
+
+
+def _named_set(baseline: Baseline, sets: dict[Source, DataSet]) -> DataSet:
+    alike = {
+        source: data
+        for source, data in sets.items()
+        if baseline.kind in (None, source.kind) and baseline.action in (None, source.action)
+    }
+    resolved = _resolved(baseline.data)
+    names = [Path(folder).name for folder in baseline.data]
+    found = [data for source, data in alike.items() if source.folders == resolved]
+    found = found or [  # moved, but the folders have the same names
+        data for data in alike.values() if [Path(folder).name for folder in data.folders] == names
+    ]
+    if len(found) != 1:
         known = ", ".join(each.name for each in sets.values())
         raise RunError(
             f"baseline {baseline.method} is of {' '.join(baseline.data)}, the runs of {known}"
         )
-    return named[0]
+    return found[0]

@@ -29,6 +29,7 @@ from training.measure.bootstrap import (
     estimate_over_seeds,
 )
 from training.metrics import mean_distance, spearman
+from training.paper.report import published
 from training.paper.report.baseline_file import Baseline
 from training.paper.report.measured import MeasuredRun
 
@@ -37,7 +38,8 @@ Fragments = tuple[int, ...]
 
 VIDEO, DECLARED = "video alone", "difficulty declared"  # the outputs of a network that has both
 LOSSES = ("MSE", "ranking", "MSE + ranking")
-PREFERRED = ("MSE + ranking", "MSE", "ranking")
+FROM_ZERO = "ranking, from 0"  # `train --loss ranking --from-zero`
+PREFERRED = ("MSE + ranking", "MSE", "ranking", FROM_ZERO)
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class DataSet:
 
     name: str
     folders: tuple[str, ...]
+    kind: str
+    """As `--kind` has it."""
     action: str
     fragments: int
     stage_of_fragment: list[str | None]
@@ -139,6 +143,8 @@ class DataSet:
     the other folds held out."""
     folds: int | None = None
     """Of a cross-validation."""
+    fold: NDArray[np.int64] | None = None
+    """(N,): which of them held the clip out."""
     cells: dict[tuple[str, Fragments], Cell] = field(default_factory=dict)
     curve: list[Line] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
@@ -161,6 +167,11 @@ class DataSet:
         if self.folds is None:
             return f"{len(self.clips)} test clips"
         return f"by {self.folds}-fold cross-validation on {len(self.clips)} clips"
+
+    @property
+    def published_as(self) -> str:
+        """Its name among published figures: of AQA-7 the kind, whatever the clips are cut as."""
+        return self.kind if self.kind in published.AQA7 else self.action
 
     @property
     def slug(self) -> str:

@@ -7,17 +7,15 @@ different clips.
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from training.measure.bootstrap import Estimate
 from training.paper.report import published
-from training.paper.report.baseline_file import Baseline
+from training.paper.report.methods import DIFFICULTY, MEAN, Value, averaged, methods
 from training.paper.report.published import Published
-from training.paper.report.results import DECLARED, LOSSES, VIDEO, Cell, DataSet, Fragments
+from training.paper.report.results import DECLARED, FROM_ZERO, LOSSES, VIDEO, Cell, DataSet
 
 NONE = "–"
-OURS = "fragments network"
-MEAN, DIFFICULTY = "always the training mean", "declared difficulty alone"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -27,12 +25,14 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def losses_table(data: DataSet) -> str:
     """Table 1 for one data set: the loss terms × SRC and MED, a row for each output."""
-    paper = f"[Li18], {published.DATA.get(data.action, data.action)}"
+    paper = f"[Li18], {published.DATA.get(data.published_as, data.published_as)}"
     header = ["loss", "last: SRC", "last: MED", "all: SRC", "all: MED", f"{paper}: SRC", "MED"]
     rows = []
-    for loss in LOSSES:
+    for loss in (*LOSSES, FROM_ZERO):
         last, everything = data.cell(loss, data.last), data.cell(loss, data.all)
-        printed = _printed(published.LOSSES[loss].get(data.action))
+        if loss == FROM_ZERO and not (last or everything):
+            continue
+        printed = _printed(published.LOSSES[loss].get(data.published_as))
         if not data.has_declared:
             rows.append([loss, *_both(last), *_both(everything), *printed])
             continue
@@ -41,9 +41,11 @@ def losses_table(data: DataSet) -> str:
         row = [*_both(last), *_both(everything), NONE, NONE]
         rows.append([f"{loss}, {DECLARED}", *row])
     nothing = ["0", _text(data.always_the_mean, 2)]
-    rows.append([MEAN, *nothing, *nothing, *_printed(published.TRAINING_MEAN.get(data.action))])
+    rows.append(
+        [MEAN, *nothing, *nothing, *_printed(published.TRAINING_MEAN.get(data.published_as))]
+    )
     if (alone := data.difficulty_alone) is not None:
-        known = published.DIFFICULTY_ALONE.get(data.action)
+        known = published.DIFFICULTY_ALONE.get(data.published_as)
         rows.append([DIFFICULTY, _text(alone, 3), NONE, _text(alone, 3), NONE, *_printed(known)])
     return markdown(header, rows)
 
@@ -81,31 +83,29 @@ def curve_table(data: DataSet) -> str:
 
 
 def methods_table(sets: Sequence[DataSet]) -> str:
-    """Table 2: the methods × data sets, SRC."""
-    actions = list(dict.fromkeys(data.action for data in sets))
-    header = [
-        "method",
-        *(f"{data.name}, {len(data.clips)} clips" for data in sets),
-        *(f"published, {published.DATA.get(action, action)}" for action in actions),
-    ]
-    rows = [
-        [method, *(_baseline(data, method) for data in sets), *_of(known, actions)]
-        for method, known in _methods(sets).items()
-    ]
-    for title, chosen, is_papers in _choices(sets):
-        for loss in LOSSES:
-            cells = [data.cell(loss, chosen(data)) for data in sets]
-            known = published.LOSSES[loss] if is_papers else {}
-            declared = [cell and cell.declared for cell in cells]
-            name = f"{OURS}, {title}, {loss}"
-            if any(cells) or known:
-                rows.append([name, *_ranks(cells), *_of(known, actions)])
-            if any(declared):
-                rows.append([f"{name}, {DECLARED}", *_ranks(declared), *_of({}, actions)])
-    alone = [data.difficulty_alone for data in sets]
-    row = [NONE if each is None else _text(each, 3) for each in alone]
-    rows.append([DIFFICULTY, *row, *_of(published.DIFFICULTY_ALONE, actions)])
-    rows.append([MEAN, *(["0"] * len(sets)), *(["0"] * len(actions))])
+    """Table 2: the methods × data sets, SRC; after those of an action what was published of it."""
+    names = list(dict.fromkeys(data.published_as for data in sets))
+    listed, chosen = methods(sets), averaged(sets)
+    header, rows = ["method"], [[method.name] for method in listed]
+    for name in names:
+        mine = [number for number, data in enumerate(sets) if data.published_as == name]
+        header += [f"{sets[number].name}, {len(sets[number].clips)} clips" for number in mine]
+        header.append(f"published, {published.DATA.get(name, name)}")
+        for method, row in zip(listed, rows, strict=True):
+            found = [method.measured[number] for number in mine]
+            texts = [", ".join(map(_value, each)) or NONE for each in found]
+            known = method.published.get(name)
+            row += [*texts, NONE if known is None else f"{known.spearman:g}"]
+    if chosen:
+        title = f"AQA-7, average of {len(chosen)} actions by Fisher's z"
+        header += [title, f"published, {title}"]
+        of = [sets[number].kind for number in chosen]
+        for method, row in zip(listed, rows, strict=True):
+            averages = method.average(chosen), method.published_average(of)
+            row += [
+                NONE if each is None else f"{each:.{digits}f}"
+                for each, digits in zip(averages, (3, 4), strict=True)
+            ]
     return markdown(header, rows)
 
 
@@ -128,41 +128,6 @@ def fragments_table(data: DataSet) -> str:
     return markdown(header, rows)
 
 
-def _choices(sets: Sequence[DataSet]) -> list[tuple[str, Callable[[DataSet], Fragments], bool]]:
-    """Choices of fragments: their name, which they are, and whether the paper has them."""
-    others = {f for data in sets for _, f in data.cells if len(f) > 1 and f != data.all}
-    return [
-        ("last fragment", lambda data: data.last, True),
-        ("all fragments", lambda data: data.all, False),
-        *(
-            (f"fragments {', '.join(map(str, each))}", lambda _, each=each: each, False)
-            for each in sorted(others)
-        ),
-    ]
-
-
-def _methods(sets: Sequence[DataSet]) -> dict[str, dict[str, Published]]:
-    """Published methods, then those that only a baseline's file names."""
-    names = {_plain(name) for name in published.METHODS}
-    new = [b.method for data in sets for b in data.baselines if _plain(b.method) not in names]
-    return published.METHODS | {method: {} for method in new}
-
-
-def _baseline(data: DataSet, method: str) -> str:
-    found: list[Baseline] = [b for b in data.baselines if _plain(b.method) == _plain(method)]
-    texts = [_text(b.rank, 3) if b.rank else f"{b.spearman:.3f}" for b in found]
-    return ", ".join(texts) or NONE
-
-
-def _plain(method: str) -> str:
-    """ "C3D+SVR" and "c3d-svr" are one method."""
-    return "".join(c for c in method.lower() if c.isalnum())
-
-
-def _ranks(cells: Sequence[Cell | None]) -> list[str]:
-    return [NONE if cell is None else _text(cell.spearman, 3) for cell in cells]
-
-
 def _both(cell: Cell | None) -> list[str]:
     if cell is None:
         return [NONE, NONE]
@@ -176,8 +141,8 @@ def _printed(known: Published | None) -> list[str]:
     return [f"{known.spearman:g}", distance]
 
 
-def _of(known: dict[str, Published], actions: Sequence[str]) -> list[str]:
-    return [f"{known[a].spearman:g}" if a in known else NONE for a in actions]
+def _value(value: Value) -> str:
+    return _text(value, 3) if isinstance(value, Estimate) else f"{value:.3f}" if value else "0"
 
 
 def _text(estimate: Estimate, digits: int) -> str:

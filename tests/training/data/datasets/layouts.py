@@ -37,10 +37,11 @@ def brightness_of(score: float) -> float:
 
 
 def pixels(score: float, frames: int = FRAMES) -> NDArray[np.uint8]:
-    """(T, H, W, 3), all of one grey but for three squares that say the number of the frame."""
+    """(T, H, W, 3), all of one grey but for squares that say the number of the frame: three of
+    them, or four in a clip of more than 64 frames, whose numbers come again after 256."""
     clip = np.full((frames, SIDE, SIDE, 3), round(brightness_of(score)), np.uint8)
     for number, frame in enumerate(clip):
-        for place in range(3):
+        for place in range(3 if frames <= 64 else 4):
             frame[:8, 8 * place : 8 * place + 8] = 60 * (number // 4**place % 4)
     return clip
 
@@ -87,10 +88,10 @@ def write_unlv_vault(folder: Path) -> None:
     write_unlv(folder, "gym_vault", "gym_vault_samples_len_100_lstm", "split_4", difficulty=False)
 
 
-def write_mit_skate(folder: Path) -> None:
-    for number in range(1, CLIPS + 1):
-        write_video(folder / "videos" / f"{number:03d}.avi", score_of(number), fps=24)
-    scores = "".join(f"{score_of(n)}\n" for n in range(1, CLIPS + 1))
+def write_mit_skate(folder: Path, clips: int = CLIPS, frames: int = FRAMES) -> None:
+    for number in range(1, clips + 1):
+        write_video(folder / "videos" / f"{number:03d}.avi", score_of(number), frames, fps=24)
+    scores = "".join(f"{score_of(n)}\n" for n in range(1, clips + 1))
     (folder / "scores.txt").write_text(scores)
 
 

@@ -98,7 +98,7 @@ def test_what_is_wrong_is_one_message(
     words = {
         "check": ("datasets", "check", folder),
         "train": ("train", "--data", folder, "--out", tmp_path / "run"),
-        "baseline": ("baseline", "--method", "c3d-svr", "--data", folder),
+        "baseline": ("baseline", "--method", "c3d-pool5-svr", "--data", folder),
     }[command]
     assert "007 is missing, need 007.avi" in error_message(call(*words, "--kind", "unlv-dive"))
 

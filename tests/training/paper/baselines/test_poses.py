@@ -1,15 +1,19 @@
 """Joints from the simulator's tracks and from COCO-17 keypoints; what does not fit is refused."""
 
+import dataclasses
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from model_store.video.frame_files import FrameFiles
+from tests.clips import write_clip
 from training.data.datasets.annotations import JudgedClip
 from training.errors import DataError
-from training.paper.baselines.poses import read_joints
+from training.paper.baselines.poses import frame_rate, read_joints
 
 
 @pytest.fixture
@@ -75,6 +79,16 @@ def test_annotations_and_names_as_in_the_data_set(clip: JudgedClip) -> None:
 def test_what_is_wrong_is_said(clip: JudgedClip, content: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_joints(clip, write(clip, content))
+
+
+def test_the_frame_rate_is_that_of_the_file(clip: JudgedClip, tmp_path: Path) -> None:
+    write_clip(clip.path, np.zeros((9, 32, 32, 3), np.uint8), fps=50)
+    assert frame_rate(clip) == 50
+    frames = FrameFiles((tmp_path / "1.jpg",), Fraction(25))
+    assert frame_rate(dataclasses.replace(clip, frames=frames)) == 25
+    clip.path.write_bytes(b"rubbish")
+    with pytest.raises(DataError, match=r"00007\.mp4"):
+        frame_rate(clip)
 
 
 def test_a_missing_file_is_named(clip: JudgedClip, tmp_path: Path) -> None:

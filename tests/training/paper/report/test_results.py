@@ -1,22 +1,27 @@
 """Runs find their cells; tables and figures say what was measured, by hand."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.io import savemat
 
 from model_store.card import ClipsCard
 from tests.training.bright import SPEC, TINY
+from tests.training.data.datasets.layouts import write_aqa7
 from training.data.datasets.annotations import read_annotations
+from training.data.datasets.matlab import matrix
 from training.data.seen_clips import seen_among
 from training.errors import RunError
 from training.learn.run_spec import RunSpec
 from training.learn.summary import RunSummary
 from training.paper.report.baseline_file import Baseline
-from training.paper.report.document import text, write_report
+from training.paper.report.document import numbers, text, write_report
 from training.paper.report.examples import at_quantiles, enlarged
 from training.paper.report.gathered import gather
 from training.paper.report.measured import MeasuredRun
@@ -32,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 LOSSES: dict[str, dict[str, Any]] = {
     "MSE": {"alpha": 0.0},
     "ranking": {"alpha": 1.0, "regression": False},
+    "ranking, from 0": {"alpha": 1.0, "regression": False, "from_mean": False},
     "MSE + ranking": {"alpha": "balance"},
 }
 
@@ -269,6 +275,101 @@ def test_table_2_has_methods_in_rows_and_data_sets_in_columns(
     assert table["fragments network, all fragments, MSE"][1] == "–"
     assert "fragments network, all fragments, ranking" not in table
     assert table["always the training mean"] == ["0", "0"]
+
+
+def test_table_1_has_a_row_for_scores_in_no_unit_where_there_are_some(
+    measured: Callable[..., MeasuredRun],
+) -> None:
+    runs = [measured("a", loss="ranking", used=(1,)), measured("b", used=(1,))]
+    zero = measured("c", loss="ranking, from 0", used=(1,), off=-30.0)
+    assert "ranking, from 0" not in losses_table(gather(runs, [])[0])
+    [data] = gather([*runs, zero], [])
+    table = rows(losses_table(data))
+    assert table["ranking"][1].startswith("0.50 [")
+    assert table["ranking, from 0"][1].startswith("15.00 [")  # half the clips
+    assert table["ranking, from 0"][4:] == table["ranking"][4:] == ["0.6648", "14.63"]
+    assert [each.losses for each in data.differences] == [("MSE", "ranking")]
+    assert rows(methods_table([data]))["fragments network, last fragment, ranking, from 0"]
+
+
+def test_table_2_has_what_was_published_beside_each_data_set(
+    measured: Callable[..., MeasuredRun], bright: Path
+) -> None:
+    skating, diving = (dataclasses.replace(SPEC, action=name) for name in ("skating", "diving"))
+    sets = gather(
+        [measured("a", clip=diving), measured("b", clip=skating), measured("c", clip=skating)],
+        [dataclasses.replace(baseline(bright, "conv-isa"), action="skating")],
+    )
+    table = rows(methods_table(sets))
+    assert table["method"] == [
+        "bright, diving, 12 clips", "published, UNLV-Dive",
+        "bright, skating, 12 clips", "published, MIT-Skate",
+    ]  # fmt: skip
+    assert table["ConvISA"] == ["–", "–", "0.432", "0.45"]
+    assert table["Pose+DCT"] == ["–", "0.53", "–", "0.35"]
+    assert table["fragments network, last fragment, MSE + ranking"][1::2] == ["0.8009", "0.5753"]
+    assert "C3D pool5+SVR" not in table
+    sets[0].baselines.append(baseline(bright, "c3d-pool5-svr"))
+    assert rows(methods_table(sets))["C3D pool5+SVR"] == ["0.432", "–", "–", "–"]
+
+
+@pytest.fixture
+def aqa7(tmp_path: Path) -> Path:
+    """Three of its actions, in one folder as published."""
+    lists: dict[str, list[NDArray[np.float64]]] = {"train": [], "test": []}
+    for action, number in (("gym_vault", 2), ("ski_big_air", 3), ("snowboard_big_air", 4)):
+        write_aqa7(tmp_path / action, action, number)
+        shutil.copytree(tmp_path / action / "Actions", tmp_path / "aqa-7", dirs_exist_ok=True)
+        for split, rows in lists.items():
+            path = tmp_path / action / "Split_4" / f"split_4_{split}_list.mat"
+            every = matrix(path, f"consolidated_{split}_list")
+            rows.append(every[every[:, 0] == number])
+    (tmp_path / "aqa-7" / "Split_4").mkdir()
+    for split, rows in lists.items():
+        savemat(
+            tmp_path / "aqa-7" / "Split_4" / f"split_4_{split}_list.mat",
+            {f"consolidated_{split}_list": np.concatenate(rows)},
+        )
+    return tmp_path / "aqa-7"
+
+
+def test_actions_of_one_folder_are_data_sets_with_an_average_by_fishers_z(
+    measured: Callable[..., MeasuredRun], aqa7: Path
+) -> None:
+    def shuffled(kind: str, *, seed: int) -> MeasuredRun:
+        clip = dataclasses.replace(SPEC, action=kind)
+        run = measured(kind, data=(str(aqa7),), kind=kind, clip=clip)
+        random = np.random.default_rng(seed)
+        return dataclasses.replace(run, predicted=random.permutation(run.predicted))
+
+    kinds = ("aqa-7-vault", "aqa-7-ski", "aqa-7-snowboard")
+    runs = [shuffled(kind, seed=seed) for seed, kind in enumerate(kinds)]
+    svr = baseline(aqa7)
+    given = [dataclasses.replace(svr, kind=kinds[0], action=kinds[0], spearman=0.5)]
+    given += [dataclasses.replace(svr, kind=kind, spearman=26 / 28) for kind in kinds[1:]]
+    sets = gather(runs, given)
+    assert [data.name for data in sets] == [f"aqa-7, {kind}" for kind in kinds]
+    table = rows(methods_table(sets))
+    assert table["method"][-2:] == [
+        "AQA-7, average of 3 actions by Fisher's z",
+        "published, AQA-7, average of 3 actions by Fisher's z",
+    ]
+    # artanh is half of ln 3, of ln 27 and of ln 27: the mean is half of ln 9^(7/6)
+    odds = 9 ** (7 / 6)
+    assert table["C3D+SVR"][-2] == f"{(odds - 1) / (odds + 1):.3f}"
+    one, two, three = (np.arctanh(each) for each in (0.6824, 0.5209, 0.4006))
+    assert table["C3D+SVR"][-1] == f"{np.tanh((one + two + three) / 3):.4f}"
+    ours = [data.cells["MSE", (0, 1)].spearman.value for data in sets]
+    by_hand = np.tanh(np.mean([0.5 * np.log((1 + each) / (1 - each)) for each in ours]))
+    assert table["fragments network, all fragments, MSE"][-2] == f"{by_hand:.3f}"
+    assert table["ConvISA"][-2:] == ["–", "–"]
+    averages = numbers(sets)["average over AQA-7"]
+    [of_vault] = numbers(sets)["aqa-7, aqa-7-vault"]["baselines"]
+    assert (of_vault["spearman"], "judged" in of_vault) == (0.5, False)
+    assert averages["fragments network, all fragments, MSE"] == pytest.approx(by_hand)
+    assert "average" not in methods_table(sets[:1])
+    with pytest.raises(RunError, match=r"C3D\+SVR is of .*aqa-7, the runs of aqa-7, aqa-7-vault"):
+        gather(runs, [svr])  # which of them it is of is not known
 
 
 def test_an_action_of_which_nothing_was_published(measured: Callable[..., MeasuredRun]) -> None:
