@@ -26,7 +26,7 @@ NOISE = 2  # clips of random pixels beside the others
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu_check")
     parser.add_argument("--engine", default="cuda", choices=("cuda", "torch", "openvino"))
     parser.add_argument("--clips", type=Path, help="a folder of further dives")
     parser.add_argument("--most", type=int, default=16, help="of them; %(default)s")

@@ -28,7 +28,7 @@ CLIENTS, SECONDS, DECODE_WORKERS = (1, 4, 16, 64), 12.0, 16
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu_service")
     parser.add_argument("--engine", default="cuda", choices=("cuda", "torch", "openvino"))
     parser.add_argument("--page", type=Path, required=True, metavar="FILE")
     parser.add_argument("--rehearse", action="store_true", help="few requests")

@@ -12,12 +12,14 @@ do. The same call completes a folder.
 import argparse
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from model_store.clip import load_clip
 from model_store.files import remove_partial_files, replacing
@@ -33,7 +35,7 @@ BATCH = 8  # clips scored at once
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m training.runs.small_copies")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with annotations.csv")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--crf", type=int, default=CRF, help="of H.264; %(default)s")
@@ -86,8 +88,8 @@ def copy_clip(source: Path, target: Path, *, crf: int = CRF) -> None:
         av.open(source) as video,
         av.open(partial_file, "w", format="mp4") as copy,
     ):
-        stream = video.streams.video[0]
-        small = copy.add_stream(
+        stream: Any = video.streams.video[0]
+        small: Any = copy.add_stream(
             "libx264", rate=stream.average_rate, options={"preset": "slow", "crf": str(crf)}
         )
         height, width = stream.codec_context.height, stream.codec_context.width
@@ -98,14 +100,15 @@ def copy_clip(source: Path, target: Path, *, crf: int = CRF) -> None:
         small.codec_context.thread_count = 1  # clips are copied side by side
         if stream.sample_aspect_ratio not in (None, 0, 1):
             raise ValueError(f"{source}: pixels are {stream.sample_aspect_ratio}, need square ones")
-        for frame in video.decode(stream):
+        frames: Iterator[Any] = video.decode(stream)
+        for frame in frames:
             if frame.rotation:
                 raise ValueError(f"{source} is turned by {frame.rotation} degrees, need 0")
             picture = frame.reformat(
                 small.width, small.height, format="yuv420p", interpolation="AREA"
             )
             picture.pts, picture.time_base = frame.pts, frame.time_base
-            picture.pict_type = av.video.frame.PictureType.NONE
+            picture.pict_type = PictureType.NONE  # the encoder's choice, not the decoder's
             copy.mux(small.encode(picture))
         copy.mux(small.encode(None))
 
