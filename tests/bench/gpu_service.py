@@ -69,7 +69,8 @@ def waits(
 
     def client() -> list[float]:
         nonlocal number
-        connection, waited = endpoint.connect(), []
+        waited: list[float] = []
+        connection = endpoint.connect()
         while time.monotonic() - began < seconds or not waited:
             with lock:
                 clip = clips[number % len(clips)]
