@@ -68,8 +68,13 @@ def copy_folder(folder: Path, out: Path, *, crf: int = CRF) -> list[str]:
         parent.mkdir(parents=True, exist_ok=True)
         remove_partial_files(parent)
     missing = [job for job in jobs if not job[1].exists()]
-    with worker_pool(min(os.cpu_count() or 1, max(1, len(missing)))) as pool:
-        list(pool.map(partial(copy_clip, crf=crf), *zip(*missing, strict=True)) if missing else ())
+    workers = min(os.cpu_count() or 1, len(missing))
+    if workers > 1:
+        with worker_pool(workers) as pool:
+            list(pool.map(partial(copy_clip, crf=crf), *zip(*missing, strict=True)))
+    else:
+        for source, target in missing:
+            copy_clip(source, target, crf=crf)
     with replacing(out / ANNOTATIONS) as partial_file, partial_file.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
