@@ -149,8 +149,8 @@ check() {
     local files wrong=0
     mapfile -t files < <(grep -rlE 'mark\.cuda|ON_A_GPU|DEVICES' tests --include='test_*.py' | sort)
     [[ -n $TINY ]] || export FAIL_WITHOUT_CUDA=1
-    step 270 "tests marked cuda" "$PYTHON" -m pytest -q -m cuda -p no:cacheprovider "${files[@]}" || wrong=1
-    step 270 "agreement with float32, a service" "$PYTHON" -m tests.bench.gpu_check --engine "$engine" \
+    step $((LIMIT / 2)) "tests marked cuda" "$PYTHON" -m pytest -q -m cuda -p no:cacheprovider "${files[@]}" || wrong=1
+    step $((LIMIT / 2)) "agreement with float32, a service" "$PYTHON" -m tests.bench.gpu_check --engine "$engine" \
         --clips "$PACKED/dives/clips" || wrong=1
     finish ' (passed|failed|skipped|error)|^(diving|vault|service)'
     return $wrong
@@ -160,9 +160,9 @@ bench() {
     prepare
     local rehearse=() tiny=() wrong=0
     [[ -z $TINY ]] || rehearse=(--rehearse) tiny=(--device cpu --tiny)
-    step 200 "service" "$PYTHON" -m tests.bench.gpu_service --engine "$engine" "${rehearse[@]}" \
+    step $((LIMIT / 3)) "service" "$PYTHON" -m tests.bench.gpu_service --engine "$engine" "${rehearse[@]}" \
         --page "$OUT/service.md" || wrong=1
-    step 400 "engine, training" "$PYTHON" -m tests.bench.gpu "${tiny[@]}" --page "$OUT/GPU.md" ||
+    step "$LIMIT" "engine, training" "$PYTHON" -m tests.bench.gpu "${tiny[@]}" --page "$OUT/GPU.md" ||
         true  # the page says which targets are missed
     finish
     cat "$OUT/service.md" "$OUT/GPU.md" 2> /dev/null || true
@@ -188,7 +188,7 @@ next_round() { awk -v action="$1" '$1 == action {n = $2} END {print n + 0}' "$OU
 
 learn() {  # action, seconds to leave: an extractor, while the clips of the next round are rendered
     local action=$1 reserve=$2 round from
-    left() { local n=$((UNTIL - SECONDS - reserve)); echo $((n < 150 ? n : 150)); }
+    left() { local n=$((UNTIL - SECONDS - reserve)); echo $((n < LIMIT / 3 ? n : LIMIT / 3)); }
     for ((round = $(next_round "$action"); round < ROUNDS; round++)); do
         step "$(left)" "$action: clips of round $round" bash -c 'until [[ -e $1 ]]; do sleep 1; done' - \
             "$WORK/$action-$round/annotations.csv" || return 0
@@ -210,10 +210,10 @@ keep_dives() {  # what is carried home of the run by folds: its figures, and a c
     local run=$WORK/folds store=$WORK/store
     [[ -e $run/cross_validation.json ]] || return 0
     cp "$run/cross_validation.json" "$OUT/dives.json"
-    [[ -e $store/diving/current ]] || step 60 "dives: publishing" "$PYTHON" -m training publish \
+    [[ -e $store/diving/current ]] || step $((LIMIT / 9)) "dives: publishing" "$PYTHON" -m training publish \
         --run "$run" --name diving --store "$store" --about "the dives packed, and simulated ones" \
         --licence "that of the dives: for research and evaluation" || return 0
-    step 30 "dives: exporting" "$PYTHON" -m model_store export diving --store "$store" \
+    step $((LIMIT / 18)) "dives: exporting" "$PYTHON" -m model_store export diving --store "$store" \
         --out "$OUT/diving.tar.gz" || true
 }
 
@@ -242,7 +242,7 @@ train() {
     learn diving $((LIMIT / 4))
     if [[ -e $dives/annotations.csv && -e $OUT/diving.safetensors ]]; then
         # Without simulated dives to rehearse: with them the line takes minutes a fold to fit.
-        step 150 "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
+        step $((LIMIT / 3)) "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
             --action diving --data "$dives" --extractor "$OUT/diving.safetensors" "${picture[@]}" \
             --readout --epochs 0 --low-frame-rate 1 --steadiness 8 "${folds[@]}" "${logged[@]}" --cache "$CACHE/dives" --out "$WORK/folds" || true
         keep_dives
