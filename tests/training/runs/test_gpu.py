@@ -108,7 +108,7 @@ def test_clips_of_one_round_are_rendered_while_the_one_before_trains(tmp_path: P
 def test_a_training_that_is_cut_off_leaves_what_it_has(tmp_path: Path) -> None:
     """Each step is given up when its time is over; the next call begins with the next round."""
     out = tmp_path / "out"
-    table, _ = faked(tmp_path, "--out", str(out), takes=60, LIMIT="8", ROUNDS="9")
+    table, _ = faked(tmp_path, "--out", str(out), takes=60, LIMIT="12", ROUNDS="9")
     found = results(table)
     assert found["dives: the paper's network"] == "cut off"
     assert found["diving: pre-training, round 0"] == "cut off"
