@@ -115,9 +115,11 @@ def test_a_training_that_is_cut_off_leaves_what_it_has(tmp_path: Path) -> None:
     assert "no time left" in found.values()
     assert (out / "diving.safetensors").read_text() == "made\n"
     assert carried(out) <= {"train.md", "log.txt", "rounds.txt", "diving.safetensors"}
+    made = len((out / "rounds.txt").read_text().splitlines())
     other = tmp_path / "other"
-    table, commands = faked(other, "--out", str(out), ROUNDS="2")
+    table, commands = faked(other, "--out", str(out), ROUNDS=str(made + 1))
     assert "diving: pre-training, round 0" not in results(table)
+    assert results(table)[f"diving: pre-training, round {made}"] == "done"
     [words] = [words for words in commands if "pretrain" in words and "diving" in words]
     assert "--extractor" in words
 
