@@ -35,6 +35,8 @@ def ranking_loss(predicted: Tensor, judged: Tensor, margin: float = MARGIN) -> T
     margin and pushes nothing.
     """
     hinge, order = _hinges(predicted, judged, margin)
+    if hinge.is_cuda:  # it would be waited for, to learn how many pairs are left
+        return torch.where(order != 0, hinge, 0.0).sum()
     return hinge[order != 0].sum()
 
 
@@ -140,7 +142,7 @@ class Objective:
         if self.alpha == "balance":
             alpha = balanced_alpha(predicted, judged, self.margin)
         else:
-            alpha = predicted.new_tensor(self.alpha)
+            alpha = predicted.new_full((), self.alpha)
         fit = alpha * second
         if self.regression:
             fit = first + fit

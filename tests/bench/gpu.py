@@ -361,9 +361,6 @@ def pipeline(bench: Bench) -> None:
 
 
 def training(bench: Bench) -> None:
-    if not bench.on_gpu:
-        bench.page.add("Training is not rehearsed.")
-        return
     spec, network = bench.network.clip_spec, bench.network.network_spec
     bench.page.add(f"Training, this network: {training_rate(network, spec, FOLDER)}")
 

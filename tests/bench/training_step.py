@@ -19,6 +19,7 @@ from tests.bench.dives import dives_folder
 from tests.bench.results import at_most, timed
 from training.data.batches import Batch, Draw, grouped
 from training.data.clip_dataset import ClipDataset, open_dataset
+from training.data.resident_clips import ResidentClips
 from training.learn.arithmetic import trusted_device
 from training.learn.first_weights import new_network
 from training.learn.learner import Learner
@@ -112,11 +113,13 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     dataset = open_dataset(options.data, spec, validation=0.1)
     go = _steps(options, dataset, WholePhase, Learner)
     go()
-    torch.cuda.reset_peak_memory_stats()
+    on_gpu = torch.cuda.is_available()  # on a CPU it is only rehearsed
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     go()
     seconds = time.perf_counter() - began
-    memory = torch.cuda.max_memory_allocated() / 1e9
+    memory = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else 0.0
     return f"{BATCH * STEPS / seconds:.1f} clips/s in batches of {BATCH}, {memory:.1f} GB at most."
 
 
@@ -126,11 +129,13 @@ def _steps(
     network = new_network(options, dataset)
     device = trusted_device(options.precision, network.extractors[0], options.clip, {BATCH})
     network.to(device.kind)
-    phase = phase_kind(kind(options, dataset, network, None, device))
+    resident = ResidentClips.where_they_fit(dataset.cache, device.kind)
+    phase = phase_kind(kind(options, dataset, network, None, device, resident=resident))
     step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
-        for number, inputs in enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS)):
-            step([inputs], number, 1.0)
+        batches = enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS))
+        for made in [step.begin([inputs], number, 1.0) for number, inputs in batches]:
+            made.read()
 
     return go

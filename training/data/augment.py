@@ -43,7 +43,7 @@ class Look:
     def apply(self, frames: Frames) -> Frames:
         """(T', H, W, 3) uint8 -> the same shape."""
         if self.shown is not None:
-            frames = frames[np.minimum(self.shown[: len(frames)], len(frames) - 1)]
+            frames = frames[self.frames_shown(len(frames))]
         top, left, height, width = self.window
         size = frames.shape[1:3]
         looked = frames[:, top : top + height, left : left + width]
@@ -59,6 +59,12 @@ class Look:
             table = np.clip(np.rint(self.gain[c] * levels + self.offset[c]), 0, 255)
             np.take(table.astype(np.uint8), looked[..., c], out=result[..., c], mode="clip")
         return result
+
+    def frames_shown(self, count: int) -> NDArray[np.int64]:
+        """(count,): which of so many frames is shown in the place of each."""
+        if self.shown is None:
+            return np.arange(count)
+        return np.minimum(self.shown[:count], count - 1)
 
     def mirror(self, joints: Points) -> Points:
         """(…, 17, 2) COCO-17 joints relative to the body -> as this look shows them."""

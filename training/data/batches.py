@@ -22,6 +22,7 @@ from model_store.spec import ClipSpec, View
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.pairs import divided, shuffled
+from training.data.resident_clips import ResidentClips
 from training.distributed import ALONE, Processes
 from training.prefetch import prefetched
 
@@ -79,9 +80,9 @@ class Batch:
     """(B,) indices into the cache."""
     draws: tuple[Draw, ...]
     fragments: Tensor
-    """(B, K, L, H, W, 3) uint8"""
+    """(B, K, L, H, W, 3) uint8, on the CPU or where the clips are resident"""
     shown: Tensor
-    """(B, K) bool: neither hidden nor blank by itself."""
+    """(B, K) bool, on the CPU: neither hidden nor blank by itself."""
     whole: int
     """Clips of the batch in all processes."""
 
@@ -98,11 +99,33 @@ def make_batch(
     draws: Sequence[Draw],
     *,
     whole: int | None = None,
+    resident: ResidentClips | None = None,
 ) -> Batch:
     """The clips as drawn. What is hidden keeps its pixels; `shown` is False there.
 
-    The batch has `whole` clips over all processes, if it is shared.
+    The batch has `whole` clips over all processes, if it is shared. Clips that are `resident` on
+    a GPU are made into a batch there.
     """
+    if resident is None:
+        fragments, shown = _cut(cache, spec, clips, draws)
+    else:
+        starts, looks = np.array([draw.start for draw in draws]), [draw.look for draw in draws]
+        fragments, shown = resident.fragments(spec, clips, starts, looks)
+    for row, draw in enumerate(draws):
+        shown[row, list(draw.hidden)] = False
+    return Batch(
+        clips=clips,
+        draws=tuple(draws),
+        fragments=fragments,
+        shown=shown,
+        whole=len(clips) if whole is None else whole,
+    )
+
+
+def _cut(
+    cache: ClipCache, spec: ClipSpec, clips: NDArray[np.int64], draws: Sequence[Draw]
+) -> tuple[Tensor, Tensor]:
+    """-> (B, K, L, H, W, 3) uint8, and (B, K) bool: not blank by themselves."""
     shape = (len(clips), spec.fragments, spec.fragment_length, *spec.crop, 3)
     fragments = np.empty(shape, np.uint8)
     shown = np.empty(shape[:2], np.bool_)
@@ -113,14 +136,7 @@ def make_batch(
         prepared = prepare(frames, spec)[None]  # (1, T, H, W, 3)
         fragments[row] = cut(prepared, spec, draw.start)[0]
         shown[row] = ~blank_fragments(prepared, spec, draw.start)[0]
-        shown[row, list(draw.hidden)] = False
-    return Batch(
-        clips=clips,
-        draws=tuple(draws),
-        fragments=torch.from_numpy(fragments),
-        shown=torch.from_numpy(shown),
-        whole=len(clips) if whole is None else whole,
-    )
+    return torch.from_numpy(fragments), torch.from_numpy(shown)
 
 
 def fitting(size: int, clips: int) -> int:
@@ -166,6 +182,8 @@ class Batches:
     """Another set of draws for the same epoch."""
     processes: Processes = ALONE
     """Each takes its share of every batch of an epoch."""
+    resident: ResidentClips | None = None
+    """The clips of the cache on a GPU."""
 
     def __len__(self) -> int:
         return self.count
@@ -185,7 +203,9 @@ class Batches:
         stream = (self.epoch or 0, self.variant)
         leaders = self.leader[clips]
         draws = [self.variation.draw(self.spec, self.seed, stream, int(clip)) for clip in leaders]
-        return make_batch(self.cache, self.spec, clips, draws, whole=len(whole))
+        return make_batch(
+            self.cache, self.spec, clips, draws, whole=len(whole), resident=self.resident
+        )
 
     def begin_at(self, number: int) -> Iterator[Batch]:
         """From batch `number` on."""

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from model_store.network import C3DExtractor, FragmentNetwork
 from training.choices import Precision
 from training.learn.tied import is_tied
+from training.to_device import to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class Device:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.kind, self.dtype)
+
+    def put(self, values: Tensor) -> Tensor:
+        """There, without waiting for it."""
+        return to_device(values, self.kind)
 
 
 def fragment_features(
@@ -104,6 +109,8 @@ def features_by_fragment(
 ) -> Tensor:
     """(B, K, L, H, W, 3) uint8 and (B, K) bool -> (B, used K, D, T', H', W').
 
+    `shown` is on the CPU: a GPU would be waited for to learn how many rows it picks.
+
     With `checkpointing` an extractor keeps no activations; the backward pass computes them again.
     An extractor that all fragments share gets them as one batch, which is faster, and normalises
     them together; but fragment by fragment where that is the same and takes less memory.
@@ -125,6 +132,7 @@ def features_by_fragment(
         blank = _blank(network, i, device)
         features = blank.expand(len(visible), *blank.shape[1:])
         if len(rows):
+            rows = device.put(rows)
             seen = compute(extractor, pixels[rows])
             features = features.index_copy(0, rows, seen.to(features.dtype))
         results.append(features)
@@ -146,8 +154,8 @@ def blank_features(network: FragmentNetwork, device: Device) -> Tensor:
 def _blank(network: FragmentNetwork, index: int, device: Device) -> Tensor:
     spec = network.clip_spec
     # Twice the same: for one small picture torch leaves oneDNN aside, and its own way is slow.
-    black = torch.zeros(2, spec.fragment_length, *spec.crop, 3, dtype=torch.uint8)
-    black = black.to(network.mean.device)
+    shape = (2, spec.fragment_length, *spec.crop, 3)
+    black = torch.zeros(shape, dtype=torch.uint8, device=network.mean.device)
     extractor = _extractor(network, index)
     return fragment_features(extractor, black, network.mean, device, frozen=True)[:1]
 

@@ -77,7 +77,7 @@ class HeadPhase:
                         features[row, i] = self.frozen.blank[i]
             starts = self.frozen.starts[variants, clips]
             yield FeatureBatch(
-                features.to(self.learner.device.kind), clips, starts, torch.from_numpy(shown)
+                self.learner.device.put(features), clips, starts, torch.from_numpy(shown)
             )
 
     def features(self, batch: FeatureBatch) -> Tensor:

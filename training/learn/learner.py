@@ -18,6 +18,7 @@ from model_store.network import FragmentNetwork
 from model_store.spec import View
 from training.data.batches import Batch, Batches
 from training.data.clip_dataset import ClipDataset
+from training.data.resident_clips import ResidentClips
 from training.data.split import Indices
 from training.distributed import ALONE, Processes
 from training.learn.auxiliary import AuxiliaryHeads
@@ -77,6 +78,8 @@ class Learner:
     auxiliary: AuxiliaryHeads | None
     device: Device
     processes: Processes = ALONE
+    resident: ResidentClips | None = None
+    """The dataset's clips on a GPU, where they fit."""
 
     def target_scores(self, clips: Indices, starts: Indices, shown: NDArray[np.bool_]) -> Tensor:
         """What these clips are taught, (B, O) points of the announced score.
@@ -91,13 +94,13 @@ class Learner:
             at = dataset.partial_scores.at
             values = np.stack([at(int(c), int(start), s) for c, start, s in each])
             points = dataset.announced.score(values, clips)
-        return torch.from_numpy(points).to(self.device.kind)
+        return self.device.put(torch.from_numpy(points))
 
     def announced(self, predicted: Tensor, clips: Indices) -> Tensor:
         """Outputs for these clips as scores, (B, O) -> (B, O) points."""
         announced = self.dataset.announced
         factor, addend = (
-            torch.from_numpy(each[clips]).to(predicted.device)
+            self.device.put(torch.from_numpy(each[clips]))
             for each in (announced.factor, announced.addend)
         )
         return predicted * factor + addend
@@ -121,8 +124,8 @@ class Learner:
         """(B, K, D, T', H', W')"""
         return features_by_fragment(
             self.network,
-            batch.fragments.to(self.device.kind),
-            batch.shown.to(self.device.kind),
+            self.device.put(batch.fragments),
+            batch.shown,
             self.device,
             frozen=frozen,
             checkpointing=self.run.checkpointing,
@@ -161,5 +164,6 @@ class Learner:
             clips=clips,
             count=count,
             leader=self.dataset.leader,
+            resident=self.resident,
             **options,
         )

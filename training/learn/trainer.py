@@ -7,12 +7,17 @@ seeded by it), so a run killed at any moment and started again gives the losses 
 uninterrupted one. The weights kept are the mean of those of the last steps, not those of the
 epoch with the best validation; the test split is not opened. Of several processes the first one
 validates, and writes all files.
+
+On a GPU a resumed run draws the same batches and looks as well, but the GPU adds numbers in another
+order each time: its losses are equal to those of an uninterrupted run but for rounding. The clips
+lie in the GPU's memory where they fit, and figures of a step are read when the next one is queued.
 """
 
 import contextlib
 import dataclasses
 import math
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +32,10 @@ from model_store.network import FragmentNetwork
 from training.choices import Precision
 from training.data.batches import grouped
 from training.data.clip_dataset import ClipDataset
+from training.data.resident_clips import ResidentClips
 from training.display import Bar
 from training.distributed import ALONE, Processes
+from training.learn.device_figures import STEPS_QUEUED
 from training.learn.first_weights import bring_to_scale, new_auxiliary, new_network
 from training.learn.forward import Device
 from training.learn.frozen_features import FrozenFeatures, compute_features
@@ -42,7 +49,7 @@ from training.learn.run_spec import RunSpec
 from training.learn.schedule import rate_factor
 from training.learn.starting_point import fit_starting_point
 from training.learn.training_log import TrainingLog
-from training.learn.training_step import TrainingStep
+from training.learn.training_step import Begun, TrainingStep, read_until
 from training.learn.validation import Figures, agreement, announced, flat, in_words, surely_better
 from training.learn.weight_average import WeightAverage
 from training.learn.whole_phase import WholePhase
@@ -88,6 +95,8 @@ class Precomputed:
     """One that agrees with float32 on this machine."""
     frozen: FrozenFeatures | None
     """What the extractors make of the clips; None where that was not needed yet."""
+    resident: ResidentClips | None = None
+    """The clips on a GPU."""
 
 
 class Trainer:
@@ -107,8 +116,8 @@ class Trainer:
         """`base` is the checkpoint that `run.base` names.
 
         `precomputed` comes from another run of the same clips and extractors. With `only_begin` the
-        starting point is kept, and no epoch made. The state is saved every `save_every` seconds,
-        and after every epoch.
+        starting point is kept, and no epoch made. The state is saved every `save_every` seconds;
+        state and weights after epochs, if that is so long ago, and after the last one of a phase.
         """
         self.run, self.folder, self.save_every = run, folder, save_every
         self._loggers = loggers
@@ -121,7 +130,10 @@ class Trainer:
         auxiliary = new_auxiliary(run, dataset, network)
         if auxiliary is not None:
             auxiliary.to(device.kind)
-        self.learner = Learner(run, dataset, network, auxiliary, device, processes)
+        resident = None if precomputed is None else precomputed.resident
+        if resident is None:
+            resident = ResidentClips.where_they_fit(dataset.cache, device.kind)
+        self.learner = Learner(run, dataset, network, auxiliary, device, processes, resident)
         self.position, self.health = Position(), Health(dataset.deviations, advice(run))
         self.starting_predictions: dict[str, Tensor] = {}
         """Predictions for the validation clips without training: see `starting_point`."""
@@ -169,7 +181,8 @@ class Trainer:
 
     @property
     def precomputed(self) -> "Precomputed":
-        return Precomputed(self.learner.device.precision, self.frozen)
+        learner = self.learner
+        return Precomputed(learner.device.precision, self.frozen, learner.resident)
 
     def features(self, bar: Bar) -> FrozenFeatures:
         """Of all clips by the extractors that the run begins with."""
@@ -229,17 +242,22 @@ class Trainer:
             optimiser.load_state_dict(state["optimiser"])
             mean.load_state_dict(state["mean"])
         step = TrainingStep(self.learner, phase, optimiser)
+        kept = time.monotonic()
         for epoch in range(self.position.epoch, phase.epochs):
             begun = time.monotonic()
             self._epoch(phase, epoch, step, mean, log)
+            # On a GPU an epoch may take less time than it takes to write the weights.
+            due = epoch + 1 == phase.epochs or time.monotonic() - kept >= self.save_every
             with self.processes.end_together():
                 if log is not None:
                     with mean.in_network():
-                        figures = self._measure(phase, epoch, bar)
+                        figures = self._measure(phase, epoch, bar, keep=due)
                     title = f"{phase.name} {epoch + 1}/{phase.epochs}"
                     log.epoch(self.position.step, title, flat(figures), time.monotonic() - begun)
             self.position.epoch, self.position.batch = epoch + 1, 0
-            self._save(optimiser)
+            if due:
+                self._save(optimiser)
+                kept = time.monotonic()
         mean.put_into_network()
         self._mean = None
 
@@ -255,32 +273,44 @@ class Trainer:
         averaged_from = total - math.ceil(self.run.average * total)
         title = f"{phase.name} {epoch + 1}/{phase.epochs}"
         micro_batches = phase.micro_batches(epoch, position.batch * phase.accumulate)
+        queued = STEPS_QUEUED[self.learner.device.kind]
+        begun: Begun = deque()
+        speed: dict[str, float] = {}
+
+        def note(made: Sequence[tuple[int, int, dict[str, float]]]) -> None:
+            for number, finished, figures in made:
+                if log is not None:
+                    log.step(number, figures, speed)
+                    latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
+                    log.show(finished, total, title, latest | speed)
+                self.health.after_step(number, figures)
+
         asked = time.monotonic()
         for batches in grouped(micro_batches, phase.accumulate):
             got = time.monotonic()
             done = epoch * phase.steps + position.batch
-            figures = step(batches, position.step, rate_factor(self.run, done, total))
+            made = step.begin(batches, position.step, rate_factor(self.run, done, total))
             if done >= averaged_from:
                 mean.update()
             position.step += 1
             position.batch += 1
+            begun.append((position.step, done + 1, made))
+            read = read_until(begun, queued)
             now = time.monotonic()
             spent = now - asked
             position.seconds += spent
             position.waited += got - asked
             clips = sum(len(batch.clips) for batch in batches) * phase.processes.count
             speed = {"clips_per_s": clips / spent, "waiting": (got - asked) / spent}
-            if log is not None:
-                latest = {name: figures[name] for name in ("loss", "alpha", "rate")}
-                log.step(position.step, figures, speed)
-                log.show(done + 1, total, title, latest | speed)
-            self.health.after_step(position.step, figures)
+            note(read)
             if now - self._saved >= self.save_every:
+                note(read_until(begun, 0))
                 self._save(step.optimiser)
             asked = time.monotonic()
+        note(read_until(begun, 0))
 
-    def _measure(self, phase: Phase, epoch: int, bar: Bar) -> Figures:
-        """Figures of the weights that are to be kept, which are then kept."""
+    def _measure(self, phase: Phase, epoch: int, bar: Bar, *, keep: bool) -> Figures:
+        """Figures of the mean weights, which are then kept, if they are to be."""
         last, dataset = epoch + 1 == phase.epochs, self.dataset
         figures: Figures = {}
         if len(dataset.validation):
@@ -298,7 +328,7 @@ class Trainer:
                 f"{phase.name}: on {len(dataset.validation)} validation clips not surely"
                 " better than what was there before, which is kept (--folds would know more)"
             )
-        elif last or not self.run.readout:
+        elif last or (keep and not self.run.readout):
             self.kept = torch.from_numpy(predictions.whole) if figures else None
             self._keep(phase.name, epoch + 1, figures)
         return figures

@@ -5,20 +5,24 @@ The rule: the loss of a micro-batch is over the clips that all processes have of
 ranking loss and counterfactual pairs reach across processes but not across micro-batches;
 gradients are averaged over both.
 
+On a GPU the host does not wait for a step: `begin` returns when its work is queued.
+
 Shapes: B clips of a micro-batch in a process, N in all processes, K fragments used, O outputs of
 the network, J targets of a fragment.
 """
 
 import contextlib
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.data.batches import Batch
+from training.learn.device_figures import DeviceFigures
 from training.learn.forward import join
 from training.learn.head_phase import FeatureBatch
 from training.learn.learner import Learner, Phase
@@ -50,6 +54,34 @@ class Model(nn.Module):
         return outputs, auxiliary, penalty
 
 
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """Figures of one update, for the log and for `Health`."""
+
+    parts: list[tuple[float, DeviceFigures]]
+    """Of each micro-batch, with its share of the step's clips."""
+    gradient: DeviceFigures
+    rates: dict[str, float]
+
+    def read(self) -> dict[str, float]:
+        """Waits until the device has made the update."""
+        figures: defaultdict[str, float] = defaultdict(float)
+        for share, terms in self.parts:
+            for name, value in terms.read().items():
+                figures[name] += share * value
+        return {**figures, **self.gradient.read(), **self.rates}
+
+
+Begun = deque[tuple[int, int, StepFigures]]
+"""Steps whose figures are not read: their number in the run and in the phase, and the figures."""
+
+
+def read_until(begun: Begun, left: int) -> list[tuple[int, int, dict[str, float]]]:
+    """Figures of those that were begun first, until so many are left."""
+    steps = [begun.popleft() for _ in range(len(begun) - left)]
+    return [(number, done, figures.read()) for number, done, figures in steps]
+
+
 class TrainingStep:
     """The updates of one phase."""
 
@@ -62,13 +94,17 @@ class TrainingStep:
     def __call__(
         self, micro_batches: Sequence[MicroBatch], number: int, factor: float
     ) -> dict[str, float]:
-        """Update `number` with rates × `factor`; the figures of the log and of `Health`."""
+        """Update `number` with rates × `factor`; its figures."""
+        return self.begin(micro_batches, number, factor).read()
+
+    def begin(self, micro_batches: Sequence[MicroBatch], number: int, factor: float) -> StepFigures:
+        """The same, without waiting for the device."""
         learner, run, processes = self.learner, self.learner.run, self.phase.processes
         for group in self.optimiser.param_groups:
             group["lr"] = group["base"] * factor
         torch.manual_seed((run.seed << 32) + (processes.rank << RANK_SEED) + number)
         self.optimiser.zero_grad(set_to_none=True)
-        figures: defaultdict[str, float] = defaultdict(float)
+        parts = []
         for batch in micro_batches:
             share = batch.whole / sum(each.whole for each in micro_batches)
             averaging: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
@@ -76,12 +112,12 @@ class TrainingStep:
                 averaging = self.model.no_sync()
             with averaging:
                 outputs, auxiliary, penalty = self.model(batch)
-                clips = torch.from_numpy(batch.clips).to(penalty.device)
+                clips = learner.device.put(torch.from_numpy(batch.clips))
                 judged = learner.target_scores(batch.clips, batch.starts, batch.shown.numpy())
                 targets = self.phase.auxiliary_targets(batch)
                 gathered = (outputs, judged, auxiliary, targets, clips)
                 outputs, judged, auxiliary, targets, clips = map(processes.gather, gathered)
-                indices = clips.numpy(force=True)
+                indices = batch.clips if processes.count == 1 else clips.numpy(force=True)
                 scores = learner.announced(outputs, indices)  # (N, O) points
                 loss = run.objective(scores, judged, penalty)
                 terms = {
@@ -97,11 +133,10 @@ class TrainingStep:
                 }
                 terms["loss"] = loss.total + terms["auxiliary"] + terms["pairs"]
                 (terms["loss"] * share).backward()
-            for name, term in terms.items():
-                figures[name] += share * term.item()
+            parts.append((share, DeviceFigures(terms)))
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, run.max_gradient or math.inf)
         self.optimiser.step()
         *extractor_rate, rate = [group["lr"] for group in self.optimiser.param_groups][:2]
         rates = {"extractor_rate": extractor_rate[0] if extractor_rate else 0.0, "rate": rate}
-        return {**figures, "gradient": float(norm), **rates}
+        return StepFigures(parts, DeviceFigures({"gradient": norm}), rates)

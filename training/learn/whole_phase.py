@@ -68,7 +68,7 @@ class WholePhase:
             for i, k in enumerate(used):
                 if batch.shown[row, k]:
                     known[row, i] = targets.at(int(clip), first + k * length, draw.look)
-        scaled: Tensor = self.auxiliary.scale(torch.from_numpy(known).to(device))
+        scaled: Tensor = self.auxiliary.scale(self.learner.device.put(torch.from_numpy(known)))
         return scaled.flatten(0, 1)
 
     def predict(self, clips: NDArray[np.int64]) -> Predictions:

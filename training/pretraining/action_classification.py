@@ -31,7 +31,7 @@ from training.data.datasets.hashes import source_hash
 from training.data.datasets.ucf101 import ClassifiedClip, read_ucf101
 from training.data.split import Indices, name_units
 from training.errors import DataError
-from training.pretraining.pretext_tasks import FragmentBatch, random_fragments
+from training.pretraining.pretext_tasks import FragmentBatch, random_fragments, shown_fragments
 
 FRAMES = 64  # kept of a clip, its last ones: half of what most have, and a quarter of the disk
 
@@ -118,9 +118,9 @@ class ActionClassification:
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> FragmentBatch:
-        shown = random_fragments(self.cache, self.spec, clips, random, augmentation)
-        fragments = np.stack([fragment for fragment, _, _ in shown])
-        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(self.labels[clips]))
+        drawn = list(random_fragments(self.cache, self.spec, clips, random, augmentation))
+        fragments = shown_fragments(self.cache, None, self.spec, clips, drawn)
+        return FragmentBatch(fragments, torch.from_numpy(self.labels[clips]))
 
     def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(predicted, targets)

@@ -7,7 +7,7 @@ What one extractor can be taught before any score: fragments, what they show, an
 Shapes: B fragments, L frames a fragment, H W pixels, J outputs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from model_store.spec import ClipSpec
 from training.data.augment import Augmentation, Look
 from training.data.cache import ClipCache
 from training.data.clip_dataset import ClipDataset
+from training.data.resident_clips import ResidentClips
 from training.data.targets import TargetScale
 from training.losses import masked_loss
 
@@ -29,7 +30,7 @@ LEAST_KNOWN, LEAST_VARIANCE = 20, 1e-3  # of a target, for its R² to mean somet
 @dataclass(frozen=True, slots=True)
 class FragmentBatch:
     fragments: Tensor
-    """(B, L, H, W, 3) uint8"""
+    """(B, L, H, W, 3) uint8, on the CPU or where the clips are resident"""
     targets: Tensor
     """(B, …): what the task's loss takes."""
 
@@ -44,6 +45,7 @@ class TrackRegression:
         """Raises DataError when the clips have nothing to learn from."""
         self._dataset, self._targets = dataset, dataset.targets
         self._scale = TargetScale.measure(dataset.targets, dataset.training, seed).to(device)
+        self._resident = ResidentClips.where_they_fit(dataset.cache, device)
 
     @property
     def outputs(self) -> int:
@@ -65,13 +67,14 @@ class TrackRegression:
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> FragmentBatch:
         spec, targets = self._dataset.spec, self._targets
-        shown = list(random_fragments(self._dataset.cache, spec, clips, random, augmentation))
-        fragments = np.stack([fragment for fragment, _, _ in shown])
+        cache = self._dataset.cache
+        drawn = list(random_fragments(cache, spec, clips, random, augmentation))
         known = [
             targets.at(int(clip), begin, look)
-            for clip, (_, begin, look) in zip(clips, shown, strict=True)
+            for clip, (begin, look) in zip(clips, drawn, strict=True)
         ]
-        return FragmentBatch(torch.from_numpy(fragments), torch.from_numpy(np.stack(known)))
+        fragments = shown_fragments(cache, self._resident, spec, clips, drawn)
+        return FragmentBatch(fragments, torch.from_numpy(np.stack(known)))
 
     def loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
         return masked_loss(predicted, self._scale(targets), self._targets.groups)
@@ -94,11 +97,33 @@ def random_fragments(
     clips: NDArray[np.int64],
     random: np.random.Generator,
     augmentation: Augmentation,
-) -> Iterator[tuple[NDArray[np.uint8], int, Look | None]]:
-    """For each clip a fragment of it (L, H, W, 3), the frame it begins at, and how it looks."""
+) -> Iterator[tuple[int, Look | None]]:
+    """For each clip the frame at which a fragment of it begins, and how that looks."""
     for clip in map(int, clips):
-        frames = cache.decoded(clip)
-        begin = int(random.integers(len(frames) - spec.fragment_length + 1))
-        look = augmentation.draw(random, spec.fragment_length, spec.crop)
-        shown = frames[begin : begin + spec.fragment_length]
-        yield shown if look is None else look.apply(shown), begin, look
+        begin = int(random.integers(len(cache.decoded(clip)) - spec.fragment_length + 1))
+        yield begin, augmentation.draw(random, spec.fragment_length, spec.crop)
+
+
+def shown_fragments(
+    cache: ClipCache,
+    resident: ResidentClips | None,
+    spec: ClipSpec,
+    clips: NDArray[np.int64],
+    drawn: Sequence[tuple[int, Look | None]],
+) -> Tensor:
+    """What was drawn for each clip, (B, L, H, W, 3) uint8; clips that are resident stay there."""
+    length = spec.fragment_length
+    if resident is None:
+        shown = [
+            cache.decoded(int(clip))[begin : begin + length]
+            for clip, (begin, _) in zip(clips, drawn, strict=True)
+        ]
+        looks = [look for _, look in drawn]
+        return torch.from_numpy(
+            np.stack(
+                [f if look is None else look.apply(f) for f, look in zip(shown, looks, strict=True)]
+            )
+        )
+    each = np.arange(length)
+    at = [begin + (look.frames_shown(length) if look else each) for begin, look in drawn]
+    return resident.look_at(clips, np.stack(at), [look for _, look in drawn])

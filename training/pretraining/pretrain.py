@@ -10,6 +10,7 @@ Shapes: B fragments, J outputs.
 import dataclasses
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from training.choices import Precision
 from training.data.augment import Augmentation
 from training.display import Bar
 from training.learn.arithmetic import trusted_device
+from training.learn.device_figures import STEPS_QUEUED, DeviceFigures
 from training.learn.extractor_file import write_extractor
 from training.learn.first_weights import load_extractor
 from training.learn.forward import Device, evaluating, fragment_features
@@ -100,45 +102,61 @@ class Pretrainer:
         held = validation_batches(self.spec, self.task)
         saved = asked = time.monotonic()
         with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
+            begun: deque[tuple[int, float, DeviceFigures]] = deque()
+
+            def note(left: int) -> dict[str, float]:
+                """Log steps whose figures are not read, until so many are left; the last loss."""
+                shown: dict[str, float] = {}
+                while len(begun) > left:
+                    number, rate, made = begun.popleft()
+                    figures = made.read()
+                    shown = {"loss": figures["loss"], "rate": rate}
+                    log.write(number, shown)
+                    fit = {"fit": figures["loss"], "gradient": figures["gradient"]}
+                    self.health.after_step(number, fit)
+                return shown
+
             for batch in random_batches(self.spec, self.task, self.step):
-                figures = self._update(batch)
+                rate, made = self._update(batch)
                 self.step += 1
-                log.write(self.step, figures)
-                fit = {"fit": figures["loss"], "gradient": figures.pop("gradient")}
-                self.health.after_step(self.step, fit)
+                begun.append((self.step, rate, made))
+                shown = note(STEPS_QUEUED[self.device.kind])
                 now = time.monotonic()
                 self.seconds += now - asked
                 speed = {"fragments_per_s": self.spec.batch / (now - asked)}
-                bar.update(self.step, self.spec.steps, phase="pretrain", figures=figures | speed)
+                bar.update(self.step, self.spec.steps, phase="pretrain", figures=shown | speed)
                 done = self.step == self.spec.steps
                 if done or self.step % REPORT_EVERY == 0:
+                    note(0)
                     validated = self.validate(held)
                     text = "  ".join(f"{name} {value:.3f}" for name, value in validated.items())
                     bar.log(f"step {self.step}: {self.task.measure} {text}")
                 if done or now - saved >= self.save_every:
+                    note(0)
                     self._save()
                     saved = now
                 asked = time.monotonic()
-        path = self.folder.path / EXTRACTOR
-        weights = self.model.extractor.state_dict()
-        write_extractor(path, weights, self.spec.clip, clips=self.task.seen)
-        return path
+        return self.folder.path / EXTRACTOR
 
-    def _update(self, batch: FragmentBatch) -> dict[str, float]:
+    def _update(self, batch: FragmentBatch) -> tuple[float, DeviceFigures]:
+        """-> the learning rate, and figures for the log and for `Health`."""
         spec = self.spec
         rate = spec.rate * cosine_factor(self.step, spec.steps, warmup=spec.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
-        predicted = self.model(batch.fragments.to(self.device.kind), self.device, frozen=False)
-        loss = self.task.loss(predicted, batch.targets.to(self.device.kind))
+        predicted = self.model(self.device.put(batch.fragments), self.device, frozen=False)
+        loss = self.task.loss(predicted, self.device.put(batch.targets))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
         self.optimiser.step()
-        return {"loss": loss.item(), "rate": rate, "gradient": norm.item()}
+        return rate, DeviceFigures({"loss": loss, "gradient": norm})
 
     def _save(self) -> None:
+        """The state, and the extractor as it is now: a run may be given up."""
+        weights = self.model.extractor.state_dict()
+        write_extractor(self.folder.path / EXTRACTOR, weights, self.spec.clip, clips=self.task.seen)
         self.folder.save_state(
             {
                 "model": self.model.state_dict(),
@@ -155,7 +173,7 @@ class Pretrainer:
         with evaluating(self.model):
             predicted = torch.cat(
                 [
-                    self.model(batch.fragments.to(self.device.kind), self.device, frozen=True)
+                    self.model(self.device.put(batch.fragments), self.device, frozen=True)
                     for batch in held
                 ]
             )
