@@ -26,12 +26,13 @@ from model_store.errors import ClipError
 from model_store.video.container import open_bytes
 from model_store.video.scaler import Orientation
 from training.errors import DataError
+from training.simulator.video import SAME_BYTES
 
 Picture = NDArray[np.uint8]
 
 _UNIT = Fraction(1, 90_000)  # seconds
 _LARGEST = 640  # pixels of the longer side; larger pictures are made smaller before they are stored
-_H264 = MappingProxyType({"crf": "12", "preset": "veryfast"})
+_H264 = MappingProxyType({"crf": "12", "preset": "veryfast", "x264-params": SAME_BYTES})
 _H265 = MappingProxyType({"crf": "12", "preset": "ultrafast", "x265-params": "log-level=error"})
 
 
@@ -241,7 +242,7 @@ def _in_high_range(transfer: ColorTrc, white: float = 203) -> StorageVariant:
 
 STORAGE_VARIANTS: Mapping[str, StorageVariant] = {
     "again": StorageVariant(),
-    "low bit rate": StorageVariant(options={"crf": "32", "preset": "veryfast"}),
+    "low bit rate": StorageVariant(options={**_H264, "crf": "32"}),
     "24 fps": StorageVariant(change=lambda recording: recording.at(24)),
     "25 fps": StorageVariant(change=lambda recording: recording.at(25)),
     "50 fps": StorageVariant(change=lambda recording: recording.at(50)),
@@ -262,7 +263,7 @@ STORAGE_VARIANTS: Mapping[str, StorageVariant] = {
     "interlaced": StorageVariant(
         change=_interlaced,
         format="yuv422p",
-        options={**_H264, "x264-params": "tff=1:interlaced=1"},
+        options={**_H264, "x264-params": f"{SAME_BYTES}:tff=1:interlaced=1"},
     ),
     "rotated": StorageVariant(change=lambda recording: recording.each(np.rot90), rotation=-90),
     "anamorphic": StorageVariant(

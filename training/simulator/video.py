@@ -14,6 +14,8 @@ from av.video.reformatter import VideoReformatter
 from model_store.files import replacing
 from training.simulator.looks import FPS, Pixels
 
+SAME_BYTES = "threads=1:cpu-independent=1"  # parameters of x264
+
 
 def write_video(
     path: Path, frames: Pixels, *, fps: Fraction = Fraction(FPS), crf: int = 23
@@ -28,7 +30,7 @@ def write_video(
             options={
                 "crf": str(crf),
                 "preset": "veryfast",
-                "x264-params": "threads=1:cpu-independent=1",
+                "x264-params": SAME_BYTES,
             },
         )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

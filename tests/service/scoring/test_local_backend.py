@@ -200,7 +200,7 @@ async def test_the_memory_of_the_gpu_is_asked_for_by_one_thread(
         await until(threads)
         await asyncio.sleep(0.05)
         metrics = generate_latest(backend._metrics.registry).decode()
-    assert f'score_gpu_memory_bytes{{kind="free"}} {float(1 << 30)}' in metrics
+    assert 'score_gpu_memory_bytes{kind="free"} 1.073741824e+09' in metrics
     assert set(threads) == {DEVICE_MEMORY_THREAD}
 
 

@@ -66,7 +66,7 @@ def test_a_loss_that_comes_down_does_not(health: Health, fits: list[float]) -> N
 
 
 def test_what_always_the_mean_costs() -> None:
-    judged = torch.tensor([70.0, 80.0, 90.0])
+    judged = torch.tensor([[70.0], [80.0], [90.0]])
     both = Objective(alpha=0.5, beta=0.1)
     assert both.always_mean(judged).item() == pytest.approx(200 / 6 + 0.5 * 3 * 2)
     ranking = Objective(alpha=1.0, beta=0.1, regression=False)

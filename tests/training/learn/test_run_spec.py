@@ -5,9 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.training.bright import (
-    TINY,
-)
 from training.errors import RunError
 from training.learn.run_spec import PRESETS, RunSpec, preset_clip
 from training.learn.schedule import rate_factor
@@ -67,7 +64,6 @@ def test_a_record_without_a_newer_option_has_its_default(run: RunSpec) -> None:
     "wrong",
     [{"alpha": -1.0}, {"blanking": 2.0}, {"validation": 0.0}, {"epochs": 0}, {"batch": 1},
      {"zoom": 0.9}, {"low_frame_rate": 1.5}, {"auxiliary": -1.0}, {"extractor": "a", "base": "b@1"},
-     {"teach": "known", "network": dataclasses.replace(TINY, target="execution")},
      {"new_head": True}, {"accumulate": 0}, {"folds": 1}, {"fold": 1}, {"readout": True},
      {"average": 0.0}, {"frozen_layers": 2},
      {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0},

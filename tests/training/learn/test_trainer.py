@@ -123,7 +123,8 @@ def test_what_is_known_is_taught_for_what_is_shown(tmp_path: Path) -> None:
     """In both phases, on real simulated clips: the targets are those of `PartialScores`."""
     data = tmp_path / "vault"
     write_dataset("vault", 5, 1, data, test_share=0, workers=1)
-    preset = PRESETS["compact"] | {"epochs": 1, "network": TINY, "batch": 2, "blanking": 1.0}
+    preset = PRESETS["compact"] | {"epochs": 1, "batch": 2, "blanking": 1.0}
+    preset["network"] = dataclasses.replace(TINY, target="both")
     run = RunSpec(
         data=(str(data),),
         clip=SPECS["vault"].with_size((32, 32), (32, 32)),

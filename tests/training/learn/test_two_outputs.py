@@ -24,7 +24,6 @@ from tests.training.bright import (
     train_with_stops,
     write_rows,
 )
-from training.errors import RunError
 from training.learn.first_weights import bring_to_scale, load_base, new_network
 from training.learn.learner import Learner
 from training.learn.run_folder import RunFolder
@@ -278,11 +277,6 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(run: RunSpec, tmp_path: Path) 
     assert {**again, "hours": 0} == {**figures, "hours": 0}
     for name, tensor in whole.load_weights()[0].items():
         assert torch.equal(folder.load_weights()[0][name], tensor), name
-
-
-def test_what_fragments_tell_is_known_of_the_final_score_alone(run: RunSpec) -> None:
-    with pytest.raises(RunError, match="what is known is a final score, the network's target is b"):
-        dataclasses.replace(run, teach="known")
 
 
 def test_new_networks_have_a_row_for_each_output(run: RunSpec) -> None:

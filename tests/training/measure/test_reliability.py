@@ -117,7 +117,7 @@ def test_pairs_of_honest_and_of_blind_contributions() -> None:
             clip = judged_clip(
                 {stage: lost}, pair=str(pair), role=role, fault=f"bad_{stage}", stage=stage
             )
-            clips.append(clip)
+            clips.append(dataclasses.replace(clip, difficulty=5.0))
             truth.append(scored(honest(clip)))
             blind.append(scored(np.eye(6)[0] * (0.1 if role == "faulty" else 0.0)))
     figures = pair_figures(evaluation(clips, truth))
