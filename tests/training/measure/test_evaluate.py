@@ -14,7 +14,7 @@ from model_store.scorer import Scorer
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
 from tests.clips import clip_bytes
-from tests.training.command_line import succeed
+from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import read_annotations
 from training.errors import DataError
 from training.measure.evaluate import score_clips
@@ -127,3 +127,24 @@ def test_the_model_card_has_both_rows(store: Store, data: Path, tmp_path: Path) 
     text = readme(card.model_copy(update={"data": data_card}))
     assert "Trained on **real and simulated** clips" in text
     assert "must not be used to judge" not in text
+
+
+def test_as_many_pairs_as_were_asked_for_are_measured(store: Store, tmp_path: Path) -> None:
+    """Four of them are two ladders of three; the guess and the gain stand beside what they say."""
+    file = tmp_path / "figures.json"
+    printed = succeed(
+        "evaluate", "--checkpoint", "diving@1", "--simulate", 2, "--pairs", 4, "--seed", 5,
+        "--store", store.root, "--engine", "torch", "--json", file,
+    )  # fmt: skip
+    figures = json.loads(file.read_text())
+    assert figures["pairs"] == sum(each["pairs"] for each in figures["pairs_by_kind"].values()) == 6
+    assert "Pairs by kind of fault" in printed
+    gains = [each["gain"] for each in figures["pairs_by_kind"].values()]
+    assert min(gains) == figures["pairs_gain_least"] <= figures["pairs_gain"]
+    low, high = figures["pairs_agreement_interval"]
+    assert -1 <= low <= figures["pairs_agreement"] <= high <= 1
+
+
+def test_pairs_need_simulated_clips(store: Store, data: Path) -> None:
+    words = ("evaluate", "--checkpoint", "diving@1", "--store", store.root, "--data", data)
+    assert "--pairs are simulated" in error_message(call(*words, "--pairs", 3))
