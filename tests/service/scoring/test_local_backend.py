@@ -91,11 +91,12 @@ async def score(backend: LocalBackend, loaded: LoadedCheckpoint) -> float:
     return (await backend.score(loaded, clip, "a client")).score.score
 
 
-async def until(there: list[str]) -> None:
+async def until(there: list[str], meanwhile: Callable[[], object] = lambda: None) -> None:
     deadline = time.monotonic() + 20
     while not there:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
+        meanwhile()
 
 
 async def test_a_clip_is_uploaded_on_a_thread_of_its_own(store: Store, uploads: list[str]) -> None:
@@ -169,9 +170,8 @@ async def test_one_that_cannot_be_used_is_closed_too(
         monkeypatch.setattr(Scorer, "check_golden", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await backend.load("diving@1")
-        await asyncio.sleep(0)  # the loop, too, has had the error in its hands
-        gc.collect()  # and so have threads, where an error may keep itself
-        await until(closed)
+        # The loop and threads have had the error in their hands, and an error may keep itself.
+        await until(closed, gc.collect)
         assert closed == [INFERENCE_THREAD]
 
 

@@ -19,6 +19,7 @@ from training.errors import DataError
 from training.measure.evaluate import score_clips
 from training.measure.storage import storage_figures
 from training.measure.stored_copies import STORAGE_VARIANTS, recording_of
+from training.simulator.video import SAME_BYTES
 
 SPEC = SPECS["diving"].with_size((48, 64), (48, 64))
 CLIP = clip_bytes(frames=40, height=96, width=128)
@@ -68,7 +69,7 @@ def test_the_same_part_of_a_copy_is_scored(tmp_path: Path) -> None:
     frames[:40] //= 8
     frames[80:] //= 8
     path = tmp_path / "long.mp4"
-    path.write_bytes(clip_of(frames))
+    path.write_bytes(clip_of(frames, options={"x264-params": SAME_BYTES}))
     clip = JudgedClip(path=path, split="test", score=50, columns={}, start_s=1.4, end_s=2.6)
     whole = dataclasses.replace(clip, start_s=None, end_s=None)
     moved, other = (storage_figures(scorer, [each])["storage"] for each in (clip, whole))
