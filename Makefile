@@ -59,7 +59,8 @@ demo: $(VENV)/.test  ## simulate a dive and a vault, and score them without a se
 	$(BIN)/python -m model_store score data/demo/vault/clips/00000.mp4 --action vault
 
 tour: $(VENV)/.test  ## run docs/tour.ipynb again, and keep what its cells print
-	cd docs && PATH="$(abspath $(BIN)):$$PATH" jupyter-execute --inplace tour.ipynb
+	cd docs && PATH="$(abspath $(BIN)):$$PATH" PYTHONWARNINGS=ignore:install \
+	    jupyter-execute --inplace tour.ipynb
 
 pictures: $(VENV)/.test  ## draw the README's pictures of the page anew; needs Chromium
 	$(BIN)/python -m tests.browser.pictures

@@ -42,3 +42,8 @@ def test_what_is_stored_is_what_its_cells_printed() -> None:
     kinds = {output.output_type for cell in cells for output in cell.outputs}
     assert "error" not in kinds
     assert {"stream", "display_data"} <= kinds
+
+
+def test_what_its_cells_print_is_not_of_one_machine() -> None:
+    assert "site-packages" not in TOUR.read_text()
+    assert str(ROOT) not in TOUR.read_text()
