@@ -33,6 +33,17 @@ TINY = dataclasses.replace(
     COMPACT, width=1 / 32, head_channels=(8, 8), head_hidden=(32, 32), dropout=0.0
 )
 
+# A file for --action, which is over when the clips are.
+SHORT_ACTION = """
+frames = 36
+fragments = 2
+fragment_length = 16
+fps = 30
+stages = []
+difficulty_rule = "add"
+score_range = [0, 100]
+"""
+
 
 class Quiet(Bar):
     """Shows nothing."""

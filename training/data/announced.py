@@ -55,8 +55,11 @@ class Announced:
         return scores
 
     def value(self, scores: NDArray[Any], clips: Indices) -> NDArray[Any]:
-        """Scores (…, n) of these clips (n,) -> the outputs that announce them (…, n, O)."""
-        values: NDArray[Any] = (scores[..., None] - self.addend[clips]) / self.factor[clips]
+        """Scores (…, n, O) of these clips (n,) -> the outputs that announce them (…, n, O).
+
+        Scores may be (…, n, 1), where all outputs announce the same.
+        """
+        values: NDArray[Any] = (scores - self.addend[clips]) / self.factor[clips]
         return values
 
 

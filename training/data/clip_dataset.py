@@ -154,7 +154,7 @@ class ClipDataset:
     @functools.cached_property
     def values(self) -> NDArray[np.float32]:
         """(N, O): what each output is to predict, in its unit."""
-        return self.announced.value(self.judged, np.arange(len(self.judged)))
+        return self.announced.value(self.judged[:, None], np.arange(len(self.judged)))
 
     @property
     def means(self) -> NDArray[np.float32]:

@@ -23,13 +23,12 @@ from model_store.spec import ClipSpec
 from training.data.announced import Announced
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes
-from training.data.stages import has_stages, stages_of_frames
+from training.data.stages import DIFFICULTY_SHOWN_IN, has_stages, stages_of_frames
 from training.errors import DataError
 
 Floats = NDArray[np.float32]
 
 ENOUGH = 0.5  # of a stage's frames show all of it: a fault is visible in most frames of its stage
-DIFFICULTY_SHOWN_IN = {"diving": "flight", "vault": "after-flight"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class PartialScores:
         ]
         deducted = np.array([[clip.deductions[s] for s in spec.stages] for clip in clips])
         true = np.array([float(clip.columns["true_score"]) for clip in clips])
-        values = announced.value(true, np.arange(len(clips)))  # (N, O)
+        values = announced.value(true[:, None], np.arange(len(clips)))  # (N, O)
         costs = deducted[:, None] / announced.factor[:, :, None]  # (N, O, S)
         perfect = values + costs.sum(axis=2)
         parts = np.concatenate([-costs, perfect[..., None]], axis=2)

@@ -15,6 +15,9 @@ from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes, Indices
 from training.errors import DataError
 
+DIFFICULTY_SHOWN_IN = {"diving": "flight", "vault": "after-flight"}
+"""The stage from which it can be read, by action."""
+
 
 def has_stages(clip: JudgedClip, spec: ClipSpec) -> bool:
     """Whether it is known when each of the spec's stages begins."""

@@ -22,8 +22,7 @@ from model_store.spec import ClipSpec
 from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes, Indices
-from training.data.partial_scores import DIFFICULTY_SHOWN_IN
-from training.data.stages import has_stages, stages_of_clip
+from training.data.stages import DIFFICULTY_SHOWN_IN, has_stages, stages_of_clip
 from training.errors import DataError
 
 Floats = NDArray[np.float32]

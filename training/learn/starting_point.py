@@ -90,11 +90,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
         for starts, shown in zip(frozen.starts, frozen.shown, strict=True)
     ]
     head = torch.stack(scored).double().numpy()  # (V, N, O)
-    scores = torch.stack(wanted).double().numpy()  # (V, N, O)
-    factor, addend = (
-        each.astype(np.float64) for each in (dataset.announced.factor, dataset.announced.addend)
-    )
-    judged = (scores - addend) / factor
+    judged = dataset.announced.value(torch.stack(wanted).double().numpy(), every)  # (V, N, O)
     features = mean_over_frames(frozen.features).double().numpy()
     shown = frozen.shown[:, :, list(learner.network.used)]
     faulty = dataset.leader != every

@@ -33,20 +33,20 @@ def test_outputs_and_scores_are_one_another_by_the_rule(
 ) -> None:
     announced, every = Announced.of(clips, spec, "both"), np.arange(len(clips))
     scores = np.array([each.score for each in clips])
-    values = announced.value(scores, every)
+    values = announced.value(scores[:, None], every)
     np.testing.assert_allclose(values[:, 0], scores)
     np.testing.assert_allclose(values[:, 1], execution, atol=1e-5)
     np.testing.assert_allclose(announced.score(values, every), np.stack([scores] * 2, 1), atol=1e-5)
     some = every[::-1][:2]
     np.testing.assert_allclose(announced.score(values[some], some)[:, 1], scores[some], atol=1e-5)
     alone = Announced.of(clips, spec, "execution")
-    np.testing.assert_allclose(alone.value(scores, every), values[:, 1:])
+    np.testing.assert_allclose(alone.value(scores[:, None], every), values[:, 1:])
 
 
 def test_a_final_score_needs_no_difficulty() -> None:
     clips = [clip(50.0, None), clip(60.0, 2.0)]
     announced = Announced.of(clips, DIVING, "final")
-    assert announced.value(np.array([50.0, 60.0]), np.arange(2)).tolist() == [[50.0], [60.0]]
+    assert announced.value(np.array([[50.0], [60.0]]), np.arange(2)).tolist() == [[50.0], [60.0]]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,6 @@ def test_a_clip_without_an_execution_teaches_the_final_score(
 def test_the_rule_is_the_actions() -> None:
     added = dataclasses.replace(DIVING, difficulty_rule="add")
     values = Announced.of(CLIPS[:2], added, "execution").value(
-        np.array([84.15, 60.0]), np.arange(2)
+        np.array([[84.15], [60.0]]), np.arange(2)
     )
     np.testing.assert_allclose(values[:, 0], [80.85, 58.0], rtol=1e-6)

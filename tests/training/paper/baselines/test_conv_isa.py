@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.clips import Frames, write_clip
-from tests.training.bright import write_rows
+from tests.training.bright import SHORT_ACTION, write_rows
 from tests.training.command_line import call, error_message, succeed
 from training.errors import DataError, RunError
 from training.metrics import spearman
@@ -31,16 +31,6 @@ SMALL = ConvIsaSpec(
     block_components=8, patch_group=2, samples=800, isa_steps=15, stride_pixels=8,
     stride_frames=4, words=12,
 )  # fmt: skip
-
-ACTION = """
-frames = 36
-fragments = 2
-fragment_length = 16
-fps = 30
-stages = []
-difficulty_rule = "add"
-score_range = [0, 100]
-"""
 
 
 def quiet(*_: object) -> None:
@@ -195,7 +185,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def wavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of 50 clips of 32 frames, 12 of them for testing, and the file of its action."""
     folder = tmp_path_factory.mktemp("wavy")
-    (folder / "action.toml").write_text(ACTION)
+    (folder / "action.toml").write_text(SHORT_ACTION)
     rows = []
     clips, judged = wavy_clips(50, seed=2)
     for number, (clip, score) in enumerate(zip(clips, judged, strict=True)):

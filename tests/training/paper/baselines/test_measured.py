@@ -32,18 +32,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def by_pool5(store: Path, cache: Path) -> tuple[object, ...]:
+    """Options of `baseline` with the extractors of a vault checkpoint."""
+    words = ("--method", "c3d-pool5-svr", "--checkpoint", "vault")
+    return (*words, "--store", store, "--cache", cache)
+
+
 @pytest.fixture(scope="module")
-def of_vault(cache: Path, store: Path) -> list[object]:
-    return [
-        "--method",
-        "c3d-pool5-svr",
-        "--checkpoint",
-        "vault",
-        "--store",
-        store,
-        "--cache",
-        cache,
-    ]
+def of_vault(cache: Path, store: Path) -> tuple[object, ...]:
+    return by_pool5(store, cache)
 
 
 def measured(data: Path, out: Path, *words: object) -> dict[str, Any]:
@@ -62,7 +59,7 @@ def copy_of(bright: Path, folder: Path, rows: list[dict[str, str]]) -> Path:
 
 @pytest.fixture(scope="module")
 def figures(
-    bright: Path, of_vault: list[object], tmp_path_factory: pytest.TempPathFactory
+    bright: Path, of_vault: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("figures") / "svr.json"
     return measured(bright, out, *of_vault, *FOLDS)
@@ -90,7 +87,7 @@ def test_figures_are_those_of_every_training_clip_and_of_no_test_clip(
 
 
 def test_no_prediction_depends_on_the_score_of_its_own_fold(
-    bright: Path, of_vault: list[object], figures: dict[str, Any], tmp_path: Path
+    bright: Path, of_vault: tuple[object, ...], figures: dict[str, Any], tmp_path: Path
 ) -> None:
     """With other scores in one fold, only the clips of the others are predicted otherwise."""
     scores = figures["scores"]
@@ -107,7 +104,7 @@ def test_no_prediction_depends_on_the_score_of_its_own_fold(
 
 
 def test_neither_rows_nor_test_clips_count(
-    bright: Path, of_vault: list[object], figures: dict[str, Any], tmp_path: Path
+    bright: Path, of_vault: tuple[object, ...], figures: dict[str, Any], tmp_path: Path
 ) -> None:
     rows = [row for row in rows_of(bright)[::-1] if row["split"] == "train"]
     data = copy_of(bright, tmp_path / "data", rows)
@@ -115,7 +112,7 @@ def test_neither_rows_nor_test_clips_count(
 
 
 def test_it_stands_in_a_report_beside_a_run_of_as_many_folds(
-    bright: Path, cache: Path, store: Path, of_vault: list[object], tmp_path: Path
+    bright: Path, cache: Path, store: Path, of_vault: tuple[object, ...], tmp_path: Path
 ) -> None:
     rows = [row | {"group": f"athlete {n // 5}"} for n, row in enumerate(rows_of(bright))]
     data = copy_of(bright, tmp_path / "bright", rows)
@@ -153,17 +150,7 @@ def test_clips_that_trained_the_features_are_never_held_out(
     )  # fmt: skip
     store = tmp_path / "store"
     succeed("publish", "--run", tmp_path / "run", "--name", "vault", "--full", "--store", store)
-    words = (
-        "--method",
-        "c3d-pool5-svr",
-        "--checkpoint",
-        "vault",
-        "--store",
-        store,
-        "--cache",
-        cache,
-    )
-    found = measured(bright, tmp_path / "a.json", *words, *FOLDS)
+    found = measured(bright, tmp_path / "a.json", *by_pool5(store, cache), *FOLDS)
     seen = set(json.loads((store / "vault/1/card.json").read_text())["clips"]["training"])
     assert 10 < len(seen) < 20
     held = {digest[: len(next(iter(seen)))] for digest in found["scores"]["sha256"]}
@@ -171,6 +158,6 @@ def test_clips_that_trained_the_features_are_never_held_out(
     assert len(held) == 60 - len(seen)
 
 
-def test_too_many_folds_are_refused(bright: Path, of_vault: list[object]) -> None:
+def test_too_many_folds_are_refused(bright: Path, of_vault: tuple[object, ...]) -> None:
     output = error_message(call("baseline", "--data", bright, *of_vault, "--folds", 40))
     assert "or fewer folds" in " ".join(output.split())

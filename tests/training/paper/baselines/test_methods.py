@@ -19,6 +19,7 @@ from model_store.network_spec import COMPACT, PAPER
 from model_store.spec import VAULT
 from model_store.store import Store
 from tests.checkpoints import publish_tiny
+from tests.training.bright import SHORT_ACTION
 from tests.training.command_line import call, error_message, succeed
 from training.data.datasets.annotations import JudgedClip, read_annotations
 from training.learn.extractor_file import read_extractor, write_extractor
@@ -27,15 +28,6 @@ from training.paper.baselines.fragments import Extraction, Fragments
 from training.paper.baselines.prepared import PreparedClips
 
 SPEC = VAULT.with_size((32, 32), (32, 32))
-SHORT = """
-frames = 36
-fragments = 2
-fragment_length = 16
-fps = 30
-stages = []
-difficulty_rule = "add"
-score_range = [0, 20]
-"""  # an action that is over when the clips are
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +81,7 @@ def test_each_method_learns_and_reports(
 ) -> None:
     monkeypatch.setattr(lstm, "HIDDEN", 64)
     action = tmp_path / "short.toml"
-    action.write_text(SHORT)
+    action.write_text(SHORT_ACTION)
     of_extractor = ["--extractor", extractor, "--action", action, "--resize", "32x32"]
     figures, poses = tmp_path / "figures.json", tmp_path / "poses"
     clips = read_annotations(bright)
