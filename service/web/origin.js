@@ -1,6 +1,6 @@
 // Where a score comes from: the model, and what it has learned from.
 
-import { has, say, sayFor } from "./words.js";
+import { has, say, sayFor, stageName } from "./words.js";
 
 // Which of the public sets of judged clips the card of a checkpoint names. Only of these it is
 // known in plain words what they show.
@@ -25,4 +25,12 @@ export function origin(answer, description) {
     learnedFrom({ action: answer.action, trained_on: trainedOn }, description),
     trainedOn === "simulated" ? "" : say("score.unknown_places"),
   ].join(" ").trim();
+}
+
+// What can be claimed of the points of parts, of a model that has seen real routines; else null.
+// `worth` is what its card says of the stages, if that was measured.
+export function claim({ checkpoint }, worth) {
+  if (checkpoint.trained_on === "simulated") return null;
+  const sure = Object.keys(worth ?? {}).filter((stage) => worth[stage].low > 0).map(stageName);
+  return [say("film.claim"), sure.length ? say("film.claim_sure", { stages: sure.join(", ") }) : ""].join(" ").trim();
 }

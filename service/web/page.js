@@ -277,7 +277,7 @@ function answerCards(answer, file, again) {
     scoreAgain: again,
     copy: async () => say(await copy(json) ? "record.copied" : "record.not_copied"),
     download: () => {
-      const text = reportOf(answer, { json, fileName: file.name, description: checkpoint.description });
+      const text = reportOf(answer, { json, fileName: file.name, checkpoint });
       save(`second-opinion-${answer.clip.sha256.slice(0, 12)}.html`, text, "text/html");
       return say("record.downloaded");
     },
@@ -312,11 +312,12 @@ async function untilReady() {
   }
 }
 
-// What the cards say of the clips that the models have learned from.
-async function learnDescriptions() {
+// What the cards say of the clips that the models have learned from, and of what stages are worth.
+async function readCards() {
   const named = fields.checkpoints.filter((each) => each.current && each.trained_on !== "simulated");
   for (const each of named) {
-    each.description = (await client.checkpoint(each.name)).description;
+    const { description, metrics } = await client.checkpoint(each.name);
+    Object.assign(each, { description, worth: metrics.cross_validation?.stages });
   }
   fields.say();
 }
@@ -327,7 +328,7 @@ async function start() {
     await untilReady();
     fields.offer(await withKey(client, () => client.checkpoints()));
     part?.setAction(fields.part);
-    await learnDescriptions();
+    await readCards();
   } catch (error) {
     showProblem(error);
   }

@@ -2,7 +2,7 @@
 
 import { h, percent, picture } from "./dom.js";
 import { aboutMark, aboutScore, contribution, contributionDigits, plain, points, seconds, signed } from "./numbers.js";
-import { origin } from "./origin.js";
+import { claim, origin } from "./origin.js";
 import { mark, panelTable, panelVerdict } from "./panel.js";
 import { fragmentTable } from "./tables.js";
 import { actionName, diveName, language, reason, say, stageName, warning } from "./words.js";
@@ -29,12 +29,13 @@ const STYLE = `
 // The frames that mattered: those that the network saw of the parts with the most points.
 const SHOWN = 4;
 
-// `json` is the answer without pictures, `description` what the card says of the training clips.
-export function reportOf(answer, { json, fileName, description, at = new Date() }) {
+// `json` is the answer without pictures, `checkpoint` as in `resultCards`.
+export function reportOf(answer, { json, fileName, checkpoint, at = new Date() }) {
+  const claimed = claim(answer, checkpoint.worth);
   const about = aboutScore(answer);
   const body = h("body", {}, h("main", {},
     h("h1", {}, `${say("report.title")}: ${actionName(answer.action)}`),
-    factTable(answer, { fileName, description, at }),
+    factTable(answer, { fileName, description: checkpoint.description, at }),
     h("p", { class: "number" }, h("strong", {}, say("score.about", about)), ` ${say("score.points")}`,
       about.low === null ? null : [" · ", h("strong", {}, say("score.range", about))].flat()),
     h("p", {}, [
@@ -51,6 +52,7 @@ export function reportOf(answer, { json, fileName, description, at = new Date() 
     h("h2", {}, say("report.parts")),
     bars(answer),
     h("p", {}, say("report.sum", { baseline: points(answer.baseline, 1) })),
+    claimed ? h("p", { class: "claim" }, claimed) : null,
     fragmentTable(answer),
     ...(answer.panel ? panelPart(answer.panel) : []),
     ...(answer.warnings.length

@@ -2,7 +2,7 @@
 
 import { h, percent } from "./dom.js";
 import { aboutMark, aboutScore, plain, points, signed } from "./numbers.js";
-import { origin } from "./origin.js";
+import { claim, origin } from "./origin.js";
 import { panelCard } from "./panel.js";
 import { fragmentTable } from "./tables.js";
 import { diveName, reason, say, sayFor, warning } from "./words.js";
@@ -11,7 +11,8 @@ import { diveName, reason, say, sayFor, warning } from "./words.js";
 // `actions`: what the buttons do, {copy, download, scoreAgain}.
 export function resultCards(answer, film, checkpoint, actions) {
   return [
-    h("div", { class: "columns-2" }, scoreCard(answer, checkpoint, actions), filmCard(film)),
+    h("div", { class: "columns-2" }, scoreCard(answer, checkpoint, actions),
+      filmCard(film, claim(answer, checkpoint.worth))),
     answer.panel ? panelCard(answer.panel) : null,
     recordCard(answer, actions),
   ].filter((card) => card !== null);
@@ -76,9 +77,10 @@ function scale(answer, [lowest, highest]) {
     h("span", { class: "end to" }, plain(Math.ceil(high))));
 }
 
-function filmCard(film) {
+function filmCard(film, claimed) {
   return h("section", { class: "card", "aria-labelledby": "film-title" },
-    h("h2", { id: "film-title" }, say("film.title")), film.element);
+    h("h2", { id: "film-title" }, say("film.title")), film.element,
+    claimed ? h("p", { class: "hint claim" }, claimed) : null);
 }
 
 function recordCard(answer, { copy, download }) {

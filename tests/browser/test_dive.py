@@ -146,3 +146,20 @@ def test_a_clip_is_kept_and_judged_later(visit: Visit) -> None:
     page.get_by_role("button", name="Remove the clip from the archive").click()
     expect(page.locator(".kept")).to_have_text("The clip is no longer in the archive.")
     assert calls[-1][0] == "DELETE"
+
+
+def test_what_can_be_claimed_of_parts_is_what_the_card_measured(visit: Visit) -> None:
+    card = httpx.get(f"{visit.server.url}/checkpoints/diving").json()
+    worth = {"take-off": (0.4, 0.1), "flight": (0.9, 0.5), "splash": (0.3, -0.2)}
+    stages = {name: {"worth": each, "low": low, "high": 2.0} for name, (each, low) in worth.items()}
+    card["metrics"]["cross_validation"]["stages"] = stages
+    visit.page.route("**/checkpoints/diving", lambda route: route.fulfill(json=card))
+    page = visit.open()
+    visit.upload(DIVE)
+    visit.wait_for_score()
+    claimed = page.inner_text(".claim")
+    assert claimed.startswith("Judges give no marks for parts")
+    assert claimed.endswith("went with more from the judges: take-off, flight.")
+    page.click("[data-demo=vault]")  # of simulated vaults what they cost is known
+    page.get_by_role("heading", name="Score of this vault").wait_for()
+    assert page.locator(".claim").count() == 0

@@ -73,6 +73,7 @@ def test_the_page_says_what_the_service_says(scored: Visit, answer: dict[str, An
     )
     assert said in page.inner_text(".score")
     assert "other events, venues and athletes is not known" in page.inner_text(".score")
+    assert "nobody can say whether a part cost what stands here" in page.inner_text(".claim")
     facts = page.inner_text(".score dl").split("\n")
     assert facts[facts.index("Before it sees anything") + 1] == f"{answer['baseline']:.1f}"
     changed = answer["score"] - answer["baseline"]
@@ -134,6 +135,7 @@ def test_copy_and_report(scored: Visit, answer: dict[str, Any], browser: Browser
     assert "6.0 6.5 6.5 5.5 6.5 7.0 6.5 = 72.15" in facts
     assert "300 dives of the training split of UNLV-Dive" in facts
     assert str(datetime.now().year) in facts
+    assert "Judges give no marks for parts" in report.inner_text(".claim")
     assert report.is_visible("text=Name and signature")
     assert not report.is_visible("pre")
     data = report.get_attribute("a[download]", "href") or ""

@@ -9,7 +9,7 @@ import typer
 
 from model_store.network_spec import Target
 from model_store.spec import ClipSpec
-from training.choices import Kind, LossTerms, Preset, Teach
+from training.choices import Kind, LossTerms, Preset
 from training.commands.failures import exit_on_errors
 from training.commands.field_options import options_of
 from training.commands.options import (
@@ -117,7 +117,8 @@ def train(
     from there if --head-epochs or --epochs are given.
 
     With --folds every clip is predicted by a run that has not seen it, and the run on all clips
-    gets its intervals from that: no further clips are needed to calibrate.
+    gets its intervals from that: no further clips are needed to calibrate. Where stages are known
+    it is measured what their contributions are worth to the judges.
 
     On several GPUs or machines start it by torchrun: `torchrun --nproc-per-node 4 -m training
     train …`. All processes must see the data, the cache and OUT.
@@ -129,11 +130,14 @@ def train(
     """
     with exit_on_errors():
         from model_store.store import Store
+        from training.display import bar
         from training.distributed import joined
         from training.learn.extractor_file import spec_for
         from training.learn.loggers import logger_named
         from training.learn.malloc import keep_freed_memory
+        from training.learn.run_folder import RunFolder
         from training.learn.training_run import TrainingRun, describe
+        from training.release.held_out import in_words, measure_stages
 
         keep_freed_memory()
         loggers = [logger_named(name) for name in logger or ()]
@@ -146,7 +150,7 @@ def train(
         clip = spec_for(extractor, clip_spec(clips, resize, crop, pad, start))
         because = None
         if target is None:
-            target, because = chosen_target(kind, data, clip, preset, options["teach"])
+            target, because = chosen_target(kind, data, clip, preset)
         shape = given({"dropout": dropout, "width": width, "target": target, "views": views})
         if fragments is not None:
             shape["fragments_used"] = fragments_used(fragments, clip)
@@ -173,10 +177,15 @@ def train(
             figures = training.train()
             if processes.leads:
                 typer.echo(describe(figures))
+                with bar("clips of known stages", hidden=not run.uses_all) as shown:
+                    progress = shown.progress("stages")
+                    stages = measure_stages(RunFolder(out), run, cache=cache, progress=progress)
+                for line in in_words(stages):
+                    typer.echo(line)
 
 
 def chosen_target(
-    kind: Kind, folders: Sequence[Path], clip: ClipSpec, preset: Preset, teach: Teach
+    kind: Kind, folders: Sequence[Path], clip: ClipSpec, preset: Preset
 ) -> tuple[Target, str]:
     """What a network predicts where nothing is asked for, and why.   Raises DataError."""
     from training.data.announced import default_target
@@ -184,8 +193,6 @@ def chosen_target(
 
     if preset != "compact":
         return "final", f"it is what the paper predicts, whose network --preset {preset} is"
-    if teach == "known":
-        return "final", "--teach known knows only that"
     judged = [
         one for folder in folders for one in read_clips(kind, folder, "train", action=clip.action)
     ]

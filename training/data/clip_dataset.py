@@ -122,16 +122,23 @@ class ClipDataset:
 
         Of clips that are not the faulty one of a pair 1.
         """
-        faulty = np.flatnonzero(self.leader != np.arange(len(self.clips)))
-        kinds = np.array([self.clips[n].columns.get("fault", "") for n in faulty])
-        squares = (self.judged[faulty] - self.judged[self.leader[faulty]]) ** 2
-        learned = np.isin(faulty, self.training)
+        squares = (self.judged - self.judged[self.leader]) ** 2
+        learned = np.isin(np.arange(len(self.clips)), self.training)
         costs = np.ones(len(self.clips), np.float32)
-        for kind in np.unique(kinds):
-            of_kind = kinds == kind
+        for kind in range(self.pair_kinds.max(initial=-1) + 1):
+            of_kind = self.pair_kinds == kind
             mean = squares[of_kind & learned].mean() if (of_kind & learned).any() else 0
-            costs[faulty[of_kind]] = np.sqrt(mean) or 1
+            costs[of_kind] = np.sqrt(mean) or 1
         return costs
+
+    @functools.cached_property
+    def pair_kinds(self) -> Indices:
+        """(N,) which kind of fault the faulty clip of a pair shows, 0 and on; −1 of other clips."""
+        faulty = np.flatnonzero(self.leader != np.arange(len(self.clips)))
+        names = [self.clips[n].columns.get("fault", "") for n in faulty]
+        kinds = np.full(len(self.clips), -1)
+        kinds[faulty] = np.unique(names, return_inverse=True)[1] if names else []
+        return kinds
 
     @property
     def _times(self) -> list[FileTimes]:

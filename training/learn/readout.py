@@ -13,7 +13,7 @@ the clips that taught the head are too good to choose by: a fit that uses it mus
 A clip's error is that of what the service answers, the mean over its views. Beside it counts how
 much the prediction changes from one version of the clip to another, as from a video to its copy at
 a lower frame rate, see `steady_ridge`: scores are to be right, and steady. Between the clips of a
-counterfactual pair they are to differ by what the fault costs.
+counterfactual pair they are to differ by what the fault costs, and on average of each kind.
 
 The rule: a blank fragment counts as an average one. The direction from what black frames give to
 the mean feature is taken out of w, so that blanking a fragment moves the linear path by what makes
@@ -74,6 +74,8 @@ class Rows:
     """(N,): of the faulty clip of a pair the clean one, else the clip itself."""
     differences: Floats
     """(N,): what the squared error of the difference to the leader counts beside a clip's."""
+    kinds: Indices
+    """(N,): the kind of fault that makes the difference, 0 and on; −1 where there is none."""
     views: int
     """Of the variants, the first ones, whose mean is what the service answers."""
 
@@ -91,6 +93,7 @@ class Rows:
             groups=self.groups[clips],
             leader=place[self.leader[clips]],
             differences=self.differences[clips],
+            kinds=self.kinds[clips],
             views=self.views,
         )
 
@@ -158,6 +161,7 @@ class Regression:
             steadiness=steadiness,
             leader=rows.leader,
             differences=rows.differences,
+            kinds=rows.kinds,
         )
         return cls(equations, centring, directions, _errors(equations, rows))
 
@@ -172,7 +176,7 @@ class Regression:
             use_head = bool(with_head <= without_head)
         errors = self.errors[:, int(use_head)]
         penalty = _largest_as_good(errors) if use_head else _best(errors)
-        line = self.equations.normal().solve(penalty)[int(use_head)]
+        line = self.equations.normal().with_gains().solve(penalty)[int(use_head)]
         weights = self.directions @ line[:-2]
         return self.centring.undo(
             weights, *self.equations.undo(float(line[-2]), float(line[-1])), penalty
@@ -278,7 +282,7 @@ def _errors(equations: Equations, rows: Rows) -> Floats:
     everything = equations.normal()
     folds = GroupKFold(min(FOLDS, len(sizes)), shuffle=True, random_state=0)
     for _, held in folds.split(group, groups=group):
-        learnt = everything.without(equations.normal(held))
+        learnt = everything.without(equations.normal(held)).with_gains()
         columns, wanted = equations.columns[ERRORS][:, held], equations.wanted[ERRORS][:, held]
         for column, penalty in enumerate(PENALTIES):
             lines = np.stack(learnt.solve(penalty), axis=1)  # (D + 2, 2)

@@ -105,6 +105,7 @@ def rows_of(learner: Learner, frozen: FrozenFeatures) -> list[Rows]:
             groups=dataset.unit_numbers,
             leader=dataset.leader,
             differences=learner.run.pairs * (dataset.deviation / dataset.pair_costs) ** 2 * faulty,
+            kinds=dataset.pair_kinds,
             views=frozen.views,
         )
         for output in range(len(dataset.announced.outputs))

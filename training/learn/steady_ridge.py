@@ -3,18 +3,22 @@ A ridge regression whose predictions are right, and steady between the versions 
 
     Σ counts · [(prediction − judged)² + steadiness · mean over variants of (change of it)²]
         + Σ over pairs of counts · (predicted difference − judged difference)²
+        + GAIN · Σ over kinds of (gain − 1)² · Σ over their pairs of counts · (judged difference)²
         + penalty · ‖weights of the inputs‖²
 
 The prediction is the mean over a clip's views. How a variant changes it penalises the directions in
 which clips differ that are the same clip.   [Simard92] The two clips of a pair are alike but for
-one fault, see `training.data.pairs`: their difference tells what it costs.
+one fault, see `training.data.pairs`: their difference tells what it costs. The gain of a kind of
+fault is the slope of predicted on judged differences. A penalty makes it less than 1, most of all
+for what is hardly to be seen, and pairs alone do not mend that: their errors are mostly chance.
 
-Shapes: V variants of N clips, D inputs.
+Shapes: V variants of N clips, D inputs, Q kinds of faults.
 
 [Simard92] P. Simard, B. Victorri, Y. LeCun, J. Denker. Tangent Prop. NIPS 1991. There changes are
            infinitely small, here they are differences.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +28,8 @@ from scipy.linalg import cho_factor, cho_solve
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-LEAST_VARYING = 1e-9  # of the head's predictions, as a share of them: else they are all the same
+GAIN = 10.0  # what the mean error of a kind counts, beside the errors of its pairs
+LEAST_VARYING = 1e-9  # share below which predictions, or differences, are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Equations:
     """(1 + V + 1, N, D + 2), each row times what an error there counts."""
     wanted: Floats
     """(1 + V + 1, N), the same."""
+    kinds: Indices
+    """(N,): which kind of fault a difference is of, 0…Q − 1; −1 of clips that have none."""
     mean: float
     """Of the head's predictions."""
     deviation: float
@@ -58,12 +65,13 @@ class Equations:
         steadiness: float,
         leader: Indices,
         differences: Floats,
+        kinds: Indices,
     ) -> "Equations":
         """From (V, N, D), (V, N) and (V, N).
 
         The first `views` variants are served. The square of a clip's error counts `counts`, (N,),
         that of a change `steadiness` times as much, and that of its difference to clip `leader`,
-        (N,), `differences` times as much, (N,).
+        (N,), `differences` times as much, (N,). Differences of a kind, (N,), are right on average.
         """
         served = head[:views].mean(axis=0)
         mean, deviation = float(served.mean()), float(served.std())
@@ -79,6 +87,7 @@ class Equations:
         return cls(
             _parted(columns, views, leader) * weights[..., None],
             _parted(judged, views, leader) * weights,
+            kinds,
             mean,
             deviation,
         )
@@ -87,7 +96,16 @@ class Equations:
         """Of some of the clips."""
         columns = self.columns[:, clips].reshape(-1, self.columns.shape[-1])
         right = columns.T @ self.wanted[:, clips].ravel()
-        return NormalEquations(columns.T @ columns, right, has_head=self.deviation > 0)
+        difference, judged = self.columns[-1, clips], self.wanted[-1, clips]
+        of_kind = np.equal.outer(np.arange(self.kinds.max(initial=-1) + 1), self.kinds[clips])
+        by_kind = of_kind * judged  # (Q, N)
+        return NormalEquations(
+            columns.T @ columns,
+            right,
+            across=by_kind @ difference,
+            squares=by_kind @ judged,
+            has_head=self.deviation > 0,
+        )
 
     def undo(self, constant: float, scale: float) -> tuple[float, float]:
         """Scale and constant for the head's own predictions."""
@@ -114,10 +132,29 @@ class NormalEquations:
     """(D + 2, D + 2): products of all columns with all."""
     right: Floats
     """(D + 2,): their products with what is wanted."""
+    across: Floats
+    """(Q, D + 2): products of the judged differences of a kind with the columns."""
+    squares: Floats
+    """(Q,): sums of their squares. `across @ line / squares` are the gains."""
     has_head: bool
 
     def without(self, others: "NormalEquations") -> "NormalEquations":
-        return NormalEquations(self.left - others.left, self.right - others.right, self.has_head)
+        return NormalEquations(
+            self.left - others.left,
+            self.right - others.right,
+            self.across - others.across,
+            self.squares - others.squares,
+            self.has_head,
+        )
+
+    def with_gains(self) -> "NormalEquations":
+        """Those of the gains among them."""
+        some = self.squares > LEAST_VARYING * self.squares.max(initial=0)
+        across = self.across[some]
+        weighted = across.T * (GAIN / self.squares[some])
+        return dataclasses.replace(
+            self, left=self.left + weighted @ across, right=self.right + GAIN * across.sum(axis=0)
+        )
 
     def solve(self, penalty: float) -> tuple[Floats, Floats]:
         """Ridge regressions, (D + 2,) each: without the head, and with it.

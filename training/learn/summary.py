@@ -189,7 +189,7 @@ def _source(folder: Path) -> tuple[bool, str]:
     values = simulation_of(folder)
     if values is None:
         return False, f"judged clips in {folder.name}"
-    clips = "pairs of simulated clips" if values.get("pairs") else "simulated clips"
+    clips = "ladders of four simulated clips" if values.get("pairs") else "simulated clips"
     return True, (
         f"{values.get('clips')} {clips} of {values.get('action')},"
         f" simulator {values.get('simulator')}, seed {values.get('seed')}"

@@ -97,6 +97,8 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
                 f"With the declared difficulty they hold {with_difficulty['coverage']:.1%}, and are"
                 f" {with_difficulty['interval_width']:.2f} points wide."
             )
+        if "stages" in folds:
+            lines += ["", *_stages(folds["stages"])]
     if card.moved_by:
         lines += [
             "",
@@ -151,6 +153,37 @@ def _figures_row(what: str, figures: dict[str, Any]) -> str:
         f"| {what} | {figures['spearman']:.3f} | {figures['mean_distance']:.2f} |"
         f" {'' if share is None else f'{share:.2f}'} |"
     )
+
+
+def _stages(stages: dict[str, dict[str, float]]) -> Sequence[str]:
+    """What the contributions of stages are worth, see `training.measure.stage_worth`."""
+    claimed = [stage for stage, figures in stages.items() if figures["low"] > 0]
+    others = [stage for stage in stages if stage not in claimed]
+    return [
+        "Nobody knows what a stage of these routines cost. What is known is how the contributions"
+        " of clips that a fold had not seen go with the judges' score:",
+        "",
+        "| stage | deviation of its contribution, points | Spearman with the judged score |"
+        " judged points for a point contributed, beside the other stages [95 %] |",
+        "|---|---|---|---|",
+        *(
+            f"| {stage} | {each['deviation']:.2f} | {each['spearman']:.2f} |"
+            f" {each['worth']:.2f} [{each['low']:.2f}, {each['high']:.2f}] |"
+            for stage, each in stages.items()
+        ),
+        "",
+        (
+            f"So more from {_listed(claimed)} goes with more from the judges."
+            if claimed
+            else "So no stage's contribution surely goes with what the judges gave."
+        )
+        + (f" Of {_listed(others)} that is not sure." if claimed and others else "")
+        + " That a fault in the stage is the cause cannot be claimed: no judge marks stages.",
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _use(card: Card) -> Sequence[str]:

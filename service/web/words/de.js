@@ -135,6 +135,8 @@ export const TEXTS = {
 
   "film.title": "Woher die Punkte kommen",
   "film.caption": "Punkte, die jeder Abschnitt brachte (oben) oder kostete (unten). Zum Ansehen auswählen. Die Namen nennen, was die meisten Videos an dieser Stelle zeigen.",
+  "film.claim": "Die Jury bewertet keine Abschnitte: Niemand kann sagen, ob ein Abschnitt so viel gekostet hat, wie hier steht.",
+  "film.claim_sure": "In Videos, die das Modell nicht kannte, gingen mehr Punkte für diese Teile mit mehr Punkten der Jury einher: {stages}.",
   "film.part": "Abschnitt {number}",
   "film.part_label": "Abschnitt {number} von {count}, {stage}, {time}: {what}. Abspielen.",
   "film.blank_label": "Abschnitt {number} von {count}: kein Video.",

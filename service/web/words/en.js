@@ -135,6 +135,8 @@ export const TEXTS = {
 
   "film.title": "Where the points come from",
   "film.caption": "Points that each part added (up) or cost (down). Choose one to see it. A name says what most clips show at this place.",
+  "film.claim": "Judges give no marks for parts: nobody can say whether a part cost what stands here.",
+  "film.claim_sure": "In videos new to the model, more points for these stages went with more from the judges: {stages}.",
   "film.part": "Part {number}",
   "film.part_label": "Part {number} of {count}, {stage}, {time}: {what}. Play it.",
   "film.blank_label": "Part {number} of {count}: no video.",

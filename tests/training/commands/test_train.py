@@ -13,7 +13,7 @@ import pytest
 from model_store.spec import SPECS
 from tests.training.bright import rows_of, write_rows
 from tests.training.command_line import call, succeed
-from training.choices import Kind, Preset, Teach
+from training.choices import Kind, Preset
 from training.commands.train import chosen_target
 from training.learn.run_folder import RunFolder
 
@@ -133,20 +133,19 @@ def test_one_clip_without_a_difficulty_leaves_the_final_score(
 
 
 @pytest.mark.parametrize(
-    ("preset", "teach", "target"),
+    ("preset", "target"),
     [
-        ("compact", "judged", "both"),
-        ("compact", "known", "final"),
-        ("paper", "judged", "final"),
-        ("paper-literal", "judged", "final"),
+        ("compact", "both"),
+        ("paper", "final"),
+        ("paper-literal", "final"),
     ],
 )
 def test_what_knows_one_output_alone_is_not_asked_for_both(
-    bright: Path, preset: Preset, teach: Teach, target: str
+    bright: Path, preset: Preset, target: str
 ) -> None:
-    chosen, why = chosen_target(Kind.annotations, [bright], SPECS["vault"], preset, teach)
+    chosen, why = chosen_target(Kind.annotations, [bright], SPECS["vault"], preset)
     assert chosen == target
-    assert target == "both" or preset in why or teach in why
+    assert target == "both" or preset in why
 
 
 @pytest.mark.slow

@@ -4,17 +4,15 @@ A run of `train`, and what it predicts for clips that it has not seen.
 Those are the test split of its data, and of a cross-validation (`train --folds`) its own clips,
 each predicted by the run that had not seen it.
 
-The rule: weights are measured as `evaluate` measures any checkpoint, from a checkpoint in a store.
-That store is a temporary one. Clips are decoded once for all runs, and the scores are kept in the
-run's folder under a key made of weights and clips, so that a report is drawn again in seconds. The
-predictions of a cross-validation are those that it has left.
+The rule: weights are measured as `evaluate` measures any checkpoint. Clips are decoded once for all
+runs, and the scores are kept in the run's folder under a key made of weights and clips, so that a
+report is drawn again in seconds. The predictions of a cross-validation are those that it has left.
 
 Shapes: N clips that measure, K fragments.
 """
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.card import ClipsCard
-from model_store.clip import prepare
 from model_store.engines import EngineName
 from model_store.files import replace_file
-from model_store.scorer import Scorer
-from model_store.store import Store
-from training.data.cache import cache_key, open_cache
-from training.data.clip_dataset import CACHE
+from training.data.cache import cache_key
 from training.data.datasets.annotations import JudgedClip
 from training.data.judged_clips import open_clips
 from training.data.seen_clips import SeenClips, seen_among
@@ -38,9 +32,8 @@ from training.errors import DataError
 from training.learn.run_folder import WEIGHTS, RunFolder
 from training.learn.run_spec import RunSpec
 from training.learn.summary import RunSummary, read_summary
-from training.measure.evaluate import TimedClip, score_clips
-from training.paper.report.cross_validated import CrossValidated
-from training.release.publish import publish_run
+from training.release.cross_validated import CrossValidated
+from training.release.held_out import score_by_run
 
 PREDICTIONS, ALONE = "test.json", "alone.json"
 FORMAT = b"2"  # of these files
@@ -183,22 +176,16 @@ class Measurement:
 
     def _scored(self, folder: RunFolder, clips: Sequence[JudgedClip]) -> dict[str, Any]:
         """By the weights in a folder, in JSON's types."""
-        options = self.options
-        decoded = open_cache(
-            [clip.source for clip in clips],
-            options.clip,
-            self.cache or Path(options.data[0]) / CACHE,
+        evaluation = score_by_run(
+            folder,
+            self.options,
+            clips,
+            engine=self.engine,
+            cache=self.cache,
             progress=self.progress,
         )
-        prepared = (
-            TimedClip(prepare(decoded.decoded(index), options.clip), decoded.times(index))
-            for index in range(len(clips))
-        )
-        with tempfile.TemporaryDirectory() as temporary:
-            checkpoint = publish_run(folder, Store(temporary), "run", half=False)
-            scorer = Scorer(checkpoint, self.engine)
-            evaluation = score_clips(scorer, clips, self.progress, prepared=prepared)
-        declared = evaluation.with_difficulty if options.network.target == "both" else None
+        both = self.options.network.target == "both"
+        declared = evaluation.with_difficulty if both else None
         return {
             "predicted": [score.score for score in evaluation.scores],
             "declared": None if declared is None else [each.score for each in declared.scores],
