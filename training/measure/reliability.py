@@ -50,6 +50,7 @@ DECLARED = (  # figures that a declared difficulty changes
     "coverage",
     "width",
     "width_share",
+    "stage_agreement",
 )
 
 
@@ -194,7 +195,8 @@ def difficulty_figures(evaluation: Evaluation) -> Figures:
     if declared is None:
         return {}
     mean = declared.scorer.checkpoint.card.data.judged_mean
-    figures = agreement(declared.predicted, declared.clips, mean) | confidence_figures(declared)
+    figures = agreement(declared.predicted, declared.clips, mean)
+    figures |= confidence_figures(declared) | stage_figures(declared)
     return {"with_difficulty": {name: figures[name] for name in DECLARED if name in figures}}
 
 

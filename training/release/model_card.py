@@ -81,6 +81,8 @@ def readme(card: Card, pictures: Collection[str] = ()) -> str:
         rows = [
             f"| {text} | {measured[key]:.3f} |" for key, text in TRUST.items() if key in measured
         ]
+        if (agreed := measured.get("with_difficulty", {}).get("stage_agreement")) is not None:
+            rows.append(f"| the same, with the declared difficulty | {agreed:.3f} |")
         if rows:
             lines += ["", f"| how far to trust it, on the {tested} | |", "|---|---|", *rows]
         for name, caption in CAPTIONS.items():

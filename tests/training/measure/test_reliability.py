@@ -202,6 +202,7 @@ def test_declared_difficulties_are_measured_where_the_execution_is_predicted() -
     assert found["distance_share"] == pytest.approx(0.0, abs=1e-9)
     assert found["coverage"] == 1.0
     assert found["width"] == pytest.approx(0.2)
+    assert found["stage_agreement"] == pytest.approx(1.0)
     assert spearman(of_video.predicted, of_video.judged) < 0.9
     assert confidence_figures(of_video)["width"] == 2.0
     assert {score.scored_by for score in of_video.scores} == {"video"}

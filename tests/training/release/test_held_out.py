@@ -49,6 +49,13 @@ def test_the_folds_say_what_stages_and_fragments_are_worth(bright: Path, tmp_pat
     judged = [clip.score for clip in measured.clips]
     ranked = [spearman(column, judged) for column in measured.alone.T]
     assert figures["alone_spearman"] == pytest.approx(ranked, abs=0.02, nan_ok=True)
+    succeed("publish", "--run", out, "--name", "ours", "--store", tmp_path / "store")
+    card = (tmp_path / "store" / "ours" / "1" / "README.md").read_text()
+    sure = [stage for stage, each in figures["stages"].items() if each["low"] > 0]
+    for stage, each in figures["stages"].items():
+        assert f"{each['worth']:.2f} [{each['low']:.2f}, {each['high']:.2f}] |" in card
+        claims = card[card.index("So ") : card.index("cannot be claimed")]
+        assert (stage in claims.partition(" goes with")[0]) == (stage in sure)
     # what is scored is what the fold had predicted
     found = CrossValidated.of(folder, options_of(folder))
     scored = score_by_run(found.folders[1], found.options, found.held_by(1), engine="torch")

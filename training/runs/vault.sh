@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Version 7 of the shipped vault checkpoint: one extractor for all fragments that is taught what they show, and
+# for each output a line, fitted to 1,500 ladders of one fault at three severities and to 1,000 plain vaults.
+# Run from the repository's root, with .venv activated. Every step goes on where it was killed.
+#
+#   bash training/runs/vault.sh
+set -euo pipefail
+picture=(--resize 72x96 --crop 64x64 --pad start)
+
+simulate() {  # folder, clips, seed, and more options
+    python -m training simulate --action vault --test-share 0 --out "data/$1" --clips "$2" --seed "$3" "${@:4}"
+}
+
+simulate vault-ladders 600 7300 --pairs
+simulate vault-more-ladders 900 7300 --pairs --first 600
+simulate vault-plain 1000 7301
+simulate vault-calibration 600 7302
+some=(--data data/vault-ladders --data data/vault-plain)
+all=("${some[@]}" --data data/vault-more-ladders)
+
+# It begins with the mean of version 6's extractors, which is in the history of this repository.
+mkdir -p runs/store-6/vault
+git archive fce6fa9:model_store/checkpoints/vault 6 | tar -x -C runs/store-6/vault
+python - <<'END'
+from pathlib import Path
+
+import torch
+
+from model_store.store import Store
+from training.learn.extractor_file import write_extractor
+
+checkpoint = Store(Path("runs/store-6")).load("vault@6")
+each = [extractor.state_dict() for extractor in checkpoint.network.extractors]
+mean = {
+    name: torch.stack([weights[name].float() for weights in each]).mean(0).to(value.dtype)
+    for name, value in each[0].items()
+}
+write_extractor(Path("runs/vault-6.safetensors"), mean, checkpoint.spec, clips=checkpoint.card.clips)
+END
+python -m training pretrain --action vault "${picture[@]}" "${some[@]}" \
+    --extractor runs/vault-6.safetensors --steps 2600 --rate 1e-3 --out runs/vault-extractor-a
+python -m training pretrain --action vault "${picture[@]}" "${all[@]}" \
+    --extractor runs/vault-extractor-a/extractor.safetensors --steps 3000 --rate 1e-3 --out runs/vault-extractor-b
+python -m training train --action vault "${picture[@]}" "${all[@]}" --target both --teach known --pairs 1 \
+    --extractor runs/vault-extractor-b/extractor.safetensors --readout --views 2 --head-variants 2 --epochs 0 \
+    --out runs/vault
+
+# What it must not judge: foreign videos, and dives.
+python -m training foreign --clips 140 --seed 3000 --out data/foreign-vault
+python -m training simulate --action diving --clips 10 --seed 1001 --test-share 0 --out data/other-diving
+cp data/other-diving/clips/*.mp4 data/foreign-vault/
+
+# Published to a store of their own; what has been measured there goes into the shipped one.
+python -m training publish --run runs/vault --name vault --store runs/store
+python -m training calibrate --checkpoint vault --store runs/store --data data/vault-calibration \
+    --familiar data/vault-ladders --familiar data/vault-more-ladders --familiar data/vault-plain
+python -m training evaluate --checkpoint vault --simulate 1000 --pairs 1000 --seed 7303 \
+    --foreign data/foreign-vault --storage --store runs/store --json runs/vault.json
+python -m training publish --source runs/store --name vault --metrics runs/vault.json --storage runs/vault.json
