@@ -130,7 +130,6 @@ def train(
     """
     with exit_on_errors():
         from model_store.store import Store
-        from training.display import bar
         from training.distributed import joined
         from training.learn.extractor_file import spec_for
         from training.learn.loggers import logger_named
@@ -176,11 +175,8 @@ def train(
             training = TrainingRun(run, out, based, cache, save_every, processes, restart, loggers)
             figures = training.train()
             if processes.leads:
-                typer.echo(describe(figures))
-                with bar("clips of known stages", hidden=not run.uses_all) as shown:
-                    progress = shown.progress("stages")
-                    stages = measure_stages(RunFolder(out), run, cache=cache, progress=progress)
-                for line in in_words(stages):
+                stages = measure_stages(RunFolder(out), run, cache)
+                for line in (describe(figures), *in_words(stages)):
                     typer.echo(line)
 
 

@@ -21,6 +21,7 @@ from training.data.cache import open_cache
 from training.data.clip_dataset import CACHE
 from training.data.datasets.annotations import JudgedClip
 from training.data.stages import has_stages
+from training.display import bar
 from training.learn.run_folder import RunFolder
 from training.learn.run_spec import RunSpec
 from training.measure.evaluate import Evaluation, TimedClip, score_clips
@@ -39,7 +40,6 @@ def score_by_run(
     folder: RunFolder,
     options: RunSpec,
     clips: Sequence[JudgedClip],
-    *,
     engine: EngineName,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -60,13 +60,7 @@ def score_by_run(
         return score_clips(Scorer(checkpoint, engine), clips, progress, prepared=prepared)
 
 
-def measure_stages(
-    folder: RunFolder,
-    options: RunSpec,
-    *,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> Figures:
+def measure_stages(folder: RunFolder, options: RunSpec, cache: Path | None = None) -> Figures:
     """What stages and fragments are worth to the judges; left among the folds' figures.
 
     `stages` are those of `stage_worth`, of the contributions with the declared difficulty where the
@@ -78,22 +72,18 @@ def measure_stages(
     if finished is None:
         return {}
     found = CrossValidated.of(folder, options)
-    known = [has_stages(clip, options.clip) for clip in found.clips]
+    known = [
+        [clip for clip in found.held_by(number) if has_stages(clip, options.clip)]
+        for number in range(len(found.folders))
+    ]
     if not any(known) or not found.weights_are_kept:
         return {}
     scored = list[Evaluation]()
-    for number, part in enumerate(found.folders):
-        clips = [clip for clip in found.held_by(number) if has_stages(clip, options.clip)]
-        done = sum(len(each.clips) for each in scored)
-
-        def shown(ready: int, _: int, done: int = done) -> None:
-            if progress is not None:
-                progress(done + ready, sum(known))
-
-        if clips:
-            scored.append(
-                score_by_run(part, options, clips, engine="torch", cache=cache, progress=shown)
-            )
+    with bar("clips") as shown:
+        for number, (part, clips) in enumerate(zip(found.folders, known, strict=True)):
+            if clips:
+                progress = shown.progress(f"stages, fold {number}")
+                scored.append(score_by_run(part, options, clips, "torch", cache, progress))
     declared = [each.with_difficulty for each in scored]
     answers = scored if None in declared else [each for each in declared if each is not None]
     shares = [all_shares(options.clip, each.clips, each.times) for each in answers]

@@ -58,7 +58,7 @@ def test_the_folds_say_what_stages_and_fragments_are_worth(bright: Path, tmp_pat
         assert (stage in claims.partition(" goes with")[0]) == (stage in sure)
     # what is scored is what the fold had predicted
     found = CrossValidated.of(folder, options_of(folder))
-    scored = score_by_run(found.folders[1], found.options, found.held_by(1), engine="torch")
+    scored = score_by_run(found.folders[1], found.options, found.held_by(1), "torch")
     assert scored.predicted == pytest.approx(found.scores[found.fold == 1, 0], abs=1e-3)
 
 
@@ -71,5 +71,5 @@ def test_clips_without_stages_are_left_out(bright: Path, tmp_path: Path) -> None
     kept = RunFolder(out).load_cross_validation()
     assert kept is not None
     assert "stages" not in kept[0]
-    assert not measure_stages(RunFolder(out), options_of(RunFolder(out)), cache=cache)
+    assert not measure_stages(RunFolder(out), options_of(RunFolder(out)), cache)
     assert all(clip.stage_starts is None for clip in read_annotations(none, "train"))

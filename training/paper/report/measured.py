@@ -177,12 +177,7 @@ class Measurement:
     def _scored(self, folder: RunFolder, clips: Sequence[JudgedClip]) -> dict[str, Any]:
         """By the weights in a folder, in JSON's types."""
         evaluation = score_by_run(
-            folder,
-            self.options,
-            clips,
-            engine=self.engine,
-            cache=self.cache,
-            progress=self.progress,
+            folder, self.options, clips, self.engine, self.cache, self.progress
         )
         both = self.options.network.target == "both"
         declared = evaluation.with_difficulty if both else None
