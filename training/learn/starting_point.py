@@ -40,7 +40,7 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
     found: dict[str, list[Tensor]] = {}
     for output, rows in enumerate(rows_of(learner, frozen)):
         fresh = rows.of(dataset.fresh)
-        learnt = fresh if enough(fresh) else rows.of(dataset.training)
+        learnt = fresh if run.has_base_head and enough(fresh) else rows.of(dataset.training)
         lines = _lines(run, fresh, learnt, blank)
         if run.readout and run.has_base_head and not enough(fresh) and not output:
             warn(
@@ -58,7 +58,11 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
 
 
 def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
-    """The lines of one output that need no training, by name; `learnt` is `fresh` if possible."""
+    """The lines of one output that need no training, by name.
+
+    `fresh` are clips that the base has not seen. `learnt` is the same where there is a head to be
+    weighed, since its predictions for clips that taught it are too good, else all training clips.
+    """
     found: dict[str, Readout] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)

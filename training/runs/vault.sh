@@ -21,22 +21,7 @@ all=("${some[@]}" --data data/vault-more-ladders)
 # It begins with the mean of version 6's extractors, which is in the history of this repository.
 mkdir -p runs/store-6/vault
 git archive fce6fa9:model_store/checkpoints/vault 6 | tar -x -C runs/store-6/vault
-python - <<'END'
-from pathlib import Path
-
-import torch
-
-from model_store.store import Store
-from training.learn.extractor_file import write_extractor
-
-checkpoint = Store(Path("runs/store-6")).load("vault@6")
-each = [extractor.state_dict() for extractor in checkpoint.network.extractors]
-mean = {
-    name: torch.stack([weights[name].float() for weights in each]).mean(0).to(value.dtype)
-    for name, value in each[0].items()
-}
-write_extractor(Path("runs/vault-6.safetensors"), mean, checkpoint.spec, clips=checkpoint.card.clips)
-END
+python -m training.runs.mean_extractor runs/store-6 vault@6 runs/vault-6.safetensors
 python -m training pretrain --action vault "${picture[@]}" "${some[@]}" \
     --extractor runs/vault-6.safetensors --steps 2600 --rate 1e-3 --out runs/vault-extractor-a
 python -m training pretrain --action vault "${picture[@]}" "${all[@]}" \
