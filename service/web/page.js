@@ -118,6 +118,8 @@ for (const button of document.querySelectorAll("[data-demo]")) {
       showProblem(ownProblem("demo.failed"));
       return;
     }
+    await whenOffered().catch(() => {}); // score() says what is wrong
+    if (running !== mine) return;
     $("clip").value = "";
     fields.fill(demo);
     choose([demo.file]);
@@ -160,7 +162,7 @@ async function score() {
   showStep("upload", 0);
   const isCurrent = () => running === mine;
   try {
-    await part.ready;
+    await Promise.all([part.ready, whenOffered()]);
     if (!isCurrent()) return;
     const asked = { ...fields.forScore(), ...part.fields() };
     const listeners = { signal: mine.signal, ...progressListeners(isCurrent) };
@@ -188,6 +190,8 @@ async function scoreAll() {
   setBusy(true);
   const isCurrent = () => running === mine;
   try {
+    await whenOffered();
+    if (!isCurrent()) return;
     await list.run((row, index) => scoreRow(row, index, mine, isCurrent), isCurrent);
     if (!isCurrent()) return;
     forget();
@@ -237,6 +241,8 @@ function compare(...rows) {
 $("marks-only").addEventListener("click", async () => {
   const mine = begin();
   try {
+    await whenOffered();
+    if (running !== mine) return;
     const panel = await withKey(client, () => client.panel(fields.forPanel()), mine.signal);
     if (running !== mine) return;
     forget();
@@ -322,16 +328,28 @@ async function readCards() {
   fields.say();
 }
 
+async function offer() {
+  await untilReady();
+  fields.offer(await withKey(client, () => client.checkpoints()));
+  part?.setAction(fields.part);
+}
+
+// Before the actions are known nobody can have chosen one: what is asked for earlier waits, and
+// tries again where they could not be read.
+function whenOffered() {
+  offered = offered.catch(offer);
+  return offered;
+}
+
 async function start() {
-  startLanguage(sayEverything);
   try {
-    await untilReady();
-    fields.offer(await withKey(client, () => client.checkpoints()));
-    part?.setAction(fields.part);
+    await offered;
     await readCards();
   } catch (error) {
     showProblem(error);
   }
 }
 
+startLanguage(sayEverything);
+let offered = offer();
 start();
