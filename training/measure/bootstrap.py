@@ -32,22 +32,27 @@ def estimate(measure: Measure, predicted: Floats, judged: Floats) -> Estimate:
     Clips are resampled, the runs are the same in every sample.
     """
 
-    def of(chosen: NDArray[np.int64]) -> float:
-        return float(np.mean([measure(run[chosen], judged[chosen]) for run in predicted]))
+    def of(chosen: NDArray[np.int64]) -> Floats:
+        return np.array([_mean(measure, predicted[:, chosen], judged[chosen])])
 
-    clips = np.arange(len(judged))
-    result = bootstrap(
-        (clips,),
+    low, high = interval_over_clips(of, len(judged))
+    return Estimate(_mean(measure, predicted, judged), float(low[0]), float(high[0]))
+
+
+def interval_over_clips(
+    of: Callable[[NDArray[np.int64]], Floats], clips: int
+) -> tuple[Floats, Floats]:
+    """Low and high ends (F,) of the figures (F,) that `of` has for the clips (N,) of a sample."""
+    found = bootstrap(
+        (np.arange(clips),),
         of,
         vectorized=False,
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(SEED),
-    )
-    return Estimate(
-        of(clips), float(result.confidence_interval.low), float(result.confidence_interval.high)
-    )
+    ).confidence_interval
+    return np.asarray(found.low), np.asarray(found.high)
 
 
 def estimate_in_groups(

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
-from training.measure.bootstrap import CONFIDENCE, RESAMPLES, SEED
+from training.measure.bootstrap import interval_over_clips
 from training.metrics import spearman
 
 Floats = NDArray[np.float64]
@@ -60,16 +59,7 @@ def stage_worth(
         return found
 
     every = np.arange(len(judged))
-    interval = bootstrap(
-        (every,),
-        worth,
-        vectorized=False,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    slopes = np.column_stack([worth(every), interval.low, interval.high])  # (S, 3)
+    slopes = np.column_stack([worth(every), *interval_over_clips(worth, len(judged))])  # (S, 3)
     return {
         stage: {
             "deviation": float(contributed.std()),
