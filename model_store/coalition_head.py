@@ -85,16 +85,24 @@ class CoalitionHead(nn.Module):
     hidden_weight: Tensor
     hidden_rows: Tensor
     offset: Tensor
-    readout: Tensor
-    """(S, D·H·W, O), absent where the head has no linear path."""
+    lines: Tensor
+    """(S, D·H·W, L) of the linear path: the readout, and of another kind of clips the difference to
+    it and the gate; absent where the head has no linear path."""
     frame_shown: Tensor
     """(S, M) 1 or 0: the coalitions that show a feature frame; absent without a linear path."""
+    difference_offset: Tensor
+    """(O,) what the difference is for a blank clip; absent without another kind of clips."""
+    gate_offset: Tensor
+    """(1,) the same of the gate."""
 
     def __init__(self, network: FragmentNetwork, coalitions: Masks) -> None:
         super().__init__()
         if network.network_spec.normalisation != "none" or network.training:
             raise ValueError("need a folded network in evaluation mode")
         head, frames = network.head, network.fragment_feature_shape[1]
+        self.parts: list[
+            int
+        ] = []  # of the L lines: outputs, and of another kind outputs and a gate
         fragment = np.arange(len(network.used)).repeat(frames)  # (S,): whose feature frame it is
         first = Layer.over(np.eye(len(network.used), dtype=bool)[fragment], coalitions)
         first_pool = Layer.over(first.seen, coalitions, stride=POOL_STRIDE)
@@ -123,15 +131,25 @@ class CoalitionHead(nn.Module):
                 "offset": head.out.bias + head.baseline,
             }
             if head.readout is not None:
-                nothing = torch.cat(blank.unbind(), dim=1)[None]  # (1, D, S, H, W)
-                constants["offset"] = constants["offset"] + head.linear_path(nothing)[0]  # (O,)
-                constants["readout"] = head.readout.permute(2, 1, 3, 4, 0).flatten(1, 3)
+                lines: list[Tensor] = [head.readout]
+                constant = [torch.zeros_like(head.baseline)]
+                if (other := head.other) is not None:
+                    lines += [other.difference, other.gate[None]]
+                    constant += [other.constant, -other.threshold[None]]
+                nothing = torch.cat(blank.unbind(), dim=1).flatten()  # (D·S·H·W,)
+                offset, *rest = (
+                    line.flatten(1) @ nothing + extra
+                    for line, extra in zip(lines, constant, strict=True)
+                )
+                constants["offset"] = constants["offset"] + offset
+                constants |= zip(("difference_offset", "gate_offset"), rest, strict=False)
+                constants["lines"] = torch.cat(lines).permute(2, 1, 3, 4, 0).flatten(1, 3)
+                self.parts = [len(line) for line in lines]
                 constants["frame_shown"] = torch.from_numpy(frame_shown).to(nothing.dtype)
         for name, value in constants.items():
             self.register_buffer(name, value.detach().clone())
         self.rows_of_position: list[int] = np.bincount(second_pool.position).tolist()
         self.fc2, self.out_weight = head.fc2, head.out.weight
-        self.has_readout = head.readout is not None
 
     def forward(self, features: Tensor) -> Tensor:
         change = (features - self.blank).transpose(2, 3).flatten(1, 2)  # (B, S, D, H, W)
@@ -142,9 +160,15 @@ class CoalitionHead(nn.Module):
         x = F.relu(self.hidden(x))  # (B, M, units)
         x = F.relu(self.fc2(x))
         scores: Tensor = F.linear(x, self.out_weight) + self.offset  # (B, M, O)
-        if self.has_readout:  # linear in the fragments: each adds its own part where it is shown
-            parts = torch.matmul(change.flatten(2)[:, :, None], self.readout)  # (B, S, 1, O)
-            scores = scores + (parts[:, :, 0].transpose(1, 2) @ self.frame_shown).transpose(1, 2)
+        if self.parts:  # linear in the fragments: each adds its own part where it is shown
+            each = torch.matmul(change.flatten(2)[:, :, None], self.lines)  # (B, S, 1, L)
+            sums = (each[:, :, 0].transpose(1, 2) @ self.frame_shown).transpose(1, 2)  # (B, M, L)
+            line, *other = sums.split(self.parts, dim=2)
+            scores = scores + line
+            if other:
+                difference, gate = other
+                share = torch.sigmoid(gate + self.gate_offset)  # (B, M, 1)
+                scores = scores + share * (difference + self.difference_offset)
         return scores
 
     def hidden(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ Shapes: B clips, K fragments, L frames a fragment, H W pixels, C channels (3 in,
 O outputs (`NetworkSpec.outputs`).
 
 [Li18] Y. Li, X. Chai, X. Chen. End-To-End Learning for Action Quality Assessment. PCM 2018.
+[Jacobs91] R. Jacobs, M. Jordan, S. Nowlan, G. Hinton. Adaptive Mixtures of Local Experts. 1991.
 [Tran15] D. Tran et al. Learning Spatiotemporal Features with 3D Convolutional Networks. ICCV 2015.
 """
 
@@ -66,12 +67,13 @@ class Head(nn.Module):
     the network learns deviations.
 
     With `NetworkSpec.readout` a linear function of the features is added, at first 0: what can be
-    learned from a few dozen clips.
+    learned from a few dozen clips. With `NetworkSpec.other_kind` clips of another kind get more.
     """
 
     baseline: Tensor
     readout: nn.Parameter | None
     """(O, D, T', H', W') points a unit of a feature."""
+    other: "OtherKind | None"
 
     def __init__(self, network: NetworkSpec, feature_shape: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -93,6 +95,7 @@ class Head(nn.Module):
         self.register_buffer("baseline", torch.zeros(outputs))
         readout = nn.Parameter(torch.zeros(outputs, *feature_shape)) if network.readout else None
         self.register_parameter("readout", readout)
+        self.other = OtherKind(outputs, feature_shape) if network.other_kind else None
 
     def forward(self, features: Tensor) -> Tensor:
         x = F.relu(F.max_pool3d(self.conv1_norm(self.conv1(features)), 3, 2, 1))
@@ -103,10 +106,35 @@ class Head(nn.Module):
         return score if self.readout is None else score + self.linear_path(features)
 
     def linear_path(self, features: Tensor) -> Tensor:
-        """Points that the readout adds, (B, D, T', H', W') -> (B, O)."""
+        """Points that the lines add, (B, D, T', H', W') -> (B, O)."""
         if self.readout is None:
             return features.new_zeros(len(features), len(self.baseline))
-        return features.flatten(1) @ self.readout.flatten(1).T
+        line = features.flatten(1) @ self.readout.flatten(1).T
+        return line if self.other is None else line + self.other(features)
+
+
+class OtherKind(nn.Module):
+    """What clips of another kind get beside the readout: the difference to a line of their own.
+
+        (B, D, T', H', W') -> σ(gate · features − threshold) · (difference · features + constant)
+
+    The gate is 0 for clips of the kind that the readout is for, 1 for those of the other kind. A
+    blank fragment tells nothing of the kind: it is the others that decide.   [Jacobs91]
+    """
+
+    def __init__(self, outputs: int, feature_shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.difference = nn.Parameter(torch.zeros(outputs, *feature_shape))
+        """(O, D, T', H', W') points a unit of a feature."""
+        self.constant = nn.Parameter(torch.zeros(outputs))
+        """(O,) points."""
+        self.gate = nn.Parameter(torch.zeros(feature_shape))
+        self.threshold = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        flat = features.flatten(1)
+        share = torch.sigmoid(flat @ self.gate.flatten() - self.threshold)  # (B,)
+        return share[:, None] * (flat @ self.difference.flatten(1).T + self.constant)
 
 
 class FragmentNetwork(nn.Module):

@@ -46,12 +46,16 @@ class NetworkSpec:
     views: int
     """Looks at each clip whose answers are averaged (`ClipSpec.views`); the paper has one. Each
     costs the time of one."""
+    other_kind: bool = False
+    """Whether clips of another kind get a line of their own, see `OtherKind`; with a readout."""
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
             raise SpecError(f"network width is {self.width}, need above 0, at most 4")
         if self.normalisation not in ("none", "batch"):
             raise SpecError(f"normalisation is {self.normalisation!r}, need none or batch")
+        if self.other_kind and not self.readout:
+            raise SpecError("another kind of clips has a line of its own, which needs a readout")
         if self.target not in OUTPUTS:
             raise SpecError(f"target is {self.target!r}, need one of {', '.join(OUTPUTS)}")
         if not 0 <= self.dropout < 1:

@@ -178,10 +178,13 @@ class ClipSpec:
 def strict_fields(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of a dataclass from JSON, lists as tuples.   Raises SpecError.
 
-    Nothing is filled in: a missing field is an error, and so is an unknown one.
+    Nothing is guessed: a missing field is an error, and so is an unknown one. Only a field that
+    came later has a default, which is what there was before it.
     """
-    names = {field.name for field in dataclasses.fields(cls)}
-    if missing := names - values.keys():
+    fields = dataclasses.fields(cls)
+    names = {field.name for field in fields}
+    needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if missing := needed - values.keys():
         raise SpecError(f"{cls.__name__} lacks {sorted(missing)}")
     if unknown := values.keys() - names:
         raise SpecError(f"{cls.__name__} has unknown {sorted(unknown)}")

@@ -46,9 +46,24 @@ def tiny_network(
         built.head.out.bias.data.fill_(0.37)  # new networks have 0 there: a lost bias would hide
         if built.head.readout is not None:
             built.head.readout.data.normal_()
+        if built.head.other is not None:
+            let_gate_differ(built, pixels)
     for output in range(len(network.outputs)):  # an execution is the smaller number
         built.head.baseline[output] = baseline / (1 + 2 * output)
     return built.eval()
+
+
+def let_gate_differ(network: FragmentNetwork, pixels: torch.Tensor) -> None:
+    """Another kind's line, and a gate that stands half open for these clips."""
+    other = network.head.other
+    assert other is not None
+    with torch.no_grad():
+        other.difference.normal_()
+        other.constant.normal_()
+        other.gate.normal_()
+        logits = network.features(pixels).flatten(1) @ other.gate.flatten()
+        other.gate.div_(logits.std())
+        other.threshold.fill_(float(logits.mean() / logits.std()))
 
 
 def flip_a_bit(path: Path) -> None:

@@ -13,7 +13,7 @@ from model_store.contributions import Coalitions
 from model_store.network import FragmentNetwork
 from model_store.network_spec import NetworkSpec
 from model_store.spec import DIVING, ClipSpec
-from tests.checkpoints import TINY, tiny_network
+from tests.checkpoints import TINY, let_gate_differ, tiny_network
 
 PLAIN = dataclasses.replace(TINY, normalisation="none")
 WIDE = dataclasses.replace(PLAIN, width=1 / 16, head_channels=(48, 40), head_hidden=(96, 64))
@@ -116,6 +116,25 @@ def test_a_linear_path_beside_the_layers(length: int) -> None:
     scores = CoalitionHead(network, shown)(features_of(network, clips))
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)
     assert (expected - before).std() > 0.02
+
+
+@pytest.mark.parametrize("length", [16, 48])
+@torch.inference_mode()
+def test_another_kind_of_clips_has_a_line_and_a_gate(length: int) -> None:
+    spec = spec_of(4, length)
+    shape = dataclasses.replace(PLAIN, readout=True, other_kind=True, fragments_used=(0, 2, 3))
+    network = random_network(shape, spec)
+    clips = random_clips(spec, 2)
+    let_gate_differ(network, clips)
+    shown = Coalitions.all(3).shown
+    expected = forward_on_blanked(network, clips, shown)
+    scores = CoalitionHead(network, shown)(features_of(network, clips))
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-3)
+    other = network.head.other
+    assert other is not None
+    for threshold in (-100.0, 100.0):  # open, and closed
+        other.threshold.fill_(threshold)
+        assert (expected - forward_on_blanked(network, clips, shown)).std() > 0.02
 
 
 def test_only_a_folded_network_will_do() -> None:

@@ -150,6 +150,7 @@ def test_a_network_spec_survives_json(network: NetworkSpec) -> None:
         ("fragments_used", (3, 1)),
         ("fragments_used", ()),
         ("target", "difficulty"),
+        ("other_kind", True),
     ],
 )
 def test_a_contradictory_network_spec_is_refused(
@@ -157,3 +158,12 @@ def test_a_contradictory_network_spec_is_refused(
 ) -> None:
     with pytest.raises(SpecError):
         NetworkSpec.from_json(COMPACT.to_json() | {field: value})
+
+
+def test_what_came_later_is_filled_in_and_nothing_else() -> None:
+    values = COMPACT.to_json()
+    del values["other_kind"]
+    assert NetworkSpec.from_json(values) == COMPACT
+    del values["views"]
+    with pytest.raises(SpecError, match=r"lacks \['views'\]"):
+        NetworkSpec.from_json(values)

@@ -23,7 +23,7 @@ VIEWS = 3
 
 @pytest.fixture(scope="module")
 def network() -> FragmentNetwork:
-    shape = dataclasses.replace(TINY, target="both", readout=True, views=VIEWS)
+    shape = dataclasses.replace(TINY, target="both", readout=True, other_kind=True, views=VIEWS)
     return tiny_network(tiny_spec("vault"), shape, seed=5)
 
 

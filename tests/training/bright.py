@@ -192,3 +192,22 @@ def write_bright_dataset(folder: Path, clips: int, *, frames: int = 36, seed: in
             split = "test" if number % 6 == 5 else "train"
             writer.writerow((name, split, round(10 + 5 * brightness, 3), 4.0, "0 8 16 24 30"))
     return folder
+
+
+def darker_is_better(folder: Path, clips: int) -> Path:
+    """Clips as bright as the others, scored the other way round: another kind."""
+    write_bright_dataset(folder, clips, frames=35, seed=11)
+    rows = rows_of(folder)
+    write_rows(folder, [row | {"score": str(25 - float(row["score"]))} for row in rows])
+    return folder
+
+
+def darker_in_red(folder: Path, clips: int) -> Path:
+    """The same, and of another colour: a kind that pictures tell."""
+    darker_is_better(folder, clips)
+    for number, row in enumerate(rows_of(folder)):
+        brightness = (15 - float(row["score"])) / 5
+        pictures = bright_clip(brightness, np.random.default_rng(number), 35)
+        pictures[..., 0] = 250
+        write_clip(folder / row["clip"], pictures, options={"preset": "ultrafast", "qp": "10"})
+    return folder

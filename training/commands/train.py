@@ -158,6 +158,8 @@ def train(
         chosen |= loss_terms(PRESETS[preset]["alpha"], loss, options["alpha"])
         if chosen["readout"]:
             shape["readout"] = True
+        if based is None or options["new_head"]:
+            shape["other_kind"] = chosen["apart"]
         chosen["network"] = dataclasses.replace(network, **shape)
         with joined() as processes:
             if because is not None and processes.leads:

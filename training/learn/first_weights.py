@@ -19,7 +19,9 @@ from training.learn.run_spec import RunSpec
 from training.learn.tied import tie
 
 READOUT = "head.readout"
-OF_OUTPUTS = ("head.out.weight", "head.out.bias", "head.baseline", READOUT)  # a row for each
+OTHER_KIND = ("head.other.difference", "head.other.constant")
+OF_OUTPUTS = ("head.out.weight", "head.out.bias", "head.baseline", READOUT, *OTHER_KIND)
+"""What has a row for each output."""
 OUTPUT_SCALE = 0.5  # of the scores' deviation: how far the first predictions stray
 
 

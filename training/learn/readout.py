@@ -120,14 +120,23 @@ class Readout:
         """Make it part of a head; a path that is there already is scaled with the rest."""
         with torch.no_grad():
             if head.readout is not None:
-                path = head.readout[output].transpose(0, 1)  # (T', D, H', W')
-                frames = len(path) // len(self.weights)  # T' feature frames a fragment
-                line = torch.from_numpy(self.weights).to(path) / frames  # (K, F)
-                line = line.repeat_interleave(frames, dim=0).reshape(path.shape)
-                path.mul_(self.scale).add_(line)
+                path = head.readout[output]
+                path.mul_(self.scale)
+                add_by_fragment(self.weights, path)
+            if head.other is not None:
+                head.other.difference[output].mul_(self.scale)
+                head.other.constant[output].mul_(self.scale)
             head.out.weight[output].mul_(self.scale)
             head.out.bias[output].mul_(self.scale)
             head.baseline[output].mul_(self.scale).add_(self.constant)
+
+
+def add_by_fragment(weights: Floats, line: torch.Tensor) -> None:
+    """Add weights of mean features (K, F) to a line on feature frames (D, T', H', W')."""
+    path = line.transpose(0, 1)  # (T', D, H', W')
+    frames = len(path) // len(weights)  # T' feature frames a fragment
+    each = torch.from_numpy(weights).to(path) / frames  # (K, F)
+    path.add_(each.repeat_interleave(frames, dim=0).reshape(path.shape))
 
 
 @dataclass(frozen=True, slots=True)

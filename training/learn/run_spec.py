@@ -41,6 +41,10 @@ class RunSpec(RunOptions):
             " the linear path is fitted.",
         ),
     ] = 0.1
+    apart: Annotated[
+        bool,
+        HEAD("--apart", help="Clips to --rehearse get a line of their own, and a gate tells them."),
+    ] = False
     extractor: str | None = None
     """File of a pre-trained extractor that every fragment starts from."""
     base: str | None = None
@@ -266,9 +270,10 @@ class RunSpec(RunOptions):
             self.regression or self.alpha != 0, "neither regression nor ranking: nothing to learn"
         )
         require(self.epochs + self.head_epochs >= 1 or self.readout, "no epochs, need at least 1")
+        require(not self.readout or self.network.readout, "a readout needs a network with one")
         require(
-            not self.readout or self.network.readout,
-            "a readout needs a network with a readout",
+            not self.apart or bool(self.rehearse and self.readout and not self.has_base_head),
+            "--apart needs clips to --rehearse, --readout and a new head",
         )
         require(
             not self.readout or bool(self.base or self.extractor) or not self.epochs,

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.data.clip_dataset import ClipDataset
 from training.display import warn
 from training.learn.forward import evaluating
 from training.learn.frozen_features import FrozenFeatures
 from training.learn.learner import Learner
+from training.learn.other_kind import Gate, TwoLines
 from training.learn.readout import (
     Floats,
     Readout,
@@ -25,6 +27,8 @@ from training.learn.readout import (
 )
 from training.learn.run_spec import RunSpec
 
+Line = Readout | TwoLines
+
 SCORED = 256  # clips a batch of the head
 
 
@@ -33,20 +37,25 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
 
     `ridge` is the regression, `base` the base on the clips' scale, `readout` both together: their
     predictions for the validation clips, (n, O) in the outputs' units. Raises DataError for too
-    few clips to begin without a base.
+    few clips to begin without a base, or for kinds of clips that look alike.
     """
     run, dataset, head = learner.run, learner.dataset, learner.network.head
     blank = mean_over_frames(frozen.blank).double().numpy()
     found: dict[str, list[Tensor]] = {}
-    for output, rows in enumerate(rows_of(learner, frozen)):
-        fresh = rows.of(dataset.fresh)
-        learnt = fresh if run.has_base_head and enough(fresh) else rows.of(dataset.training)
-        lines = _lines(run, fresh, learnt, blank)
-        if run.readout and run.has_base_head and not enough(fresh) and not output:
-            warn(
-                f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the scale"
-                " of these scores, and nothing more"
-            )
+    each = rows_of(learner, frozen)
+    gate = _gate(dataset, each[0], blank) if run.apart else None
+    for output, rows in enumerate(each):
+        if gate is not None:
+            lines = _lines_apart(run, dataset, rows, blank, gate)
+        else:
+            fresh = rows.of(dataset.fresh)
+            learnt = fresh if run.has_base_head and enough(fresh) else rows.of(dataset.training)
+            lines = _lines(run, fresh, learnt, blank)
+            if run.readout and run.has_base_head and not enough(fresh) and not output:
+                warn(
+                    f"{too_few(fresh)}, of clips that the base has not seen: it is brought to the"
+                    " scale of these scores, and nothing more"
+                )
         start = lines.get("readout") or lines.get("base")
         if start is not None:
             start.put_into(head, output)
@@ -57,13 +66,30 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
     return {name: torch.stack(each, dim=1) for name, each in found.items()}
 
 
-def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Readout]:
+def _gate(dataset: ClipDataset, rows: Rows, blank: Floats) -> Gate:
+    """What tells clips to rehearse from the others; it is the same for all outputs."""
+    return Gate.between(rows.of(dataset.training), dataset.rehearsed[dataset.training], blank)
+
+
+def _lines_apart(
+    run: RunSpec, dataset: ClipDataset, rows: Rows, blank: Floats, gate: Gate
+) -> dict[str, Line]:
+    """Of a run whose clips to rehearse have a line of their own."""
+    others = dataset.training[dataset.rehearsed[dataset.training]]
+    own, other = (
+        Regression.of(rows.of(clips), blank, steadiness=run.steadiness).readout(use_head=False)
+        for clips in (dataset.own, others)
+    )
+    return {"ridge": own, "readout": TwoLines(own, other, gate)}
+
+
+def _lines(run: RunSpec, fresh: Rows, learnt: Rows, blank: Floats) -> dict[str, Line]:
     """The lines of one output that need no training, by name.
 
     `fresh` are clips that the base has not seen. `learnt` is the same where there is a head to be
     weighed, since its predictions for clips that taught it are too good, else all training clips.
     """
-    found: dict[str, Readout] = {}
+    found: dict[str, Line] = {}
     if run.has_base_head:
         found["base"] = rescaled(learnt)
     if enough(learnt) or (run.readout and not run.has_base_head):

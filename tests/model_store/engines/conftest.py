@@ -17,8 +17,9 @@ def spec() -> ClipSpec:
 
 @pytest.fixture(scope="module")
 def network(spec: ClipSpec) -> FragmentNetwork:
-    """With both outputs, and a linear path for each."""
-    return tiny_network(spec, dataclasses.replace(TINY, target="both", readout=True), seed=2)
+    """With both outputs, and a line for each, and for each of another kind of clips."""
+    shape = dataclasses.replace(TINY, target="both", readout=True, other_kind=True)
+    return tiny_network(spec, shape, seed=2)
 
 
 @pytest.fixture(scope="module")

@@ -39,13 +39,13 @@ def engine(request: pytest.FixtureRequest, network: FragmentNetwork, cache: Path
     return make_engine(network, name=request.param, cache=cache)
 
 
-@pytest.mark.parametrize("readout", [False, True])
+@pytest.mark.parametrize(("readout", "other"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("target", ["final", "execution", "both"])
 def test_the_reference_is_brute_force_over_all_coalitions(
-    target: Target, readout: bool, spec: ClipSpec
+    target: Target, readout: bool, other: bool, spec: ClipSpec
 ) -> None:
     # Whole forward passes of the network as trained, not folded, on clips with blanked frames.
-    shape = dataclasses.replace(TINY, target=target, readout=readout)
+    shape = dataclasses.replace(TINY, target=target, readout=readout, other_kind=other)
     network = tiny_network(spec, shape, seed=2)
     [clip] = random_clips(spec, 1)
     table = np.empty((1, 2**spec.fragments, len(shape.outputs)))

@@ -34,7 +34,9 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def network(spec: ClipSpec) -> FragmentNetwork:
     """With both outputs; two extractors, since processors are slow at half precision."""
-    shape = dataclasses.replace(TINY, target="both", readout=True, fragments_used=(1, 3))
+    shape = dataclasses.replace(
+        TINY, target="both", readout=True, other_kind=True, fragments_used=(1, 3)
+    )
     return tiny_network(spec, shape, seed=2)
 
 

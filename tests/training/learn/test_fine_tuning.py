@@ -13,7 +13,15 @@ from model_store.card import HASH_DIGITS
 from model_store.clip import load_clip
 from model_store.scorer import Scorer
 from model_store.store import Store
-from tests.training.bright import TINY, bright_run, rows_of, write_bright_dataset, write_rows
+from tests.training.bright import (
+    TINY,
+    beside_a_readout,
+    bright_run,
+    darker_in_red,
+    rows_of,
+    write_bright_dataset,
+    write_rows,
+)
 from tests.training.command_line import call, succeed
 from training.data.datasets.annotations import read_annotations
 from training.data.datasets.hashes import clip_hashes
@@ -228,3 +236,34 @@ def test_a_base_is_tuned_to_another_target_and_back(
     for each in (both, both["with_difficulty"]):
         assert each["spearman"] >= final["spearman"] - 0.05
         assert each["distance_share"] < 0.6
+
+
+def test_a_checkpoint_with_two_kinds_of_clips_is_published_and_tuned_further(
+    bright: Path, others: Path, tmp_path: Path
+) -> None:
+    """Brighter is better of `others`, darker is better of red clips; it scores both."""
+    run = beside_a_readout(bright_run(bright, validation=0.1), tmp_path)
+    run = dataclasses.replace(run, epochs=0)  # its extractors see more than brightness
+    TrainingRun(run, tmp_path / "base", None, None, 60.0, ALONE).train()
+    own, cache = tmp_path / "store", ("--cache", tmp_path / "cache")
+    succeed("publish", "--run", tmp_path / "base", "--name", "bright", "--store", own)
+
+    red = darker_in_red(tmp_path / "red", 60)
+    apart = ("--new-head", "--readout", "--epochs", 0, "--rehearse", red, "--apart", *cache)
+    fine_tune(own, others, tmp_path / "run", "--folds", 3, *apart)
+    succeed("publish", "--run", tmp_path / "run", "--name", "two", "--store", own)
+    two = Store(own).load("two")
+    assert two.card.network.other_kind
+    for data in (others, red):
+        assert measured("two", own, data, tmp_path / "two.json")["spearman"] > 0.6
+
+    # Further on, by the judges of other clips: both kinds come along.
+    new = write_bright_dataset(tmp_path / "new", 48, seed=9)
+    data = rescored(new, tmp_path / "data", 0.5)
+    words = ("--base", "two", "--validation", 0.2, *cache)
+    fine_tune(own, data, tmp_path / "further", *words)
+    succeed("publish", "--run", tmp_path / "further", "--name", "three", "--store", own)
+    assert Store(own).load("three").card.network.other_kind
+    figures = measured("three", own, data, tmp_path / "three.json")
+    assert figures["spearman"] > 0.6
+    assert figures["distance_share"] < 0.8

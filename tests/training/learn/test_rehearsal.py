@@ -12,9 +12,9 @@ from tests.training.bright import (
     Quiet,
     beside_a_readout,
     bright_run,
-    rows_of,
+    darker_in_red,
+    darker_is_better,
     write_bright_dataset,
-    write_rows,
 )
 from training.data.clip_dataset import ClipDataset, open_dataset
 from training.data.split import Origin
@@ -25,14 +25,6 @@ from training.learn.run_spec import RunSpec
 from training.learn.summary import read_summary
 from training.learn.trainer import Trainer
 from training.learn.training_run import TrainingRun
-
-
-def darker_is_better(folder: Path, clips: int) -> Path:
-    """Clips half as bright, scored the other way round: another kind."""
-    write_bright_dataset(folder, clips, frames=35, seed=11)
-    rows = rows_of(folder)
-    write_rows(folder, [row | {"score": str(25 - float(row["score"]))} for row in rows])
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +69,18 @@ def test_what_is_rehearsed_is_kept(run: RunSpec, tmp_path: Path) -> None:
     kept, beside = errors_of(dataclasses.replace(run, rehearsal=1.0), dataset, tmp_path / "1")
     assert kept < 0.6 * ignored
     assert own <= beside
+
+
+def test_a_line_for_each_kind_is_better_than_one_for_both(run: RunSpec, tmp_path: Path) -> None:
+    run = dataclasses.replace(run, rehearse=(str(darker_in_red(tmp_path / "red", 24)),))
+    dataset = open_dataset(run.data, SMALL, rehearse=run.rehearse, validation=0.2,
+                           cache=tmp_path / "cache")  # fmt: skip
+    kept, beside = errors_of(dataclasses.replace(run, rehearsal=1.0), dataset, tmp_path / "1")
+    network = dataclasses.replace(run.network, other_kind=True)
+    apart = dataclasses.replace(run, network=network, apart=True)
+    other, own = errors_of(apart, dataset, tmp_path / "apart")
+    assert own < 0.6 * beside
+    assert other < 0.7 * kept
 
 
 def test_a_line_learns_from_clips_that_its_extractor_has_seen(run: RunSpec, tmp_path: Path) -> None:

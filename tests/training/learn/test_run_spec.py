@@ -67,7 +67,7 @@ def test_a_record_without_a_newer_option_has_its_default(run: RunSpec) -> None:
      {"new_head": True}, {"accumulate": 0}, {"folds": 1}, {"fold": 1}, {"readout": True},
      {"average": 0.0}, {"frozen_layers": 2},
      {"folds": 3, "fold": 3}, {"checkpointing": True}, {"regression": False, "alpha": 0.0},
-     {"from_mean": False, "base": "a@1"}],
+     {"from_mean": False, "base": "a@1"}, {"apart": True}, {"apart": True, "rehearse": ("a",)}],
 )  # fmt: skip
 def test_impossible_options_are_refused(run: RunSpec, wrong: dict[str, Any]) -> None:
     with pytest.raises(RunError):

@@ -167,11 +167,13 @@ def test_a_readout_is_fitted_to_each_output(run: RunSpec, tmp_path: Path) -> Non
 def base_of(run: RunSpec, target: Target) -> Any:
     """A published base with that target and random weights."""
     torch.manual_seed(5)
-    spec = dataclasses.replace(run.network, target=target, readout=True)
+    spec = dataclasses.replace(run.network, target=target, readout=True, other_kind=True)
     network = FragmentNetwork(spec, run.clip).eval()
     network.head.baseline.copy_(torch.tensor([55.0, 20.0][: len(spec.outputs)]))
     assert network.head.readout is not None
-    torch.nn.init.normal_(network.head.readout)
+    assert network.head.other is not None
+    for each in (network.head.readout, *network.head.other.parameters()):
+        torch.nn.init.normal_(each)
     return SimpleNamespace(
         reference="base@1", spec=run.clip, network=network, card=SimpleNamespace(network=spec)
     )
@@ -191,9 +193,7 @@ def test_an_output_begins_as_the_bases_of_its_name_or_its_first(
     run: RunSpec, theirs: Target, ours: Target, rows: list[int]
 ) -> None:
     base = base_of(run, theirs)
-    network = FragmentNetwork(
-        dataclasses.replace(run.network, target=ours, readout=True), run.clip
-    ).eval()
+    network = FragmentNetwork(dataclasses.replace(base.card.network, target=ours), run.clip).eval()
     load_base(network, base)
     fragments = torch.randint(1, 256, (3, 2, 16, *run.clip.crop, 3), dtype=torch.uint8)
     with torch.no_grad():
