@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
@@ -68,7 +69,7 @@ class Gate:
     def share(self, features: Floats) -> Floats:
         """(…, K, F) -> (…), 0…1"""
         odds = np.einsum("...kf,kf->...", features, self.weights) - self.threshold
-        found: Floats = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
+        found: Floats = expit(odds)
         return found
 
 

@@ -42,9 +42,9 @@ def fit_starting_point(learner: Learner, frozen: FrozenFeatures) -> dict[str, Te
     run, dataset, head = learner.run, learner.dataset, learner.network.head
     blank = mean_over_frames(frozen.blank).double().numpy()
     found: dict[str, list[Tensor]] = {}
-    each = rows_of(learner, frozen)
-    gate = _gate(dataset, each[0], blank) if run.apart else None
-    for output, rows in enumerate(each):
+    of_outputs = rows_of(learner, frozen)
+    gate = _gate(dataset, of_outputs[0], blank) if run.apart else None
+    for output, rows in enumerate(of_outputs):
         if gate is not None:
             lines = _lines_apart(run, dataset, rows, blank, gate)
         else:
