@@ -112,7 +112,7 @@ export class ScoringClient {
     return this.#json("/checkpoints");
   }
 
-  // The card of "diving", or of "diving@7".
+  // The card of "diving", or of "diving@8".
   checkpoint(reference) {
     return this.#json(`/checkpoints/${encodeURIComponent(reference)}`);
   }
