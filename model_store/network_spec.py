@@ -81,7 +81,11 @@ class NetworkSpec:
         return used
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """Without `other_kind` where there is none, as before there was a choice."""
+        values = dataclasses.asdict(self)
+        if not self.other_kind:
+            del values["other_kind"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "NetworkSpec":
