@@ -100,9 +100,8 @@ class CoalitionHead(nn.Module):
         if network.network_spec.normalisation != "none" or network.training:
             raise ValueError("need a folded network in evaluation mode")
         head, frames = network.head, network.fragment_feature_shape[1]
-        self.parts: list[
-            int
-        ] = []  # of the L lines: outputs, and of another kind outputs and a gate
+        # Of the L lines: a readout for each output; of another kind differences and a gate.
+        self.parts: list[int] = []
         fragment = np.arange(len(network.used)).repeat(frames)  # (S,): whose feature frame it is
         first = Layer.over(np.eye(len(network.used), dtype=bool)[fragment], coalitions)
         first_pool = Layer.over(first.seen, coalitions, stride=POOL_STRIDE)

@@ -21,11 +21,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from model_store.network import Head
 from training.errors import DataError
-from training.learn.readout import Floats, Readout, Rows, add_by_fragment
+from training.learn.readout import LEAST_DEVIATION, Floats, Readout, Rows, add_by_fragment
 
 SURE = 1.0  # log odds from which on a clip is rather of the other kind
 LOSS = 1.0  # what the log loss of a fragment counts beside half the squares of the gate's weights
-LEAST_DEVIATION = 0.05  # of a feature, as a share of the mean one: what hardly varies stays small
 ITERATIONS = 1000
 LEAST_TOLD = 0.9  # share of both kinds of clips that the gate must tell
 

@@ -267,3 +267,7 @@ def test_a_checkpoint_with_two_kinds_of_clips_is_published_and_tuned_further(
     figures = measured("three", own, data, tmp_path / "three.json")
     assert figures["spearman"] > 0.6
     assert figures["distance_share"] < 0.8
+
+    anew = (*words, "--new-head", "--readout", "--epochs", 0)
+    fine_tune(own, data, tmp_path / "anew", *anew)
+    assert "head.other.gate" not in RunFolder(tmp_path / "anew").load_weights()[0]

@@ -83,7 +83,7 @@ def test_kinds_that_look_alike_are_refused() -> None:
 
 
 def test_a_fragment_that_only_one_kind_shows_decides_nothing() -> None:
-    """As at the begin of short clips, which are padded."""
+    """As at the beginning of short clips, which are padded."""
     rows, is_other = rows_of(60, 60)
     rows.shown[:, is_other, 0] = False
     gate = Gate.between(rows, is_other, BLANK)
@@ -94,7 +94,7 @@ def test_a_fragment_that_only_one_kind_shows_decides_nothing() -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize("frames", [16, 48])
 def test_the_network_says_what_was_fitted(frames: int) -> None:
-    """For clips whole and in part; a line of one output leaves the other alone."""
+    """Also when the base is brought to another scale, each output by itself."""
     torch.manual_seed(0)
     clip = dataclasses.replace(SPEC, fragment_length=frames, frames=2 * frames)
     network = FragmentNetwork(
@@ -107,7 +107,7 @@ def test_the_network_says_what_was_fitted(frames: int) -> None:
     def line(constant: float) -> Readout:
         return Readout(0.0, random.normal(size=places.shape[1:]), constant, 1.0)
 
-    gate = Gate(weights := random.normal(size=places.shape[1:]), 0.0)
+    weights = random.normal(size=places.shape[1:])
     gate = Gate(weights, float(np.median((places * weights).sum(axis=(1, 2)))))
     lines = [TwoLines(line(60.0), line(40.0), gate), TwoLines(line(8.0), line(3.0), gate)]
     assert gate.share(places).std() > 0.1
