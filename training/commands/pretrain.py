@@ -37,6 +37,13 @@ def pretrain(
     extractor: Annotated[
         Path | None, START(help="extractor.safetensors to go on from; else random weights.")
     ] = None,
+    keep: Annotated[
+        list[Path] | None,
+        START(
+            help="Data set folder of clips of another kind, as real beside simulated ones: what"
+            " the --extractor sees of them stays as it is. May be given again."
+        ),
+    ] = None,
     resize: ResizeOption = None,
     crop: CropOption = None,
     pad: PadOption = None,
@@ -69,6 +76,7 @@ def pretrain(
             clip=class_clip(clip) if kind == Kind.ucf101 else clip,
             network=PRESETS[preset]["network"],
             extractor=None if extractor is None else str(extractor),
+            keep=tuple(map(str, keep or ())),
             **options,
         )
         path = pretrain_extractor(spec, out, cache=cache, restart=restart, save_every=save_every)

@@ -33,6 +33,8 @@ class FragmentBatch:
     """(B, L, H, W, 3) uint8, on the CPU or where the clips are resident"""
     targets: Tensor
     """(B, …): what the task's loss takes."""
+    kept: Tensor | None = None
+    """(B', L, H, W, 3) uint8, fragments of clips whose features are kept."""
 
 
 class TrackRegression:

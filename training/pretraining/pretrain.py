@@ -2,7 +2,9 @@
 Trains one extractor on a pretext task, before any score; `train` copies it to every fragment.
 
 Single fragments are cut at random from the cached clips; a head that is not kept predicts what the
-task asks for (`pretext_tasks.py`): the tracks of simulated clips, or the action in UCF-101.
+task asks for (`pretext_tasks.py`): the tracks of simulated clips, or the action in UCF-101. What it
+sees of other clips can be kept (`kept_features.py`). Then the normalisation keeps the statistics it
+began with: those of a batch would be of another mixture of clips than is scored.
 
 Shapes: B fragments, J outputs.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_store.network import C3DExtractor, FragmentNetwork
@@ -32,6 +35,7 @@ from training.learn.run_folder import EXTRACTOR, RunFolder, StepLog
 from training.learn.schedule import cosine_factor
 from training.prefetch import prefetched
 from training.pretraining.action_classification import ActionClassification
+from training.pretraining.kept_features import FirstFeatures, KeptClips
 from training.pretraining.pretext_tasks import FragmentBatch, TrackRegression
 from training.pretraining.pretrain_spec import PretrainSpec
 
@@ -42,6 +46,7 @@ VALIDATION_FRAGMENTS = 512
 REPORT_EVERY = 250  # steps
 MAX_GRADIENT = 1.0
 COLUMNS = ("loss", "rate")
+CHANGE = "change"  # of the kept features: a column only where there are such
 
 
 class PretextModel(nn.Module):
@@ -64,8 +69,10 @@ class PretextModel(nn.Module):
         )
         self.register_buffer("mean", whole.mean)
 
-    def forward(self, fragments: Tensor, device: Device, *, frozen: bool) -> Tensor:
-        features = fragment_features(self.extractor, fragments, self.mean, device, frozen=frozen)
+    def features(self, fragments: Tensor, device: Device, *, frozen: bool) -> Tensor:
+        return fragment_features(self.extractor, fragments, self.mean, device, frozen=frozen)
+
+    def predict(self, features: Tensor) -> Tensor:
         predicted: Tensor = self.head(features.flatten(1))
         return predicted
 
@@ -77,16 +84,19 @@ class Pretrainer:
         task: PretextTask,
         folder: RunFolder,
         *,
+        kept: KeptClips | None = None,
         save_every: float = 60.0,
     ) -> None:
         """Raises RunError for an extractor of another network to start from."""
         self.spec, self.task, self.folder, self.save_every = spec, task, folder, save_every
+        self.kept = kept
         torch.manual_seed(spec.seed)
         self.model = PretextModel(spec, task.outputs)
         self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
         self.device = trusted_device(precision, self.model.extractor, spec.clip, {spec.batch})
         self.model.to(self.device.kind)
+        self.first = FirstFeatures.of(self.model.extractor, self.model.mean, self.device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), fused=True)
         self.step, self.seconds = 0, 0.0
         self.health = Health(1.0, f"Lower the learning rate (--rate, now {spec.rate:g}).")
@@ -99,9 +109,10 @@ class Pretrainer:
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.seconds = state["step"], state["seconds"]
             self.health.state = HealthState(**state["health"])
-        held = validation_batches(self.spec, self.task)
+        held = validation_batches(self.spec, self.task, self.kept)
+        columns = COLUMNS if self.kept is None else (*COLUMNS, CHANGE)
         saved = asked = time.monotonic()
-        with StepLog(self.folder.path / "log.csv", COLUMNS, self.step) as log:
+        with StepLog(self.folder.path / "log.csv", columns, self.step) as log:
             begun: deque[tuple[int, float, DeviceFigures]] = deque()
 
             def note(left: int) -> dict[str, float]:
@@ -110,13 +121,14 @@ class Pretrainer:
                 while len(begun) > left:
                     number, rate, made = begun.popleft()
                     figures = made.read()
-                    shown = {"loss": figures["loss"], "rate": rate}
+                    figures["rate"] = rate
+                    shown = {name: figures[name] for name in columns}
                     log.write(number, shown)
                     fit = {"fit": figures["loss"], "gradient": figures["gradient"]}
                     self.health.after_step(number, fit)
                 return shown
 
-            for batch in random_batches(self.spec, self.task, self.step):
+            for batch in random_batches(self.spec, self.task, self.kept, self.step):
                 rate, made = self._update(batch)
                 self.step += 1
                 begun.append((self.step, rate, made))
@@ -145,13 +157,23 @@ class Pretrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
-        predicted = self.model(self.device.put(batch.fragments), self.device, frozen=False)
+        predicted, change = self._forward(batch, frozen=self.kept is not None)
         loss = self.task.loss(predicted, self.device.put(batch.targets))
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + spec.keep_weight * change).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
         self.optimiser.step()
-        return rate, DeviceFigures({"loss": loss, "gradient": norm})
+        return rate, DeviceFigures({"loss": loss, "gradient": norm, CHANGE: change})
+
+    def _forward(self, batch: FragmentBatch, *, frozen: bool) -> tuple[Tensor, Tensor]:
+        """-> the task's outputs, (B, J), and how much kept features have changed, (), else 0"""
+        fragments, count = self.device.put(batch.fragments), len(batch.fragments)
+        if batch.kept is None:
+            features = self.model.features(fragments, self.device, frozen=frozen)
+            return self.model.predict(features), features.new_zeros(())
+        kept = self.device.put(batch.kept)
+        features = self.model.features(torch.cat([fragments, kept]), self.device, frozen=frozen)
+        return self.model.predict(features[:count]), self.first.change(features[count:], kept)
 
     def _save(self) -> None:
         """The state, and the extractor as it is now: a run may be given up."""
@@ -171,33 +193,46 @@ class Pretrainer:
     def validate(self, held: list[FragmentBatch]) -> dict[str, float]:
         """The task's figures on validation fragments.   Raises RunError where all are alike."""
         with evaluating(self.model):
-            predicted = torch.cat(
-                [
-                    self.model(self.device.put(batch.fragments), self.device, frozen=True)
-                    for batch in held
-                ]
-            )
+            made = [self._forward(batch, frozen=True) for batch in held]
+        predicted = torch.cat([outputs for outputs, _ in made])
         last = self.step == self.spec.steps
         self.health.after_validation(self.step, predicted.cpu().numpy(), last=last)
         wanted = torch.cat([batch.targets for batch in held]).to(self.device.kind)
-        return self.task.figures(predicted, wanted)
+        figures = self.task.figures(predicted, wanted)
+        if self.kept is not None:
+            figures["kept"] = 1 - float(torch.stack([change for _, change in made]).mean())
+        return figures
 
 
-def random_batches(spec: PretrainSpec, task: PretextTask, first: int) -> Iterator[FragmentBatch]:
+def random_batches(
+    spec: PretrainSpec, task: PretextTask, kept: KeptClips | None, first: int
+) -> Iterator[FragmentBatch]:
     """The batches from step `first` on, each made while the one before is used."""
 
     def make(step: int) -> FragmentBatch:
         random = np.random.default_rng([spec.seed, step])
-        clips = random.choice(task.training, spec.batch)
-        return task.batch(clips, random, spec.augmentation)
+        batch = task.batch(random.choice(task.training, spec.batch), random, spec.augmentation)
+        if kept is None:
+            return batch
+        clips = random.choice(kept.training, spec.keep_batch)
+        return dataclasses.replace(batch, kept=kept.batch(clips, random, spec.augmentation))
 
     return prefetched(make, range(first, spec.steps))
 
 
-def validation_batches(spec: PretrainSpec, task: PretextTask) -> list[FragmentBatch]:
+def validation_batches(
+    spec: PretrainSpec, task: PretextTask, kept: KeptClips | None
+) -> list[FragmentBatch]:
     random = np.random.default_rng([spec.seed, spec.steps, 1])
-    clips = random.choice(task.validation, VALIDATION_FRAGMENTS)
+    parts = max(1, VALIDATION_FRAGMENTS // spec.batch)
+
+    def divided(clips: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return np.array_split(random.choice(clips, VALIDATION_FRAGMENTS), parts)
+
+    batches = [task.batch(part, random, Augmentation()) for part in divided(task.validation)]
+    if kept is None:
+        return batches
+    others = [kept.batch(part, random, Augmentation()) for part in divided(kept.validation)]
     return [
-        task.batch(part, random, Augmentation())
-        for part in np.array_split(clips, max(1, VALIDATION_FRAGMENTS // spec.batch))
+        dataclasses.replace(batch, kept=part) for batch, part in zip(batches, others, strict=True)
     ]

@@ -1,9 +1,11 @@
 """A pre-training from its options to the extractor's file: clips, pretext task, training."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from training.choices import Kind
 from training.data.clip_dataset import open_dataset
+from training.data.clip_list import ClipRecord
 from training.data.split import Origin
 from training.display import Bar, bar
 from training.errors import RunError
@@ -13,9 +15,12 @@ from training.learn.malloc import keep_freed_memory
 from training.learn.run_folder import RunFolder
 from training.learn.summary import record_command
 from training.pretraining.action_classification import ActionClassification
+from training.pretraining.kept_features import KeptClips
 from training.pretraining.pretext_tasks import TrackRegression
 from training.pretraining.pretrain import PretextTask, Pretrainer
 from training.pretraining.pretrain_spec import PretrainSpec
+
+OnClips = Callable[[Sequence[ClipRecord]], None]
 
 
 def pretrain_extractor(
@@ -36,15 +41,34 @@ def pretrain_extractor(
     if restart:
         folder.restart()
     folder.open(spec.to_json())
+    records: list[ClipRecord] = []
     with bar("clips") as shown:
-        task = _open_task(spec, folder, cache, shown)
+        kept = _open_kept(spec, records.extend, cache, shown)
+        task = _open_task(spec, lambda own: folder.check_clips([*own, *records]), cache, shown)
     record_command(folder)
     with bar("steps") as shown:
-        return Pretrainer(spec, task, folder, save_every=save_every).train(shown)
+        return Pretrainer(spec, task, folder, kept=kept, save_every=save_every).train(shown)
+
+
+def _open_kept(
+    spec: PretrainSpec, on_clips: OnClips, cache: Path | None, shown: Bar
+) -> KeptClips | None:
+    """The clips whose features are kept, some of them for measuring how well."""
+    if not spec.keep:
+        return None
+    dataset = open_dataset(
+        spec.keep,
+        spec.clip,
+        validation=spec.validation,
+        on_clips=on_clips,
+        cache=cache,
+        progress=shown.progress("decoding"),
+    )
+    return KeptClips(dataset, Device.best().kind)
 
 
 def _open_task(
-    spec: PretrainSpec, folder: RunFolder, cache: Path | None, shown: Bar
+    spec: PretrainSpec, on_clips: OnClips, cache: Path | None, shown: Bar
 ) -> PretextTask:
     progress = shown.progress("decoding")
     if spec.kind == Kind.ucf101:
@@ -52,7 +76,7 @@ def _open_task(
             Path(spec.data[0]),
             spec.clip,
             validation=spec.validation,
-            on_clips=folder.check_clips,
+            on_clips=on_clips,
             cache=cache,
             progress=progress,
         )
@@ -62,7 +86,7 @@ def _open_task(
         kind=spec.kind,
         validation=spec.validation,
         origin=_origin(spec),
-        on_clips=folder.check_clips,
+        on_clips=on_clips,
         cache=cache,
         progress=progress,
     )

@@ -18,6 +18,7 @@ from training.pretraining.pretrain_spec import PretrainSpec
 
 GIVEN_OTHERWISE = {
     "data",
+    "keep",
     "rehearse",
     "kind",
     "clip",

@@ -56,8 +56,9 @@ def test_a_run_that_is_killed_is_the_same(
 
 
 @pytest.mark.usefixtures("few_fragments_validate")
+@pytest.mark.parametrize("keep", [False, True])
 def test_a_pre_training_is_the_same(
-    six_vaults: Path, tmp_path: Path, request: pytest.FixtureRequest
+    six_vaults: Path, tmp_path: Path, request: pytest.FixtureRequest, keep: bool
 ) -> None:
     spec = PretrainSpec(
         data=(str(six_vaults),),
@@ -70,6 +71,9 @@ def test_a_pre_training_is_the_same(
         zoom=0.0,
     )
     plain = pretrain_extractor(spec, tmp_path / "plain")
+    if keep:
+        spec = dataclasses.replace(spec, extractor=str(plain), keep=spec.data, keep_batch=4)
+        plain = pretrain_extractor(spec, tmp_path / "going-on")
     request.getfixturevalue("gpu_path")
     ours = pretrain_extractor(spec, tmp_path / "run")
     logs = [(file.parent / "log.csv").read_text() for file in (plain, ours)]
