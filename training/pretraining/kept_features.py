@@ -18,7 +18,6 @@ from torch import Tensor
 
 from model_store.network import C3DExtractor
 from training.data.augment import Augmentation
-from training.data.cache import ClipCache
 from training.data.clip_dataset import ClipDataset
 from training.data.resident_clips import ResidentClips
 from training.learn.forward import Device, fragment_features
@@ -30,7 +29,6 @@ class KeptClips:
 
     def __init__(self, dataset: ClipDataset, device: str = "cpu") -> None:
         self._dataset = dataset
-        self._cache: ClipCache = dataset.cache
         self._resident = ResidentClips.where_they_fit(dataset.cache, device)
 
     @property
@@ -45,9 +43,9 @@ class KeptClips:
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> Tensor:
         """(B) -> (B, L, H, W, 3) uint8, on the CPU or where the clips are resident"""
-        spec = self._dataset.spec
-        drawn = list(random_fragments(self._cache, spec, clips, random, augmentation))
-        return shown_fragments(self._cache, self._resident, spec, clips, drawn)
+        cache, spec = self._dataset.cache, self._dataset.spec
+        drawn = list(random_fragments(cache, spec, clips, random, augmentation))
+        return shown_fragments(cache, self._resident, spec, clips, drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,10 @@ class Pretrainer:
         self.model = PretextModel(spec, task.outputs)
         self._state = folder.load_state("precision")
         precision: Precision = "auto" if self._state is None else self._state["precision"]
-        self.device = trusted_device(precision, self.model.extractor, spec.clip, {spec.batch})
+        of_kept = () if kept is None else (spec.keep_batch,)
+        self.device = trusted_device(
+            precision, self.model.extractor, spec.clip, {spec.batch + sum(of_kept)}, of_kept
+        )
         self.model.to(self.device.kind)
         self.first = FirstFeatures.of(self.model.extractor, self.model.mean, self.device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), fused=True)

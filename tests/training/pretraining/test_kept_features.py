@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_store.network import FragmentNetwork
+from model_store.network import C3DExtractor, FragmentNetwork
 from model_store.spec import VAULT
 from tests.training.bright import TINY, Quiet
 from tests.training.pretraining.test_pretrain import CopyingBar, RecordingBar
@@ -96,6 +96,7 @@ def test_the_change_of_features_is_a_share_of_their_variance() -> None:
     network = FragmentNetwork(NETWORK, SPEC)
     device = Device("cpu", torch.float32)
     extractor = network.extractors[0].eval()
+    assert isinstance(extractor, C3DExtractor)
     first = FirstFeatures.of(extractor, network.mean, device)
     fragments = torch.randint(0, 256, (5, SPEC.fragment_length, 32, 32, 3), dtype=torch.uint8)
     with torch.no_grad():
