@@ -24,28 +24,20 @@ from training.learn.forward import Device, fragment_features
 from training.pretraining.pretext_tasks import random_fragments, shown_fragments
 
 
+@dataclass(frozen=True, slots=True)
 class KeptClips:
-    """Fragments of the clips whose features are kept."""
+    """The clips whose features are kept."""
 
-    def __init__(self, dataset: ClipDataset, device: str = "cpu") -> None:
-        self._dataset = dataset
-        self._resident = ResidentClips.where_they_fit(dataset.cache, device)
-
-    @property
-    def training(self) -> NDArray[np.int64]:
-        return self._dataset.training
-
-    @property
-    def validation(self) -> NDArray[np.int64]:
-        return self._dataset.validation
+    dataset: ClipDataset
+    resident: ResidentClips | None = None
 
     def batch(
         self, clips: NDArray[np.int64], random: np.random.Generator, augmentation: Augmentation
     ) -> Tensor:
         """(B) -> (B, L, H, W, 3) uint8, on the CPU or where the clips are resident"""
-        cache, spec = self._dataset.cache, self._dataset.spec
+        cache, spec = self.dataset.cache, self.dataset.spec
         drawn = list(random_fragments(cache, spec, clips, random, augmentation))
-        return shown_fragments(cache, self._resident, spec, clips, drawn)
+        return shown_fragments(cache, self.resident, spec, clips, drawn)
 
 
 @dataclass(frozen=True, slots=True)

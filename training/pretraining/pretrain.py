@@ -217,7 +217,7 @@ def random_batches(
         batch = task.batch(random.choice(task.training, spec.batch), random, spec.augmentation)
         if kept is None:
             return batch
-        clips = random.choice(kept.training, spec.keep_batch)
+        clips = random.choice(kept.dataset.training, spec.keep_batch)
         return dataclasses.replace(batch, kept=kept.batch(clips, random, spec.augmentation))
 
     return prefetched(make, range(first, spec.steps))
@@ -235,7 +235,7 @@ def validation_batches(
     batches = [task.batch(part, random, Augmentation()) for part in divided(task.validation)]
     if kept is None:
         return batches
-    others = [kept.batch(part, random, Augmentation()) for part in divided(kept.validation)]
+    others = [kept.batch(part, random, Augmentation()) for part in divided(kept.dataset.validation)]
     return [
         dataclasses.replace(batch, kept=part) for batch, part in zip(batches, others, strict=True)
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from training.choices import Kind
 from training.data.clip_dataset import open_dataset
 from training.data.clip_list import ClipRecord
+from training.data.resident_clips import ResidentClips
 from training.data.split import Origin
 from training.display import Bar, bar
 from training.errors import RunError
@@ -64,7 +65,8 @@ def _open_kept(
         cache=cache,
         progress=shown.progress("decoding"),
     )
-    return KeptClips(dataset, Device.best().kind)
+    resident = ResidentClips.where_they_fit(dataset.cache, Device.best().kind)
+    return KeptClips(dataset, resident)
 
 
 def _open_task(

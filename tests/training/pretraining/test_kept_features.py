@@ -115,8 +115,8 @@ def test_the_change_of_features_is_a_share_of_their_variance() -> None:
 def test_kept_clips_are_fragments_of_their_own_side(others: Path) -> None:
     dataset = open_dataset((str(others),), SPEC, validation=0.25)
     kept = KeptClips(dataset)
-    assert not {*kept.training} & {*kept.validation}
-    clip = int(kept.validation[0])
+    assert not {*dataset.training} & {*dataset.validation}
+    clip = int(dataset.validation[0])
     (fragment,) = kept.batch(np.array([clip]), np.random.default_rng(0), Augmentation()).numpy()
     whole = dataset.cache.decoded(clip)
     assert any(
