@@ -14,7 +14,13 @@ from rich.console import Console
 
 from training.simulator.command import simulate
 
-NEEDED = ("matplotlib", "scipy", "sklearn", "tensorboard")  # of the extra, as they are imported
+NEEDED = (
+    "PIL",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "tensorboard",
+)  # of the extra, as they are imported
 OTHERS = (
     "foreign", "import-c3d", "pretrain", "train", "evaluate", "compare", "calibrate", "publish",
     "baseline", "report", "datasets", "fit-finder", "find",

@@ -73,6 +73,9 @@ def simulate(
     """
     if out is None and sheet is None:
         raise typer.BadParameter("give --out FOLDER, --sheet FILE.png, or both")
+    for option, asked in (("--sheet", sheet is not None), ("--style", style != ClipStyle.plain)):
+        if asked:
+            _need_pillow(option)
     from training.simulator.actions import act_of
     from training.simulator.dataset import write_dataset
 
@@ -109,3 +112,13 @@ def simulate(
         except FileExistsError as error:
             raise typer.BadParameter(str(error), param_hint="--out") from error
         typer.echo(f"annotations: {annotations}")
+
+
+def _need_pillow(option: str) -> None:
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise typer.BadParameter(
+            "Pillow is missing, which the extra brings: pip install 'fragment-scorer[training]'",
+            param_hint=option,
+        ) from error

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from training.simulator.looks import HEIGHT, WIDTH, Looks, Pixels
 
@@ -56,6 +55,8 @@ class Recording:
 
 def _softened(frame: Pixels, share: float) -> Pixels:
     """As if only a share of its lines and columns had been recorded."""
+    from PIL import Image  # of the extra, which plain clips do without
+
     image = Image.fromarray(frame)
     small = image.resize((round(WIDTH * share), round(HEIGHT * share)), Image.Resampling.BOX)
     return np.asarray(small.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR))

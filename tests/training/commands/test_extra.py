@@ -34,7 +34,8 @@ def command(environment: dict[str, str], *words: str) -> "subprocess.CompletedPr
 def test_the_extra_brings_what_is_looked_for() -> None:
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {each.partition(">")[0] for each in extra["optional-dependencies"]["training"]}
-    assert names == {name.replace("sklearn", "scikit-learn") for name in NEEDED}
+    packages = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    assert names == {packages.get(name, name) for name in NEEDED}
 
 
 def test_every_command_is_among_those_that_need_it() -> None:
@@ -64,3 +65,14 @@ def test_help_and_simulate_work_without_it(without_extra: dict[str, str], tmp_pa
     words = ["simulate", "--action", "diving", "--clips", "1", "--out", str(out)]
     assert command(without_extra, *words).returncode == 0
     assert (out / "annotations.csv").exists()
+
+
+@pytest.mark.parametrize(("option", "value"), [("--sheet", "sheet.png"), ("--style", "broadcast")])
+def test_what_of_simulate_needs_it_says_so(
+    without_extra: dict[str, str], tmp_path: Path, option: str, value: str
+) -> None:
+    ended = command(without_extra, "simulate", "--out", str(tmp_path / "dives"), option, value)
+    assert ended.returncode == 2
+    assert option in ended.stderr
+    assert "Pillow is missing" in ended.stderr
+    assert not (tmp_path / "dives").exists()
