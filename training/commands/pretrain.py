@@ -54,9 +54,9 @@ def pretrain(
 ) -> None:
     """Teach one extractor what a fragment of a clip shows, before any score.
 
-    Of simulated clips that is joints and body state, stages and deductions; of UCF-101
-    (--kind ucf-101) which action it is, from the official training list. The extractor is saved as
-    OUT/extractor.safetensors, for `train --extractor`.
+    Of simulated clips that is joints and body state, stages, faults and deductions, and the
+    routine; of UCF-101 (--kind ucf-101) which action it is, from the official training list. The
+    extractor is saved as OUT/extractor.safetensors, for `train --extractor`.
 
     Examples: python -m training pretrain --data data/diving --out runs/diving-extractor
 

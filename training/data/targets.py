@@ -1,16 +1,16 @@
 """
 Targets for pre-training and for auxiliary heads: what a fragment shows, as numbers.
 
-A simulator knows them for every frame (`tracks/`); stages, deductions and the routine come from the
-annotations. What is not known is NaN and is left out of the loss. The routine is known in the
-stage that shows how difficult it is.
+A simulator knows them for every frame (`tracks/`); the others come from the annotations. What is
+not known is NaN and is left out of the loss. The routine is known in the stage that shows how
+difficult it is, its family until the end of that stage, a fault in the stage it belongs to.
 
 Frames are those of the decoded clip, at the spec's rate, of a longer one its last T.
 
 Shapes: N clips, T' decoded frames, L frames a fragment, S state channels, J targets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,10 @@ from training.data.datasets.annotations import JudgedClip
 from training.data.file_times import FileTimes, Indices
 from training.data.stages import DIFFICULTY_SHOWN_IN, has_stages, stages_of_clip
 from training.errors import DataError
+from training.simulator.faults import FAULTS
 
 Floats = NDArray[np.float32]
+Row = Mapping[str, str]
 
 SAMPLED = 2000  # fragments from which means and deviations are measured
 HIPS = (11, 12)  # of COCO-17
@@ -53,7 +55,7 @@ class Tracks:
 class FragmentTargets:
     """Targets of any L frames of N clips.
 
-    In five groups: state, joints, stages, deductions, routine.
+    In seven groups: state, joints, stages, deductions, routine, family, faults.
     """
 
     spec: ClipSpec
@@ -64,7 +66,14 @@ class FragmentTargets:
     spans: Indices
     """(N, stages) frames of each stage, also those before the last T."""
     routines: Floats
-    """(N, R) numbers of ROUTINE, and which of POSITIONS it is; NaN where they are not known."""
+    """(N, R) numbers of ROUTINE, and which of POSITIONS it is; NaN where they are not known, and
+    (N, 0) where none is; so are families and faults."""
+    families: Floats
+    """(N, F) which dive group or family of vaults it is, 1 for that one."""
+    faults: Floats
+    """(N, Q) severity of each kind of fault, 0…1."""
+    fault_stages: Indices
+    """(Q,) the stage that shows it."""
     state_names: tuple[str, ...]
     mirrored: Floats
     """(S,) 1, or −1 for channels that change sign with left and right."""
@@ -89,6 +98,9 @@ class FragmentTargets:
             raise DataError("the clips have neither tracks/NAME.npz nor stage_starts to learn from")
         spans = np.stack([_count(each, len(spec.stages)) for each in stages])
         kept = [each[-spec.frames :] for each in stages]
+        rows = [_simulated(spec, clip) for clip in clips]
+        families = sorted({row["family"] for row in rows if row is not None})
+        faults = FAULTS.get(spec.action, ())
         signs = [-1.0 if name in MIRRORED_STATE else 1.0 for name in names]
         return cls(
             spec=spec,
@@ -96,7 +108,10 @@ class FragmentTargets:
             tracks=tracks,
             stages=kept,
             spans=spans,
-            routines=_routines(spec, clips),
+            routines=_table(rows, _routine),
+            families=_table(rows, lambda row: [row["family"] == each for each in families]),
+            faults=_table(rows, lambda row: [float(row[f"fault_{each.kind}"]) for each in faults]),
+            fault_stages=np.array([spec.stages.index(fault.stage) for fault in faults], np.int64),
             state_names=names,
             mirrored=np.array(signs, np.float32),
         )
@@ -110,6 +125,8 @@ class FragmentTargets:
             "stages": len(self.spec.stages),
             "deductions": len(self.spec.stages),
             "routine": self.routines.shape[1],
+            "family": self.families.shape[1],
+            "faults": self.faults.shape[1],
         }
         slices, begin = {}, 0
         for name, size in sizes.items():
@@ -154,11 +171,18 @@ class FragmentTargets:
             overlap = np.maximum(count / np.maximum(self.spans[clip], 1), count / length)
             deductions = self.clips[clip].deductions
             points = [deductions.get(name, np.nan) for name in self.spec.stages]
-            result[groups["deductions"]] = np.where(overlap >= STAGE_SHARE, points, np.nan)
+            shown = overlap >= STAGE_SHARE
+            result[groups["deductions"]] = np.where(shown, points, np.nan)
             if "routine" in groups:
                 shown_in = self.spec.stages.index(DIFFICULTY_SHOWN_IN[self.spec.action])
-                if overlap[shown_in] >= STAGE_SHARE:
+                if shown[shown_in]:
                     result[groups["routine"]] = self.routines[clip]
+                if count[: shown_in + 1].sum() >= STAGE_SHARE * length:
+                    result[groups["family"]] = self.families[clip]
+            if "faults" in groups:
+                result[groups["faults"]] = np.where(
+                    shown[self.fault_stages], self.faults[clip], np.nan
+                )
         return result
 
 
@@ -215,15 +239,26 @@ def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str,
     return Tracks(state[times.shown], joints[times.shown]), names
 
 
-def _routines(spec: ClipSpec, clips: Sequence[JudgedClip]) -> Floats:
-    """(N, R); NaN for a clip without the simulator's columns, (N, 0) where no clip has them."""
-    rows = np.full((len(clips), len(ROUTINE) + len(POSITIONS)), np.nan, np.float32)
-    for row, clip in zip(rows, clips, strict=True):
-        known = {"true_score", "position", *ROUTINE} <= clip.columns.keys()
-        if known and spec.action in DIFFICULTY_SHOWN_IN:
-            row[: len(ROUTINE)] = [float(clip.columns[name]) for name in ROUTINE]
-            row[len(ROUTINE) :] = [clip.columns["position"] == each for each in POSITIONS]
-    return rows[:, : 0 if np.isnan(rows).all() else None]
+def _simulated(spec: ClipSpec, clip: JudgedClip) -> Row | None:
+    """Its row, if that has the simulator's columns."""
+    severities = {f"fault_{fault.kind}" for fault in FAULTS.get(spec.action, ())}
+    needed = {"true_score", "family", "position", *ROUTINE, *severities}
+    known = spec.action in DIFFICULTY_SHOWN_IN and needed <= clip.columns.keys()
+    return clip.columns if known else None
+
+
+def _table(rows: Sequence[Row | None], values: Callable[[Row], Sequence[float]]) -> Floats:
+    """(N, values of a row); NaN where there is none, (N, 0) where there is none at all."""
+    known = [() if row is None else values(row) for row in rows]
+    width = max(map(len, known))
+    return np.array([each or [np.nan] * width for each in known], np.float32)
+
+
+def _routine(row: Row) -> list[float]:
+    return [
+        *(float(row[name]) for name in ROUTINE),
+        *(float(row["position"] == each) for each in POSITIONS),
+    ]
 
 
 def _count(stages: Indices, count: int) -> Indices:

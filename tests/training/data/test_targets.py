@@ -17,6 +17,7 @@ from training.data.datasets.stage_starts import StageStarts
 from training.data.file_times import FileTimes
 from training.data.targets import FragmentTargets, TargetScale
 from training.errors import DataError
+from training.simulator.faults import FAULTS
 
 STARTS = StageStarts((0, 10, 20, 60, 70))
 FLIPPED = Look(flip=True, window=(0, 0, 8, 8), gain=(1, 1, 1), offset=(0, 0, 0))
@@ -158,13 +159,55 @@ def test_targets_are_brought_to_one_scale() -> None:
     assert scale(torch.tensor([[torch.nan]])).isnan().all()
 
 
+def simulated(folder: Path, name: str = "00000", **columns: str) -> JudgedClip:
+    """A clip with the columns that the simulator writes."""
+    routine = {"difficulty": "3.2", "somersaults": "2.5", "twists": "1.5", "position": "free"}
+    none = {f"fault_{fault.kind}": "0" for fault in FAULTS["diving"]}
+    known = {"true_score": "60", "family": "twisting"} | routine | none | columns
+    return clip_at(folder, name, difficulty=3.2, columns=known)
+
+
 def test_the_routine_is_known_where_it_is_shown(tmp_path: Path) -> None:
-    columns = {"true_score": "60", "difficulty": "3.2", "somersaults": "2.5", "twists": "1.5"}
-    known = clip_at(tmp_path, difficulty=3.2, columns=columns | {"position": "free"})
-    other = clip_at(tmp_path, name="00001")
-    targets = FragmentTargets.read(DIVING, [known, other], [at_spec_rate(100)] * 2)
+    clips = [simulated(tmp_path), clip_at(tmp_path, "00001")]
+    targets = FragmentTargets.read(DIVING, clips, [at_spec_rate(100)] * 2)
     routine = targets.groups["routine"]
     np.testing.assert_allclose(targets.at(0, 30)[routine], [3.2, 2.5, 1.5, 0, 0, 0, 1], rtol=1e-6)
     assert np.isnan(targets.at(0, 8)[routine]).all()  # at the take-off
-    assert np.isnan(targets.at(1, 30)[routine]).all()  # a clip without the columns
-    assert "routine" in targets_of(known, 100).groups
+    for group in ("routine", "family", "faults"):
+        assert np.isnan(targets.at(1, 30)[targets.groups[group]]).all()  # without the columns
+
+
+def test_the_family_is_known_until_the_end_of_the_flight(tmp_path: Path) -> None:
+    clips = [
+        simulated(tmp_path, f"{number}", family=family)
+        for number, family in enumerate(("inward", "back", "inward"))
+    ]
+    targets = FragmentTargets.read(DIVING, clips, [at_spec_rate(100)] * 3)
+    family = targets.groups["family"]  # of back and inward
+    for first in (0, 8, 30, 52):  # from frame 52 on 8 of the 16 are of the flight
+        np.testing.assert_array_equal(targets.at(0, first)[family], [0, 1])
+        np.testing.assert_array_equal(targets.at(1, first)[family], [1, 0])
+    assert np.isnan(targets.at(0, 53)[family]).all()
+
+
+def test_faults_are_known_in_their_stages(tmp_path: Path) -> None:
+    columns = {"fault_bent_knees": "0.6", "fault_parted_legs": "0.2", "fault_splash": "0.9"}
+    targets = targets_of(simulated(tmp_path, **columns), 100)
+    group = targets.groups["faults"]
+    kinds = [fault.kind for fault in FAULTS["diving"]]
+
+    def known(first: int) -> dict[str, float]:
+        values = zip(kinds, targets.at(0, first)[group], strict=True)
+        return {kind: round(float(value), 3) for kind, value in values if not np.isnan(value)}
+
+    assert known(30) == {"bent_knees": 0.6, "parted_legs": 0.2, "loose_position": 0}
+    assert known(80) == {"splash": 0.9}
+    assert known(0) == {"unsteady_start": 0, "weak_takeoff": 0}
+
+
+def test_a_row_that_lacks_a_column_of_the_simulator_has_no_routine(tmp_path: Path) -> None:
+    clip = simulated(tmp_path)
+    for column in ("true_score", "family", "fault_splash"):
+        columns = {name: value for name, value in clip.columns.items() if name != column}
+        groups = targets_of(dataclasses.replace(clip, columns=columns), 100).groups
+        assert set(groups) == {"state", "joints", "stages", "deductions"}
