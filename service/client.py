@@ -205,7 +205,7 @@ class ScoringClient:
         return _answer_of(self._http.get("/checkpoints"))
 
     def checkpoint(self, reference: str) -> Answer:
-        """The card of `diving`, or of `diving@9`."""
+        """The card of `diving`, or of `diving@10`."""
         return _answer_of(self._http.get(f"/checkpoints/{reference}"))
 
     def ready(self) -> bool:

@@ -112,7 +112,7 @@ export class ScoringClient {
     return this.#json("/checkpoints");
   }
 
-  // The card of "diving", or of "diving@9".
+  // The card of "diving", or of "diving@10".
   checkpoint(reference) {
     return this.#json(`/checkpoints/${encodeURIComponent(reference)}`);
   }

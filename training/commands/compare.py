@@ -41,7 +41,7 @@ def compare(
     bootstrap over the clips. Where an interval leaves out 0 the difference is more than the chance
     of these clips. Where every clip has a difficulty, the scores with it are compared too.
 
-    Example: python -m training compare --checkpoint diving@9 --checkpoint our-dives --data
+    Example: python -m training compare --checkpoint diving@10 --checkpoint our-dives --data
     data/our-meet --page compared.html
     """
     with exit_on_errors():
