@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from model_store.spec import ClipSpec
 from training.data.announced import Announced
 from training.data.datasets.annotations import JudgedClip
+from training.data.datasets.points import points
 from training.data.file_times import FileTimes
 from training.data.stages import DIFFICULTY_SHOWN_IN, has_stages, stages_of_frames
 from training.errors import DataError
@@ -53,11 +54,11 @@ class PartialScores:
         training: NDArray[np.int64],
         announced: Announced,
     ) -> "PartialScores":
-        """Raises DataError for a clip whose deductions by stage are not known."""
+        """Raises DataError for a clip of which true score, stages or deductions are not known."""
         if spec.action not in DIFFICULTY_SHOWN_IN:
             raise DataError(f"what a stage of {spec.action} is worth is not known")
         for clip in clips:
-            knows = "true_score" in clip.columns and clip.deductions.keys() == {*spec.stages}
+            knows = clip.columns.get("true_score") and clip.deductions.keys() == {*spec.stages}
             if not (knows and has_stages(clip, spec)):
                 raise DataError(
                     f"{clip.path.name}: need true_score, and stage_starts and deductions of"
@@ -67,7 +68,9 @@ class PartialScores:
             stages_of_frames(spec, clip, timed) for clip, timed in zip(clips, times, strict=True)
         ]
         deducted = np.array([[clip.deductions[s] for s in spec.stages] for clip in clips])
-        true = np.array([float(clip.columns["true_score"]) for clip in clips])
+        true = np.array(
+            [points(clip.columns["true_score"], "true_score", clip.path.name) for clip in clips]
+        )
         values = announced.value(true[:, None], np.arange(len(clips)))  # (N, O)
         costs = deducted[:, None] / announced.factor[:, :, None]  # (N, O, S)
         perfect = values + costs.sum(axis=2)

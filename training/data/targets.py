@@ -10,7 +10,7 @@ Frames are those of the decoded clip, at the spec's rate, of a longer one its la
 Shapes: N clips, T' decoded frames, L frames a fragment, S state channels, J targets.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from model_store.spec import ClipSpec
 from training.data.augment import Look
 from training.data.datasets.annotations import JudgedClip
+from training.data.datasets.points import points
 from training.data.file_times import FileTimes, Indices
 from training.data.stages import DIFFICULTY_SHOWN_IN, has_stages, stages_of_clip
 from training.errors import DataError
 from training.simulator.faults import FAULTS
 
 Floats = NDArray[np.float32]
-Row = Mapping[str, str]
 
 SAMPLED = 2000  # fragments from which means and deviations are measured
 HIPS = (11, 12)  # of COCO-17
@@ -82,7 +82,7 @@ class FragmentTargets:
     def read(
         cls, spec: ClipSpec, clips: Sequence[JudgedClip], times: Sequence[FileTimes]
     ) -> "FragmentTargets":
-        """Raises DataError when the clips have neither tracks nor stages."""
+        """Raises DataError when the clips have neither tracks nor stages, or a broken row."""
         names: tuple[str, ...] = ()
         tracks: list[Tracks | None] = []
         stages: list[Indices] = []
@@ -98,8 +98,8 @@ class FragmentTargets:
             raise DataError("the clips have neither tracks/NAME.npz nor stage_starts to learn from")
         spans = np.stack([_count(each, len(spec.stages)) for each in stages])
         kept = [each[-spec.frames :] for each in stages]
-        rows = [_simulated(spec, clip) for clip in clips]
-        families = sorted({row["family"] for row in rows if row is not None})
+        simulated = [clip if _is_simulated(spec, clip) else None for clip in clips]
+        families = sorted({clip.columns["family"] for clip in simulated if clip is not None})
         faults = FAULTS.get(spec.action, ())
         signs = [-1.0 if name in MIRRORED_STATE else 1.0 for name in names]
         return cls(
@@ -108,9 +108,13 @@ class FragmentTargets:
             tracks=tracks,
             stages=kept,
             spans=spans,
-            routines=_table(rows, _routine),
-            families=_table(rows, lambda row: [row["family"] == each for each in families]),
-            faults=_table(rows, lambda row: [float(row[f"fault_{each.kind}"]) for each in faults]),
+            routines=_table(simulated, _routine),
+            families=_table(
+                simulated, lambda clip: [clip.columns["family"] == each for each in families]
+            ),
+            faults=_table(
+                simulated, lambda clip: [_number(clip, f"fault_{each.kind}") for each in faults]
+            ),
             fault_stages=np.array([spec.stages.index(fault.stage) for fault in faults], np.int64),
             state_names=names,
             mirrored=np.array(signs, np.float32),
@@ -170,9 +174,9 @@ class FragmentTargets:
             result[groups["stages"]] = count / length
             overlap = np.maximum(count / np.maximum(self.spans[clip], 1), count / length)
             deductions = self.clips[clip].deductions
-            points = [deductions.get(name, np.nan) for name in self.spec.stages]
+            deducted = [deductions.get(name, np.nan) for name in self.spec.stages]
             shown = overlap >= STAGE_SHARE
-            result[groups["deductions"]] = np.where(shown, points, np.nan)
+            result[groups["deductions"]] = np.where(shown, deducted, np.nan)
             if "routine" in groups:
                 shown_in = self.spec.stages.index(DIFFICULTY_SHOWN_IN[self.spec.action])
                 if shown[shown_in]:
@@ -239,26 +243,30 @@ def _read_tracks(clip: JudgedClip, times: FileTimes) -> tuple[Tracks, tuple[str,
     return Tracks(state[times.shown], joints[times.shown]), names
 
 
-def _simulated(spec: ClipSpec, clip: JudgedClip) -> Row | None:
-    """Its row, if that has the simulator's columns."""
-    severities = {f"fault_{fault.kind}" for fault in FAULTS.get(spec.action, ())}
-    needed = {"true_score", "family", "position", *ROUTINE, *severities}
-    known = spec.action in DIFFICULTY_SHOWN_IN and needed <= clip.columns.keys()
-    return clip.columns if known else None
+def _is_simulated(spec: ClipSpec, clip: JudgedClip) -> bool:
+    """Whether its row has what the simulator writes."""
+    severities = (f"fault_{fault.kind}" for fault in FAULTS.get(spec.action, ()))
+    needed = ("true_score", "family", "position", *ROUTINE, *severities)
+    return spec.action in DIFFICULTY_SHOWN_IN and all(map(clip.columns.get, needed))
 
 
-def _table(rows: Sequence[Row | None], values: Callable[[Row], Sequence[float]]) -> Floats:
-    """(N, values of a row); NaN where there is none, (N, 0) where there is none at all."""
-    known = [() if row is None else values(row) for row in rows]
+def _table(
+    clips: Sequence[JudgedClip | None], values: Callable[[JudgedClip], Sequence[float]]
+) -> Floats:
+    """(N, values of a clip); NaN where there is none, (N, 0) where there is none at all."""
+    known = [() if clip is None else values(clip) for clip in clips]
     width = max(map(len, known))
     return np.array([each or [np.nan] * width for each in known], np.float32)
 
 
-def _routine(row: Row) -> list[float]:
-    return [
-        *(float(row[name]) for name in ROUTINE),
-        *(float(row["position"] == each) for each in POSITIONS),
-    ]
+def _number(clip: JudgedClip, column: str) -> float:
+    """Raises DataError."""
+    return points(clip.columns[column], column, clip.path.name)
+
+
+def _routine(clip: JudgedClip) -> list[float]:
+    numbers = [_number(clip, name) for name in ROUTINE]
+    return numbers + [float(clip.columns["position"] == each) for each in POSITIONS]
 
 
 def _count(stages: Indices, count: int) -> Indices:

@@ -137,7 +137,10 @@ def test_of_real_simulated_clips_everything_shown_gives_the_true_score(action: s
 
 
 def test_clips_that_do_not_know_are_refused() -> None:
-    with pytest.raises(DataError, match="need true_score"):
-        known_of([dataclasses.replace(GOOD, columns={})], [at_spec_rate(151)])
+    for columns in ({}, {"true_score": ""}):
+        with pytest.raises(DataError, match="need true_score"):
+            known_of([dataclasses.replace(GOOD, columns=columns)], [at_spec_rate(151)])
+    with pytest.raises(DataError, match="true_score is 'high', need a number"):
+        known_of([dataclasses.replace(GOOD, columns={"true_score": "high"})], [at_spec_rate(151)])
     with pytest.raises(DataError, match="skating"):
         known_of([GOOD], [at_spec_rate(151)], SPECS["skating"])

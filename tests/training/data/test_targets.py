@@ -205,9 +205,18 @@ def test_faults_are_known_in_their_stages(tmp_path: Path) -> None:
     assert known(0) == {"unsteady_start": 0, "weak_takeoff": 0}
 
 
-def test_a_row_that_lacks_a_column_of_the_simulator_has_no_routine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["true_score", "family", "somersaults", "fault_splash"])
+def test_a_row_that_lacks_what_the_simulator_writes_has_no_routine(
+    tmp_path: Path, column: str
+) -> None:
     clip = simulated(tmp_path)
-    for column in ("true_score", "family", "fault_splash"):
-        columns = {name: value for name, value in clip.columns.items() if name != column}
+    without = {name: value for name, value in clip.columns.items() if name != column}
+    for columns in (without, without | {column: ""}):  # as of real clips in the same table
         groups = targets_of(dataclasses.replace(clip, columns=columns), 100).groups
         assert set(groups) == {"state", "joints", "stages", "deductions"}
+
+
+@pytest.mark.parametrize("column", ["twists", "fault_splash"])
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path, column: str) -> None:
+    with pytest.raises(DataError, match=rf"00000\.mp4: {column} is 'many'"):
+        targets_of(simulated(tmp_path, **{column: "many"}), 100)
