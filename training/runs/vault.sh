@@ -20,7 +20,7 @@ simulate vault-calibration 600 7302
 
 # It begins with version 7's extractor, which is in the history of this repository.
 mkdir -p runs/store-7/vault
-git archive 7f71f25:model_store/checkpoints/vault 7 | tar -x -C runs/store-7/vault
+git archive dfcaf25:model_store/checkpoints/vault 7 | tar -x -C runs/store-7/vault
 python -m training.runs.mean_extractor runs/store-7 vault@7 runs/vault-7.safetensors
 python -m training pretrain "${picture[@]}" "${clips[@]}" --extractor runs/vault-7.safetensors \
     --steps 3600 --batch 64 --rate 1e-3 --out runs/vault-extractor
