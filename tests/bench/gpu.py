@@ -234,7 +234,7 @@ def _rate(
     *,
     eager: bool = False,
 ) -> float:
-    """With the kernels that the engine would have chosen."""
+    """Operations a second, with the kernels that the engine would have chosen."""
     device = runtime.device
     with device.on(device.compute), torch.inference_mode(), fast_kernels():
         work = partial(extraction, clips, jobs)
@@ -254,10 +254,11 @@ def _rate(
     if recording is not None:
         recording.reset()
         device.give_memory_back()
-    return seconds
+    return flops / seconds
 
 
 def _matrix_rate(bench: Bench, runtime: CudaRuntime) -> float:
+    """Operations a second."""
     side, device = bench.size.matrix, runtime.device
     with device.on(device.compute), torch.inference_mode():
         a, b = torch.randn(2, side, side, device=device.torch_device).to(torch.bfloat16)

@@ -1,5 +1,6 @@
 """`bench-gpu`, rehearsed on a CPU: its sections run, and what breaks off is reported."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from model_store.engines.cuda_network import HalfExtraction
 from model_store.engines.parts import Parts
 from tests.bench import gpu
 from tests.bench.grouped import GroupedExtraction
-from tests.checkpoints import tiny_network, tiny_spec
+from tests.checkpoints import TINY, tiny_network, tiny_spec
 from tests.engine_clips import random_clips
 
 
@@ -71,6 +72,23 @@ def test_extractors_in_groups_are_the_same_extractors() -> None:
         torch.testing.assert_close(
             GroupedExtraction(ours)(clips), ours(clips), rtol=1e-4, atol=1e-3
         )
+
+
+def test_rates_are_operations_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each arrangement, and the matrix product, by a clock that says half a second."""
+
+    def half_a_second(bench: gpu.Bench, work: Callable[[], object]) -> float:
+        work()
+        return 0.5
+
+    monkeypatch.setattr(gpu.Bench, "median_s", half_a_second)
+    monkeypatch.setattr(gpu, "LEAST_SHARE", 0.0)
+    page = tmp_path / "GPU.md"
+    assert rehearse(page, "kernels") == 0
+    flops, matrix = gpu.clip_flops(tiny_network(tiny_spec(), TINY)), 2 * gpu.SMALL.matrix**3
+    for batch in gpu.SMALL.kernel_batches:
+        cell = f"{batch * flops / 0.5 / 1e12:.3g} TFLOP/s, {batch * flops / matrix:.0%}"
+        assert f"| {batch} |{f' {cell} |' * 4}" in page.read_text()
 
 
 def test_operations_are_counted_for_the_network_as_it_is_defined() -> None:

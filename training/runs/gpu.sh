@@ -32,7 +32,8 @@
 #   MISSING   what `pack` packs, by the names in pyproject.toml, with all that it needs, but for
 #   PRESENT   what the machine has: a newer one there could break what needs the older
 #   PYTHON    python3
-#   TINY      1: a rehearsal on a CPU with tiny clips and networks, a few minutes
+#   TINY      1: a rehearsal on a CPU with tiny clips and networks, a few minutes; with what was packed
+#             PYTHON must be a 3.12
 set -euo pipefail
 PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} LIMIT=${LIMIT:-540} TINY=${TINY:-}
 PYTHON=${PYTHON:-python3} WORKERS=${WORKERS:-$(($(nproc) > 1 ? $(nproc) - 1 : 1))}
@@ -61,11 +62,17 @@ END
         --python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64 \
         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --requirement "$PACKED/wanted.txt"
     "$PYTHON" - "$site" "$PACKED/packages.tar.xz" $PRESENT <<'END'
-import sys, tarfile
+import io, sys, tarfile, tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 site, archive, *present = sys.argv[1:]
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 with tarfile.open(archive, "w:xz") as file:
+    # The service asks for its own version, which an installation would tell.
+    version = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n".encode()
+    entry = tarfile.TarInfo(f"{project['name'].replace('-', '_')}-{project['version']}.dist-info/METADATA")
+    entry.size = len(version)
+    file.addfile(entry, io.BytesIO(version))
     for found in distributions(path=[site]):
         if found.name.lower().replace("_", "-") not in present:
             print(found.name, found.version)
@@ -93,7 +100,7 @@ prepare() {  # sets UNTIL, in the shell's SECONDS, and opens the files of this p
     OUT=${OUT:-$WORK/$what}
     mkdir -p "$OUT" "$WORK"
     export COLUMNS=200 PYTHONPATH=$PWD PYTHONUNBUFFERED=1 PACKED WORK CLIPS ROUNDS WORKERS PYTHON TINY
-    if [[ -f $PACKED/packages.tar.xz && -z $TINY ]]; then
+    if [[ -f $PACKED/packages.tar.xz ]]; then
         [[ -d $WORK/site ]] || "$PYTHON" -m tarfile -e "$PACKED/packages.tar.xz" "$WORK/site"
         PYTHONPATH=$(realpath "$WORK/site"):$PWD
     fi
