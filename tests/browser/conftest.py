@@ -149,14 +149,14 @@ def scored(browser: BrowserContext, server: LiveServer) -> Iterator[Visit]:
     visit.page.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def elsewhere() -> Iterator[str]:
     """Another site, of an origin that `guarded` allows."""
     with serving(Elsewhere) as url:
         yield url
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def guarded(
     elsewhere: str, chromium: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
@@ -173,7 +173,7 @@ def guarded(
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def prefixed(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A service that is published below /scorer, with a checkpoint of two outputs."""
     store = Store(tmp_path_factory.mktemp("store"))

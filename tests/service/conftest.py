@@ -26,7 +26,7 @@ def local_server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def cluster(store: Store) -> Iterator[Cluster]:
     with (
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
@@ -35,7 +35,7 @@ def cluster(store: Store) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="package", params=["local_server", "cluster"])
+@pytest.fixture(scope="session", params=["local_server", "cluster"])
 def server(request: pytest.FixtureRequest) -> LiveServer:
     """One process, and then a cluster: what a client sees must be the same."""
     server: LiveServer = request.getfixturevalue(request.param)

@@ -9,7 +9,7 @@ from tests.training.bright import SPEC, rows_of, write_bright_dataset, write_row
 from training.simulator.dataset import write_dataset
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_process() -> Iterator[None]:
     """A test's clips are decoded sooner than other processes start; `test_cache.py` has two."""
     with pytest.MonkeyPatch.context() as patch:
@@ -17,7 +17,7 @@ def _one_process() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _torch_engine() -> Iterator[None]:
     """Where no engine is asked for: to convert for OpenVINO takes seconds, and is tested apart."""
     with pytest.MonkeyPatch.context() as patch:

@@ -132,8 +132,8 @@ def results(layer: Layer, device: Device, *, backward: bool) -> dict[str, Tensor
     leaves = {"input": inputs, **dict(layer.module.named_parameters())}
     with torch.enable_grad(), device.autocast():
         output: Tensor = layer.module(inputs)
-        random = torch.Generator().manual_seed(0)
-        pull = torch.randn(output.shape, generator=random).to(output)
+        random = torch.Generator(output.device).manual_seed(0)
+        pull = torch.randn(output.shape, generator=random, device=output.device).to(output)
         gradients = torch.autograd.grad(output, list(leaves.values()), pull)
     named = {f"gradient of the {name}": g for name, g in zip(leaves, gradients, strict=True)}
     return {"output": output.detach(), **named}

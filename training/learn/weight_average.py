@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_swa_avg_fn
 
 
 class WeightAverage:
     def __init__(self, network: nn.Module) -> None:
-        self._network, self._mean = network, AveragedModel(network, use_buffers=True)
+        # Weight by weight: what PyTorch does on a GPU otherwise cannot average the counters of
+        # normalisation, which are integers.
+        self._mean = AveragedModel(network, avg_fn=get_swa_avg_fn(), use_buffers=True)
+        self._network = network
 
     def update(self) -> None:
         """Count the weights that the network has now."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim import swa_utils
 
 from model_store.spec import VAULT
 from tests.engine_clips import ON_A_GPU
@@ -28,10 +29,13 @@ def run(run: RunSpec) -> RunSpec:
 
 @pytest.fixture
 def gpu_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are read late, clips are on the device, weights are averaged as there."""
+
     def copied(cache: ClipCache, kind: str) -> ResidentClips:
         return ResidentClips.copied(cache, kind)
 
     monkeypatch.setitem(STEPS_QUEUED, "cpu", 1)
+    monkeypatch.setattr(swa_utils, "_get_foreach_kernels_supported_devices", lambda: ["cpu"])
     monkeypatch.setattr(ResidentClips, "where_they_fit", staticmethod(copied))
 
 

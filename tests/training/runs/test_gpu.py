@@ -5,6 +5,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -196,6 +198,23 @@ def test_what_is_packed_is_held_against_the_limit(tmp_path: Path) -> None:
         made = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
         assert made.returncode == code, made
         assert f"together {(size + (1 << 20)) >> 20}.0 MiB of 64" in made.stdout
+
+
+@pytest.mark.slow
+def test_what_is_packed_is_all_that_a_bare_machine_lacks(tmp_path: Path) -> None:
+    """Of one package here, with what it needs, and this project's version, but not its code."""
+    packed = tmp_path / "packed"
+    made = gpu("pack", tmp_path, MISSING="starlette", PRESENT="idna")
+    assert "of 64" in made
+    site = tmp_path / "site"
+    with tarfile.open(packed / "packages.tar.xz") as archive:
+        archive.extractall(site, filter="data")
+    found = {each.name: each.version for each in distributions(path=[str(site)])}
+    assert found["fragment-scorer"] == version("fragment-scorer")
+    assert {"starlette", "anyio"} <= {*found}
+    assert "idna" not in found
+    assert not (site / "service").exists()
+    assert [path.name for path in packed.iterdir()] == ["packages.tar.xz"]
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck")
