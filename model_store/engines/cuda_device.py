@@ -95,14 +95,16 @@ class CudaDevice:
         alone may reuse.
         """
         here = torch.cuda.current_stream(self.torch_device)
-        branches = self.streams.branches(len(jobs))
-        answers = []
-        for job, stream in zip(jobs, branches, strict=True):
-            stream.wait_stream(here)
-            with torch.cuda.stream(stream):
-                answers.append(job())
-        for stream in branches:
-            here.wait_stream(stream)
+        begun, answers = [], []
+        try:
+            for job, stream in zip(jobs, self.streams.branches(len(jobs)), strict=True):
+                stream.wait_stream(here)
+                begun.append(stream)
+                with torch.cuda.stream(stream):
+                    answers.append(job())
+        finally:  # also where a job fails: a capture with loose ends could not be ended
+            for stream in begun:
+                here.wait_stream(stream)
         return answers
 
     def record(self, work: Callable[[], Answer]) -> tuple[Recording, Answer]:
@@ -116,8 +118,11 @@ class CudaDevice:
         stream.synchronize()
         graph = torch.cuda.CUDAGraph()
         # Other threads upload clips meanwhile, so only this one is kept from what would spoil it.
-        with torch.cuda.graph(
-            graph, pool=self.pool, stream=stream, capture_error_mode="thread_local"
+        with (
+            chosen_kernels(),
+            torch.cuda.graph(
+                graph, pool=self.pool, stream=stream, capture_error_mode="thread_local"
+            ),
         ):
             answer = work()
         return graph, answer
@@ -131,6 +136,15 @@ class CudaDevice:
 def fast_kernels() -> Iterator[None]:
     """TF32 products, and cuDNN trying its kernels: a graph keeps what was chosen at its capture."""
     with _arithmetic(benchmark=True, tf32=True):
+        yield
+
+
+@contextmanager
+def chosen_kernels() -> Iterator[None]:
+    """The fast ones that cuDNN has chosen before. It tries none: nothing can be timed in a capture,
+    where it would be if there were too little memory for a chosen one.
+    """
+    with _arithmetic(benchmark=False, tf32=True):
         yield
 
 

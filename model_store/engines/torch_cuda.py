@@ -40,7 +40,12 @@ from model_store.errors import EngineError, EngineLost, EngineOutOfMemory
 BATCH_SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 SIDE_BY_SIDE = 8  # up to this batch size extractors run at once; each stream has memory of its own
 HALF = (torch.float16, torch.bfloat16)  # finer first; the other where its range is too small
-FULL = re.compile(r"\bout of memory\b|_STATUS_ALLOC_FAILED\b", re.I)
+FULL = re.compile(
+    r"\bout of memory\b|_STATUS_ALLOC_FAILED\b"
+    r"|unable to find an engine"  # of cuDNN's, once memory was lacking for each that it tried
+    r"|NVML_SUCCESS ==",  # PyTorch, where it cannot ask how much is in use
+    re.I,
+)
 LOST = re.compile(r"\b(CUDA|cuBLAS|cuDNN|NVML)\b.*(error|_STATUS_)", re.I)
 
 log = logging.getLogger(__name__)

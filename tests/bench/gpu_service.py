@@ -20,7 +20,7 @@ import torch
 
 from tests.bench.dives import dives
 from tests.bench.load import Endpoint, score_all
-from tests.bench.servers import Process, service
+from tests.bench.servers import Process, room_for, service
 
 FOLDER = Path("data/bench").absolute()
 DEMO = Path(__file__).parents[2] / "service/web/demo/dive.mp4"
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--rehearse", action="store_true", help="few requests")
     options = parser.parse_args()
     clips = [DEMO.read_bytes()] if options.rehearse else dives(FOLDER)
-    seconds, clients = (1.0, (1, 2)) if options.rehearse else (SECONDS, CLIENTS)
+    seconds, clients = (1.0, (1, max(CLIENTS))) if options.rehearse else (SECONDS, CLIENTS)
     workers = 1 if options.rehearse else DECODE_WORKERS
     chip = torch.cuda.get_device_name() if torch.cuda.is_available() else "a CPU"
     with tempfile.TemporaryDirectory() as folder, options.page.open("w") as page:
@@ -47,7 +47,8 @@ def main() -> int:
         write("| clients | clips/s | median, ms | 99 %, ms | service, MB | GPU, MB |")
         write("|---|---|---|---|---|---|")
         settings = {"engine": options.engine, "decode_workers": workers, "batch_clips": 32}
-        with service(Path(folder), **settings) as process:
+        before = gpu_memory_mb()
+        with service(Path(folder), **settings, **room_for(max(clients))) as process:
             endpoint = Endpoint(f"{process.url}/score")
             score_all(endpoint, clips, min(16, len(clips)))
             for count in clients:
@@ -55,7 +56,7 @@ def main() -> int:
                 median, most = np.percentile(waited, (50, 99)) * 1e3
                 write(
                     f"| {count} | {len(waited) / spent:.1f} | {median:.0f} | {most:.0f}"
-                    f" | {memory(process)} | {gpu_memory()} |"
+                    f" | {memory(process)} | {gpu_memory_mb() - before:.0f} |"
                 )
     return 0
 
@@ -94,12 +95,12 @@ def memory(process: Process) -> str:
         return ""
 
 
-def gpu_memory() -> str:
-    """Of the whole GPU, MB, as its driver has it; empty without one."""
+def gpu_memory_mb() -> float:
+    """What all processes have of the GPU, as its driver has it; 0 without one."""
     if not torch.cuda.is_available():
-        return ""
+        return 0.0
     free, total = torch.cuda.mem_get_info()
-    return f"{(total - free) / 1e6:.0f}"
+    return (total - free) / 1e6
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_store.spec import DIVING
+
 START_S = 300.0
 
 
@@ -103,6 +105,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def room_for(clients: int) -> dict[str, float]:
+    """Settings of a service that refuses nobody while so many have a request each, all from one
+    address; one that has been answered may not be off the books yet.
+    """
+    return {"queue_fragments": 2 * clients * DIVING.fragments, "client_share": 1.0}
 
 
 @contextmanager

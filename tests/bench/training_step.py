@@ -91,13 +91,13 @@ def run(bench: Bench) -> None:
     )  # fmt: skip
 
 
-def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path) -> RunSpec:
+def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path, *, batch: int = BATCH) -> RunSpec:
     return RunSpec(
         data=(str(dives_folder(folder)),),
         clip=spec,
         network=network,
         epochs=1,
-        batch=BATCH,
+        batch=batch,
         extractor_rate=1e-4,
         rate=1e-4,
         schedule="cosine",
@@ -107,11 +107,13 @@ def run_of(network: NetworkSpec, spec: ClipSpec, folder: Path) -> RunSpec:
     )
 
 
-def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
+def training_rate(
+    network: NetworkSpec, spec: ClipSpec, folder: Path, *, batch: int, steps: int
+) -> str:
     """Clips a second on the device at hand, and its peak memory; for GPU.md."""
-    options = run_of(network, spec, folder)
+    options = run_of(network, spec, folder, batch=batch)
     dataset = open_dataset(options.data, spec, validation=0.1)
-    go = _steps(options, dataset, WholePhase, Learner)
+    go = _steps(options, dataset, WholePhase, Learner, steps)
     go()
     on_gpu = torch.cuda.is_available()  # on a CPU it is only rehearsed
     if on_gpu:
@@ -120,22 +122,27 @@ def training_rate(network: NetworkSpec, spec: ClipSpec, folder: Path) -> str:
     go()
     seconds = time.perf_counter() - began
     memory = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else 0.0
-    return f"{BATCH * STEPS / seconds:.1f} clips/s in batches of {BATCH}, {memory:.1f} GB at most."
+    return f"{batch * steps / seconds:.1f} clips/s in batches of {batch}, {memory:.1f} GB at most."
 
 
 def _steps(
-    options: RunSpec, dataset: ClipDataset, phase_kind: type[WholePhase], kind: type[Learner]
+    options: RunSpec,
+    dataset: ClipDataset,
+    phase_kind: type[WholePhase],
+    kind: type[Learner],
+    steps: int = STEPS,
 ) -> Any:
     network = new_network(options, dataset)
-    device = trusted_device(options.precision, network.extractors[0], options.clip, {BATCH})
+    device = trusted_device(options.precision, network.extractors[0], options.clip, {options.batch})
     network.to(device.kind)
     resident = ResidentClips.where_they_fit(dataset.cache, device.kind)
     phase = phase_kind(kind(options, dataset, network, None, device, resident=resident))
     step = TrainingStep(phase.learner, phase, torch.optim.Adam(phase.groups, fused=True))
 
     def go() -> None:
-        batches = enumerate(itertools.islice(phase.micro_batches(0, 0), STEPS))
-        for made in [step.begin([inputs], number, 1.0) for number, inputs in batches]:
+        epochs = (phase.micro_batches(epoch, 0) for epoch in itertools.count())
+        batches = itertools.islice(itertools.chain.from_iterable(epochs), steps)
+        for made in [step.begin([each], number, 1.0) for number, each in enumerate(batches)]:
             made.read()
 
     return go

@@ -47,11 +47,12 @@ class EpochTable:
             self._write(self._last, {})
 
     def _write(self, step: int, figures: Mapping[str, float]) -> None:
-        """The means over the steps since the last line."""
+        """Of the steps since the last line: their mean loss, and clips by the time of all."""
         made, self._steps = self._steps, []
-
-        def mean(name: str) -> str:
-            return f"{sum(each[name] for each in made) / len(made):.4g}" if made else ""
+        loss = speed = ""
+        if made:  # all steps have as many clips, but for the last of an epoch
+            loss = f"{sum(each['loss'] for each in made) / len(made):.4g}"
+            speed = f"{len(made) / sum(1 / each['clips_per_s'] for each in made):.4g}"
 
         memory = torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0
         self._add(
@@ -59,8 +60,8 @@ class EpochTable:
                 self._run,
                 step,
                 f"{time.monotonic() - self._began:.1f}",
-                mean("clips_per_s"),
-                mean("loss"),
+                speed,
+                loss,
                 *(f"{figures[name]:.4g}" if name in figures else "" for name in COLUMNS[5:7]),
                 f"{memory:.2f}",
             )

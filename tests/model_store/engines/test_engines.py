@@ -93,15 +93,15 @@ def test_engines_agree_with_the_reference(
 @pytest.mark.parametrize("count", [2, 3, 9])
 def test_a_batch_is_its_clips_one_by_one(engine: Engine, spec: ClipSpec, count: int) -> None:
     clips = random_clips(spec, count, seed=count)
+    # A GPU takes other kernels for other sizes, which add up half-precision numbers otherwise.
+    tolerance = engine.runtime.tolerance / (1 if engine.name == "cuda" else 10)
     together = engine.score(clips)
     for index in range(count):
         alone = engine.score(clips[index : index + 1])
         for one, other in zip(together.contributions, alone.contributions, strict=True):
             for field in ("score", "contribution", "alone", "without"):
                 np.testing.assert_allclose(
-                    getattr(one, field)[index],
-                    getattr(other, field)[0],
-                    atol=engine.runtime.tolerance / 10,
+                    getattr(one, field)[index], getattr(other, field)[0], atol=tolerance
                 )
         np.testing.assert_allclose(together.features[index], alone.features[0], atol=0.05)
 

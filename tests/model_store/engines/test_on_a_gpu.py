@@ -2,15 +2,18 @@
 
 import dataclasses
 import gc
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from model_store.engines import Engine, make_engine
-from model_store.engines.cuda_device import CudaDevice, exact_kernels, fast_kernels
+from model_store.engines.cuda_device import WARM_UPS, CudaDevice, exact_kernels, fast_kernels
 from model_store.engines.cuda_network import in_turn
 from model_store.engines.torch_cuda import CudaRuntime
 from model_store.network import FragmentNetwork
@@ -74,9 +77,9 @@ def test_a_replay_gives_what_its_kernels_give_one_by_one(
         replayed, _ = runtime.values([upload.pixels], engine.looks)
         with runtime.device.on(runtime.device.compute), torch.inference_mode(), fast_kernels():
             runtime.device.after(upload.pixels.copied)
-            features, _, _ = runtime.network(upload.pixels.pixels[None], in_turn)
-        largest = np.abs(replayed).max()
-        np.testing.assert_allclose(replayed, features.cpu(), atol=0.01 * largest)
+            answer, _, _ = runtime.network(upload.pixels.pixels[None], in_turn)
+            features = answer.cpu()
+        np.testing.assert_allclose(replayed, features, atol=0.01 * np.abs(replayed).max())
 
 
 def test_the_mean_of_views_that_are_made_on_the_gpu() -> None:
@@ -113,7 +116,10 @@ def test_a_new_engine_in_the_place_of_an_old_one_takes_no_more_memory() -> None:
 
 def test_a_gpu_with_little_room_runs_smaller_batches(caplog: pytest.LogCaptureFixture) -> None:
     spec = tiny_spec("vault").with_size((112, 112), (112, 112))
+    few = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or few)  # conftest leaves one, with which this takes long
     network = tiny_network(spec, dataclasses.replace(COMPACT, width=1.0), seed=1)
+    torch.set_num_threads(few)
     engine, runtime = on_gpu(network)
     clips = random_clips(spec, 4)
     expected = scores_of(engine.score(clips))
@@ -130,6 +136,33 @@ def test_a_gpu_with_little_room_runs_smaller_batches(caplog: pytest.LogCaptureFi
     assert max(runtime.sizes) < 32
     assert "do not fit, others will do" in caplog.text
     np.testing.assert_allclose(answer, np.concatenate([expected] * 8), atol=0.25)
+
+
+def test_a_capture_that_breaks_off_does_not_keep_others_from_theirs() -> None:
+    """The second of three jobs side by side finds no memory: once while it is recorded."""
+    device, runs = CudaDevice(), 0
+
+    def lacking() -> Tensor:
+        nonlocal runs
+        runs += 1
+        if runs > WARM_UPS:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return torch.zeros(4, device=device.torch_device)
+
+    def one() -> Tensor:
+        return torch.ones(4, device=device.torch_device)
+
+    def work(second: Callable[[], Tensor]) -> tuple[Tensor, ...]:
+        return tuple(device.side_by_side([one, second, one]))
+
+    with device.on(device.compute), torch.inference_mode(), fast_kernels():
+        with pytest.raises(torch.OutOfMemoryError):
+            device.record(partial(work, lacking))
+        recording, answer = device.record(partial(work, one))
+        recording.replay()
+        device.wait()
+        assert sum(float(each.sum()) for each in answer) == 12
+    recording.reset()
 
 
 def test_the_reference_on_a_gpu_is_float32() -> None:
