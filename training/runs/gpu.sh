@@ -24,7 +24,8 @@
 #   PACKED    packed: what was carried there
 #   WORK      runs/gpu: clips, runs, and everything else that is large
 #   CACHE     decoded clips; by default in memory where there is room, else below WORK
-#   LIMIT     540: seconds that `check`, `bench` or `train` may take
+#   LIMIT     seconds that the part may take: 150 (check), 220 (bench), 400 (train), which with the start of the
+#             machine are a quarter of an hour
 #   CLIPS     2000: simulated clips a round
 #   ROUNDS    5: of pre-training, each on new clips
 #   STEPS     2000: of pre-training, a round
@@ -35,7 +36,7 @@
 #   TINY      1: a rehearsal on a CPU with tiny clips and networks, a few minutes; with what was packed
 #             PYTHON must be a 3.12
 set -euo pipefail
-PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} LIMIT=${LIMIT:-540} TINY=${TINY:-}
+PACKED=${PACKED:-packed} WORK=${WORK:-runs/gpu} TINY=${TINY:-}
 PYTHON=${PYTHON:-python3} WORKERS=${WORKERS:-$(($(nproc) > 1 ? $(nproc) - 1 : 1))}
 PRESENT=${PRESENT:-annotated-doc anyio click h11 idna}
 MISSING=${MISSING:-av cachetools fastapi pydantic pydantic-settings python-multipart starlette uvicorn}
@@ -156,7 +157,9 @@ check() {
     local files wrong=0
     mapfile -t files < <(grep -rlE 'mark\.cuda|ON_A_GPU|DEVICES' tests --include='test_*.py' | sort)
     [[ -n $TINY ]] || export FAIL_WITHOUT_CUDA=1
-    step $((LIMIT / 2)) "tests marked cuda" "$PYTHON" -m pytest -q -m cuda -p no:cacheprovider "${files[@]}" || wrong=1
+    # With the warnings of a machine that nobody has seen.
+    step $((LIMIT * 2 / 3)) "tests marked cuda" "$PYTHON" -m pytest -q -m cuda -W default --durations 8 \
+        -p no:cacheprovider "${files[@]}" || wrong=1
     step $((LIMIT / 2)) "agreement with float32, a service" "$PYTHON" -m tests.bench.gpu_check --engine "$engine" \
         --clips "$PACKED/dives/clips" || wrong=1
     finish ' (passed|failed|skipped|error)|^(diving|vault|service)'
@@ -195,10 +198,13 @@ next_round() { awk -v action="$1" '$1 == action {n = $2} END {print n + 0}' "$OU
 
 learn() {  # action, seconds to leave: an extractor, while the clips of the next round are rendered
     local action=$1 reserve=$2 round from
-    left() { local n=$((UNTIL - SECONDS - reserve)); echo $((n < LIMIT / 3 ? n : LIMIT / 3)); }
+    left() { echo $((UNTIL - SECONDS - reserve)); }
     for ((round = $(next_round "$action"); round < ROUNDS; round++)); do
-        step "$(left)" "$action: clips of round $round" bash -c 'until [[ -e $1 ]]; do sleep 1; done' - \
-            "$WORK/$action-$round/annotations.csv" || return 0
+        # One that is cut off soon would leave an extractor at its highest rate.
+        (($(left) >= LIMIT / 4)) || { step 0 "$action: round $round" || return 0; }
+        step "$(left)" "$action: clips of round $round" bash -c \
+            'until [[ -e $1 ]]; do kill -0 "$2" || { [[ -e $1 ]]; exit; }; sleep 1; done' - \
+            "$WORK/$action-$round/annotations.csv" "$renderer" || return 0
         from=()
         [[ ! -e $OUT/$action.safetensors ]] || from=(--extractor "$OUT/$action.safetensors")
         # If it is cut off the extractor is that of its last state, and the round counts as made.
@@ -213,8 +219,8 @@ learn() {  # action, seconds to leave: an extractor, while the clips of the next
     done
 }
 
-keep_dives() {  # what is carried home of the run by folds: its figures, and a checkpoint to look at
-    local run=$WORK/folds store=$WORK/store
+keep_dives() {  # run by folds: what is carried home of it, its figures, and a checkpoint to look at
+    local run=$1 store=$1-store
     [[ -e $run/cross_validation.json ]] || return 0
     cp "$run/cross_validation.json" "$OUT/dives.json"
     [[ -e $store/diving/current ]] || step $((LIMIT / 9)) "dives: publishing" "$PYTHON" -m training publish \
@@ -225,7 +231,7 @@ keep_dives() {  # what is carried home of the run by folds: its figures, and a c
 }
 
 train() {
-    local dives=$PACKED/dives renderer logged paper folds
+    local dives=$PACKED/dives logged paper folds run
     prepare
     touch "$OUT/rounds.txt"
     export GPU_EPOCHS=$OUT/epochs.csv
@@ -240,19 +246,24 @@ train() {
         [[ -e $dives/annotations.csv ]] || ((SECONDS >= UNTIL)) || simulate diving 24 1 "$dives" >> "$log" 2>&1
     fi
     setsid bash "$0" render "$(next_round diving)" "$(next_round vault)" > "$WORK/render.log" 2>&1 &
-    renderer=$!
-    trap 'kill -- -'"$renderer"' 2> /dev/null || true' EXIT
+    renderer=$!  # global, for the trap
+    tell_renderer() { kill "-$1" -- "-$renderer" 2> /dev/null || true; }
+    trap 'tell_renderer TERM; tell_renderer CONT' EXIT
 
-    [[ ! -e $dives/annotations.csv ]] || step $((LIMIT / 4)) "dives: the paper's network" \
+    # A state of it has 4.6 GB, and takes longer to write than it would save.
+    [[ ! -e $dives/annotations.csv ]] || step $((LIMIT / 6)) "dives: the paper's network" \
         "$PYTHON" -m training train --action diving --data "$dives" --cache "$CACHE/dives" "${paper[@]}" \
-        "${logged[@]}" --out "$WORK/paper" || true
-    learn diving $((LIMIT / 4))
+        "${logged[@]}" --save-every 600 --out "$WORK/paper" || true
+    learn diving $((LIMIT * 2 / 5))
     if [[ -e $dives/annotations.csv && -e $OUT/diving.safetensors ]]; then
+        run=$WORK/folds-$(next_round diving)  # each extractor has one
+        tell_renderer STOP  # the fit needs the cores
         # Without simulated dives to rehearse: with them the line takes minutes a fold to fit.
-        step $((LIMIT / 3)) "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
+        step $((LIMIT * 2 / 5)) "dives: a line on that extractor's features, by folds" "$PYTHON" -m training train \
             --action diving --data "$dives" --extractor "$OUT/diving.safetensors" "${picture[@]}" \
-            --readout --epochs 0 --low-frame-rate 1 --steadiness 8 "${folds[@]}" "${logged[@]}" --cache "$CACHE/dives" --out "$WORK/folds" || true
-        keep_dives
+            --readout --epochs 0 --low-frame-rate 1 --steadiness 8 "${folds[@]}" "${logged[@]}" --cache "$CACHE/dives" --out "$run" || true
+        keep_dives "$run"
+        tell_renderer CONT
     fi
     learn vault 0
     finish '^step [0-9]+: R²|folds, every clip|^(all|head|readout).*spearman'
@@ -261,6 +272,8 @@ train() {
 
 what=${1:?pack, pack-data, check, bench or train}
 shift
+declare -A limits=([check]=150 [bench]=220 [train]=400)
+LIMIT=${LIMIT:-${limits[$what]:-0}}
 case $what in
     pack) pack ;;
     pack-data)

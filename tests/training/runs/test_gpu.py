@@ -114,7 +114,7 @@ def test_a_training_that_is_cut_off_leaves_what_it_has(tmp_path: Path) -> None:
     found = results(table)
     assert found["dives: the paper's network"] == "cut off"
     assert found["diving: pre-training, round 0"] == "cut off"
-    assert "no time left" in found.values()
+    assert found["diving: round 1"] == "no time left"  # not begun, to be cut off at once
     assert (out / "diving.safetensors").read_text() == "made\n"
     names = {"diving.safetensors", "vault.safetensors"}
     assert carried(out) <= {"train.md", "log.txt", "rounds.txt"} | names
@@ -125,6 +125,8 @@ def test_a_training_that_is_cut_off_leaves_what_it_has(tmp_path: Path) -> None:
     assert results(table)[f"diving: pre-training, round {made}"] == "done"
     [words] = [words for words in commands if "pretrain" in words and "diving" in words]
     assert "--extractor" in words
+    [words] = [words for words in commands if "--readout" in words]  # not what began without it
+    assert words[words.index("--out") + 1] == str(other / f"folds-{made + 1}")
 
 
 def test_what_has_no_time_left_is_in_the_table(tmp_path: Path) -> None:
