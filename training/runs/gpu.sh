@@ -13,9 +13,10 @@
 #
 #   bash training/runs/gpu.sh check [--out FOLDER]    tests of the GPU, agreement with float32, a service
 #   bash training/runs/gpu.sh bench [--out FOLDER]    what tests/bench/GPU.md is made of
-#   bash training/runs/gpu.sh train [--out FOLDER]    the paper's network on the dives; an extractor on 10,000
-#                                                     simulated dives, which CPUs render while the GPU learns;
-#                                                     the dives again with it, by folds; the same for vaults
+#   bash training/runs/gpu.sh train [--out FOLDER]    the paper's network on the dives; the shipped extractor on
+#                                                     10,000 simulated dives of 112×112, which CPUs render while
+#                                                     the GPU learns; the dives again with it, by folds; the
+#                                                     same for vaults
 #
 # `train` goes on where it was cut off: with what is in $WORK, or else with the extractors in FOLDER.
 #
@@ -197,7 +198,7 @@ declare -A seeds=([diving]=9400 [vault]=9500)
 next_round() { awk -v action="$1" '$1 == action {n = $2} END {print n + 0}' "$OUT/rounds.txt"; }
 
 learn() {  # action, seconds to leave: an extractor, while the clips of the next round are rendered
-    local action=$1 reserve=$2 round from
+    local action=$1 reserve=$2 round
     left() { echo $((UNTIL - SECONDS - reserve)); }
     for ((round = $(next_round "$action"); round < ROUNDS; round++)); do
         # One that is cut off soon would leave an extractor at its highest rate.
@@ -205,13 +206,13 @@ learn() {  # action, seconds to leave: an extractor, while the clips of the next
         step "$(left)" "$action: clips of round $round" bash -c \
             'until [[ -e $1 ]]; do kill -0 "$2" || { [[ -e $1 ]]; exit; }; sleep 1; done' - \
             "$WORK/$action-$round/annotations.csv" "$renderer" || return 0
-        from=()
-        [[ ! -e $OUT/$action.safetensors ]] || from=(--extractor "$OUT/$action.safetensors")
+        [[ -e $OUT/$action.safetensors ]] || step 60 "$action: the shipped extractor" "$PYTHON" -m \
+            training.runs.mean_extractor model_store/checkpoints "$action" "$OUT/$action.safetensors" || return 0
         # If it is cut off the extractor is that of its last state, and the round counts as made.
         step "$(left)" "$action: pre-training, round $round" "$PYTHON" -m training pretrain \
-            --action "$action" --data "$WORK/$action-$round" "${picture[@]}" "${from[@]}" \
-            --steps "$STEPS" --batch "$BATCH" --save-every 15 --cache "$CACHE/$action-$round" \
-            --out "$WORK/$action-pre-$round" || true
+            --action "$action" --data "$WORK/$action-$round" "${picture[@]}" \
+            --extractor "$OUT/$action.safetensors" --steps "$STEPS" --batch "$BATCH" --save-every 15 \
+            --cache "$CACHE/$action-$round" --out "$WORK/$action-pre-$round" || true
         rm -rf "${CACHE:?}/$action-$round"
         [[ -e $WORK/$action-pre-$round/extractor.safetensors ]] || return 0
         cp "$WORK/$action-pre-$round/extractor.safetensors" "$OUT/$action.safetensors"
