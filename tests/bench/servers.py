@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_store.spec import DIVING
+from tests.bench.load import TIMEOUT_S
 
 START_S = 300.0
 
@@ -111,7 +112,11 @@ def room_for(clients: int) -> dict[str, float]:
     """Settings of a service that refuses nobody while so many have a request each, all from one
     address; one that has been answered may not be off the books yet.
     """
-    return {"queue_fragments": 2 * clients * DIVING.fragments, "client_share": 1.0}
+    return {
+        "queue_fragments": 2 * clients * DIVING.fragments,
+        "client_share": 1.0,
+        "deadline_s": TIMEOUT_S,
+    }
 
 
 @contextmanager
