@@ -11,8 +11,6 @@ fails, 3 where there is no GPU.
 
 import argparse
 import contextlib
-import copy
-import statistics
 import sys
 import tempfile
 import time
@@ -20,128 +18,34 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from model_store.clip import load_clip
-from model_store.engines import Engine, make_engine
+from model_store.engines import make_engine
 from model_store.engines.cuda_device import fast_kernels
-from model_store.engines.cuda_network import Jobs, in_turn
-from model_store.engines.parts import Parts
-from model_store.engines.torch_cuda import CudaRuntime
 from model_store.network import FragmentNetwork
 from model_store.network_spec import PAPER
 from model_store.spec import DIVING
 from model_store.store import Store
 from model_store.worker_pool import worker_pool
 from tests.bench.dives import dives
-from tests.bench.grouped import GroupedExtraction
+from tests.bench.gpu_bench import SMALL, Bench, Page, Size
+from tests.bench.gpu_kernels import kernels
 from tests.bench.load import Endpoint, score_all
-from tests.bench.network import some_clips
 from tests.bench.servers import room_for, service
 from tests.bench.training_step import training_rate
 from tests.checkpoints import TINY, tiny_card, tiny_network, tiny_spec
 from tests.cpu_device import cuda_on_cpu
 
-Extractors: TypeAlias = Callable[[Tensor, Jobs], Tensor]
-
-LEAST_SHARE, TOLERANCE = 0.4, 0.25
+TOLERANCE = 0.25  # points from float32
 MOST_LEFT = 0.2  # GB that a closed engine may leave: libraries keep workspaces for streams
 PAGE = Path(__file__).parent / "GPU.md"
 FOLDER = Path("data/bench").absolute()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is measured."""
-
-    batches: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
-    kernel_batches: tuple[int, ...] = (1, 4, 8, 16, 32)
-    clients: tuple[int, ...] = (1, 4, 16, 64)
-    decode_workers: int = 16
-    matrix: int = 8192
-    """Side of the bf16 matrices whose product is the chip's rate."""
-    runs: int = 10
-    passes: int = 3
-    """Over all clips, through the service."""
-
-
-SMALL = Size(
-    batches=(1, 3), kernel_batches=(1, 2), clients=(1, 64), decode_workers=1, matrix=64, runs=1,
-    passes=1,
-)  # fmt: skip
-MOST_GROUPED = 8  # clips: with more the first layer's outputs are beyond an int32
-
-
-@dataclass(slots=True)
-class Page:
-    """Lines that are printed, and kept in a file from the first one on."""
-
-    path: Path
-    lines: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-
-    def add(self, line: str = "") -> None:
-        print(line, flush=True)
-        self.lines.append(line)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("\n".join(self.lines) + "\n")
-
-    def require(self, holds: bool, target: str) -> None:
-        if not holds:
-            self.missed.append(target)
-
-
-@dataclass(slots=True, kw_only=True)
-class Bench:
-    page: Page
-    size: Size
-    on_gpu: bool
-    network: FragmentNetwork
-    fastest: float | None = None
-    """Clips a second of the engine, once they are known."""
-
-    @contextmanager
-    def engine(self) -> Iterator[tuple[Engine, CudaRuntime]]:
-        """The engine as the service has it; closed afterwards."""
-        engine = make_engine(self.network, name="cuda")
-        runtime = engine.runtime
-        assert isinstance(runtime, CudaRuntime)
-        try:
-            yield engine, runtime
-        finally:
-            engine.close()
-
-    def clips(self, count: int) -> NDArray[np.uint8]:
-        spec = self.network.clip_spec
-        return some_clips(count, spec.frames, *spec.crop)
-
-    def median_s(self, work: Callable[[], object], *, runs: int | None = None) -> float:
-        """Of some runs after a warm-up, of work that ends when it returns."""
-        work()
-        seconds = []
-        for _ in range(runs or self.size.runs):
-            began = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - began)
-        return statistics.median(seconds)
-
-    def memory_gb(self, *, peak: bool = False) -> float:
-        """That PyTorch holds on the GPU, or held at most since this was last asked."""
-        if not self.on_gpu:
-            return 0.0
-        found = torch.cuda.max_memory_reserved() if peak else torch.cuda.memory_reserved()
-        torch.cuda.reset_peak_memory_stats()
-        return found / 1e9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -200,93 +104,6 @@ def batches(bench: Bench) -> None:
                 f"| {batch} | {batch / ahead:.1f} | {1e3 * ahead:.1f} | {1e3 * at_once:.1f}"
                 f" | {memory:.1f} |"
             )
-
-
-def kernels(bench: Bench) -> None:
-    """The extractors alone, as the engine sets them up: in three arrangements, and not recorded."""
-    page, best = bench.page, 0.0
-    with bench.engine() as (_, runtime):
-        device, extraction = runtime.device, runtime.network.extraction
-        flops, matrix_rate = clip_flops(bench.network), _matrix_rate(bench, runtime)
-        ways: dict[str, tuple[Extractors, Jobs, bool]] = {
-            "side by side": (extraction, device.side_by_side, True),
-            "in turn": (extraction, in_turn, True),
-            "grouped": (GroupedExtraction(extraction), in_turn, True),
-            "in turn, no graph": (extraction, in_turn, False),
-        }
-        page.add(f"A bf16 matrix product: {matrix_rate / 1e12:.3g} TFLOP/s. Extractors:\n")
-        page.add(f"| batch | {' | '.join(ways)} |")
-        page.add("|---|" + "---|" * len(ways))
-        for batch in bench.size.kernel_batches:
-            clips = torch.from_numpy(bench.clips(batch)).to(device.torch_device)
-            cells = []
-            for name, way in ways.items():
-                if name == "grouped" and batch > MOST_GROUPED:
-                    cells.append("–")
-                    continue
-                rate = batch * flops / _seconds(bench, runtime, *way, clips)
-                cells.append(f"{rate / 1e12:.3g} TFLOP/s, {rate / matrix_rate:.0%}")
-                if name in ("side by side", "in turn"):  # what the engine does
-                    best = max(best, rate)
-            page.add(f"| {batch} | {' | '.join(cells)} |")
-        share = best / matrix_rate
-        page.require(
-            share >= LEAST_SHARE, f"{share:.0%} of the matrix rate, wanted {LEAST_SHARE:.0%}"
-        )
-
-
-def _seconds(
-    bench: Bench,
-    runtime: CudaRuntime,
-    extraction: Extractors,
-    jobs: Jobs,
-    recorded: bool,
-    clips: Tensor,
-) -> float:
-    """With the kernels that the engine would have chosen."""
-    device = runtime.device
-    with device.on(device.compute), torch.inference_mode(), fast_kernels():
-        work = partial(extraction, clips, jobs)
-        recording = None
-        if recorded:
-            extraction(clips, in_turn)  # cuDNN tries its kernels
-            recording, _ = device.record(lambda: (work(),))
-
-        def run() -> None:
-            if recording is None:
-                work()
-            else:
-                recording.replay()
-            device.wait()
-
-        seconds = bench.median_s(run)
-    if recording is not None:
-        recording.reset()
-        device.give_memory_back()
-    return seconds
-
-
-def _matrix_rate(bench: Bench, runtime: CudaRuntime) -> float:
-    """Operations a second."""
-    side, device = bench.size.matrix, runtime.device
-    with device.on(device.compute), torch.inference_mode():
-        a, b = torch.randn(2, side, side, device=device.torch_device).to(torch.bfloat16)
-
-        def run() -> None:
-            torch.mm(a, b)
-            device.wait()
-
-        return 2 * side**3 / bench.median_s(run)
-
-
-def clip_flops(network: FragmentNetwork) -> float:
-    """Of the extractors for one clip, as the network is defined: not with the padded channels."""
-    spec = network.clip_spec
-    extraction = copy.deepcopy(Parts.of(network).extraction).to("meta")
-    clip = torch.zeros(1, spec.frames, *spec.crop, 3, dtype=torch.uint8, device="meta")
-    with FlopCounterMode(display=False) as counted, torch.inference_mode():
-        extraction(clip)
-    return float(counted.get_total_flops())
 
 
 def graphs(bench: Bench) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from model_store.engines.cuda_network import HalfExtraction
 from model_store.engines.parts import Parts
-from tests.bench import gpu
+from tests.bench import gpu, gpu_kernels
+from tests.bench.gpu_bench import SMALL, Bench
 from tests.bench.grouped import GroupedExtraction
 from tests.checkpoints import TINY, tiny_network, tiny_spec
 from tests.engine_clips import random_clips
@@ -22,7 +23,7 @@ def rehearse(page: Path, *sections: str) -> int:
 def test_what_happens_in_the_engine_is_rehearsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(gpu_kernels, "LEAST_SHARE", 0.0)
     page = tmp_path / "GPU.md"
     assert rehearse(page, "agreement", "batches", "kernels", "graphs", "memory") == 0
     text = page.read_text()
@@ -37,7 +38,7 @@ def test_a_section_that_breaks_off_is_reported_and_the_others_run(
 ) -> None:
     page = tmp_path / "GPU.md"
 
-    def fail(bench: gpu.Bench) -> None:
+    def fail(bench: Bench) -> None:
         bench.page.add("half of it")
         assert "half of it" in page.read_text()  # as it comes
         raise RuntimeError
@@ -77,16 +78,16 @@ def test_extractors_in_groups_are_the_same_extractors() -> None:
 def test_rates_are_operations_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each arrangement, and the matrix product, by a clock that says half a second."""
 
-    def half_a_second(bench: gpu.Bench, work: Callable[[], object], **_: object) -> float:
+    def half_a_second(bench: Bench, work: Callable[[], object], **_: object) -> float:
         work()
         return 0.5
 
-    monkeypatch.setattr(gpu.Bench, "median_s", half_a_second)
-    monkeypatch.setattr(gpu, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(Bench, "median_s", half_a_second)
+    monkeypatch.setattr(gpu_kernels, "LEAST_SHARE", 0.0)
     page = tmp_path / "GPU.md"
     assert rehearse(page, "kernels") == 0
-    flops, matrix = gpu.clip_flops(tiny_network(tiny_spec(), TINY)), 2 * gpu.SMALL.matrix**3
-    for batch in gpu.SMALL.kernel_batches:
+    flops, matrix = gpu_kernels.clip_flops(tiny_network(tiny_spec(), TINY)), 2 * SMALL.matrix**3
+    for batch in SMALL.kernel_batches:
         cell = f"{batch * flops / 0.5 / 1e12:.3g} TFLOP/s, {batch * flops / matrix:.0%}"
         assert f"| {batch} |{f' {cell} |' * 4}" in page.read_text()
 
@@ -95,5 +96,5 @@ def test_operations_are_counted_for_the_network_as_it_is_defined() -> None:
     network = tiny_network(tiny_spec("vault"))
     [conv1a] = [network.extractors[0].get_parameter("conv1a.weight")]
     first = 2 * 27 * 3 * conv1a.shape[0] * 16 * 32 * 32  # multiplications and additions, 3 channels
-    assert gpu.clip_flops(network) > len(network.used) * first
-    assert gpu.clip_flops(network) < 50 * len(network.used) * first
+    assert gpu_kernels.clip_flops(network) > len(network.used) * first
+    assert gpu_kernels.clip_flops(network) < 50 * len(network.used) * first

@@ -124,7 +124,7 @@ prepare() {  # sets UNTIL, in the shell's SECONDS, and opens the files of this p
 }
 
 step() {  # seconds at most, name, command: a line of the table, also if it fails or has no time
-    local limit=$1 name=$2 began=$SECONDS result=done code=0
+    local limit=$1 name=$2 began=$SECONDS result="done" code=0
     shift 2
     ((limit < UNTIL - SECONDS)) || limit=$((UNTIL - SECONDS))
     if ((limit < 1)); then

@@ -65,9 +65,9 @@ declare -A kind=([diving]=${DIVING_KIND:-annotations} [vault]=${VAULT_KIND:-anno
     [skating]=${SKATING_KIND:-annotations})
 # What all runs of an action start from: an extractor, or the checkpoint whose extractors they take.
 declare -A extractor=([diving]=$EXTRACTOR [vault]=$EXTRACTOR [skating]=$EXTRACTOR)
-declare -A base=([diving]= [vault]= [skating]=)
+declare -A base=([diving]="" [vault]="" [skating]="")
 if [[ $PRESET == compact && -z $EXTRACTOR ]]; then
-    base=([diving]=${BASE:-diving} [vault]=${BASE:-vault} [skating]=)
+    base=([diving]=${BASE:-diving} [vault]=${BASE:-vault} [skating]="")
     extractor[skating]=$RUNS/skating-extractor/extractor.safetensors
 fi
 

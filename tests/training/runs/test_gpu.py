@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -220,8 +219,3 @@ def test_what_is_packed_is_all_that_a_bare_machine_lacks(tmp_path: Path) -> None
     assert "idna" not in found
     assert not (site / "service").exists()
     assert [path.name for path in packed.iterdir()] == ["packages.tar.xz"]
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck")
-def test_the_script_is_sound() -> None:
-    subprocess.run(["shellcheck", str(ROOT / "training/runs/gpu.sh")], check=True)
